@@ -1,0 +1,133 @@
+"""Controllers: the small part of a world-model agent, evolved rather than trained by gradients.
+
+The paper's C is linear in (z, h): a = squash(W [z, h] + b), 867 parameters for 288 features and 3 actions
+(Ha and Schmidhuber 2018, section 2.3). A whole population acts at once: every row has a flat parameter vector
+of its own. Its layout: layer after layer, each as its bias (out,), then its weights (in, out) row by row.
+
+Bits: on one machine an action depends on its own features and parameters only, as long as the batch keeps its
+width; matmul kernels round differently at other widths. So mask finished episodes, never drop their rows.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from agents.actions import ActionSpec
+from agents.interfaces import choose
+
+
+@dataclass(frozen=True)
+class ControllerConfig:
+    """Which controller, and how large."""
+
+    type: Literal["linear", "hidden", "mlp"] = "linear"
+    """linear: the paper's; hidden: one tanh layer, the paper's ablation; mlp: several."""
+    hidden: int = 40
+    """Units of the one layer of type "hidden"."""
+    layers: tuple[int, ...] = (64, 64)
+    """Units of each tanh layer of type "mlp"."""
+
+    def __post_init__(self) -> None:
+        choose(CONTROLLERS, self.type, "controller.type")
+        if self.hidden < 1:
+            raise ValueError(f"hidden={self.hidden}: needs at least one unit; for none take type=linear")
+        if not self.layers or min(self.layers) < 1:
+            raise ValueError(f"layers={self.layers}: needs sizes of at least 1; for none take type=linear")
+
+
+class MLPController:
+    """A perceptron with tanh layers, batched over parameter vectors; N is the sum of out * (in + 1)."""
+
+    def __init__(self, features: int, action_spec: ActionSpec, layers: tuple[int, ...] = (64, 64)) -> None:
+        if features < 1:
+            raise ValueError(f"features={features}: a controller needs at least one feature")
+        self.features = features
+        self.action_spec = action_spec
+        self.sizes = tuple(pairwise((features, *layers, action_spec.size)))  # (in, out) of each layer
+
+    @classmethod
+    def from_config(cls, config: ControllerConfig, features: int, action_spec: ActionSpec) -> "MLPController":
+        """Takes what it needs from the config."""
+        return cls(features, action_spec, config.layers)
+
+    @property
+    def parameters_size(self) -> int:
+        """Length N of one flat parameter vector."""
+        return sum(n_out * (n_in + 1) for n_in, n_out in self.sizes)
+
+    def act(self, features: Float[Tensor, "B F"], parameters: Float[Tensor, "B N"]) -> Float[Tensor, "B A"]:
+        """Squashed actions, row b by the controller `parameters[b]`.
+
+        Raises:
+            ValueError: shapes do not fit this controller or each other.
+        """
+        return self.act_population(features.unsqueeze(1), parameters).squeeze(1)
+
+    @torch.no_grad()
+    def act_population(
+        self, features: Float[Tensor, "P E F"], parameters: Float[Tensor, "P N"]
+    ) -> Float[Tensor, "P E A"]:
+        """Squashed actions of P controllers in E episodes each, without copying any parameters.
+
+        Raises:
+            ValueError: shapes do not fit this controller or each other.
+        """
+        self._check(features, parameters)
+        x, start = features, 0
+        for layer, (n_in, n_out) in enumerate(self.sizes):
+            bias = parameters[:, start : start + n_out].unsqueeze(1)  # (P 1 out)
+            start += n_out
+            end = start + n_in * n_out
+            weight = parameters[:, start:end].unflatten(1, (n_in, n_out))  # (P in out), a view
+            start = end
+            x = torch.baddbmm(bias, x if layer == 0 else x.tanh(), weight)  # (P E out)
+        return self.action_spec.squash_action(x)
+
+    def _check(self, features: Tensor, parameters: Tensor) -> None:
+        if features.shape[-1] != self.features:
+            raise ValueError(f"got {features.shape[-1]} features, this controller reads {self.features}")
+        if parameters.ndim != 2 or parameters.shape[1] != self.parameters_size:
+            shape = tuple(parameters.shape)
+            raise ValueError(f"parameters have shape {shape}, needs (rows, {self.parameters_size})")
+        if len(parameters) != len(features):
+            raise ValueError(f"{len(features)} rows of features but {len(parameters)} of parameters")
+
+
+class LinearController(MLPController):
+    """The paper's controller, N = A (F + 1)."""
+
+    def __init__(self, features: int, action_spec: ActionSpec) -> None:
+        super().__init__(features, action_spec, ())
+
+    @classmethod
+    def from_config(cls, config: ControllerConfig, features: int, action_spec: ActionSpec) -> "MLPController":
+        """Needs nothing from the config."""
+        return cls(features, action_spec)
+
+
+class HiddenController(MLPController):
+    """The paper's ablation with one tanh layer: 1443 parameters for 32 features, 40 units and 3 actions."""
+
+    def __init__(self, features: int, action_spec: ActionSpec, hidden: int = 40) -> None:
+        super().__init__(features, action_spec, (hidden,))
+
+    @classmethod
+    def from_config(cls, config: ControllerConfig, features: int, action_spec: ActionSpec) -> "MLPController":
+        """Takes the number of units from the config."""
+        return cls(features, action_spec, config.hidden)
+
+
+CONTROLLERS: dict[str, type[MLPController]] = {
+    "linear": LinearController,
+    "hidden": HiddenController,
+    "mlp": MLPController,
+}
+
+
+def make_controller(config: ControllerConfig, features: int, action_spec: ActionSpec) -> MLPController:
+    """Builds the controller that the config names, for F features and the env's actions."""
+    return choose(CONTROLLERS, config.type, "controller.type").from_config(config, features, action_spec)

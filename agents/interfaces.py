@@ -1,0 +1,111 @@
+"""The seams of this package on one page: what a controller, an optimiser and a policy must offer.
+
+Implementations live in `agents.controllers`, `agents.optimisers` and `agents.policies`; each of these holds
+one dict from name to class, and `choose` looks a name up in it.
+
+Axes: B rows, P population, N parameters, E episodes, F features, A action, W slots of a vector env.
+"""
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Float64, UInt8
+from torch import Tensor
+
+T = TypeVar("T")
+
+
+@runtime_checkable
+class Controller(Protocol):
+    """Features to actions, where every row brings its own flat parameter vector (C of Ha and Schmidhuber)."""
+
+    @property
+    def parameters_size(self) -> int:
+        """Length N of the flat parameter vector of one controller."""
+        ...
+
+    def act(self, features: Float[Tensor, "B F"], parameters: Float[Tensor, "B N"]) -> Float[Tensor, "B A"]:
+        """Squashed actions, row b by the controller `parameters[b]`."""
+        ...
+
+    def act_population(
+        self, features: Float[Tensor, "P E F"], parameters: Float[Tensor, "P N"]
+    ) -> Float[Tensor, "P E A"]:
+        """Squashed actions of P controllers in E episodes each."""
+        ...
+
+
+class Best(NamedTuple):
+    """The candidate with the highest raw score ever told, and where it was met."""
+
+    score: float
+    parameters: Float64[np.ndarray, " N"]
+    generation: int
+    candidate: int
+
+
+@runtime_checkable
+class Optimiser(Protocol):
+    """A black-box MAXIMISER by ask and tell; its whole state follows from config, seed, start and scores."""
+
+    @property
+    def generation(self) -> int:
+        """How many generations have been told."""
+        ...
+
+    @property
+    def mean(self) -> Float64[np.ndarray, " N"]:
+        """The centre of the search distribution: the parameters to report when scores are noisy."""
+        ...
+
+    @property
+    def sigma(self) -> float:
+        """The overall step size."""
+        ...
+
+    @property
+    def best(self) -> Best | None:
+        """The best candidate so far by raw score, None before the first `tell`."""
+        ...
+
+    def ask(self) -> Float64[np.ndarray, "P N"]:
+        """The candidates of this generation; the same ones until they are told."""
+        ...
+
+    def tell(self, parameters: Float64[np.ndarray, "P N"], scores: Float64[np.ndarray, " P"]) -> None:
+        """Takes the scores (higher is better) of exactly the candidates that `ask` returned."""
+        ...
+
+    def log(self) -> list[dict[str, Any]]:
+        """One JSON-able entry per generation told; their `scores` are all that a replay needs."""
+        ...
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """Frames to actions for W slots, where every slot has its own stream of random numbers."""
+
+    def begin(self, slot: int, seed: int) -> None:
+        """Starts an episode in one slot."""
+        ...
+
+    def act(
+        self, obs: UInt8[np.ndarray, "W height width channels"], active: Bool[np.ndarray, " W"]
+    ) -> Float32[np.ndarray, "W A"]:
+        """Actions in the convention of `ActionSpec`; rows of inactive slots carry no meaning."""
+        ...
+
+
+def choose(classes: Mapping[str, T], name: str, kind: str) -> T:
+    """Looks up an implementation by name.
+
+    Raises:
+        ValueError: the name is unknown; says which one was probably meant and lists them all.
+    """
+    if name in classes:
+        return classes[name]
+    near = difflib.get_close_matches(name, classes, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise ValueError(f"{kind}={name!r}: unknown; {hint}known are {', '.join(sorted(classes))}")

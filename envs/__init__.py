@@ -1,0 +1,36 @@
+"""Gymnasium environments with images for observations; they know no agent and no model.
+
+Importing this package registers `WorldModels/CarRacing-v3` and `WorldModels/Toy-v0`. `make_env` builds either
+of them, or any other Gymnasium environment with image observations, with the frames a model sees.
+"""
+
+import os
+
+import gymnasium
+
+# pygame greets on standard output when CarRacing imports it; a library stays silent.
+os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+
+from envs.make import EarlyStopConfig, EnvConfig, env_facts, make_env
+from envs.vector import VectorEnv
+from envs.wrappers import ActionRepeat, EarlyStop, ModelFrame, model_frame
+
+__all__ = [
+    "ActionRepeat",
+    "EarlyStop",
+    "EarlyStopConfig",
+    "EnvConfig",
+    "ModelFrame",
+    "VectorEnv",
+    "env_facts",
+    "make_env",
+    "model_frame",
+]
+
+gymnasium.register(
+    id="WorldModels/CarRacing-v3",
+    entry_point="envs.car_racing:CarRacing",
+    max_episode_steps=1000,
+    reward_threshold=900,
+)
+gymnasium.register(id="WorldModels/Toy-v0", entry_point="envs.toy:Toy", max_episode_steps=50)

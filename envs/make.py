@@ -1,0 +1,168 @@
+"""Builds any image environment the way models see it, and says exactly what was built."""
+
+import difflib
+import hashlib
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from envs.wrappers import ActionRepeat, EarlyStop, ModelFrame, image_shape
+
+TRACK_HASH_SEEDS = range(10)
+
+
+@dataclass(frozen=True)
+class EarlyStopConfig:
+    """When to give up an episode; used in training only."""
+
+    patience: int = 100
+    """Frames without a positive reward after which an episode is cut short; 0 never does."""
+    charge: float = 0.1
+    """Cost charged for every frame cut, so that scores stay comparable; CarRacing costs 0.1 a frame."""
+
+    def __post_init__(self) -> None:
+        if self.patience < 0:
+            raise ValueError(f"patience={self.patience}: cannot be negative; use 0 for no early stop.")
+        if not 0 <= self.charge < float("inf"):
+            raise ValueError(f"charge={self.charge}: must be a cost of at least 0 per frame.")
+
+
+@dataclass(frozen=True)
+class EnvConfig:
+    """Which environment to play, and which frames of it a model sees."""
+
+    id: str = "WorldModels/CarRacing-v3"
+    """Gymnasium id of an environment with image observations."""
+    size: int = 64
+    """Height and width of the model's frames in pixels."""
+    crop: tuple[int, int] = (0, 84)
+    """Rows of the environment's frames to keep, from the first up to the second number; 0 0 keeps all."""
+    action_repeat: int = 1
+    """Frames for which an action is held."""
+    max_steps: int = 1000
+    """Frames after which an episode is truncated; 0 takes the limit the environment was registered with."""
+    early_stop: EarlyStopConfig = field(default_factory=EarlyStopConfig)
+    """When to give up an episode in training."""
+    options: dict[str, bool | int | float | str] = field(default_factory=dict)
+    """Keyword arguments of the environment itself, such as domain_randomize True."""
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise ValueError(f"size={self.size}: must be at least 1 pixel; the models are made for 64.")
+        top, bottom = self.crop
+        if (top, bottom) != (0, 0) and not 0 <= top < bottom:
+            raise ValueError(f"crop={self.crop}: needs 0 <= first < last row, or 0 0 for all.")
+        if self.action_repeat < 1:
+            raise ValueError(f"action_repeat={self.action_repeat}: must be at least 1 frame.")
+        if self.max_steps < 0:
+            raise ValueError(f"max_steps={self.max_steps}: cannot be negative; 0 is the env's own limit.")
+
+
+def make_env(config: EnvConfig, training: bool = False, render_mode: str | None = None) -> gym.Env:
+    """Build the environment: obs uint8 (size, size, C), Box or Discrete actions, early stops if `training`.
+
+    ValueError if the id is unknown, an option does not fit, or the spaces are not supported.
+    """
+    spec = _find_spec(config.id)
+    try:
+        env = gym.make(
+            spec,
+            max_episode_steps=config.max_steps or None,
+            disable_env_checker=True,
+            render_mode=render_mode,
+            **config.options,
+        )
+    except TypeError as error:
+        raise ValueError(f"options={config.options}: {config.id} does not take them; {error}") from error
+    try:
+        return _wrap(env, config, training)
+    except ValueError:
+        env.close()
+        raise
+
+
+def env_facts(config: EnvConfig) -> dict[str, Any]:
+    """Say in JSON types what `make_env(config)` builds: versions, spaces, settings, a fingerprint of tracks.
+
+    `track_hash` is the SHA-256 of the centre lines of ten reference tracks, to the millimetre, for CarRacing;
+    None for other environments. Two records with equal facts come from the same task.
+    """
+    spec = _find_spec(config.id)
+    entry = spec.entry_point
+    env = make_env(config)
+    try:
+        return {
+            "id": spec.id,
+            "entry_point": entry if isinstance(entry, str) else getattr(entry, "__qualname__", None),
+            "gymnasium": version("gymnasium"),
+            "box2d": _box2d_version(),
+            "observation_space": str(env.observation_space),
+            "frame_shape": list(env.unwrapped.observation_space.shape or ()),
+            "action_space": str(env.action_space),
+            "size": config.size,
+            "crop": list(config.crop),
+            "action_repeat": config.action_repeat,
+            "max_steps": env.spec.max_episode_steps if env.spec else None,
+            "options": dict(config.options),
+            "simulator_state_names": list(getattr(env.unwrapped, "simulator_state_names", ())),
+            "track_hash": _track_hash(env.unwrapped),
+        }
+    finally:
+        env.close()
+
+
+def _wrap(env: gym.Env, config: EnvConfig, training: bool) -> gym.Env:
+    try:
+        image_shape(env.observation_space)
+        _check_actions(env.action_space)
+    except ValueError as error:
+        raise ValueError(f"id={config.id}: {error}") from None
+    if config.action_repeat > 1:
+        env = ActionRepeat(env, config.action_repeat)
+    if training and config.early_stop.patience:
+        limit = env.spec.max_episode_steps if env.spec else None
+        if limit is None:
+            raise ValueError(f"max_steps=0: {config.id} has no limit of its own; early_stop needs one.")
+        env = EarlyStop(env, config.early_stop.patience, config.early_stop.charge, limit)
+    return ModelFrame(env, config.size, config.crop)
+
+
+def _find_spec(env_id: str) -> gym.envs.registration.EnvSpec:
+    try:
+        return gym.spec(env_id)
+    except (gym.error.Error, ModuleNotFoundError) as error:
+        similar = difflib.get_close_matches(env_id, list(gym.registry), n=1)
+        hint = f"did you mean {similar[0]!r}?" if similar else "gymnasium.pprint_registry() lists all ids."
+        raise ValueError(f"id={env_id!r}: no such environment; {hint} ({error})") from error
+
+
+def _check_actions(space: gym.Space) -> None:
+    if isinstance(space, gym.spaces.Box) and len(space.shape) == 1:
+        return
+    if isinstance(space, gym.spaces.Discrete) and space.start == 0:
+        return
+    raise ValueError(f"actions are {space}; supported are Box of shape (A,) and Discrete(n) from 0.")
+
+
+def _box2d_version() -> str | None:
+    for name in ("box2d", "box2d-py"):
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            continue
+    return None
+
+
+def _track_hash(base: gym.Env) -> str | None:
+    digest = hashlib.sha256()
+    for seed in TRACK_HASH_SEEDS:
+        base.reset(seed=seed)
+        track = getattr(base, "track", None)
+        if "car_racing" not in type(base).__module__ or track is None:
+            return None
+        # Millimetres: other machines' sine and cosine may differ in the last bits.
+        digest.update(np.round(np.array(track, dtype=np.float64)[:, 2:] * 1000).astype("<i8").tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,214 @@
+"""The training loop of every component: a generator that yields metrics and can be killed at any time.
+
+The noise of a step is a function of (seed, step) and the batches of a step are a function of the step, so a
+training resumed from a checkpoint ends in exactly the numbers of an uninterrupted one, and there is no random
+state to keep.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from generative.checkpoint import load_checkpoint, save_checkpoint
+from generative.component import Component, resolve_device, seeded
+from generative.options import config_to_mapping
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """How long and how fast to train (AdamW, which is Adam when weight_decay is 0)."""
+
+    steps: int = 10_000
+    """Optimiser steps in total, those before a resume included."""
+    learning_rate: float = 1e-3
+    """Step size of AdamW after the warm-up."""
+    warmup: int = 0
+    """Steps over which the learning rate rises linearly to its full value."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """Learning rate after the warm-up: constant, or half a cosine down to 0 at the last step."""
+    weight_decay: float = 0.0
+    """Decoupled decay of matrices and kernels (not of biases and gains)."""
+    gradient_clip: float = 0.0
+    """Largest norm of the whole gradient; 0 turns it off."""
+    clip_value: float = 0.0
+    """Largest magnitude of a gradient's entries, as in the World Models code (1.0); 0 turns it off."""
+    log_every: int = 100
+    """Steps over which yielded metrics are averaged."""
+    checkpoint_every: int = 1_000
+    """Steps between checkpoints; one is written at the end in any case."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "log_every", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}: must be at least 1")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate={self.learning_rate}: must be above 0; 0.001 is a usual value")
+        for name in ("warmup", "weight_decay", "gradient_clip", "clip_value"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name}={getattr(self, name)}: must not be negative; 0 turns it off")
+
+    def rate(self, step: int) -> float:
+        """Returns the learning rate of `step`, counted from 0."""
+        rate = self.learning_rate * min(1.0, (step + 1) / max(1, self.warmup))
+        if self.schedule == "cosine" and step >= self.warmup:
+            rate *= 0.5 + 0.5 * math.cos(math.pi * (step - self.warmup) / max(1, self.steps - self.warmup))
+        return rate
+
+
+class TrainingDiverged(FloatingPointError):
+    """Loss or gradient is no longer finite; the last checkpoint is from before that."""
+
+
+def fit(
+    module: nn.Module,
+    batches: Callable[[int], Iterator[Any]],
+    config: FitConfig,
+    *,
+    seed: int,
+    device: str = "cpu",
+    checkpoint: Path | None = None,
+) -> Iterator[dict[str, float]]:
+    """Trains a component in place and yields the mean metrics of every `log_every` steps.
+
+    A row holds step, loss, the component's own metrics, grad_norm (before clipping), learning_rate and
+    samples_per_second. Rows of steps after the last checkpoint come again after a resume, with the same
+    numbers.
+
+    Args:
+        module: a component; its `loss(batch, generator)` is minimised. Left in evaluation mode.
+        batches: called with the first step to do, returns the endless stream of batches from there on: a
+            tensor, or a tuple, list, named tuple or dict of tensors with the batch axis first.
+        config: length, step size, clipping and intervals.
+        seed: determines the noise of every step, dropout included.
+        device: "auto", "cpu", "cuda", "cuda:1" or "mps".
+        checkpoint: folder for checkpoints, such as `<component>/checkpoints`; training resumes from the
+            newest there.
+
+    Raises:
+        TrainingDiverged: loss or gradient became infinite or NaN; says at which step and what to do.
+        ValueError: the checkpoints belong to a training with other settings, or `batches` came to an end.
+    """
+    target = resolve_device(device)
+    module.to(target)
+    optimiser = _optimiser(module, config)
+    trained = _description(module, config, seed)
+    state: dict[str, Any] = {"step": 0, "totals": {}, "count": 0}
+    if checkpoint is not None:
+        state = load_checkpoint(checkpoint, module, optimiser, trained) or state
+    step, totals, count = state["step"], state["totals"], state["count"]
+    if step > config.steps:
+        raise ValueError(
+            f"steps={config.steps}: {checkpoint} has done {step} already; raise steps or remove that folder"
+        )
+    stream = batches(step)
+    clock, samples = time.perf_counter(), 0
+    while step < config.steps:
+        try:
+            batch = _to_device(next(stream), target)
+        except StopIteration:
+            raise ValueError(
+                f"batches: ended at step {step} of {config.steps}; the stream must be endless"
+            ) from None
+        metrics = _step(module, optimiser, batch, config, step, step_seed(seed, step))
+        step, count, samples = step + 1, count + 1, samples + _batch_size(batch)
+        for name, value in metrics.items():
+            totals[name] = totals.get(name, 0.0) + value
+        if step % config.log_every == 0 or step == config.steps:
+            row = {"step": step, **{name: total / count for name, total in totals.items()}}
+            rate = samples / (time.perf_counter() - clock)
+            yield {**row, "learning_rate": config.rate(step - 1), "samples_per_second": rate}
+            totals, count, clock, samples = {}, 0, time.perf_counter(), 0
+        if checkpoint is not None and (step % config.checkpoint_every == 0 or step == config.steps):
+            state = {"step": step, "trained": trained, "totals": totals, "count": count}
+            save_checkpoint(checkpoint, module, optimiser, state)
+    module.eval()
+
+
+def step_seed(seed: int, step: int) -> int:
+    """Returns the well-mixed 63-bit seed of one step of a training."""
+    return int(np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _step(
+    module: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    batch: Any,
+    config: FitConfig,
+    step: int,
+    noise_seed: int,
+) -> dict[str, float]:
+    """Does one optimiser step and returns its metrics; never lets the weights become NaN."""
+    device = next(module.parameters()).device
+    generator = torch.Generator(device).manual_seed(noise_seed)
+    for group in optimiser.param_groups:
+        group["lr"] = config.rate(step)
+    module.train()
+    optimiser.zero_grad(set_to_none=True)
+    with seeded(noise_seed, device):  # for dropout layers, which can only draw from the global stream
+        loss, metrics = cast(Component, module).loss(batch, generator)
+        loss.backward()
+    norm = torch.nn.utils.clip_grad_norm_(module.parameters(), config.gradient_clip or math.inf)
+    if config.clip_value:
+        torch.nn.utils.clip_grad_value_(module.parameters(), config.clip_value)
+    scalars = {"loss": loss.detach(), **metrics, "grad_norm": norm}
+    values = torch.stack(
+        [value.float() for value in scalars.values()]
+    ).tolist()  # waits for the device once per step
+    row = dict(zip(scalars, values, strict=True))
+    if not (math.isfinite(row["loss"]) and math.isfinite(row["grad_norm"])):
+        raise TrainingDiverged(
+            f"step {step + 1}: loss {row['loss']}, gradient norm {row['grad_norm']}; lower learning_rate (now "
+            f"{config.learning_rate}), set gradient_clip or warmup, and check the data for non-finite values"
+        )
+    optimiser.step()
+    return row
+
+
+def _optimiser(module: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
+    parameters = [each for each in module.parameters() if each.requires_grad]
+    if not parameters:
+        raise ValueError(f"{type(module).__name__}: has no parameters to train")
+    groups = [
+        {"params": [each for each in parameters if each.ndim >= 2], "weight_decay": config.weight_decay},
+        {"params": [each for each in parameters if each.ndim < 2], "weight_decay": 0.0},
+    ]
+    # One fused kernel per step; on a CPU it is several times faster than one loop per tensor.
+    fused = parameters[0].device.type in ("cpu", "cuda")
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]], lr=config.learning_rate, fused=fused
+    )
+
+
+def _description(module: nn.Module, config: FitConfig, seed: int) -> dict[str, Any]:
+    """Returns everything a resumed training must share with the one it continues."""
+    free = {"log_every", "checkpoint_every"} | (set() if config.schedule == "cosine" else {"steps"})
+    component = cast(Component, module)
+    return {
+        "seed": seed,
+        "component": {"type": component.type, **config_to_mapping(component.config)},
+        "fit": {name: value for name, value in config_to_mapping(config).items() if name not in free},
+    }
+
+
+def _batch_size(batch: Any) -> int:
+    first = batch
+    while not isinstance(first, Tensor):
+        first = next(iter(first.values() if isinstance(first, dict) else first))
+    return first.shape[0]
+
+
+def _to_device(batch: Any, device: torch.device) -> Any:
+    """Moves a tensor, or a tuple, list, named tuple or dict of them."""
+    if isinstance(batch, Tensor):
+        return batch.to(device, non_blocking=True)
+    if isinstance(batch, dict):
+        return {name: _to_device(each, device) for name, each in batch.items()}
+    moved = [_to_device(each, device) for each in batch]
+    return type(batch)(*moved) if hasattr(batch, "_fields") else type(batch)(moved)

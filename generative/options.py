@@ -1,0 +1,166 @@
+"""Frozen dataclass configs to and from plain JSON types, strictly.
+
+Every config of the toolkit comes from a YAML or JSON file sooner or later. This module is the one place that
+turns such a mapping into a dataclass: it refuses unknown keys (with a "did you mean"), wrong types and
+missing fields, and names the dotted field in every message, so that a typing error never trains for a day
+before anybody sees it.
+"""
+
+import dataclasses
+import difflib
+import math
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, TypeVar, Union
+
+ConfigT = TypeVar("ConfigT")
+
+
+class ComponentError(ValueError):
+    """A component, its options or its folder cannot be used; the message says why and what to do."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Returns " did you mean 'x'?" and the known names, to end an error message with."""
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    guess = f" did you mean {close[0]!r}?" if close else ""
+    return f"{guess} known: {', '.join(names) or 'none'}"
+
+
+def config_from_mapping(cls: type[ConfigT], mapping: Mapping[str, Any], field: str = "") -> ConfigT:
+    """Builds the dataclass `cls` from JSON types: nested mappings, lists for tuples, ints for floats.
+
+    Args:
+        cls: a dataclass whose fields are bool, int, float, str, Literal, Optional, tuple, mapping or
+            dataclass.
+        mapping: one entry per field; fields left out keep their default.
+        field: dotted name of `mapping` inside a larger config, used in messages.
+
+    Raises:
+        ComponentError: a key is unknown or a field without default is missing.
+        ValueError: a value has the wrong type, or the dataclass's own validation refuses it.
+    """
+    if not isinstance(mapping, Mapping):
+        raise ValueError(
+            f"{field or cls.__name__}={mapping!r}: expected a mapping of {cls.__name__}'s options"
+        )
+    fields = {each.name: each for each in dataclasses.fields(cls) if each.init}  # type: ignore[arg-type]
+    hints = typing.get_type_hints(cls)
+    values = {}
+    for key, value in mapping.items():
+        if key not in fields:
+            raise ComponentError(
+                f"{_join(field, key)}: {cls.__name__} has no such option;{did_you_mean(str(key), fields)}"
+            )
+        values[key] = _convert(hints[key], value, _join(field, key))
+    for name, each in fields.items():
+        required = each.default is dataclasses.MISSING and each.default_factory is dataclasses.MISSING
+        if required and name not in values:
+            raise ComponentError(f"{_join(field, name)}: {cls.__name__} needs this option; add it")
+    try:
+        return cls(**values)
+    except ValueError as error:
+        if not field:
+            raise
+        # The dataclass cannot know its place in a larger config.
+        raise ValueError(_join(field, str(error))) from error
+
+
+def config_to_mapping(config: Any) -> dict[str, Any]:
+    """Returns the dataclass instance as JSON types, so that `config_from_mapping` gives an equal one back."""
+    return {each.name: _plain(getattr(config, each.name)) for each in dataclasses.fields(config) if each.init}
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return config_to_mapping(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_plain(each) for each in value]
+    return value
+
+
+def _join(field: str, name: object) -> str:
+    return f"{field}.{name}" if field else str(name)
+
+
+def _convert(hint: Any, value: Any, field: str) -> Any:
+    """Returns `value` as the type `hint`, or raises a ValueError that names `field`."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return value
+    if origin in (Union, types.UnionType):
+        return _convert_union(args, value, field)
+    if origin is Literal:
+        if not any(value == each and type(value) is type(each) for each in args):
+            raise ValueError(
+                f"{field}={value!r}: not a choice;{did_you_mean(str(value), [str(each) for each in args])}"
+            )
+        return value
+    if origin is tuple:
+        return _convert_tuple(args, value, field)
+    if origin in (dict, Mapping) or hint in (dict, Mapping):
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{field}={value!r}: expected a mapping")
+        inner = args[1] if args else Any
+        return {str(key): _convert(inner, each, _join(field, key)) for key, each in value.items()}
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return value if isinstance(value, hint) else config_from_mapping(hint, value, field)
+    return _convert_scalar(hint, value, field)
+
+
+def _convert_union(args: tuple[Any, ...], value: Any, field: str) -> Any:
+    if value is None and type(None) in args:
+        return None
+    members = [each for each in args if each is not type(None)]
+    if len(members) == 1:
+        return _convert(members[0], value, field)
+    for member in members:
+        try:
+            return _convert(member, value, field)
+        except ValueError:
+            continue
+    raise ValueError(
+        f"{field}={value!r}: expected {' or '.join(getattr(each, '__name__', str(each)) for each in args)}"
+    )
+
+
+def _convert_tuple(args: tuple[Any, ...], value: Any, field: str) -> tuple[Any, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise ValueError(f"{field}={value!r}: expected a list")
+    if len(args) == 2 and args[1] is Ellipsis:
+        args = (args[0],) * len(value)
+    if args and len(args) != len(value):
+        raise ValueError(f"{field}={value!r}: expected {len(args)} entries, found {len(value)}")
+    hints = args or (Any,) * len(value)
+    return tuple(
+        _convert(each, item, f"{field}[{i}]") for i, (each, item) in enumerate(zip(hints, value, strict=True))
+    )
+
+
+def _convert_scalar(hint: Any, value: Any, field: str) -> Any:
+    if hint is float and type(value) in (int, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{field}={value!r}: expected a finite number")
+        return float(value)
+    if hint in (bool, int, str) and type(value) is hint:  # `type`, because True is an int to isinstance
+        return value
+    if hint is float and isinstance(value, str) and _is_number(value):
+        raise ValueError(
+            f"{field}={value!r}: this is text; YAML needs a point and a sign in exponents, as in 1.0e-4"
+        )
+    if hint not in (bool, int, float, str):
+        raise TypeError(
+            f"{field}: {hint!r} is no type for an option; use bool, int, float, str, Literal or tuple"
+        )
+    raise ValueError(f"{field}={value!r}: expected {hint.__name__}, found {type(value).__name__}")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False

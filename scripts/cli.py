@@ -1,0 +1,255 @@
+"""The console command: `worldmodels STAGE [RUN] [--preset NAME] [--config FILE] [--FIELD VALUE ...]`.
+
+One clear message and an exit code that is not 0 for whatever goes wrong: 1 for a run that cannot go on, 2 for a command
+that cannot be understood, 130 for Ctrl-C. What is finished is kept, and the same command takes it up.
+"""
+
+import difflib
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import fields, make_dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from scripts.estimate import estimate
+from scripts.info import info, score_line
+from scripts.progress import show
+from scripts.run import STAGE_FUNCTIONS, stages_of
+from worldmodels.version import __version__
+
+COMMANDS = {
+    "run": "all stages in order, each from where it stands",
+    "collect": "record rollouts: who drives, how many episodes",
+    "train-vision": "train V, the VAE: frames -> latents",
+    "train-memory": "train M, the MDN-RNN: latents, actions -> what comes next",
+    "evolve": "evolve C, the controller, with CMA-ES in the real world or in the dream",
+    "evaluate": "measure the chosen controller on held-out test tracks",
+    "dream": "film real frames, reconstructions and dream side by side",
+    "report": "one HTML page with scores, curves, pictures and the drive",
+    "info": "what a run folder holds and how far it got",
+}
+
+SECTIONS = {
+    "collect": ("seed", "env", "collect", "executor"),
+    "train-vision": ("device", "vision"),
+    "train-memory": ("device", "memory", "dream"),
+    "evolve": ("features", "controller", "evolve", "dream", "executor"),
+    "evaluate": ("evaluate", "executor"),
+    "dream": ("film",),
+    "report": (),
+}
+"""The sections of the configuration that a command can set."""
+
+SHORT = {
+    "--world": "--evolve.world",
+    "--features": "--features.reads",
+    "--memory": "--features.memory",
+    "--ray-address": "--executor.ray-address",
+    "--workers": "--executor.workers",
+    "--tracks": "--evaluate.tracks",
+    "--baseline": "--evaluate.baseline",
+}
+"""Short names for fields that are often set."""
+
+LONG = ("run", "collect", "train-vision", "train-memory", "evolve", "evaluate")
+"""Commands that know `--dry-run`."""
+
+
+class UsageError(Exception):
+    """A command line that cannot be understood."""
+
+
+class Request(NamedTuple):
+    """What a command line asks for."""
+
+    command: str
+    run: Path
+    config: Any
+    dry_run: bool
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line and return the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(overview())
+        return 0
+    if arguments[0] in ("-V", "--version"):
+        print(f"worldmodels {__version__}")
+        return 0
+    from worldmodels.errors import RunError
+
+    command = arguments[0]
+    try:
+        return _carry_out(command, arguments[1:])
+    except UsageError as error:
+        print(f"worldmodels: {error}", file=sys.stderr)
+        return 2
+    except RunError as error:
+        print(f"worldmodels {command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\nworldmodels {command}: interrupted. What is finished is kept; the same command goes on.", file=sys.stderr)
+        return 130
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        print(
+            f"worldmodels {command}: cannot write{where}: {error.strerror}. What is finished is kept; make room or choose "
+            "another folder, then run the same command again.",
+            file=sys.stderr,
+        )
+        return 1
+
+
+def overview() -> str:
+    """Return the help of the bare command."""
+    from worldmodels.config import presets
+
+    commands = "\n".join(f"  {name:13} {said}" for name, said in COMMANDS.items())
+    known = "\n".join(f"  {name:13} {said}" for name, said in presets().items())
+    short = "\n".join(f"  {name:13} {field}" for name, field in SHORT.items())
+    return (
+        "worldmodels: train an agent to drive inside its own dream\n\n"
+        "usage: worldmodels COMMAND [RUN] [--preset NAME] [--config FILE] [--FIELD VALUE ...] [--dry-run]\n\n"
+        f"commands\n{commands}\n\npresets\n{known}\n\nshort for\n{short}\n\n"
+        "RUN is a folder; a bare name means runs/NAME, and without one it is runs/PRESET.\n"
+        "Run a command again and it goes on where it stopped.\n"
+        "`worldmodels COMMAND --help` explains every field that the command can set.\n\n"
+        "example\n"
+        "  worldmodels run --preset quick\n"
+        "  worldmodels evaluate runs/quick --tracks 100 --baseline True"
+    )
+
+
+def _carry_out(command: str, arguments: list[str]) -> int:
+    if command not in COMMANDS:
+        near = difflib.get_close_matches(command, COMMANDS, 1)
+        hint = f"did you mean `{near[0]}`? " if near else ""
+        raise UsageError(f"unknown command `{command}`; {hint}Known: {', '.join(COMMANDS)}")
+    if command == "info":
+        return _info(arguments)
+    request = parse(command, arguments)
+    from worldmodels.run import Run
+
+    if request.dry_run:
+        print(estimate(request.config, stages_of(command)))
+        return 0
+    run = Run.create(request.run, request.config)
+    print(f"{command}: {run.path} (preset {run.config.preset}, seed {run.config.seed})")
+    for stage in stages_of(command):
+        show(STAGE_FUNCTIONS[stage](run))
+        print(_said(run, stage))
+    return 0
+
+
+def _said(run: Any, stage: str) -> str:
+    done = run.done(stage)
+    if stage == "evaluate":
+        return f"score: {score_line(done)}"
+    if stage == "report":
+        return f"report: {run.folder(stage) / 'index.html'}"
+    return next(line for line in info(run).splitlines() if line.startswith(f"  {stage} "))
+
+
+def _info(arguments: list[str]) -> int:
+    from worldmodels.run import Run
+
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        print("usage: worldmodels info RUN\n\nSay what a run folder holds and how far it got.")
+        return 0 if arguments in (["-h"], ["--help"]) else 2
+    print(info(Run(run_path(arguments[0]))))
+    return 0
+
+
+def run_path(name: str) -> Path:
+    """Return the folder that a RUN argument means."""
+    path = Path(name)
+    return path if len(path.parts) > 1 or path.is_absolute() or path.exists() else Path("runs") / name
+
+
+def parse(command: str, arguments: list[str]) -> Request:
+    """Understand a command's arguments; `--help` prints and exits.
+
+    Raises:
+        UsageError: if they cannot be understood.
+        RunError: if a preset, a file or a value is wrong.
+    """
+    from worldmodels.config import preset, read_config
+    from worldmodels.run import Run
+
+    positional = [arguments[0]] if arguments and not arguments[0].startswith("-") else []
+    rest = [SHORT.get(word, word) for word in arguments[len(positional) :]]
+    rest, chosen = _take(rest, "--preset")
+    rest, file = _take(rest, "--config")
+    dry_run = "--dry-run" in rest
+    rest = [word for word in rest if word != "--dry-run"]
+    if dry_run and command not in LONG:
+        raise UsageError(f"`{command}` takes seconds and has no --dry-run")
+    if chosen and file:
+        raise UsageError("give --preset or --config, not both: a config file is complete in itself")
+    helping = "-h" in rest or "--help" in rest
+    path = run_path(positional[0]) if positional else Path("runs") / (chosen or "default")
+    if file:
+        base = read_config(Path(file))
+        if not positional and not helping:
+            raise UsageError("name the new run beside --config: worldmodels run NAME --config FILE")
+    elif chosen:
+        base = preset(chosen)
+    elif (path / "config.yaml").exists():
+        base = Run(path).config
+    elif command in ("run", "collect") or helping:
+        base = preset("default")
+    else:
+        raise UsageError(f"{path} is no run yet: start with `worldmodels run {path.name} --preset quick`")
+    return Request(command, path, override(command, base, rest), dry_run)
+
+
+def _take(words: list[str], name: str) -> tuple[list[str], str | None]:
+    """Take `name VALUE` or `name=VALUE` out of the words."""
+    for position, word in enumerate(words):
+        if word == name:
+            if position + 1 == len(words):
+                raise UsageError(f"{name} needs a value")
+            return words[:position] + words[position + 2 :], words[position + 1]
+        if word.startswith(f"{name}="):
+            return words[:position] + words[position + 1 :], word.split("=", 1)[1]
+    return words, None
+
+
+def override(command: str, base: Any, words: list[str]) -> Any:
+    """Return the configuration with the fields that the words set."""
+    import tyro
+
+    from worldmodels.config import SWAPPABLE, RunConfig, config_from
+
+    for section in SWAPPABLE:
+        _, chosen = _take(words, f"--{section}.type")
+        if chosen:
+            base = config_from({section: {"type": chosen}}, base)
+    names = [item.name for item in fields(RunConfig)]
+    if command != "run":
+        names = [name for name in names if name in SECTIONS[command]]
+    kinds = {item.name: item for item in fields(RunConfig)}
+    view = make_dataclass(
+        "Fields", [(name, kinds[name].type, kinds[name]) for name in names if name != "preset"], frozen=True
+    )
+    values = {name: getattr(base, name) for name in names if name != "preset"}
+    parsed = tyro.cli(
+        view,
+        default=view(**values),
+        args=words,
+        prog=f"worldmodels {command} [RUN] [--preset NAME] [--config FILE]",
+        description=f"{COMMANDS[command]}. Every field below can also stand in the YAML file that --config names.",
+        config=(tyro.conf.FlagConversionOff,),
+    )
+    return replace(base, **{name: getattr(parsed, name) for name in values})
+
+
+def entry() -> None:
+    """Run as a console command."""
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    sys.exit(main())

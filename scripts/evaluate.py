@@ -1,0 +1,122 @@
+"""Stage 5: measure the chosen controller on held-out test tracks, and film an episode of median return."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from envs import make_env
+from worldmodels.assembly import env_shape, load_bundle
+from worldmodels.bundle import Bundle
+from worldmodels.driver import Driver
+from worldmodels.evaluate import episode_row, episodes_csv, median_track, summarise_rows
+from worldmodels.executor import Executor, make_executor
+from worldmodels.files import append_line, read_lines, write_json, write_text
+from worldmodels.run import Progress, Run, available_cores
+from worldmodels.tracks import TEST
+from worldmodels.video import write_webm
+from worldmodels.worker import BlindTask, RealTask, Worker, WorkerSetup
+
+
+def evaluate(run: Run) -> Iterator[Progress]:
+    """Evaluate the run's controller and yield the progress in test episodes.
+
+    A finished episode is kept: run again, only the missing tracks are played, and more tracks may be asked for.
+    """
+    run.require("evolve")
+    config = run.config.evaluate
+    total = config.tracks * (2 if config.baseline else 1)
+    done = run.done("evaluate")
+    if done and (done["tracks"], done["baseline"] is not None) == (config.tracks, config.baseline):
+        yield Progress("evaluate", total, total, "episodes")
+        return
+    with run.working("evaluate", run.config.executor.workers or available_cores()):
+        bundle, parameters, facts = load_bundle(run)
+        setup = WorkerSetup(bundle, run.config.evolve.envs)
+        with make_executor(run.config.executor, Worker, setup) as executor:
+            arms: dict[str, np.ndarray | None] = {"episodes": parameters}
+            if config.baseline:
+                arms["baseline"] = None
+            offset = 0
+            for name, arm in arms.items():
+                for count, mean in _play(run, executor, name, arm):
+                    yield Progress("evaluate", offset + count, total, "episodes", {f"{name}_mean": mean})
+                offset += config.tracks
+        rows = {name: _rows(run, name) for name in arms}
+        for name, found in rows.items():
+            write_text(run.folder("evaluate") / f"{name}.csv", episodes_csv(found))
+        if config.video:
+            film_drive(run, bundle, parameters, median_track(rows["episodes"]))
+        run.finish("evaluate", _facts(run, rows, facts))
+
+
+def _play(
+    run: Run, executor: Executor, name: str, parameters: np.ndarray | None
+) -> Iterator[tuple[int, float]]:
+    """Play the missing tracks of an arm and keep each episode as it ends."""
+    path = run.folder("evaluate") / f"{name}.jsonl"
+    tracks = list(TEST[: run.config.evaluate.tracks])
+    kept = {row["track"]: row for row in read_lines(path) if row["track"] in tracks}
+    missing = [track for track in tracks if track not in kept]
+    names = env_shape(run.config.env).state_names
+    width = run.config.evolve.envs
+    chunks = [missing[start : start + width] for start in range(0, len(missing), width)]
+    tasks: list[RealTask | BlindTask] = [
+        BlindTask(chunk)
+        if parameters is None
+        else RealTask(parameters[None], [(0, track) for track in chunk], training=False)
+        for chunk in chunks
+    ]
+    for number, tried in executor.run(tasks):
+        for track, played in zip(chunks[number], tried.played, strict=True):
+            kept[track] = episode_row(track, played, names)
+            append_line(path, kept[track])
+        yield len(kept), float(np.mean([row["return"] for row in kept.values()]))
+
+
+def _rows(run: Run, name: str) -> list[dict[str, Any]]:
+    tracks = set(TEST[: run.config.evaluate.tracks])
+    rows = {row["track"]: row for row in read_lines(run.folder("evaluate") / f"{name}.jsonl")}
+    return [row for track, row in rows.items() if track in tracks]
+
+
+def _facts(run: Run, rows: dict[str, list[dict[str, Any]]], agent: dict[str, Any]) -> dict[str, Any]:
+    summaries = {name: summarise_rows(found)[1] for name, found in rows.items()}
+    trained = run.done("evolve") or {}
+    collected = run.done("collect") or {}
+    facts = {
+        "tracks": run.config.evaluate.tracks,
+        "summary": summaries["episodes"],
+        "baseline": summaries.get("baseline"),
+        "action_repeat": run.config.env.action_repeat,
+        "env": run.config.env.id,
+        "chosen_generation": agent["generation"],
+        "env_frames_before": collected.get("env_frames", 0) + trained.get("env_frames", 0),
+        "core_hours_before": round(run.core_hours(), 4),
+    }
+    write_json(run.folder("evaluate") / "summary.json", facts)
+    return facts
+
+
+def film_drive(run: Run, bundle: Bundle, parameters: np.ndarray, track: int) -> None:
+    """Write a video of the controller on a track as a person would watch it, or as the model sees it."""
+    env = make_env(bundle.env, render_mode="rgb_array")
+    driver = Driver(bundle, parameters)
+    every = max(1, 2 // bundle.env.action_repeat)
+    fps = 50 / (bundle.env.action_repeat * every)
+
+    def frames() -> Iterator[np.ndarray]:
+        obs, _ = env.reset(seed=track)
+        driver.reset(track)
+        ended, step = False, 0
+        while not ended:
+            if step % every == 0:
+                image: Any = env.render()
+                yield np.asarray(image)
+            obs, _, terminated, truncated, _ = env.step(driver.act(obs))
+            ended, step = terminated or truncated, step + 1
+
+    try:
+        write_webm(run.folder("evaluate") / "drive.webm", frames(), fps)
+    finally:
+        env.close()

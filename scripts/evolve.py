@@ -1,0 +1,81 @@
+"""Stage 4: evolve the controller in the real environment or in the dream, and keep the best validated mean."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from worldmodels.assembly import assemble
+from worldmodels.bundle import Bundle, save_agent
+from worldmodels.dataset import episode_files, split
+from worldmodels.dream import Starts
+from worldmodels.errors import RunError
+from worldmodels.evolve import Trials, best_validated, restore
+from worldmodels.evolve import evolve as generations
+from worldmodels.executor import make_executor
+from worldmodels.files import append_line, read_lines
+from worldmodels.run import Progress, Run, available_cores
+from worldmodels.worker import Worker, WorkerSetup
+
+from scripts.train_memory import latent_file
+
+
+def evolve(run: Run) -> Iterator[Progress]:
+    """Evolve the run's controller and yield the progress in generations."""
+    config = run.config.evolve
+    folder = run.folder("evolve")
+    if run.done("evolve"):
+        yield Progress("evolve", config.generations, config.generations, "generations")
+        return
+    run.require("collect", "train-vision", "train-memory")
+    with run.working("evolve", run.config.executor.workers or available_cores()):
+        latents = [latent_file(run, file) for file in split(episode_files(run.folder("collect")))[0]]
+        bundle = assemble(run, latents)
+        log = _read_log(run)
+        size = bundle.build_controller().parameters_size
+        yield Progress("evolve", len(log), config.generations, "generations", {"parameters": size})
+        optimiser = restore(config, size, run.config.seed, log)
+        with make_executor(run.config.executor, Worker, worker_setup(run, bundle)) as executor:
+            trials = Trials(executor, config.envs, run.config.dream.block)
+            for entry, mean in generations(config, optimiser, trials, run.config.seed, log):
+                if "validation" in entry and best_validated([*log, entry]) is entry:
+                    save_agent(folder, bundle, mean, {"generation": entry["generation"], **entry["validation"]})
+                append_line(folder / "generations.jsonl", entry)
+                log.append(entry)
+                yield Progress("evolve", len(log), config.generations, "generations", _shown(entry))
+        run.finish("evolve", _facts(log, size))
+
+
+def worker_setup(run: Run, bundle: Bundle) -> WorkerSetup:
+    """Return what the evolution's workers are built from."""
+    config = run.config
+    if config.evolve.world == "real":
+        return WorkerSetup(bundle, config.evolve.envs)
+    starts = Starts.load(run.folder("train-memory") / "starts.safetensors")
+    return WorkerSetup(bundle, config.evolve.envs, config.dream, starts)
+
+
+def _read_log(run: Run) -> list[dict[str, Any]]:
+    path = run.folder("evolve") / "generations.jsonl"
+    log = read_lines(path)
+    if [entry["generation"] for entry in log] != list(range(len(log))):
+        raise RunError(f"{path} has gaps: it was changed by hand; restore it or delete {path.parent} to evolve anew")
+    return log
+
+
+def _shown(entry: dict[str, Any]) -> dict[str, Any]:
+    shown = {name: entry[name] for name in ("mean", "best", "episodes", "frames", "seconds")}
+    if "validation" in entry:
+        shown["validation"] = entry["validation"]["mean"]
+    return shown
+
+
+def _facts(log: list[dict[str, Any]], size: int) -> dict[str, Any]:
+    best = best_validated(log)
+    assert best is not None, "the last generation is always validated"
+    return {
+        "generations": len(log),
+        "parameters": size,
+        "chosen_generation": best["generation"],
+        "validation": best["validation"],
+        "env_frames": sum(entry["frames"] + entry["validation_frames"] for entry in log),
+        "validation_frames": sum(entry["validation_frames"] for entry in log),
+    }

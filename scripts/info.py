@@ -1,0 +1,71 @@
+"""What a run folder holds and how far it got."""
+
+from worldmodels.evolve import best_validated
+from worldmodels.files import read_lines
+from worldmodels.run import STAGES, Run
+
+
+def info(run: Run) -> str:
+    """Describe a run folder, a line a stage."""
+    config = run.config
+    lines = [
+        f"{run.path}: preset {config.preset}, {config.env.id}, action repeat {config.env.action_repeat}, seed {config.seed}"
+    ]
+    lines += [f"  {stage:13} {_state(run, stage)}" for stage in STAGES]
+    lines.append(f"  {run.core_hours():.2f} core-hours so far, {_size(run) / 2**20:.0f} MiB on disk")
+    return "\n".join(lines)
+
+
+def next_stage(run: Run) -> str | None:
+    """Return the first stage that is not finished."""
+    return next((stage for stage in STAGES if run.done(stage) is None), None)
+
+
+def _state(run: Run, stage: str) -> str:
+    done = run.done(stage)
+    if done is None:
+        return f"begun: {_partial(run, stage)}" if run.begun(stage) else "not run yet"
+    said = {
+        "collect": lambda: f"{done['episodes']} episodes, {done['env_frames']:,} frames, mean return {done['return_mean']:.1f}",
+        "train-vision": lambda: f"squared error {done['squared_error']:.1f} (mean frame {done['baseline_squared_error']:.1f})",
+        "train-memory": lambda: f"NLL {done['nll']:.3f} (persistence {done['nll_persistence']:.3f}, "
+        f"shuffled actions {done['nll_shuffled_action']:.3f})",
+        "evolve": lambda: f"{done['generations']} generations, validation {done['validation']['mean']:.1f} "
+        f"at generation {done['chosen_generation']}, {done['env_frames']:,} frames",
+        "evaluate": lambda: score_line(done),
+        "dream": lambda: f"{done['steps']} steps filmed",
+        "report": lambda: str(run.folder("report") / "index.html"),
+    }
+    return said[stage]()
+
+
+def score_line(done: dict) -> str:
+    """Return an evaluation in a line: the mean with its interval, never a best episode."""
+    summary = done["summary"]
+    line = (
+        f"{summary['mean']:.1f} +- {summary['std']:.1f} over {done['tracks']} test tracks "
+        f"(95 % interval of the mean {summary['ci_low']:.1f} to {summary['ci_high']:.1f}, median {summary['median']:.1f})"
+    )
+    if done["baseline"]:
+        line += f"; random policy {done['baseline']['mean']:.1f}"
+    return line
+
+
+def _partial(run: Run, stage: str) -> str:
+    folder = run.folder(stage)
+    if stage == "collect":
+        return f"{len(list(folder.glob('episode_*.npz')))} of {run.config.collect.episodes} episodes"
+    if stage in ("train-vision", "train-memory"):
+        history = run.history(stage)
+        steps = (run.config.vision if stage == "train-vision" else run.config.memory).fit.steps
+        return f"step {history[-1]['step'] if history else 0} of {steps}"
+    if stage == "evolve":
+        log = read_lines(folder / "generations.jsonl")
+        best = best_validated(log)
+        said = f"{len(log)} of {run.config.evolve.generations} generations"
+        return said + (f", best validation {best['validation']['mean']:.1f}" if best else "")
+    return "unfinished"
+
+
+def _size(run: Run) -> int:
+    return sum(path.stat().st_size for path in run.path.rglob("*") if path.is_file())

@@ -1,0 +1,127 @@
+"""Stage 3: encode the rollouts with the finished vision, train memory on them, and hold it against simple guesses."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from generative import fit, resolve_device, save_component
+from worldmodels.assembly import env_shape, load_vision, new_memory
+from worldmodels.dataset import episode_files, split
+from worldmodels.dream import gather_starts
+from worldmodels.episode import EpisodeFile
+from worldmodels.latents import LatentFile, SequenceBatches, encode_episode_latents, held_out_batches
+from worldmodels.memory import SequenceBatch, fit_persistence
+from worldmodels.run import Progress, Run
+from worldmodels.targets import event_scale, reward_scale
+
+PERSISTENCE_BATCHES = 8
+
+
+def train_memory(run: Run) -> Iterator[Progress]:
+    """Train the run's memory and yield the progress: episodes encoded, then optimiser steps."""
+    config = run.config.memory
+    folder = run.folder("train-memory")
+    steps = config.fit.steps
+    if run.done("train-memory"):
+        yield Progress("train-memory", steps, steps, "steps")
+        return
+    run.require("collect", "train-vision")
+    with run.working("train-memory"):
+        training, held_out = split(episode_files(run.folder("collect")))
+        vision = load_vision(run)
+        yield from encode(run, [*training, *held_out], vision)
+        learn = [latent_file(run, file) for file in training]
+        test = held_out_batches(
+            [latent_file(run, file) for file in held_out], config.sequence, config.reward, config.termination
+        )
+        latent: Any = vision
+        module = new_memory(run.config, latent.latent_spec.size, env_shape(run.config.env).spec, run.config.seed)
+        set_scales(module, learn, run)
+        batches = SequenceBatches(
+            learn, config.batch, config.sequence, run.config.seed, config.reward, config.termination
+        )
+        yield from _fit(run, module, batches, test)
+        module.cpu().eval()
+        facts = examine(module, batches, test)
+        gather_starts(learn, run.config.dream, run.config.seed).save(folder / "starts.safetensors")
+        save_component(module, folder, {"seed": run.config.seed, "steps": steps, "episodes": len(training)})
+        run.finish("train-memory", facts)
+
+
+def encode(run: Run, files: list[EpisodeFile], vision: nn.Module) -> Iterator[Progress]:
+    """Encode the episodes that are not encoded yet, on the training device."""
+    device = resolve_device(run.config.device)
+    vision.to(device)
+    for number, file in enumerate(files):
+        path = latent_path(run, file)
+        if not path.exists():
+            encode_episode_latents(file, vision, path, str(device))
+            yield Progress("train-memory", number + 1, len(files), "episodes encoded")
+    vision.cpu()
+
+
+def latent_path(run: Run, file: EpisodeFile) -> Path:
+    """Return where an episode's latents are kept."""
+    return run.folder("train-memory") / "latents" / f"{file.path.stem}.safetensors"
+
+
+def latent_file(run: Run, file: EpisodeFile) -> LatentFile:
+    """Return an episode's latents."""
+    return LatentFile(latent_path(run, file))
+
+
+def set_scales(module: Any, files: list[LatentFile], run: Run) -> None:
+    """Tell the reward head the scale of what it will learn, from the training episodes."""
+    config = run.config.memory
+    if config.reward.type == "event-rate":
+        module.set_event_scale(*event_scale([file.read("reward") for file in files]))
+    else:
+        targets = [file.targets(config.reward, config.termination)["reward"] for file in files]
+        module.set_reward_scale(*reward_scale(targets))
+
+
+def _fit(run: Run, module: nn.Module, batches: SequenceBatches, test: list[SequenceBatch]) -> Iterator[Progress]:
+    """Train, and measure the held-out likelihood beside every logged step."""
+    config, device = run.config.memory.fit, resolve_device(run.config.device)
+    checkpoints = run.folder("train-memory") / "checkpoints"
+    for metrics in fit(module, batches, config, seed=run.config.seed, device=device, checkpoint=checkpoints):
+        step = int(metrics.pop("step"))
+        metrics["held_out_nll"] = held_out_nll(module, test)
+        run.log("train-memory", step, metrics)
+        yield Progress("train-memory", step, config.steps, "steps", metrics)
+
+
+@torch.inference_mode()
+def held_out_nll(module: Any, test: list[SequenceBatch]) -> float:
+    """Return the negative log-likelihood per latent dimension on held-out episodes, with the same noise every time."""
+    device = next(module.parameters()).device
+    module.eval()
+    total, steps = 0.0, 0
+    for batch in test:
+        moved = SequenceBatch(*(part.to(device) for part in batch))
+        _, metrics = module.loss(moved, torch.Generator(device).manual_seed(0))
+        count = int(batch.mask.sum())
+        total, steps = total + float(metrics["nll"]) * count, steps + count
+    module.train()
+    return total / steps
+
+
+@torch.inference_mode()
+def examine(module: Any, batches: SequenceBatches, test: list[SequenceBatch]) -> dict[str, Any]:
+    """Return the memory's figures on held-out episodes beside persistence and shuffled actions."""
+    stream = batches(0)
+    std = fit_persistence([next(stream) for _ in range(PERSISTENCE_BATCHES)])
+    rows = [module.baselines(batch, torch.Generator().manual_seed(0), std) for batch in test]
+    weights = np.array([int(batch.mask.sum()) for batch in test], dtype=float)
+    facts: dict[str, Any] = {}
+    for name in rows[0]:
+        known = [(float(row[name]), weight) for row, weight in zip(rows, weights, strict=True) if row[name] != "n/a"]
+        facts[name] = (
+            float(np.average([value for value, _ in known], weights=[weight for _, weight in known])) if known else "n/a"
+        )
+    facts["held_out_episodes"] = sum(len(batch.mask) for batch in test)
+    return facts

@@ -1,0 +1,124 @@
+"""Stage 2: train vision on the frames, check that it sees, and say how well."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from generative import fit, resolve_device, save_component, to_float, to_uint8
+from worldmodels.assembly import env_shape, new_vision
+from worldmodels.dataset import FrameBatches, episode_files, sample_frames, split
+from worldmodels.errors import RunError
+from worldmodels.files import append_line, read_lines, write_json
+from worldmodels.parts import VisionConfig
+from worldmodels.run import Progress, Run
+from worldmodels.video import as_rgb, write_png
+
+HELD_OUT_FRAMES = 512
+CAR_ROWS, CAR_COLUMNS = (0.75, 0.97), (0.40, 0.60)
+"""Where CarRacing draws the car, as shares of the cropped frame's height and width."""
+
+
+def train_vision(run: Run) -> Iterator[Progress]:
+    """Train the run's vision and yield the progress in optimiser steps.
+
+    Raises:
+        RunError: if the posterior collapsed in every attempt.
+    """
+    config = run.config.vision
+    folder = run.folder("train-vision")
+    steps = config.fit.steps
+    if run.done("train-vision"):
+        yield Progress("train-vision", steps, steps, "steps")
+        return
+    run.require("collect")
+    with run.working("train-vision"):
+        training, held_out = split(episode_files(run.folder("collect")))
+        test = sample_frames(held_out, HELD_OUT_FRAMES, run.config.seed)
+        base_line = mean_frame(sample_frames(training, HELD_OUT_FRAMES, run.config.seed))
+        attempt = sum(entry["collapsed"] for entry in read_lines(folder / "attempts.jsonl"))
+        while True:
+            module = new_vision(run.config, env_shape(run.config.env), run.config.seed + 1000 * attempt)
+            fitted = replace(config.fit, learning_rate=config.fit.learning_rate / 3**attempt)
+            yield from _fit(run, module, FrameBatches(training, config.batch, config.buffer, run.config.seed), fitted, test)
+            module.cpu().eval()
+            facts = {"attempts": attempt + 1, **examine(module, test, base_line)}
+            if facts["verdict"] == "healthy":
+                break
+            attempt += 1
+            _collapsed(run, folder, config, attempt, facts)
+        save_component(module, folder, {**facts, "seed": run.config.seed, "steps": steps, "episodes": len(training)})
+        write_png(folder / "reconstructions.png", comparison(module, test))
+        write_json(folder / "verdict.json", facts)
+        run.finish("train-vision", facts)
+
+
+def _fit(run: Run, module: nn.Module, batches: FrameBatches, config: Any, test: Tensor) -> Iterator[Progress]:
+    """Train, and measure the held-out loss beside every logged step."""
+    device = resolve_device(run.config.device)
+    checkpoints = run.folder("train-vision") / "checkpoints"
+
+    def stream(start: int) -> Iterator[Tensor]:
+        return (to_float(frames) for frames in batches(start))
+
+    for metrics in fit(module, stream, config, seed=run.config.seed, device=device, checkpoint=checkpoints):
+        step = int(metrics.pop("step"))
+        metrics["held_out_loss"] = held_out_loss(module, test)
+        run.log("train-vision", step, metrics)
+        yield Progress("train-vision", step, config.steps, "steps", metrics)
+
+
+def _collapsed(run: Run, folder: Path, config: VisionConfig, attempt: int, facts: dict[str, Any]) -> None:
+    """Note a collapsed attempt and clear the way for the next one, or give up."""
+    append_line(folder / "attempts.jsonl", {"collapsed": True, **facts})
+    if attempt >= config.attempts:
+        raise RunError(
+            f"vision failed {attempt} times: {facts['reason']}. Later stages would learn nothing from it. Start a new run "
+            f"with `--vision.fit.learning-rate {config.fit.learning_rate / 3**attempt:.1e}` or more --collect.episodes"
+        )
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+
+
+@torch.inference_mode()
+def held_out_loss(module: Any, frames: Tensor) -> float:
+    """Return the loss on held-out frames, uint8 (B H W C), with the same noise every time."""
+    device = next(module.parameters()).device
+    module.eval()
+    loss, _ = module.loss(to_float(frames).to(device), torch.Generator(device).manual_seed(0))
+    module.train()
+    return float(loss)
+
+
+def mean_frame(frames: Tensor) -> Tensor:
+    """Return the mean of frames, float (C H W): the guess of one who sees nothing."""
+    return to_float(frames).mean(0)
+
+
+@torch.inference_mode()
+def examine(module: Any, frames: Tensor, guess: Tensor) -> dict[str, Any]:
+    """Return squared error per image on the whole frame and around the car, the mean frame's, and the verdict."""
+    obs = to_float(frames)
+    facts = dict(module.diagnose(obs, guess))
+    seen = module.decode(module.encode(obs)[0])
+    crop = (..., _rows(obs.shape[2], CAR_ROWS), _rows(obs.shape[3], CAR_COLUMNS))
+    facts["car_error"] = float(((seen - obs)[crop] ** 2).sum((1, 2, 3)).mean())
+    facts["car_baseline_error"] = float(((guess - obs)[crop] ** 2).sum((1, 2, 3)).mean())
+    return facts
+
+
+def _rows(size: int, share: tuple[float, float]) -> slice:
+    return slice(int(size * share[0]), int(np.ceil(size * share[1])))
+
+
+@torch.inference_mode()
+def comparison(module: Any, frames: Tensor, count: int = 12, scale: int = 2) -> np.ndarray:
+    """Return held-out frames above their reconstructions as one picture, uint8 (H W 3)."""
+    picked = frames[:: max(1, len(frames) // count)][:count]
+    seen = to_uint8(module.decode(module.encode(to_float(picked))[0])).numpy()
+    rows = [np.concatenate(list(images), axis=1) for images in (picked.numpy(), seen)]
+    return as_rgb(np.concatenate(rows, axis=0).repeat(scale, 0).repeat(scale, 1))

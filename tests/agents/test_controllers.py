@@ -1,0 +1,128 @@
+from itertools import pairwise
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+
+from agents.actions import ActionSpec
+from agents.controllers import (
+    CONTROLLERS,
+    ControllerConfig,
+    HiddenController,
+    LinearController,
+    MLPController,
+    make_controller,
+)
+
+CAR = ActionSpec.from_space(
+    gym.spaces.Box(np.array([-1, 0, 0], np.float32), np.array([1, 1, 1], np.float32)),
+    ("tanh", "tanh", "relu-tanh"),
+)
+
+
+def normal(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_parameter_counts_are_the_papers():
+    assert LinearController(288, CAR).parameters_size == 867
+    assert LinearController(32, CAR).parameters_size == 99
+    assert HiddenController(32, CAR, 40).parameters_size == 1443
+    assert MLPController(288, CAR, (64, 64)).parameters_size == 288 * 64 + 64 + 64 * 64 + 64 + 64 * 3 + 3
+
+
+@pytest.mark.parametrize("name", CONTROLLERS)
+def test_zero_weights_do_the_papers_zero_action(name):
+    controller = make_controller(ControllerConfig(type=name), 10, CAR)
+    action = controller.act(normal(4, 10), torch.zeros(4, controller.parameters_size))
+    assert action.tolist() == [[0.0, 0.5, 0.0]] * 4
+
+
+def test_bias_comes_first_then_one_weight_row_per_feature():
+    controller = LinearController(4, CAR)
+    parameters = torch.zeros(3, 15)
+    parameters[0, 0] = 1.0  # bias of steer
+    parameters[1, 3] = 1.0  # feature 0 to steer
+    parameters[2, 3 + 3 * 2 + 1] = 1.0  # feature 2 to gas
+    features = torch.tensor([2.0, 3.0, 5.0, 7.0]).expand(3, -1)
+    action = controller.act(features, parameters)
+    torch.testing.assert_close(action[:, 0], torch.tensor([1.0, 2.0, 0.0]).tanh())
+    torch.testing.assert_close(action[:, 1], (torch.tensor([0.0, 0.0, 5.0]).tanh() + 1) / 2)
+
+
+@pytest.mark.parametrize("layers", [(), (7,), (6, 5)])
+def test_every_row_is_its_own_perceptron(layers):
+    controller = MLPController(9, CAR, layers)
+    features, parameters = normal(5, 9), normal(5, controller.parameters_size, seed=1)
+    action = controller.act(features, parameters)
+    for row in range(5):
+        x, rest = features[row].double(), parameters[row].double()
+        sizes = (9, *layers, 3)
+        for i, (n_in, n_out) in enumerate(pairwise(sizes)):
+            bias, weight, rest = rest.split([n_out, n_in * n_out, len(rest) - n_out * (n_in + 1)])
+            x = (x.tanh() if i else x) @ weight.reshape(n_in, n_out) + bias
+        assert len(rest) == 0
+        t = x.tanh()
+        expected = torch.stack([t[0], (t[1] + 1) / 2, t[2].clip(0, 1)]).float()
+        torch.testing.assert_close(action[row], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", CONTROLLERS)
+def test_a_row_does_not_depend_on_the_others_at_one_width(name):
+    controller = make_controller(ControllerConfig(type=name), 288, CAR)
+    features, parameters = normal(16, 288), normal(16, controller.parameters_size, seed=1) * 0.1
+    action = controller.act(features, parameters)
+    order = torch.randperm(16, generator=torch.Generator().manual_seed(2))
+    assert torch.equal(controller.act(features[order], parameters[order]), action[order])
+    padded = features.clone(), parameters.clone()
+    for x in padded:
+        x[5:] = 0.0
+    assert torch.equal(controller.act(*padded)[:5], action[:5])
+
+
+@pytest.mark.parametrize("name", CONTROLLERS)
+def test_a_population_acts_like_its_rows(name):
+    controller = make_controller(ControllerConfig(type=name), 288, CAR)
+    features, parameters = normal(6, 16, 288), normal(6, controller.parameters_size, seed=1) * 0.1
+    action = controller.act_population(features, parameters)
+    assert action.shape == (6, 16, 3)
+    rows = controller.act(features.flatten(0, 1), parameters.repeat_interleave(16, 0)).unflatten(0, (6, 16))
+    torch.testing.assert_close(action, rows, rtol=1e-4, atol=1e-5)
+    order = torch.tensor([3, 0, 5, 1, 4, 2])
+    assert torch.equal(controller.act_population(features[order], parameters[order]), action[order])
+    padded = features.clone()
+    padded[:, 9:] = 0.0  # episodes that have ended
+    assert torch.equal(controller.act_population(padded, parameters)[:, :9], action[:, :9])
+
+
+def test_acting_keeps_no_graph_and_copies_no_parameters():
+    controller = LinearController(8, CAR)
+    parameters = torch.zeros(2, controller.parameters_size, requires_grad=True)
+    assert not controller.act(normal(2, 8), parameters).requires_grad
+
+
+def test_discrete_controller_picks_a_choice():
+    controller = LinearController(2, ActionSpec.from_space(gym.spaces.Discrete(3)))
+    parameters = torch.zeros(2, 9)
+    parameters[0, 2] = parameters[1, 1] = 1.0
+    assert controller.act(normal(2, 2), parameters).tolist() == [[0, 0, 1], [0, 1, 0]]
+
+
+def test_wrong_shapes_say_what_is_needed(production):
+    controller = LinearController(288, CAR)
+    with pytest.raises(ValueError, match="got 32 features, this controller reads 288"):
+        controller.act(torch.zeros(4, 32), torch.zeros(4, 867))
+    with pytest.raises(ValueError, match=r"needs \(rows, 867\)"):
+        controller.act(torch.zeros(4, 288), torch.zeros(4, 99))
+    with pytest.raises(ValueError, match="4 rows of features but 2"):
+        controller.act(torch.zeros(4, 288), torch.zeros(2, 867))
+
+
+def test_bad_configs_say_what_to_do(production):
+    with pytest.raises(ValueError, match="did you mean 'linear'"):
+        ControllerConfig(type="liner")
+    with pytest.raises(ValueError, match="hidden=0"):
+        ControllerConfig(hidden=0)
+    with pytest.raises(ValueError, match="layers"):
+        ControllerConfig(layers=(64, 0))

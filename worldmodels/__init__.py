@@ -1,0 +1,28 @@
+"""World models: rollouts, vision, memory, the dream, and evolution in both worlds.
+
+    from worldmodels import Run, load_agent, make_env, preset
+
+The stage functions live in `scripts`.
+"""
+
+from envs import make_env
+from worldmodels.config import RunConfig, config_from, preset, presets, read_config
+from worldmodels.driver import Driver, load_agent
+from worldmodels.errors import RunError
+from worldmodels.run import Progress, Run
+from worldmodels.version import __version__
+
+__all__ = [
+    "Driver",
+    "Progress",
+    "Run",
+    "RunConfig",
+    "RunError",
+    "__version__",
+    "config_from",
+    "load_agent",
+    "make_env",
+    "preset",
+    "presets",
+    "read_config",
+]

@@ -1,0 +1,145 @@
+"""Putting parts together for a run: sizes follow the environment and the vision, and what cannot go together fails here."""
+
+from dataclasses import fields, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import nn
+
+from agents import ActionSpec
+from envs import EnvConfig, make_env
+from generative import component_bytes, load_component
+from worldmodels.bundle import Bundle, bundle_parts, read_agent
+from worldmodels.config import RunConfig
+from worldmodels.errors import RunError
+from worldmodels.latents import LatentFile, feature_statistics
+from worldmodels.parts import MEMORIES, VISIONS
+from worldmodels.perception import FeaturesConfig
+from worldmodels.run import Run
+
+
+class EnvShape(NamedTuple):
+    """What the parts have to know of an environment."""
+
+    spaces: tuple[Any, Any]
+    """Observation and action space, at the model's size."""
+    spec: ActionSpec
+    state_names: tuple[str, ...]
+    """Names of the simulator's state; empty where there is none."""
+
+
+def env_shape(config: EnvConfig) -> EnvShape:
+    """Make the environment once and look."""
+    try:
+        env = make_env(config)
+    except ValueError as error:
+        raise RunError(f"env: {error}") from error
+    base: Any = env.unwrapped
+    spec = ActionSpec.from_space(env.action_space, getattr(base, "action_squash", None))
+    shape = EnvShape(
+        (env.observation_space, env.action_space), spec, tuple(getattr(base, "simulator_state_names", ()))
+    )
+    env.close()
+    return shape
+
+
+def new_vision(config: RunConfig, shape: EnvShape, seed: int) -> nn.Module:
+    """Return an untrained vision whose sizes fit the environment."""
+    height, _, channels = shape.spaces[0].shape
+    options = _fill(config.vision.options, image_size=height, channels=channels)
+    return VISIONS.create(config.vision.type, options, seed=seed)
+
+
+def new_memory(config: RunConfig, latent: int, spec: ActionSpec, seed: int) -> nn.Module:
+    """Return an untrained memory whose sizes fit vision and environment."""
+    options = _fill(
+        config.memory.options, latent=latent, action=spec.size, reward_target=config.memory.reward.type
+    )
+    return MEMORIES.create(config.memory.type, options, seed=seed)
+
+
+def _fill(options: Any, **values: Any) -> Any:
+    """Set the fields of a component's options that it has; what is not there is not asked for."""
+    names = {item.name for item in fields(options)}
+    return replace(options, **{name: value for name, value in values.items() if name in names})
+
+
+def load_vision(run: Run) -> nn.Module:
+    """Load a run's finished vision, ready to encode."""
+    run.require("train-vision")
+    return load_component(run.folder("train-vision"), VISIONS).eval()
+
+
+def load_memory(run: Run) -> nn.Module:
+    """Load a run's finished memory, ready to step."""
+    run.require("train-memory")
+    return load_component(run.folder("train-memory"), MEMORIES).eval()
+
+
+def read_memory(run: Run, vision: nn.Module, spec: ActionSpec) -> nn.Module | None:
+    """Return the memory whose state the controller reads: the trained one, a random one, or none."""
+    features = run.config.features
+    if not features.uses_memory:
+        return None
+    if features.memory == "trained":
+        return load_memory(run)
+    latent: Any = vision
+    return new_memory(run.config, latent.latent_spec.size, spec, seed=run.config.seed + 1).eval()
+
+
+def assemble(run: Run, latents: list[LatentFile]) -> Bundle:
+    """Return everything but the parameters of the run's controller; features are scaled over these latents."""
+    config = run.config
+    shape = env_shape(config.env)
+    vision = load_vision(run)
+    memory = read_memory(run, vision, shape.spec)
+    shift, scale = None, None
+    if config.features.normalise:
+        shift, scale = feature_scaling(config.features, latents, memory, config.seed)
+    generator = component_bytes(load_memory(run)) if config.evolve.world == "dream" else None
+    return Bundle(
+        env=config.env,
+        spec=shape.spec,
+        features=config.features,
+        controller=config.controller,
+        shift=shift,
+        scale=scale,
+        generator=generator,
+        **bundle_parts(vision, memory),
+    )
+
+
+def feature_scaling(
+    features: FeaturesConfig, latents: list[LatentFile], memory: nn.Module | None, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return shift and scale, float32 (F), that bring the features to zero mean and unit spread over the rollouts."""
+    (z_mean, z_std), (h_mean, h_std) = feature_statistics(latents, memory, seed)
+    if features.reads == "frame-stack":
+        mean, std = np.tile(z_mean, features.stack), np.tile(z_std, features.stack)
+    else:
+        mean, std = np.concatenate([z_mean, h_mean]), np.concatenate([z_std, h_std])
+    # A feature that hardly moves would be blown up to noise.
+    floor = 0.05 * float(np.median(std))
+    return mean.astype(np.float32), (1 / np.maximum(std, max(floor, 1e-6))).astype(np.float32)
+
+
+def load_bundle(run: Run) -> tuple[Bundle, np.ndarray, dict[str, Any]]:
+    """Return the bundle, the parameters (N) and the facts of a run's evolved controller."""
+    description, arrays = read_agent(run.folder("evolve"))
+    vision = load_vision(run)
+    memory = read_memory(run, vision, description["spec"])
+    bundle = Bundle(
+        env=description["env"],
+        spec=description["spec"],
+        features=description["features"],
+        controller=description["controller"],
+        shift=arrays.get("shift"),
+        scale=arrays.get("scale"),
+        **bundle_parts(vision, memory),
+    )
+    if bundle.build_controller().parameters_size != len(arrays["parameters"]):
+        raise RunError(
+            f"the controller in {run.folder('evolve')} has {len(arrays['parameters'])} parameters, its parts ask for "
+            f"{bundle.build_controller().parameters_size}: vision or memory were replaced; evolve anew"
+        )
+    return bundle, arrays["parameters"], description["facts"]

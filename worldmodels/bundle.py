@@ -1,0 +1,126 @@
+"""Everything a controller needs to act, in one piece that travels: to worker processes as bytes, to disk as files."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+from torch import nn
+
+from agents import ActionSpec, Controller, ControllerConfig, make_controller
+from envs import EnvConfig
+from generative import ComponentError, component_bytes, component_from_bytes, config_from_mapping, config_to_mapping
+from worldmodels.errors import RunError
+from worldmodels.files import write_bytes, write_json
+from worldmodels.parts import MEMORIES, VISIONS
+from worldmodels.perception import FeaturesConfig, Perception, feature_size
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Vision, memory and controller assembled for one environment, without the controller's parameters."""
+
+    env: EnvConfig
+    spec: ActionSpec
+    features: FeaturesConfig
+    controller: ControllerConfig
+    vision: Mapping[str, Any]
+    """`component_bytes` of the vision."""
+    memory: Mapping[str, Any] | None
+    """`component_bytes` of the memory whose state the controller reads."""
+    shift: np.ndarray | None = None
+    """float32 (F): mean of each feature, where features are normalised."""
+    scale: np.ndarray | None = None
+    """float32 (F): one over each feature's spread."""
+    generator: Mapping[str, Any] | None = None
+    """`component_bytes` of the memory that dreams; None where nothing dreams."""
+
+    def load_vision(self) -> nn.Module:
+        """Rebuild the vision."""
+        return component_from_bytes(self.vision, VISIONS)
+
+    def load_memory(self) -> nn.Module | None:
+        """Rebuild the memory that the controller reads."""
+        return None if self.memory is None else component_from_bytes(self.memory, MEMORIES)
+
+    def load_generator(self) -> nn.Module:
+        """Rebuild the memory that dreams."""
+        if self.generator is None:
+            raise ValueError("this bundle has no memory to dream with")
+        return component_from_bytes(self.generator, MEMORIES)
+
+    def perception(self, rows: int, vision: nn.Module | None = None, memory: nn.Module | None = None) -> Perception:
+        """Return a perception of `rows` rows, over parts that are already loaded where given."""
+        scaling = None
+        if self.shift is not None and self.scale is not None:
+            scaling = (torch.from_numpy(self.shift.copy()), torch.from_numpy(self.scale.copy()))
+        loaded = self.load_vision() if vision is None else vision
+        remembered = self.load_memory() if memory is None and self.features.uses_memory else memory
+        return Perception(loaded.eval(), remembered, self.features, rows, scaling)
+
+    def build_controller(self) -> Controller:
+        """Return the controller."""
+        return make_controller(self.controller, self.feature_size, self.spec)
+
+    @property
+    def feature_size(self) -> int:
+        """F, the number of features the controller reads."""
+        options = json.loads(self.vision["config"])["config"] if isinstance(self.vision["config"], str) else {}
+        hidden = 0
+        if self.memory is not None:
+            hidden = json.loads(self.memory["config"])["config"]["hidden"]
+        return feature_size(self.features, options["latent"], hidden)
+
+
+def bundle_parts(vision: nn.Module, memory: nn.Module | None) -> dict[str, Any]:
+    """Return the two components as bytes, as `Bundle` takes them."""
+    return {
+        "vision": component_bytes(vision),
+        "memory": None if memory is None else component_bytes(memory),
+    }
+
+
+def save_agent(folder: Path, bundle: Bundle, parameters: np.ndarray, facts: Mapping[str, Any]) -> None:
+    """Write the controller of a bundle: `agent.json`, and `agent.safetensors` with parameters and feature scaling."""
+    arrays = {"parameters": np.asarray(parameters, dtype=np.float32)}
+    if bundle.shift is not None and bundle.scale is not None:
+        arrays |= {"shift": bundle.shift, "scale": bundle.scale}
+    write_bytes(folder / "agent.safetensors", save(arrays))
+    description = {
+        "format_version": FORMAT_VERSION,
+        "env": config_to_mapping(bundle.env),
+        "spec": bundle.spec.to_mapping(),
+        "features": config_to_mapping(bundle.features),
+        "controller": config_to_mapping(bundle.controller),
+        "facts": dict(facts),
+    }
+    write_json(folder / "agent.json", description)
+
+
+def read_agent(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Read what `save_agent` wrote: the description with its configs rebuilt, and the arrays.
+
+    Raises:
+        RunError: if the files are missing, damaged or of another format.
+    """
+    try:
+        description = json.loads((folder / "agent.json").read_text())
+        arrays = load_file(folder / "agent.safetensors")
+        if description["format_version"] != FORMAT_VERSION:
+            raise RunError(f"{folder} has format {description['format_version']}, this version reads {FORMAT_VERSION}")
+        description["env"] = config_from_mapping(EnvConfig, description["env"])
+        description["features"] = config_from_mapping(FeaturesConfig, description["features"])
+        description["controller"] = config_from_mapping(ControllerConfig, description["controller"])
+        description["spec"] = ActionSpec.from_mapping(description["spec"])
+    except FileNotFoundError as error:
+        raise RunError(f"{folder} holds no controller ({error.filename} is missing): run `worldmodels evolve`") from None
+    except (json.JSONDecodeError, KeyError, TypeError, SafetensorError, ComponentError, ValueError) as error:
+        raise RunError(f"the controller in {folder} is damaged or foreign ({error}): run `worldmodels evolve` anew") from error
+    return description, arrays

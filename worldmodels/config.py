@@ -1,0 +1,161 @@
+"""The configuration of a run: one section a stage, each defined beside the code it configures.
+
+It comes from a preset or a YAML file and is saved, resolved in full, in the run folder. Parts that can be swapped
+(`vision`, `memory`) name a type; their `options` are that type's own dataclass.
+"""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from agents import ControllerConfig
+from envs import EnvConfig
+from generative import ComponentError, Registry, config_from_mapping, config_to_mapping
+from worldmodels.collect import CollectConfig
+from worldmodels.dream import DreamConfig
+from worldmodels.errors import RunError
+from worldmodels.evaluate import EvaluateConfig
+from worldmodels.evolve import EvolveConfig
+from worldmodels.executor import ExecutorConfig
+from worldmodels.files import write_text
+from worldmodels.film import FilmConfig
+from worldmodels.parts import MEMORIES, VISIONS, MemoryConfig, VisionConfig
+from worldmodels.perception import FeaturesConfig
+
+FORMAT_VERSION = 1
+SWAPPABLE: dict[str, Registry] = {"vision": VISIONS, "memory": MEMORIES}
+"""The sections whose `type` names a component and whose `options` are that component's config."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that determines a run."""
+
+    preset: str = "default"
+    """The preset this configuration began as."""
+    seed: int = 0
+    """Every random stream of the run derives from it."""
+    device: str = "auto"
+    """Where networks train: cpu, cuda, or auto for a GPU where there is one; playing stays on the processor."""
+    env: EnvConfig = field(default_factory=EnvConfig)
+    collect: CollectConfig = field(default_factory=CollectConfig)
+    vision: VisionConfig = field(default_factory=VisionConfig)
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
+    features: FeaturesConfig = field(default_factory=FeaturesConfig)
+    controller: ControllerConfig = field(default_factory=ControllerConfig)
+    evolve: EvolveConfig = field(default_factory=EvolveConfig)
+    dream: DreamConfig = field(default_factory=DreamConfig)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    film: FilmConfig = field(default_factory=FilmConfig)
+    executor: ExecutorConfig = field(default_factory=ExecutorConfig)
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ValueError(f"seed={self.seed}: must not be negative")
+
+
+def config_from(mapping: Mapping[str, Any], base: RunConfig | None = None) -> RunConfig:
+    """Build a configuration from nested plain types, over `base` or the defaults.
+
+    Raises:
+        RunError: for an unknown field or component (with the nearest known name) or a value of the wrong type or range.
+    """
+    merged = _merge(config_mapping(base or RunConfig()), mapping, "")
+    options: dict[str, Any] = {}
+    try:
+        for section, registry in SWAPPABLE.items():
+            chosen = merged[section]["type"]
+            defaults = getattr(base or RunConfig(), section)
+            given = merged[section].pop("options", {})
+            if chosen != defaults.type:  # the options of another component do not carry over
+                given = dict((mapping.get(section) or {}).get("options") or {})
+            options[section] = config_from_mapping(registry.config_class(chosen), given)
+        config = config_from_mapping(RunConfig, merged)
+    except (ComponentError, ValueError) as error:
+        raise RunError(f"configuration: {error}") from error
+    for section, value in options.items():
+        config = replace(config, **{section: replace(getattr(config, section), options=value)})
+    return config
+
+
+def config_mapping(config: RunConfig) -> dict[str, Any]:
+    """Return a configuration as nested plain types."""
+    return config_to_mapping(config)
+
+
+def _merge(base: dict[str, Any], over: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Lay `over` over `base`; every key must exist there, except inside `options`."""
+    if not isinstance(over, Mapping):
+        raise RunError(f"configuration: `{where.rstrip('.')}` must be a mapping of fields, got {over!r}")
+    merged = dict(base)
+    for key, value in over.items():
+        if key not in base and not where.endswith("options."):
+            near = difflib.get_close_matches(str(key), list(base), 1, 0.5)
+            hint = f"did you mean `{where}{near[0]}`?" if near else f"known: {', '.join(base)}"
+            raise RunError(f"configuration: unknown field `{where}{key}`; {hint}")
+        inner = base.get(key)
+        merged[key] = _merge(inner, value, f"{where}{key}.") if isinstance(inner, dict) else value
+    return merged
+
+
+def presets() -> dict[str, str]:
+    """Return the presets by name, each with the first line of its file as a description."""
+    found = {}
+    for entry in sorted(resources.files("worldmodels.presets").iterdir(), key=lambda entry: entry.name):
+        if entry.name.endswith(".yaml"):
+            found[entry.name.removesuffix(".yaml")] = entry.read_text().splitlines()[0].lstrip("# ")
+    return found
+
+
+def preset(name: str) -> RunConfig:
+    """Return a preset's configuration; an unknown name is a RunError that lists the known ones."""
+    known = presets()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f"did you mean `{near[0]}`? " if near else ""
+        raise RunError(f"unknown preset `{name}`; {hint}Known: {', '.join(known)}")
+    text = resources.files("worldmodels.presets").joinpath(f"{name}.yaml").read_text()
+    return config_from({"preset": name, **(yaml.safe_load(text) or {})})
+
+
+def read_config(path: Path) -> RunConfig:
+    """Read a configuration file, one that a run saved or one that a user wrote; missing fields keep their defaults."""
+    try:
+        mapping = yaml.safe_load(path.read_text()) or {}
+    except OSError as error:
+        raise RunError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RunError(f"{path} is no valid YAML: {error}") from error
+    if not isinstance(mapping, dict):
+        raise RunError(f"{path} must be a YAML mapping of fields, for example `seed: 1`")
+    version = mapping.pop("format_version", FORMAT_VERSION)
+    if version != FORMAT_VERSION:
+        raise RunError(f"{path} has format {version}, this version reads {FORMAT_VERSION}: start a new run")
+    try:
+        return config_from(mapping)
+    except RunError as error:
+        raise RunError(f"{path}: {error}") from error
+
+
+def write_config(path: Path, config: RunConfig) -> None:
+    """Write a configuration in full."""
+    mapping = {"format_version": FORMAT_VERSION, **config_mapping(config)}
+    write_text(path, yaml.safe_dump(mapping, sort_keys=False))
+
+
+def differences(old: Any, new: Any, prefix: str = "") -> list[tuple[str, Any, Any]]:
+    """Return `(dotted field, old value, new value)` for every field in which two configurations differ."""
+    if is_dataclass(old) and type(old) is type(new):
+        return [
+            difference
+            for item in fields(old)
+            for difference in differences(
+                getattr(old, item.name), getattr(new, item.name), f"{prefix}{item.name}."
+            )
+        ]
+    return [] if old == new else [(prefix.rstrip("."), old, new)]

@@ -1,0 +1,116 @@
+"""Rollouts as training data: frames in shuffled batches, through a buffer whose size is fixed.
+
+Random single frames out of a compressed file cost more than training on them, so chunks are shuffled, pooled until the
+buffer is full, and the frames of a pool are shuffled. The stream is a pure function of the seed: it can be taken up at any
+step without reading what came before.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from worldmodels.episode import CHUNK, EpisodeFile
+from worldmodels.errors import RunError
+
+HELD_OUT_EVERY = 10
+"""Every tenth episode, so every tenth track, is held out of training."""
+
+
+def episode_files(folder: Path) -> list[EpisodeFile]:
+    """Return the episodes of a rollouts folder in the order of their numbers."""
+    files = [EpisodeFile(path) for path in sorted(folder.glob("episode_*.npz"))]
+    if not files:
+        raise RunError(f"{folder} holds no episodes: run `worldmodels collect` first")
+    return files
+
+
+def split(files: list[EpisodeFile]) -> tuple[list[EpisodeFile], list[EpisodeFile]]:
+    """Split episodes into training and held-out ones, by track: no track is in both."""
+    if len(files) < 2:
+        raise RunError(f"{len(files)} episode is too little to hold one out: collect at least 2")
+    tracks = sorted({file.meta["track"] for file in files})
+    held = set(tracks[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY]) or {tracks[-1]}
+    return (
+        [file for file in files if file.meta["track"] not in held],
+        [file for file in files if file.meta["track"] in held],
+    )
+
+
+@dataclass(frozen=True)
+class FrameBatches:
+    """An endless, seeded stream of shuffled frame batches; call it with the step to start at."""
+
+    files: list[EpisodeFile]
+    batch: int
+    buffer: int
+    """Frames in memory at a time; at least a batch."""
+    seed: int
+
+    def __post_init__(self) -> None:
+        frames = sum(file.frames for file in self.files)
+        if frames < self.batch:
+            raise RunError(f"{frames} frames do not fill a batch of {self.batch}: collect more or set a smaller batch")
+
+    def __call__(self, start_step: int = 0) -> Iterator[Tensor]:
+        """Yield uint8 (B H W C) from batch number `start_step` on."""
+        skip, epoch = start_step, 0
+        while True:
+            rng = np.random.default_rng([self.seed, epoch])
+            for pool, size in self._pools(rng):
+                order = rng.permutation(size)
+                batches = size // self.batch
+                if skip >= batches:
+                    skip -= batches
+                    continue
+                frames = self._load(pool, size)
+                for index in range(skip, batches):
+                    chosen = order[index * self.batch : (index + 1) * self.batch]
+                    yield torch.from_numpy(frames[chosen])
+                skip = 0
+            epoch += 1
+
+    def _pools(self, rng: np.random.Generator) -> Iterator[tuple[list[tuple[int, int]], int]]:
+        """Yield groups of (file, chunk) that fill the buffer; the last one joins the pool before it if too small."""
+        chunks = [
+            (number, chunk, min(CHUNK, file.frames - chunk * CHUNK))
+            for number, file in enumerate(self.files)
+            for chunk in range(-(-file.frames // CHUNK))
+        ]
+        pool: list[tuple[int, int]] = []
+        size, left = 0, sum(length for _, _, length in chunks)
+        for position in rng.permutation(len(chunks)):
+            number, chunk, length = chunks[position]
+            pool.append((number, chunk))
+            size, left = size + length, left - length
+            if size >= max(self.buffer, self.batch) and left >= self.batch:
+                yield pool, size
+                pool, size = [], 0
+        yield pool, size
+
+    def _load(self, pool: list[tuple[int, int]], size: int) -> np.ndarray:
+        frames = np.empty((size, *self.files[0].meta["obs_shape"]), dtype=np.uint8)
+        by_file: dict[int, list[int]] = {}
+        for number, chunk in pool:
+            by_file.setdefault(number, []).append(chunk)
+        filled = 0
+        for number, indices in by_file.items():
+            read = self.files[number].chunks(indices)
+            frames[filled : filled + len(read)] = read
+            filled += len(read)
+        return frames
+
+
+def sample_frames(files: list[EpisodeFile], count: int, seed: int) -> Tensor:
+    """Return about `count` frames, uint8 (B H W C), spread over the episodes; the same ones for the same seed."""
+    rng = np.random.default_rng(seed)
+    each = max(1, -(-count // len(files)))
+    frames = []
+    for number in rng.permutation(len(files))[: max(1, min(len(files), count))]:
+        file = files[number]
+        chunk = file.chunks([int(rng.integers(-(-file.frames // CHUNK)))])
+        frames.append(chunk[np.sort(rng.choice(len(chunk), min(each, len(chunk)), replace=False))])
+    return torch.from_numpy(np.concatenate(frames)[:count])

@@ -1,0 +1,156 @@
+"""One recorded episode and its file.
+
+Alignment: `obs[t], action[t] -> reward[t], obs[t+1]`; `terminated` and `truncated` belong to the last step.
+
+An episode is one `.npz` file that `numpy.load` opens: the frames in deflated chunks of `CHUNK` (entries `obs_00000`,
+`obs_00001`, ...), so that a reader can shuffle chunks without decompressing whole episodes, the other arrays in one entry
+each, and `meta.json`. It is written whole or not at all and never holds a pickled object.
+"""
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from worldmodels.errors import RunError
+from worldmodels.files import write_bytes
+
+CHUNK = 100
+"""Frames in a chunk."""
+FORMAT_VERSION = 1
+COMPRESSION = 1
+"""The fastest level of deflate: measured, a higher one costs three times the time for 10 % of the size."""
+
+
+@dataclass(frozen=True)
+class Episode:
+    """A recorded episode of T steps."""
+
+    obs: np.ndarray
+    """uint8 (T+1 H W C) at the model's size."""
+    action: np.ndarray
+    """float32 (T A); one-hot where actions are discrete."""
+    reward: np.ndarray
+    """float32 (T), raw, in the environment's units; summed over repeated frames."""
+    state: np.ndarray
+    """float32 (T+1 S): the simulator's true state, S = 0 where the environment has none to tell."""
+    terminated: bool
+    truncated: bool
+    track: int
+    """The seed the environment was reset with."""
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    """Policy, environment facts and whatever else belongs to the record; JSON types."""
+
+    def __post_init__(self) -> None:
+        steps = len(self.action)
+        if not (len(self.obs) == len(self.state) == steps + 1 and len(self.reward) == steps):
+            raise ValueError(
+                f"an episode of {steps} actions needs {steps + 1} frames, {steps + 1} states and {steps} rewards; "
+                f"got {len(self.obs)}, {len(self.state)}, {len(self.reward)}"
+            )
+        if self.obs.dtype != np.uint8 or self.obs.ndim != 4:
+            raise ValueError(f"obs must be uint8 (T+1 H W C), got {self.obs.dtype} {self.obs.shape}")
+
+    def __len__(self) -> int:
+        return len(self.action)
+
+
+def encode_episode(episode: Episode) -> bytes:
+    """Return the bytes of the episode's file."""
+    buffer = io.BytesIO()
+    meta = {
+        **episode.meta,
+        "format_version": FORMAT_VERSION,
+        "track": episode.track,
+        "steps": len(episode),
+        "obs_shape": list(episode.obs.shape[1:]),
+        "terminated": bool(episode.terminated),
+        "truncated": bool(episode.truncated),
+    }
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=COMPRESSION) as archive:
+        archive.writestr("meta.json", json.dumps(meta))
+        arrays = {"action": episode.action, "reward": episode.reward, "state": episode.state}
+        for start in range(0, len(episode.obs), CHUNK):
+            arrays[f"obs_{start // CHUNK:05d}"] = episode.obs[start : start + CHUNK]
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w") as entry:
+                np.lib.format.write_array(entry, np.ascontiguousarray(array), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def write_episode(path: Path, content: bytes) -> None:
+    """Write an encoded episode atomically."""
+    write_bytes(path, content)
+
+
+class EpisodeFile:
+    """Reads parts of an episode's file; nothing is kept open or in memory between calls."""
+
+    def __init__(self, path: str | os.PathLike[str]):
+        self.path = Path(path)
+
+    def _read(self, names: list[str]) -> list[Any]:
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                read = []
+                for name in names:
+                    content = archive.read(name)
+                    read.append(
+                        json.loads(content)
+                        if name.endswith(".json")
+                        else np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+                    )
+                return read
+        except FileNotFoundError:
+            raise RunError(f"{self.path} is missing; collect again") from None
+        except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
+            raise RunError(
+                f"{self.path} is no whole episode ({error}); delete it and run `worldmodels collect` again"
+            ) from error
+
+    @cached_property
+    def meta(self) -> dict[str, Any]:
+        """The record's facts: `track`, `steps`, `obs_shape`, `terminated`, `truncated`, policy, environment."""
+        meta: dict[str, Any] = self._read(["meta.json"])[0]
+        if meta.get("format_version") != FORMAT_VERSION:
+            raise RunError(
+                f"{self.path} has format {meta.get('format_version')}, this version reads {FORMAT_VERSION}: "
+                "collect the episodes again"
+            )
+        return meta
+
+    @property
+    def frames(self) -> int:
+        """Number of frames, T+1."""
+        return int(self.meta["steps"]) + 1
+
+    def chunks(self, indices: list[int]) -> np.ndarray:
+        """Return the frames of the given chunks, uint8 (F H W C)."""
+        return np.concatenate(self._read([f"obs_{index:05d}.npy" for index in indices]))
+
+    def steps(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return action (T A), reward (T) and state (T+1 S) without touching the frames."""
+        action, reward, state = self._read(["action.npy", "reward.npy", "state.npy"])
+        return action, reward, state
+
+    def read(self) -> Episode:
+        """Return the whole episode."""
+        action, reward, state = self.steps()
+        meta = self.meta
+        return Episode(
+            obs=self.chunks(list(range(-(-self.frames // CHUNK)))),
+            action=action,
+            reward=reward,
+            state=state,
+            terminated=meta["terminated"],
+            truncated=meta["truncated"],
+            track=meta["track"],
+            meta=meta,
+        )

@@ -1,0 +1,218 @@
+"""Evolution: ask an optimiser for candidates, try them all on the same tracks or dreams, tell it their mean scores.
+
+Within a generation every candidate meets the same tracks, and every generation meets fresh ones. How many a candidate
+meets follows the noise: where two halves of the tracks rank the candidates differently, there are more next time (Hansen
+et al. 2009). What is validated and shipped is the mean of the distribution, not the luckiest candidate.
+
+The log of scores is the state: an optimiser that is told the same scores again is the same optimiser.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from agents import OptimiserConfig, replay
+from agents.optimisers import AskTell
+from worldmodels.executor import Executor
+from worldmodels.rollout import Played
+from worldmodels.statistics import spearman, summarise
+from worldmodels.tracks import DREAM, EVOLVE, VALIDATION, stream, training_tracks
+from worldmodels.worker import DreamTask, RealTask, Tried
+
+
+@dataclass(frozen=True)
+class EvolveConfig:
+    """How the controller evolves."""
+
+    world: Literal["real", "dream"] = "real"
+    """Where candidates are tried: the real environment or the memory's dream."""
+    generations: int = 100
+    """Rounds of ask and tell."""
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    episodes: int = 4
+    """Tracks or dreams that every candidate of the first generation meets."""
+    max_episodes: int = 16
+    """Most of them that the adaptation may ask for."""
+    agreement: float = 0.5
+    """Rank correlation between two halves of the tracks below which their number doubles; 0 keeps it."""
+    validation_every: int = 5
+    """Generations between validations of the distribution's mean."""
+    validation_tracks: int = 16
+    """Real validation tracks for each."""
+    envs: int = 16
+    """Environments that a worker steps together, and the batch width of its networks."""
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ("generations", 1),
+            ("episodes", 2),
+            ("max_episodes", self.episodes),
+            ("validation_every", 1),
+            ("validation_tracks", 2),
+            ("envs", 1),
+        ):
+            if getattr(self, name) < least:
+                raise ValueError(f"evolve.{name}={getattr(self, name)}: must be at least {least}")
+        if not 0 <= self.agreement < 1:
+            raise ValueError(f"evolve.agreement={self.agreement}: must be at least 0 and below 1")
+        if self.validation_tracks > len(VALIDATION):
+            raise ValueError(f"evolve.validation_tracks={self.validation_tracks}: there are {len(VALIDATION)}")
+
+
+@dataclass
+class Cost:
+    """What trying candidates cost."""
+
+    frames: int = 0
+    environment_seconds: float = 0.0
+    network_seconds: float = 0.0
+
+    def add(self, tried: Tried) -> None:
+        """Add the cost of a task."""
+        self.frames += sum(played.frames for played in tried.played)
+        self.environment_seconds += tried.environment_seconds
+        self.network_seconds += tried.network_seconds
+
+
+class Trials:
+    """Cuts trials into tasks for an executor and puts the results together in order."""
+
+    def __init__(self, executor: Executor, width: int, block: int):
+        self.executor, self.width, self.block = executor, width, block
+
+    def real(
+        self, parameters: np.ndarray, tracks: Sequence[int], training: bool, cost: Cost
+    ) -> Iterator[tuple[int, int, Played]]:
+        """Yield `(candidate, index of track, episode)` for every candidate on every track, as tasks end."""
+        every = [(candidate, index) for index in range(len(tracks)) for candidate in range(len(parameters))]
+        chunks = [every[start : start + self.width] for start in range(0, len(every), self.width)]
+        tasks = []
+        for chunk in chunks:
+            rows = sorted({candidate for candidate, _ in chunk})
+            pairs = [(rows.index(candidate), tracks[index]) for candidate, index in chunk]
+            tasks.append(RealTask(np.asarray(parameters[rows], dtype=np.float32), pairs, training))
+        for number, tried in self.executor.run(tasks):
+            cost.add(tried)
+            for (candidate, index), played in zip(chunks[number], tried.played, strict=True):
+                yield candidate, index, played
+
+    def real_scores(self, parameters: np.ndarray, tracks: Sequence[int], training: bool, cost: Cost) -> np.ndarray:
+        """Return the scores, float64 (P E), of every candidate on every track."""
+        scores = np.full((len(parameters), len(tracks)), np.nan)
+        for candidate, index, played in self.real(parameters, tracks, training, cost):
+            scores[candidate, index] = played.score
+        return scores
+
+    def dream_scores(self, parameters: np.ndarray, seeds: Sequence[int], cost: Cost) -> np.ndarray:
+        """Return the returns, float64 (P E), of every candidate in every dream."""
+        starts = range(0, len(parameters), self.block)
+        blocks = [np.asarray(parameters[start : start + self.block], dtype=np.float32) for start in starts]
+        scores: list[np.ndarray] = [np.empty(0)] * len(blocks)
+        for number, tried in self.executor.run([DreamTask(block, list(seeds)) for block in blocks]):
+            cost.add(tried)
+            assert tried.dreamt is not None
+            scores[number] = tried.dreamt
+        return np.concatenate(scores)
+
+
+def next_episodes(config: EvolveConfig, episodes: int, agreements: Sequence[float]) -> int:
+    """Return how many tracks a candidate meets next: twice as many once three generations disagree on the ranking."""
+    recent = agreements[-3:]
+    if config.agreement > 0 and len(recent) == 3 and float(np.mean(recent)) < config.agreement:
+        return min(2 * episodes, config.max_episodes)
+    return episodes
+
+
+def rank_agreement(scores: np.ndarray) -> float:
+    """Return Spearman's correlation of the candidates' mean scores (P E) over even and over odd tracks; 0 if all tie."""
+    even, odd = scores[:, ::2].mean(axis=1), scores[:, 1::2].mean(axis=1)
+    if np.ptp(even) == 0 or np.ptp(odd) == 0:
+        return 0.0
+    return spearman(even, odd)
+
+
+def restore(config: EvolveConfig, size: int, seed: int, log: Sequence[dict[str, Any]]) -> AskTell:
+    """Return the optimiser as it stands after the logged generations."""
+    return replay(config.optimiser, size, optimiser_seed(seed), [entry["scores"] for entry in log])
+
+
+def optimiser_seed(seed: int) -> int:
+    """Return the seed of the optimiser's own random stream."""
+    return int(stream(seed, EVOLVE).integers(2**31))
+
+
+def evolve(
+    config: EvolveConfig, optimiser: AskTell, trials: Trials, seed: int, log: list[dict[str, Any]]
+) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
+    """Yield each generation's entry and the distribution's mean after it, from where the log ends.
+
+    The entry is plain data and has to be appended to the log before the next one is asked for.
+    """
+    for generation in range(len(log), config.generations):
+        begun = time.perf_counter()
+        cost = Cost()
+        episodes = log[-1]["next_episodes"] if log else config.episodes
+        parameters = optimiser.ask()
+        asked = time.perf_counter()
+        if config.world == "real":
+            tracks = training_tracks(seed, EVOLVE, generation, episodes)
+            scores = trials.real_scores(parameters, tracks, True, cost)
+        else:
+            tracks = training_tracks(seed, DREAM, generation, episodes)
+            scores = trials.dream_scores(parameters, tracks, cost)
+        tried = time.perf_counter()
+        optimiser.tell(parameters, scores.mean(axis=1))
+        told = time.perf_counter()
+        entry = _entry(scores, episodes, cost, log, config)
+        last = generation == config.generations - 1
+        mean = np.asarray(optimiser.mean, dtype=np.float32)
+        validation_cost = Cost()
+        if last or (generation + 1) % config.validation_every == 0:
+            entry["validation"] = _validate(config, trials, mean, validation_cost)
+        entry |= {
+            "generation": generation,
+            "sigma": float(optimiser.sigma),
+            "validation_frames": validation_cost.frames,
+            "seconds": round(time.perf_counter() - begun, 3),
+            "timings": {
+                "environment": round(cost.environment_seconds + validation_cost.environment_seconds, 3),
+                "networks": round(cost.network_seconds + validation_cost.network_seconds, 3),
+                "optimiser": round(asked - begun + told - tried, 3),
+                "validation": round(time.perf_counter() - told, 3),
+            },
+        }
+        yield entry, mean
+
+
+def _entry(
+    scores: np.ndarray, episodes: int, cost: Cost, log: list[dict[str, Any]], config: EvolveConfig
+) -> dict[str, Any]:
+    means = scores.mean(axis=1)
+    agreement = rank_agreement(scores)
+    earlier = [entry["agreement"] for entry in log if entry["episodes"] == episodes]
+    return {
+        "episodes": episodes,
+        "scores": [float(score) for score in means],
+        "mean": float(means.mean()),
+        "best": float(means.max()),
+        "worst": float(means.min()),
+        "std": float(means.std()),
+        "agreement": agreement,
+        "next_episodes": next_episodes(config, episodes, [*earlier, agreement]),
+        "frames": cost.frames,
+    }
+
+
+def _validate(config: EvolveConfig, trials: Trials, mean: np.ndarray, cost: Cost) -> dict[str, Any]:
+    tracks = list(VALIDATION[: config.validation_tracks])
+    summary = summarise(trials.real_scores(mean[None], tracks, False, cost)[0], seed=0)
+    return {"mean": summary.mean, "std": summary.std, "ci_low": summary.ci_low, "ci_high": summary.ci_high}
+
+
+def best_validated(log: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the entry with the highest validation mean, the earliest of equals, or None."""
+    validated = [entry for entry in log if "validation" in entry]
+    return max(validated, key=lambda entry: entry["validation"]["mean"], default=None)

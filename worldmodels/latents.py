@@ -1,0 +1,173 @@
+"""Rollouts as the memory sees them: each frame's latent, encoded once by a finished vision and kept in files.
+
+A latent is stored as mean and standard deviation, so that every batch can draw it anew. Sequences are read from the files
+as they are needed: memory use does not grow with the number of episodes.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+from torch import Tensor
+
+from generative import to_float
+from worldmodels.episode import EpisodeFile
+from worldmodels.errors import RunError
+from worldmodels.files import write_bytes
+from worldmodels.memory import SequenceBatch
+from worldmodels.targets import RewardTargetConfig, TerminationTargetConfig, episode_targets
+
+ENCODE_BATCH = 128
+
+
+@torch.inference_mode()
+def encode_episode_latents(file: EpisodeFile, vision: Any, path: Path, device: str = "cpu") -> None:
+    """Encode an episode's frames and write latents, actions, rewards and states to a safetensors file."""
+    episode = file.read()
+    means, stds = [], []
+    for start in range(0, len(episode.obs), ENCODE_BATCH):
+        mean, std = vision.encode(to_float(torch.from_numpy(episode.obs[start : start + ENCODE_BATCH])).to(device))
+        means.append(mean.cpu())
+        stds.append(std.cpu())
+    arrays = {
+        "mean": torch.cat(means).numpy(),
+        "std": torch.cat(stds).numpy(),
+        "action": episode.action,
+        "reward": episode.reward,
+        "state": episode.state,
+    }
+    facts = {"track": str(episode.track), "terminated": str(int(episode.terminated))}
+    write_bytes(path, save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, facts))
+
+
+class LatentFile:
+    """Reads parts of an encoded episode."""
+
+    def __init__(self, path: str | os.PathLike[str]):
+        self.path = Path(path)
+        try:
+            with safe_open(self.path, "np") as file:
+                self.steps = int(file.get_slice("reward").get_shape()[0])
+                facts = file.metadata()
+            self.track, self.terminated = int(facts["track"]), facts["terminated"] == "1"
+        except (SafetensorError, FileNotFoundError, KeyError, TypeError, OSError) as error:
+            raise RunError(
+                f"{self.path} holds no latents ({error}); delete it and run `worldmodels train-memory` again"
+            ) from error
+
+    def read(self, name: str, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Return the rows `start` to `stop` of an array: mean, std, action, reward or state."""
+        with safe_open(self.path, "np") as file:
+            rows: np.ndarray = file.get_slice(name)[start:stop]
+        return rows
+
+    def targets(self, reward: RewardTargetConfig, termination: TerminationTargetConfig) -> dict[str, np.ndarray]:
+        """Return what the heads learn of the episode: `reward` and `termination`, float32 (T)."""
+        state = self.read("state")
+        found = state if state.shape[1] else None
+        try:
+            return episode_targets(self.read("reward"), self.terminated, found, reward, termination)
+        except ValueError as error:
+            raise RunError(f"memory.termination: {error}") from error
+
+
+@dataclass(frozen=True)
+class SequenceBatches:
+    """An endless, seeded stream of sequence batches; call it with the step to start at."""
+
+    files: list[LatentFile]
+    batch: int
+    length: int
+    """T: longer episodes are cut at a random place, shorter ones padded and masked."""
+    seed: int
+    reward: RewardTargetConfig
+    termination: TerminationTargetConfig
+
+    def __call__(self, start_step: int = 0) -> Iterator[SequenceBatch]:
+        """Yield batches from number `start_step` on; episodes are drawn in proportion to their steps."""
+        targets = [file.targets(self.reward, self.termination) for file in self.files]
+        steps = np.array([file.steps for file in self.files])
+        chance = steps / steps.sum()
+        step = start_step
+        while True:
+            rng = np.random.default_rng([self.seed, step])
+            numbers = rng.choice(len(self.files), self.batch, p=chance)
+            starts = [int(rng.integers(max(1, steps[number] - self.length + 1))) for number in numbers]
+            yield stack_sequences(
+                [(self.files[number], targets[number], start) for number, start in zip(numbers, starts, strict=True)],
+                self.length,
+            )
+            step += 1
+
+
+def stack_sequences(pieces: list[tuple[LatentFile, dict[str, np.ndarray], int]], length: int) -> SequenceBatch:
+    """Read pieces `(file, targets, start)` and pad them to `length` steps."""
+    first = pieces[0][0]
+    latent, action_size = first.read("mean", 0, 1).shape[1], first.read("action", 0, 1).shape[1]
+    count = len(pieces)
+    mean = np.zeros((count, length + 1, latent), dtype=np.float32)
+    std = np.zeros_like(mean)
+    action = np.zeros((count, length, action_size), dtype=np.float32)
+    reward = np.zeros((count, length), dtype=np.float32)
+    termination = np.zeros_like(reward)
+    mask = np.zeros((count, length), dtype=bool)
+    for row, (file, targets, start) in enumerate(pieces):
+        stop = min(start + length, file.steps)
+        filled = stop - start
+        with safe_open(file.path, "np") as opened:
+            mean[row, : filled + 1] = opened.get_slice("mean")[start : stop + 1]
+            std[row, : filled + 1] = opened.get_slice("std")[start : stop + 1]
+            action[row, :filled] = opened.get_slice("action")[start:stop]
+        reward[row, :filled] = targets["reward"][start:stop]
+        termination[row, :filled] = targets["termination"][start:stop]
+        mask[row, :filled] = True
+    return SequenceBatch(*(torch.from_numpy(array) for array in (mean, std, action, reward, termination, mask)))
+
+
+def held_out_batches(
+    files: list[LatentFile],
+    length: int,
+    reward: RewardTargetConfig,
+    termination: TerminationTargetConfig,
+    most: int = 64,
+) -> list[SequenceBatch]:
+    """Return the held-out episodes from their first step on, at most `most` of them, in batches of 16."""
+    pieces = [(file, file.targets(reward, termination), 0) for file in files[:most]]
+    return [stack_sequences(pieces[start : start + 16], length) for start in range(0, len(pieces), 16)]
+
+
+def feature_statistics(
+    files: list[LatentFile], memory: Any, seed: int, count: int = 64, length: int = 256
+) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Return mean and spread of the latents (Z) and of the memory's state (H) over pieces of rollouts.
+
+    The memory's state is measured behind its first ten steps; without a memory its part is empty.
+    """
+    rng = np.random.default_rng(seed)
+    latents, states = [], []
+    for number in rng.permutation(len(files))[:count]:
+        file = files[number]
+        mean, action = file.read("mean", 0, length), file.read("action", 0, length)
+        latents.append(mean)
+        if memory is not None:
+            states.append(_remembered(memory, torch.from_numpy(mean[: len(action)]), torch.from_numpy(action)))
+    z = np.concatenate(latents)
+    h = np.concatenate(states) if states else np.zeros((1, 0), dtype=np.float32)
+    return (z.mean(0), z.std(0)), (h.mean(0), h.std(0))
+
+
+@torch.inference_mode()
+def _remembered(memory: Any, z: Tensor, action: Tensor) -> np.ndarray:
+    """Return the memory's features (T H) along one sequence, without its first steps."""
+    state = memory.initial(1)
+    features = []
+    for step in range(len(action)):
+        state = memory.advance(z[step : step + 1], action[step : step + 1], state)
+        features.append(memory.feature(state).numpy())
+    return np.concatenate(features)[min(10, len(features) - 1) :]

@@ -1,0 +1,55 @@
+"""The parts that can be swapped, and the sections of the configuration that choose and train them."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from generative import VAE, FitConfig, Registry, VAEConfig
+from worldmodels.memory import MDNRNN, MDNRNNConfig
+from worldmodels.targets import RewardTargetConfig, TerminationTargetConfig
+
+VISIONS = Registry("vision", {"vae": VAE})
+MEMORIES = Registry("memory", {"mdn-rnn": MDNRNN})
+
+
+@dataclass(frozen=True)
+class VisionConfig:
+    """How vision (V) learns: frames -> latent."""
+
+    type: str = "vae"
+    """Name of the component: built in (vae) or from another installed package."""
+    options: Any = field(default_factory=VAEConfig)
+    """The component's own fields; image size and channels follow the environment."""
+    batch: int = 64
+    """Frames in a batch."""
+    buffer: int = 16_384
+    """Frames in memory at a time, shuffled together (12 kB each at 64 x 64)."""
+    attempts: int = 3
+    """Trainings before giving up when the posterior collapses; each new one has a third of the learning rate."""
+    fit: FitConfig = field(default_factory=lambda: FitConfig(steps=6_000, learning_rate=1e-3))
+
+    def __post_init__(self) -> None:
+        for name in ("batch", "buffer", "attempts"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"vision.{name}={getattr(self, name)}: must be at least 1")
+
+
+@dataclass(frozen=True)
+class MemoryConfig:
+    """How memory (M) learns: latent, action -> distribution of the next latent, reward, termination."""
+
+    type: str = "mdn-rnn"
+    """Name of the component: built in (mdn-rnn) or from another installed package."""
+    options: Any = field(default_factory=MDNRNNConfig)
+    """The component's own fields; its latent and action sizes follow vision and environment."""
+    batch: int = 32
+    """Sequences in a batch."""
+    sequence: int = 256
+    """Steps in a sequence; longer episodes are cut at random places."""
+    reward: RewardTargetConfig = field(default_factory=RewardTargetConfig)
+    termination: TerminationTargetConfig = field(default_factory=TerminationTargetConfig)
+    fit: FitConfig = field(default_factory=lambda: FitConfig(steps=2_000, learning_rate=1e-3))
+
+    def __post_init__(self) -> None:
+        for name in ("batch", "sequence"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"memory.{name}={getattr(self, name)}: must be at least 1")

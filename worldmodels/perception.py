@@ -1,0 +1,125 @@
+"""What the controller reads: the latent of the frame and what the memory remembers, in both worlds.
+
+Timing (Ha and Schmidhuber 2018): at step t the controller reads `(z[t], h[t])`, where `h[t]` has seen everything up to
+`(z[t-1], action[t-1])`; it acts; only then the memory advances with `(z[t], action[t])`.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from generative import to_float
+
+
+@dataclass(frozen=True)
+class FeaturesConfig:
+    """What the controller reads."""
+
+    reads: Literal["vision+memory", "vision", "frame-stack"] = "vision+memory"
+    """Latent and memory state, the latent alone, or the latents of the last frames."""
+    memory: Literal["trained", "untrained"] = "trained"
+    """Which memory is read: the trained one, or one with random weights as a control."""
+    latent: Literal["mean", "sample"] = "mean"
+    """Whether a frame's latent is the posterior's mean or drawn from it (the paper draws)."""
+    stack: int = 4
+    """Latents in a frame-stack."""
+    normalise: bool = True
+    """Scale every feature to zero mean and unit spread over the rollouts, so that one first sigma suits all weights."""
+
+    def __post_init__(self) -> None:
+        if self.stack < 1:
+            raise ValueError(f"features.stack={self.stack}: must be at least 1")
+
+    @property
+    def uses_memory(self) -> bool:
+        """Whether the controller reads the memory's state."""
+        return self.reads == "vision+memory"
+
+
+def feature_size(config: FeaturesConfig, latent: int, hidden: int) -> int:
+    """Return F, the number of features."""
+    return {"vision": latent, "vision+memory": latent + hidden, "frame-stack": latent * config.stack}[config.reads]
+
+
+class Perception:
+    """Turns frames or latents into features for a fixed number of rows, and keeps what each row remembers."""
+
+    def __init__(
+        self,
+        vision: nn.Module,
+        memory: nn.Module | None,
+        config: FeaturesConfig,
+        rows: int,
+        scaling: tuple[Tensor, Tensor] | None = None,
+    ):
+        """Hold the parts.
+
+        Args:
+            vision: anything with `encode(obs (B C H W)) -> (mean, std)`.
+            memory: anything with `initial`, `advance` and `feature`; None where the features do not use one.
+            config: what is read.
+            rows: B, kept constant so that a row's numbers do not depend on how many others there are.
+            scaling: shift and scale (F) of the features.
+        """
+        if config.uses_memory and memory is None:
+            raise ValueError("features.reads=vision+memory needs a memory")
+        self.vision: Any = vision
+        self.memory: Any = memory if config.uses_memory else None
+        self.config, self.rows, self.scaling = config, rows, scaling
+        self._state: tuple[Tensor, ...] = self.memory.initial(rows) if self.memory is not None else ()
+        self._fresh: tuple[Tensor, ...] = tuple(part.clone() for part in self._state)
+        self._stack: Tensor | None = None
+        self._new = torch.ones(rows, dtype=torch.bool)
+        self._generators: list[np.random.Generator] = [np.random.default_rng(0) for _ in range(rows)]
+        self._z: Tensor | None = None
+
+    @torch.inference_mode()
+    def begin(self, row: int, seed: int = 0) -> None:
+        """Forget a row's past; `seed` is that of its latent noise."""
+        for part, fresh in zip(self._state, self._fresh, strict=True):
+            part[row] = fresh[row]
+        self._new[row] = True
+        self._generators[row] = np.random.default_rng([seed, 1])
+
+    @torch.inference_mode()
+    def observe(self, obs: np.ndarray) -> Float[Tensor, "B F"]:
+        """Return the features of frames, uint8 (B H W C)."""
+        mean, std = self.vision.encode(to_float(torch.from_numpy(obs)))
+        if self.config.latent == "sample":
+            noise = np.stack([rng.standard_normal(mean.shape[1], dtype=np.float32) for rng in self._generators])
+            mean = mean + std * torch.from_numpy(noise)
+        return self.features(mean)
+
+    @torch.inference_mode()
+    def features(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B F"]:
+        """Return the features that go with latents."""
+        self._z = z
+        if self.config.reads == "frame-stack":
+            past = z.repeat(1, self.config.stack) if self._stack is None else self._stack
+            moved = torch.cat([past[:, z.shape[1] :], z], dim=1)
+            features = torch.where(self._new[:, None], z.repeat(1, self.config.stack), moved)  # (B stack*Z)
+            self._stack = features
+            self._new[:] = False
+        elif self.memory is not None:
+            features = torch.cat([z, self.memory.feature(self._state)], dim=1)  # (B Z+H)
+        else:
+            features = z
+        if self.scaling is not None:
+            features = (features - self.scaling[0]) * self.scaling[1]
+        return features
+
+    def adopt(self, state: tuple[Tensor, ...]) -> None:
+        """Take over the state of a memory that advances elsewhere: in a dream the world's memory may be the agent's."""
+        if self.memory is not None:
+            self._state = state
+
+    @torch.inference_mode()
+    def advance(self, action: Float[Tensor, "B A"]) -> None:
+        """Let the memory see the last latent and the action that followed it."""
+        if self.memory is not None:
+            assert self._z is not None, "observe before advance"
+            self._state = self.memory.advance(self._z, action, self._state)

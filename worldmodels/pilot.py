@@ -1,0 +1,68 @@
+"""A controller at the wheel: the batched policy that evolution, evaluation and collection play with."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from agents import ActionSpec, Controller
+from worldmodels.perception import Perception
+
+
+class Pilot:
+    """Plays one candidate a slot: perception, controller, and the memory's advance with the action really taken."""
+
+    def __init__(
+        self,
+        perception: Perception,
+        controller: Controller,
+        spec: ActionSpec,
+        parameters: np.ndarray,
+        noise: float = 0.0,
+        plan: Sequence[tuple[int, int]] | None = None,
+    ):
+        """Hold the parts.
+
+        Args:
+            perception: with as many rows as the environment has slots.
+            controller: population-batched.
+            spec: of the environment's actions.
+            parameters: (P N), one row a candidate.
+            noise: standard deviation of Gaussian exploration noise, as a part of each dimension's range; for discrete
+                actions the probability of a random one.
+            plan: `(candidate, seed)` of each key that `begin` will be given; by default a key is the seed of candidate
+                `key % P`.
+        """
+        self._plan = plan
+        self.perception, self.controller, self.spec, self.noise = perception, controller, spec, noise
+        self._candidates = torch.from_numpy(np.ascontiguousarray(parameters, dtype=np.float32))
+        self._rows = torch.zeros(perception.rows, self._candidates.shape[1])
+        self._generators: list[np.random.Generator] = [np.random.default_rng(0) for _ in range(perception.rows)]
+
+    def begin(self, slot: int, key: int) -> None:
+        """Start the candidate of a key in a slot."""
+        candidate, seed = self._plan[key] if self._plan is not None else (key % len(self._candidates), key)
+        self.perception.begin(slot, seed)
+        self._rows[slot] = self._candidates[candidate]
+        self._generators[slot] = np.random.default_rng([seed, 2])
+
+    @torch.inference_mode()
+    def act(self, obs: np.ndarray, active: np.ndarray) -> np.ndarray:
+        """Return actions float32 (W A)."""
+        features = self.perception.observe(obs)
+        action = self.controller.act(features, self._rows)
+        if self.noise > 0:
+            action = self._explore(action)
+        self.perception.advance(action)
+        return action.numpy()
+
+    def _explore(self, action: Tensor) -> Tensor:
+        noise = np.stack([rng.standard_normal(self.spec.size) for rng in self._generators])
+        if self.spec.discrete:  # a random action with probability `noise`
+            chance = np.array([rng.random() for rng in self._generators]) < self.noise
+            other = np.eye(self.spec.size)[noise.argmax(axis=1)]
+            mixed = np.where(chance[:, None], other, action.numpy())
+        else:
+            mixed = action.numpy() + self.noise * (np.array(self.spec.high) - np.array(self.spec.low)) * noise
+        return torch.from_numpy(self.spec.clip(mixed.astype(np.float32)))

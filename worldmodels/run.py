@@ -1,0 +1,213 @@
+"""The run folder: what was asked for, what is finished, what it cost.
+
+    config.yaml  versions.json  metrics.jsonl  spent.jsonl  tensorboard/
+    rollouts/  vision/  memory/  controller/  evaluation/  dream/  report/
+
+Stages meet only through these files. A stage is finished when its `done.json`, written last, is there. The configuration
+belongs to the folder: what a started stage depends on cannot change any more.
+"""
+
+import fcntl
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from worldmodels.config import RunConfig, differences, read_config, write_config
+from worldmodels.errors import RunError
+from worldmodels.files import append_line, read_lines, write_json
+from worldmodels.version import __version__
+
+STAGES = {
+    "collect": "rollouts",
+    "train-vision": "vision",
+    "train-memory": "memory",
+    "evolve": "controller",
+    "evaluate": "evaluation",
+    "dream": "dream",
+    "report": "report",
+}
+"""Each stage and the folder it fills, in order."""
+
+DEPENDS = {
+    "seed": "collect",
+    "env": "collect",
+    "collect": "collect",
+    "vision": "train-vision",
+    "memory": "train-memory",
+    "features": "evolve",
+    "controller": "evolve",
+    "evolve": "evolve",
+    "dream": "evolve",
+}
+"""The first stage that uses a section of the configuration; sections not named here never change a result on disk."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a stage is; what its generator yields."""
+
+    stage: str
+    done: int
+    total: int
+    unit: str
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    """The newest figures, by name."""
+
+
+class Run:
+    """A run folder, open for reading or for the stages to fill."""
+
+    def __init__(self, path: str | os.PathLike[str]):
+        self.path = Path(path)
+        if not (self.path / "config.yaml").exists():
+            raise RunError(
+                f"{self.path} is no run folder (it has no config.yaml); start one with "
+                f"`worldmodels run {self.path} --preset quick`, or name an existing folder"
+            )
+        self.config = read_config(self.path / "config.yaml")
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str], config: RunConfig) -> "Run":
+        """Make a run folder, or open the one that is there if its configuration is the same or may still change.
+
+        Raises:
+            RunError: if the folder belongs to something else, or a started stage depends on a changed field.
+        """
+        path = Path(path)
+        if not (path / "config.yaml").exists():
+            if path.is_dir() and any(entry.name not in (".lock",) for entry in path.iterdir()):
+                raise RunError(f"{path} exists and is no run folder; choose another name or empty it")
+            path.mkdir(parents=True, exist_ok=True)
+            write_json(path / "versions.json", versions())
+            write_config(path / "config.yaml", config)
+            return cls(path)
+        run = cls(path)
+        run.change(config)
+        return run
+
+    def change(self, config: RunConfig) -> None:
+        """Take over a changed configuration where no started stage depends on what changed."""
+        changed = differences(self.config, config)
+        fixed = [
+            f"  {name}: {old!r} -> {new!r}   (used by `{DEPENDS[name.split('.')[0]]}`, which has begun)"
+            for name, old, new in changed
+            if (stage := DEPENDS.get(name.split(".")[0])) is not None and self.begun(stage)
+        ]
+        if fixed:
+            raise RunError(
+                f"{self.path} was made with another configuration:\n"
+                + "\n".join(fixed)
+                + "\nRun it as it was made, or start a new run with the change: "
+                f"`worldmodels run NEW --config {self.path / 'config.yaml'} --FIELD VALUE`"
+            )
+        if changed:
+            self.config = config
+            write_config(self.path / "config.yaml", config)
+
+    def folder(self, stage: str) -> Path:
+        """Return the folder that a stage fills."""
+        return self.path / STAGES[stage]
+
+    def begun(self, stage: str) -> bool:
+        """Return whether a stage has left anything yet."""
+        folder = self.folder(stage)
+        return folder.is_dir() and any(folder.iterdir())
+
+    def done(self, stage: str) -> dict[str, Any] | None:
+        """Return the facts a finished stage left, or None."""
+        path = self.folder(stage) / "done.json"
+        if not path.exists():
+            return None
+        facts: dict[str, Any] = json.loads(path.read_text())
+        return facts
+
+    def require(self, *stages: str) -> None:
+        """Raise unless these stages are finished, saying which command comes first."""
+        for stage in stages:
+            if self.done(stage) is None:
+                raise RunError(f"{self.path} has no finished `{stage}` yet: run `worldmodels {stage} {self.path}` first")
+
+    def finish(self, stage: str, facts: Mapping[str, Any]) -> None:
+        """Mark a stage as finished; the last thing that a stage does."""
+        write_json(self.folder(stage) / "done.json", {"finished": time.strftime("%Y-%m-%dT%H:%M:%S"), **facts})
+
+    def log(self, stage: str, step: int, metrics: Mapping[str, Any]) -> None:
+        """Append figures to metrics.jsonl."""
+        append_line(self.path / "metrics.jsonl", {"stage": stage, "step": step, **metrics})
+
+    def history(self, stage: str) -> list[dict[str, Any]]:
+        """Return the logged figures of a stage by step; what a resumed stage logged twice counts once."""
+        entries = {line["step"]: line for line in read_lines(self.path / "metrics.jsonl") if line["stage"] == stage}
+        return [entries[step] for step in sorted(entries)]
+
+    @contextmanager
+    def working(self, stage: str, cores: int = 1) -> Iterator[None]:
+        """Hold the folder's lock while a stage works and note the time it took, however it ends."""
+        begun = time.perf_counter()
+        with open(self.path / ".lock", "w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RunError(f"another process is working in {self.path}; wait for it or stop it") from None
+            try:
+                yield
+            finally:
+                seconds = time.perf_counter() - begun
+                append_line(
+                    self.path / "spent.jsonl", {"stage": stage, "seconds": round(seconds, 3), "cores": cores}
+                )
+
+    def core_hours(self) -> float:
+        """Return the core-hours spent on the run, times of interrupted stages included."""
+        return sum(line["seconds"] * line["cores"] for line in read_lines(self.path / "spent.jsonl")) / 3600
+
+
+def available_cores() -> int:
+    """Return the number of processor cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def versions() -> dict[str, Any]:
+    """Return what the run is made with: packages, interpreter, commit, machine."""
+    packages = ("torch", "numpy", "gymnasium", "box2d", "opencv-python-headless", "cma", "ray")
+    found = {}
+    for name in packages:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "missing"
+    return {
+        "worldmodels": __version__,
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "processor": _processor(),
+        "cores": available_cores(),
+        **found,
+    }
+
+
+def _commit() -> str:
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,186 @@
+"""What the memory's reward and termination heads are trained on, and how well a score finds the ends.
+
+CarRacing pays a tile the moment a wheel touches it. That moment is invisible in a 64 x 64 frame, so a head
+that regresses the raw reward explains next to nothing of it; the mean of the next steps, or the rate of paid
+events in them, is visible: it is speed along the track. And an episode never ends for driving over grass, so
+a dream whose only end is the environment's own punishes nothing: the off-road target ends the dream where
+driving has failed.
+
+A step is one action of the agent, after action repeat. Arrays follow the project's alignment: `action[t]`
+taken in `state[t]` gives `reward[t]` and `state[t + 1]`; `target[t]` is what the heads predict from
+`(z[t], action[t])`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Int
+
+RewardTarget = Literal["raw", "smoothed", "event-rate"]
+TerminationTarget = Literal["env", "off-road"]
+
+
+def _check_choice(value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"type={value}: unknown; choose one of {', '.join(choices)}.")
+
+
+@dataclass(frozen=True)
+class RewardTargetConfig:
+    """What the reward head predicts."""
+
+    type: RewardTarget = "smoothed"
+    """raw: the reward; smoothed: mean of the next `window` rewards; event-rate: share of them above 0."""
+    window: int = 20
+    """Steps ahead, this one included, that smoothed and event-rate look at."""
+
+    def __post_init__(self) -> None:
+        _check_choice(self.type, get_args(RewardTarget))
+        if self.window < 1:
+            raise ValueError(f"window={self.window}: a window holds this step at least; give 1 or more.")
+
+
+@dataclass(frozen=True)
+class TerminationTargetConfig:
+    """What the termination head predicts."""
+
+    type: TerminationTarget = "off-road"
+    """env: the environment's own end; off-road: that, or no wheel on the road for `off_road_steps`."""
+    off_road_steps: int = 25
+    """Consecutive steps off the road after which the dream is over."""
+
+    def __post_init__(self) -> None:
+        _check_choice(self.type, get_args(TerminationTarget))
+        if self.off_road_steps < 1:
+            raise ValueError(f"off_road_steps={self.off_road_steps}: give 1 step or more.")
+
+
+def episode_targets(
+    reward: Float[np.ndarray, " T"],
+    terminated: bool,
+    state: Float[np.ndarray, "T+1 S"] | None,
+    reward_config: RewardTargetConfig,
+    termination_config: TerminationTargetConfig,
+) -> dict[str, Float32[np.ndarray, " T"]]:
+    """Compute the targets of one whole episode: `reward` and `termination`, one value per step.
+
+    Args:
+        reward: the recorded rewards, raw.
+        terminated: whether the last step ended the episode (False when it was truncated).
+        state: the simulator's state; its last entry is the share of wheels on the road; None if not recorded.
+        reward_config: what the reward target is.
+        termination_config: what the termination target is.
+
+    Raises:
+        ValueError: the off-road target is asked for and `state` is None.
+    """
+    return {
+        "reward": reward_target(reward, reward_config),
+        "termination": termination_target(len(reward), terminated, state, termination_config),
+    }
+
+
+def reward_target(reward: Float[np.ndarray, " T"], config: RewardTargetConfig) -> Float32[np.ndarray, " T"]:
+    """Compute what the reward head predicts after each step of one episode.
+
+    Near the end the window holds what is left of the episode, and the mean is over that. Smoothing
+    approximately preserves an episode's sum: a reward is paid out in equal parts over the `window` steps up
+    to it, except that one in the first `window - 1` steps has fewer steps to be paid in, and one in the last
+    `window - 1` weighs more, because the means there are over fewer steps.
+    """
+    if config.type == "raw":
+        return reward.astype(np.float32)
+    values = reward if config.type == "smoothed" else reward > 0
+    steps = len(reward)
+    start = np.arange(steps)
+    end = np.minimum(start + config.window, steps)
+    total = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
+    return ((total[end] - total[start]) / (end - start)).astype(np.float32)
+
+
+def termination_target(
+    steps: int,
+    terminated: bool,
+    state: Float[np.ndarray, "_ S"] | None,
+    config: TerminationTargetConfig,
+) -> Float32[np.ndarray, " T"]:
+    """Compute what the termination head predicts after each of `steps` steps: 1 where the dream should end.
+
+    With off-road, step t is an end when the last `off_road_steps` states up to `state[t + 1]` are all off the
+    road; so are the steps after it until the car is back.
+
+    Raises:
+        ValueError: off-road is asked for and `state` is None or has not `steps` + 1 rows.
+    """
+    target = np.zeros(steps, dtype=np.float32)
+    if terminated and steps:
+        target[-1] = 1.0
+    if config.type == "env":
+        return target
+    if state is None:
+        raise ValueError(
+            "type=off-road: these rollouts carry no simulator state; choose type=env, or collect in an"
+            " environment that has `simulator_state()`."
+        )
+    if len(state) != steps + 1:
+        raise ValueError(f"state: {len(state)} rows for {steps} steps; T steps have T + 1 states.")
+    off_road = state[:, -1] == 0
+    target[run_length(off_road)[1:] >= config.off_road_steps] = 1.0
+    return target
+
+
+def run_length(flags: Bool[np.ndarray, " T"]) -> Int[np.ndarray, " T"]:
+    """Count, at every position, the consecutive True values that end there."""
+    position = np.arange(1, len(flags) + 1)
+    last_false = np.maximum.accumulate(np.where(flags, 0, position)) if len(flags) else position
+    return position - last_false
+
+
+def reward_scale(targets: Sequence[Float[np.ndarray, " _"]]) -> tuple[float, float]:
+    """Measure mean and standard deviation of raw or smoothed reward targets (deviation 1 if constant)."""
+    values = np.concatenate(targets).astype(np.float64)
+    std = float(values.std())
+    return float(values.mean()), std if std > 1e-8 else 1.0
+
+
+def event_scale(rewards: Sequence[Float[np.ndarray, " _"]]) -> tuple[float, float]:
+    """Measure `(event_value, step_cost)` of raw rewards: rate * event_value + step_cost is their mean.
+
+    An event is a step with a reward above 0. The cost is the mean reward of the other steps (0 if there are
+    none), the value is how much more an event brings.
+
+    Raises:
+        ValueError: no step has a reward above 0.
+    """
+    values = np.concatenate(rewards).astype(np.float64)
+    event = values > 0
+    if not event.any():
+        raise ValueError(
+            "type=event-rate: no recorded step has a reward above 0; collect with a policy that earns"
+            " something, or choose type=smoothed."
+        )
+    step_cost = 0.0 if event.all() else float(values[~event].mean())
+    return float(values[event].mean()) - step_cost, step_cost
+
+
+def auroc(score: Float[np.ndarray, " N"], positive: Bool[np.ndarray, " N"]) -> float:
+    """Measure how often a positive scores above a negative (a tie is half): the area under the ROC curve.
+
+    Needs at least one of each. It is the Mann-Whitney statistic, from the positives' sum of ranks.
+    """
+    _, inverse, counts = np.unique(score, return_inverse=True, return_counts=True)
+    rank = (np.cumsum(counts) - (counts - 1) / 2)[inverse]  # from 1; ties share their mean rank
+    positives, negatives = int(positive.sum()), int((~positive).sum())
+    return float((rank[positive].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def auprc(score: Float[np.ndarray, " N"], positive: Bool[np.ndarray, " N"]) -> float:
+    """Measure the precision at each positive's score, averaged over the positives (average precision).
+
+    Needs at least one positive; a score that says nothing reaches the share of positives.
+    """
+    _, inverse, flagged = np.unique(-score, return_inverse=True, return_counts=True)
+    hits = np.bincount(inverse, weights=positive)
+    return float(np.sum(hits * np.cumsum(hits) / np.cumsum(flagged)) / hits.sum())
