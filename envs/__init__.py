@@ -33,4 +33,10 @@ gymnasium.register(
     max_episode_steps=1000,
     reward_threshold=900,
 )
+gymnasium.register(
+    id="WorldModels/FastCarRacing-v3",
+    entry_point="envs.fast_car_racing:FastCarRacing",
+    max_episode_steps=1000,
+    reward_threshold=900,
+)
 gymnasium.register(id="WorldModels/Toy-v0", entry_point="envs.toy:Toy", max_episode_steps=50)

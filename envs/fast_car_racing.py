@@ -1,9 +1,10 @@
 """CarRacing whose observation is drawn with OpenCV, dozens of times faster than gymnasium's pygame drawing.
 
-Gymnasium paints a 1000 x 800 window, polygon by polygon in Python, and shrinks it to 96 x 96; one frame takes over a
-hundred times as long as simulating it. Here the scene is drawn on a small canvas instead (`envs.drawing`), and the
-bar of indicators below is put together from pictures that pygame drew once. Physics, tracks, rewards and the other
-render modes are gymnasium's; the scene differs from gymnasium's by 0.3 grey levels on average.
+Gymnasium paints a 1000 x 800 window, polygon by polygon in Python, and shrinks it to 96 x 96; a frame takes
+over a hundred times as long as simulating it. Here the scene is drawn on a small canvas instead
+(`envs.drawing`), and the bar of indicators below is put together from pictures that pygame drew once.
+Physics, tracks, rewards and the other render modes are gymnasium's; the scene differs from gymnasium's by 0.3
+grey levels on average.
 """
 
 import math
@@ -20,9 +21,10 @@ from envs.car_racing import CarRacing
 from envs.drawing import BAR_H, SCENE_H, Camera, World, draw_car, draw_world
 
 DARKENING = np.full((SCENE_H, STATE_W, 3), 2, dtype=np.uint8)  # pygame's smoothscale rounds down twice
-CELL_W, CELL_H = WINDOW_W // 40, WINDOW_H // 40  # the grid on which gymnasium places its indicators, window pixels
+CELL_W, CELL_H = WINDOW_W // 40, WINDOW_H // 40  # gymnasium's grid of indicators, window pixels
 TOLERANCE = 1e-4  # gymnasium does not show smaller values
-WHITE, BLUE, PURPLE, GREEN, RED = (255, 255, 255), (0, 0, 255), (51, 0, 255), (0, 255, 0), (255, 0, 0)
+BLACK, WHITE = (0, 0, 0), (255, 255, 255)
+BLUE, PURPLE, GREEN, RED = (0, 0, 255), (51, 0, 255), (0, 255, 0), (255, 0, 0)
 
 
 class FastCarRacing(CarRacing):
@@ -53,59 +55,75 @@ class FastCarRacing(CarRacing):
 
 def draw_bar(bar: np.ndarray, car: car_dynamics.Car, reward: float) -> None:
     """Reward, speed, wheel speeds, steering and rotation into `bar` (12, 96, 3)."""
-    bar[:] = bar_with_text(f"{reward:04.0f}")
+    bar.fill(0)
+    add(bar, digits(f"{reward:04.0f}"))
     vx, vy = car.hull.linearVelocity
-    speed = math.hypot(vx, vy)
-    front_left, front_right, rear_left, rear_right = (wheel.omega for wheel in car.wheels)
-    columns = (
-        (5, speed, 0.02, WHITE),
-        (7, front_left, 0.01, BLUE),
-        (8, front_right, 0.01, BLUE),
-        (9, rear_left, 0.01, PURPLE),
-        (10, rear_right, 0.01, PURPLE),
-    )
-    for place, value, scale, color in columns:
-        if abs(value) > TOLERANCE:
-            cv2.add(bar, bar_with_column(place, int(WINDOW_H - CELL_H - CELL_H * scale * value), color), bar)
-    rows = ((20, car.wheels[0].joint.angle, -10.0, GREEN), (30, car.hull.angularVelocity, -0.8, RED))
-    for place, value, scale, color in rows:
-        if abs(value) > TOLERANCE:
-            cv2.add(bar, bar_with_row(place, int((place + scale * value) * CELL_W), color), bar)
+    add(bar, columns(5, WHITE, top(math.hypot(vx, vy), 0.02)))
+    front_left, front_right, rear_left, rear_right = (top(wheel.omega, 0.01) for wheel in car.wheels)
+    add(bar, columns(7, BLUE, front_left, front_right))
+    add(bar, columns(9, PURPLE, rear_left, rear_right))
+    steering, rotation = car.wheels[0].joint.angle, car.hull.angularVelocity
+    if abs(steering) > TOLERANCE:
+        add(bar, row(20, int((20 - 10.0 * steering) * CELL_W), GREEN))
+    if abs(rotation) > TOLERANCE:
+        add(bar, row(30, int((30 - 0.8 * rotation) * CELL_W), RED))
+
+
+Patch = tuple[slice, np.ndarray]  # some columns of the bar, and what to see there
+
+
+def add(bar: np.ndarray, patch: Patch) -> None:
+    """Put a patch on the black bar; neighbours may share a column, and each adds its part to the average."""
+    columns, picture = patch
+    area = bar[:, columns]
+    cv2.add(area, picture, area)
+
+
+def top(value: float, scale: float) -> int:
+    """Upper end, in window pixels, of an indicator `scale` * `value` cells high; WINDOW_H if not shown."""
+    return int(WINDOW_H - CELL_H - CELL_H * scale * value) if abs(value) > TOLERANCE else WINDOW_H
 
 
 @lru_cache(maxsize=4096)
-def bar_with_column(place: int, top: int, color: tuple[int, int, int]) -> np.ndarray:
-    """The bar (12, 96, 3) with nothing but an upright indicator in column `place`, up to `top` (window pixels)."""
-    left, right, bottom = place * CELL_W, (place + 1) * CELL_W, WINDOW_H - CELL_H
-    return bar_with_polygon([(left, top), (right, top), (right, bottom), (left, bottom)], color)
-
-
-@lru_cache(maxsize=4096)
-def bar_with_row(place: int, end: int, color: tuple[int, int, int]) -> np.ndarray:
-    """The bar (12, 96, 3) with nothing but a lying indicator from column `place` to `end` (window pixels)."""
-    start, top, bottom = place * CELL_W, WINDOW_H - 4 * CELL_H, WINDOW_H - 2 * CELL_H
-    return bar_with_polygon([(start, top), (end, top), (end, bottom), (start, bottom)], color)
-
-
-def bar_with_polygon(corners: list[tuple[int, int]], color: tuple[int, int, int]) -> np.ndarray:
-    """The bar (12, 96, 3) with nothing but one polygon, given in window pixels."""
+def columns(place: int, color: tuple[int, int, int], *tops: int) -> Patch:
+    """Upright indicators side by side from column `place` of the grid on, up to `tops`, window pixels."""
     surface = pygame.Surface((WINDOW_W, BAR_H))
-    pygame.draw.polygon(surface, color, [(x, y - (WINDOW_H - BAR_H)) for x, y in corners])
-    return shrink_bar(surface)
+    for left, upper in enumerate(tops, start=place):
+        if upper < WINDOW_H:
+            box(surface, color, left * CELL_W, upper, (left + 1) * CELL_W, WINDOW_H - CELL_H)
+    return shrink(surface)
 
 
 @lru_cache(maxsize=4096)
-def bar_with_text(text: str) -> np.ndarray:
-    """The bar (12, 96, 3) with nothing but the reward's digits."""
+def row(place: int, end: int, color: tuple[int, int, int]) -> Patch:
+    """A lying indicator from column `place` of the grid to `end`, window pixels."""
+    surface = pygame.Surface((WINDOW_W, BAR_H))
+    box(surface, color, place * CELL_W, WINDOW_H - 4 * CELL_H, end, WINDOW_H - 2 * CELL_H)
+    return shrink(surface)
+
+
+def box(surface: pygame.Surface, color: tuple[int, int, int], *edges: int) -> None:
+    """A box with the given left, top, right and bottom, window pixels."""
+    left, top, right, bottom = edges
+    corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
+    pygame.draw.polygon(surface, color, [(x, y - (WINDOW_H - BAR_H)) for x, y in corners])
+
+
+@lru_cache(maxsize=4096)
+def digits(text: str) -> Patch:
+    """The reward in numbers."""
     pygame.font.init()
     font = pygame.font.Font(pygame.font.get_default_font(), 42)
-    digits = font.render(text, True, (255, 255, 255), (0, 0, 0))
+    picture = font.render(text, True, WHITE, BLACK)
     surface = pygame.Surface((WINDOW_W, BAR_H))
-    surface.blit(digits, digits.get_rect(center=(60, BAR_H // 2)))
-    return shrink_bar(surface)
+    surface.blit(picture, picture.get_rect(center=(60, BAR_H // 2)))
+    return shrink(surface)
 
 
-def shrink_bar(surface: pygame.Surface) -> np.ndarray:
-    """The bar as the observation shows it."""
+def shrink(surface: pygame.Surface) -> Patch:
+    """The bar, given in window pixels, as the observation shows it, without black columns at its sides."""
     shrunk = pygame.transform.smoothscale(surface, (STATE_W, STATE_H - SCENE_H))
-    return np.ascontiguousarray(pygame.surfarray.array3d(shrunk).swapaxes(0, 1))
+    picture = pygame.surfarray.array3d(shrunk).swapaxes(0, 1)
+    seen = np.flatnonzero(picture.any(axis=(0, 2)))
+    columns = slice(int(seen[0]), int(seen[-1]) + 1) if len(seen) else slice(0, 1)
+    return columns, np.ascontiguousarray(picture[:, columns])

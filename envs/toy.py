@@ -163,5 +163,5 @@ class Toy(gym.Env):
 
 
 def _covered(offset: Any, half_width: float, pixel: float) -> Any:
-    """Share of cells of width `pixel`, centred at `offset` (number or array), that lie within +-half_width."""
+    """Share of cells of width `pixel`, centred at `offset` (number or array), within +-half_width."""
     return np.clip((half_width - np.abs(offset)) / pixel + 0.5, 0.0, 1.0)

@@ -280,7 +280,7 @@ def _build(data: Mapping[str, Any], registry: Registry, place: str) -> nn.Module
         )
     if hashlib.sha256(data["weights"]).hexdigest() != description["weights_sha256"]:
         raise ComponentError(
-            f"{place}/model.safetensors: not the weights that config.json was saved with (truncated, replaced, "
+            f"{place}/model.safetensors: not the weights that belong to config.json (truncated, replaced, "
             "or saving was interrupted); train again or restore both files"
         )
     try:

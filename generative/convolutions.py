@@ -6,6 +6,9 @@ pixels becomes one position with 16 times the channels (Shi et al. 2016, arXiv 1
 directions), where a CPU's wide vector units have enough channels to work on.
 """
 
+import itertools
+import math
+
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
@@ -72,3 +75,30 @@ def fast_decoder(channels: int, latent: int, image_size: int, width: int) -> nn.
         nn.PixelShuffle(PATCH),
         nn.Sigmoid(),
     )
+
+
+@torch.no_grad()
+def draw_glorot(layers: nn.Sequential) -> None:
+    """Draws weights as the paper's framework does by default (Glorot & Bengio 2010); biases are 0."""
+    for layer in layers:
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.xavier_uniform_(layer.weight)
+            if layer.bias is not None:
+                layer.bias.zero_()
+
+
+@torch.no_grad()
+def draw_he(layers: nn.Sequential) -> None:
+    """Draws weights that keep the signal's size through ReLUs (He et al. 2015); biases are 0.
+
+    With torch's own, smaller weights the latent reaches the image so faintly that training starts on the
+    plateau of posterior collapse and may stay there.
+    """
+    for layer, following in itertools.pairwise([*layers, nn.Identity()]):
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            inputs = layer.weight[0].numel()
+            if isinstance(layer, nn.ConvTranspose2d):  # a pixel is reached by the kernel once per stride
+                inputs = layer.in_channels * math.prod(layer.kernel_size) // math.prod(layer.stride)
+            layer.weight.normal_(0.0, math.sqrt((2 if isinstance(following, nn.ReLU) else 1) / inputs))
+            if layer.bias is not None:
+                layer.bias.zero_()

@@ -158,14 +158,13 @@ def _step(
     if config.clip_value:
         torch.nn.utils.clip_grad_value_(module.parameters(), config.clip_value)
     scalars = {"loss": loss.detach(), **metrics, "grad_norm": norm}
-    values = torch.stack(
-        [value.float() for value in scalars.values()]
-    ).tolist()  # waits for the device once per step
+    stacked = torch.stack([value.float() for value in scalars.values()])
+    values = stacked.tolist()  # the one place of a step that waits for the device
     row = dict(zip(scalars, values, strict=True))
     if not (math.isfinite(row["loss"]) and math.isfinite(row["grad_norm"])):
         raise TrainingDiverged(
-            f"step {step + 1}: loss {row['loss']}, gradient norm {row['grad_norm']}; lower learning_rate (now "
-            f"{config.learning_rate}), set gradient_clip or warmup, and check the data for non-finite values"
+            f"step {step + 1}: loss {row['loss']}, gradient norm {row['grad_norm']}; lower learning_rate="
+            f"{config.learning_rate}, set gradient_clip or warmup, or check the data for non-finite values"
         )
     optimiser.step()
     return row

@@ -29,13 +29,13 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"{guess} known: {', '.join(names) or 'none'}"
 
 
-def config_from_mapping(cls: type[ConfigT], mapping: Mapping[str, Any], field: str = "") -> ConfigT:
+def config_from_mapping(cls: type[ConfigT], mapping: Any, field: str = "") -> ConfigT:
     """Builds the dataclass `cls` from JSON types: nested mappings, lists for tuples, ints for floats.
 
     Args:
         cls: a dataclass whose fields are bool, int, float, str, Literal, Optional, tuple, mapping or
             dataclass.
-        mapping: one entry per field; fields left out keep their default.
+        mapping: a mapping with one entry per field; fields left out keep their default.
         field: dotted name of `mapping` inside a larger config, used in messages.
 
     Raises:

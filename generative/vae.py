@@ -14,7 +14,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from generative.component import LatentSpec
-from generative.convolutions import fast_decoder, fast_encoder, paper_decoder, paper_encoder
+from generative.convolutions import (
+    draw_glorot,
+    draw_he,
+    fast_decoder,
+    fast_encoder,
+    paper_decoder,
+    paper_encoder,
+)
 
 LOG_VARIANCE_RANGE = (-14.0, 10.0)  # standard deviations from 0.0009 to 148: exp cannot overflow
 ACTIVE_VARIANCE = 0.01  # Burda et al. 2016 (arXiv 1509.00519): a unit whose mean varies less carries nothing
@@ -68,11 +75,15 @@ class VAE(nn.Module):
         if config.layout == "paper":
             self.encoder = paper_encoder(config.channels, config.latent)
             self.decoder = paper_decoder(config.channels, config.latent)
+            draw = draw_glorot
         else:
             sizes = (config.channels, config.latent, config.image_size, config.width)
             self.encoder = fast_encoder(*sizes)
             self.decoder = fast_decoder(*sizes)
+            draw = draw_he
             self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        draw(self.encoder)
+        draw(self.decoder)
 
     @property
     def latent_spec(self) -> LatentSpec:

@@ -150,7 +150,9 @@ def memory_verdict(facts: dict[str, Any]) -> str:
 def _warnings(run: Run) -> list[str]:
     warnings = []
     vision, memory, evaluation = run.done("train-vision"), run.done("train-memory"), run.done("evaluate")
-    if vision and vision["attempts"] > 1:
+    if vision and vision["verdict"] != "healthy":
+        warnings.append(f"vision is {vision['verdict']}: {vision['reason']}")
+    elif vision and vision["attempts"] > 1:
         warnings.append(f"vision's posterior collapsed in {vision['attempts'] - 1} attempts before it learned")
     if memory and (verdict := memory_verdict(memory)) != "it beats persistence and depends on the actions":
         warnings.append(f"memory: {verdict}")

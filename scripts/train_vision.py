@@ -51,7 +51,9 @@ def train_vision(run: Run) -> Iterator[Progress]:
             if facts["verdict"] == "healthy":
                 break
             attempt += 1
-            _collapsed(run, folder, config, attempt, facts)
+            if attempt == config.attempts and not config.gate:
+                break
+            _collapsed(folder, config, attempt, facts)
         save_component(module, folder, {**facts, "seed": run.config.seed, "steps": steps, "episodes": len(training)})
         write_png(folder / "reconstructions.png", comparison(module, test))
         write_json(folder / "verdict.json", facts)
@@ -73,7 +75,7 @@ def _fit(run: Run, module: nn.Module, batches: FrameBatches, config: Any, test: 
         yield Progress("train-vision", step, config.steps, "steps", metrics)
 
 
-def _collapsed(run: Run, folder: Path, config: VisionConfig, attempt: int, facts: dict[str, Any]) -> None:
+def _collapsed(folder: Path, config: VisionConfig, attempt: int, facts: dict[str, Any]) -> None:
     """Note a collapsed attempt and clear the way for the next one, or give up."""
     append_line(folder / "attempts.jsonl", {"collapsed": True, **facts})
     if attempt >= config.attempts:

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from agents import ActionSpec, PolicyConfig, make_policy
+from agents import ActionSpec, Policy, PolicyConfig, make_policy
 from envs import EnvConfig, VectorEnv, make_env
 from worldmodels.bundle import Bundle
 from worldmodels.episode import encode_episode
 from worldmodels.pilot import Pilot
-from worldmodels.rollout import Play, Policy, play
+from worldmodels.rollout import Play, play
 
 Driver = Literal["uniform", "held-uniform", "brownian", "random-agent", "agent"]
 
@@ -167,9 +167,9 @@ class RandomAgents:
     def __init__(self, build: Callable[[], RandomAgent], width: int):
         self._agents = [build() for _ in range(width)]
 
-    def begin(self, slot: int, key: int) -> None:
+    def begin(self, slot: int, seed: int) -> None:
         """Draw the slot's agent anew."""
-        self._agents[slot].begin(key)
+        self._agents[slot].begin(seed)
 
     def act(self, obs: np.ndarray, active: np.ndarray) -> np.ndarray:
         """Return actions float32 (W A); empty slots get zeros."""

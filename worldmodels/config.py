@@ -88,7 +88,7 @@ def config_mapping(config: RunConfig) -> dict[str, Any]:
     return config_to_mapping(config)
 
 
-def _merge(base: dict[str, Any], over: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _merge(base: dict[str, Any], over: Any, where: str) -> dict[str, Any]:
     """Lay `over` over `base`; every key must exist there, except inside `options`."""
     if not isinstance(over, Mapping):
         raise RunError(f"configuration: `{where.rstrip('.')}` must be a mapping of fields, got {over!r}")

@@ -11,6 +11,7 @@ import io
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -110,7 +111,7 @@ class EpisodeFile:
                 return read
         except FileNotFoundError:
             raise RunError(f"{self.path} is missing; collect again") from None
-        except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
+        except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, EOFError) as error:
             raise RunError(
                 f"{self.path} is no whole episode ({error}); delete it and run `worldmodels collect` again"
             ) from error

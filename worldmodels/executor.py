@@ -16,12 +16,12 @@ import sys
 import sysconfig
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Protocol, Self, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -121,7 +121,7 @@ class Executor(Protocol):
         results = dict(self.run(items))
         return [results[index] for index in range(len(items))]
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Executor":
         return self
 
     def __exit__(

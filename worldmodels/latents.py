@@ -64,7 +64,9 @@ class LatentFile:
     def read(self, name: str, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Return the rows `start` to `stop` of an array: mean, std, action, reward or state."""
         with safe_open(self.path, "np") as file:
-            rows: np.ndarray = file.get_slice(name)[start:stop]
+            part = file.get_slice(name)
+            length = part.get_shape()[0]
+            rows: np.ndarray = part[start : length if stop is None else min(stop, length)]
         return rows
 
     def targets(self, reward: RewardTargetConfig, termination: TerminationTargetConfig) -> dict[str, np.ndarray]:

@@ -204,8 +204,8 @@ class MDNRNN(nn.Module):
             generator: the source of that sample.
 
         Returns:
-            The loss, and the metrics `nll`, `reward_loss`, `reward_explained` (the share of its variance; 0 if
-            it is constant), `termination_loss` and `termination_positives` (a count).
+            The loss, and the metrics `nll`, `reward_loss`, `reward_explained` (share of its variance; 0 if it
+            is constant), `termination_loss` and `termination_positives` (a count).
         """
         z = sample_latents(batch, generator)
         hidden, _ = self._unroll(z[:, :-1], batch.action, None)
@@ -244,9 +244,9 @@ class MDNRNN(nn.Module):
 
         Returns:
             In nats per dimension: `nll`; `nll_persistence`, of a Gaussian around the latent before; and
-            `nll_shuffled_action`, the memory's own when fed other episodes' actions (the same if it is blind to
-            them). Then `reward_explained`, `termination_auroc` and `termination_auprc`, "n/a" where the batch
-            cannot tell (a constant reward; no end, or nothing else) or the head is missing.
+            `nll_shuffled_action`, its own when fed other episodes' actions (the same if it is blind to them).
+            Then `reward_explained`, `termination_auroc` and `termination_auprc`, "n/a" where the batch cannot
+            tell (a constant reward; no end, or nothing else) or the head is missing.
         """
         z = sample_latents(batch, generator)
         before, after, mask = z[:, :-1], z[:, 1:], batch.mask
@@ -313,7 +313,7 @@ class MDNRNN(nn.Module):
         return torch.where(varies, explained, math.nan)
 
 
-def sample_latents(batch: SequenceBatch, generator: torch.Generator) -> Float[Tensor, "B T+1 Z"]:
+def sample_latents(batch: SequenceBatch, generator: torch.Generator) -> Float[Tensor, "B frames Z"]:
     """Draw every latent of a batch from its mean and std: anew each time, so that no noise is learned."""
     normal = torch.randn(batch.mean.shape, generator=generator, device=generator.device)
     return batch.mean + batch.std * normal.to(batch.mean.device)

@@ -40,9 +40,9 @@ class Pilot:
         self._rows = torch.zeros(perception.rows, self._candidates.shape[1])
         self._generators: list[np.random.Generator] = [np.random.default_rng(0) for _ in range(perception.rows)]
 
-    def begin(self, slot: int, key: int) -> None:
-        """Start the candidate of a key in a slot."""
-        candidate, seed = self._plan[key] if self._plan is not None else (key % len(self._candidates), key)
+    def begin(self, slot: int, seed: int) -> None:
+        """Start the candidate that the plan has under this seed, or candidate `seed % P`."""
+        candidate, seed = self._plan[seed] if self._plan is not None else (seed % len(self._candidates), seed)
         self.perception.begin(slot, seed)
         self._rows[slot] = self._candidates[candidate]
         self._generators[slot] = np.random.default_rng([seed, 2])

@@ -12,6 +12,7 @@ import os
 import secrets
 import shlex
 import shutil
+import socket
 import statistics
 import sys
 import tempfile
@@ -145,7 +146,7 @@ class RayExecutor(Executor):
             raise ExecutorError(CLOSED)
         self._run, self._failures = None, 0
         try:
-            self._setup = self._ray.put(dict(setup))
+            self._setup = self._ray.put(setup)
             for slot in self._slots:
                 self._build(slot)
             while not all(slot.ready for slot in self._slots):
@@ -304,6 +305,12 @@ def _start_ray(ray: Any, config: ExecutorConfig, workers: int, folder: str) -> N
         variables = ONE_THREAD | {"PYTHONPATH": project_path()}
         options["runtime_env"] = {"env_vars": variables, "py_executable": shlex.quote(sys.executable)}
         hint = SERIAL_INSTEAD
+    elif ":" in config.ray_address:
+        host, _, port = config.ray_address.rpartition(":")
+        try:
+            socket.create_connection((host, int(port)), timeout=10).close()
+        except OSError as error:  # Ray would try for minutes
+            raise ExecutorError(f"no Ray at ray_address={config.ray_address}: {error}; {hint}") from error
     clusters = ray_constants.ENABLE_RAY_CLUSTER
     with _environment(settings), warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -8,23 +8,13 @@ network's output depend on it; so the result of an episode depends on the episod
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from agents import ActionSpec
+from agents import ActionSpec, Policy
 from envs import VectorEnv
 from worldmodels.episode import Episode
-
-
-class Policy(Protocol):
-    """Acts for all slots of a batched environment at once."""
-
-    def begin(self, slot: int, key: int) -> None:
-        """Start an episode in a slot; `key` is the episode's seed or its candidate, as the policy defines."""
-
-    def act(self, obs: np.ndarray, active: np.ndarray) -> np.ndarray:
-        """Return actions float32 (W A) for obs uint8 (W H W C); rows where `active` (W,) is False are ignored."""
 
 
 @dataclass(frozen=True)

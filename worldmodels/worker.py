@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agents import ActionSpec, PolicyConfig, make_policy
+from agents import ActionSpec, Policy, PolicyConfig, make_policy
 from envs import VectorEnv, make_env
 from worldmodels.bundle import Bundle
 from worldmodels.dream import DreamConfig, Starts, imagine
 from worldmodels.pilot import Pilot
-from worldmodels.rollout import Clock, Play, Played, Policy, play
+from worldmodels.rollout import Clock, Play, Played, play
 
 
 class RealTask(NamedTuple):
@@ -142,8 +142,8 @@ class _Keyed:
     def __init__(self, policy: Policy, tracks: Sequence[int]):
         self._policy, self._tracks = policy, tracks
 
-    def begin(self, slot: int, key: int) -> None:
-        self._policy.begin(slot, self._tracks[key])
+    def begin(self, slot: int, seed: int) -> None:
+        self._policy.begin(slot, self._tracks[seed])
 
     def act(self, obs: np.ndarray, active: np.ndarray) -> np.ndarray:
         return self._policy.act(obs, active)

@@ -184,7 +184,7 @@ def test_curvature_and_offsets_on_a_circle(turn):
     line = CentreLine(circle(200.0, turn))  # tiles of 3.14 m
     assert line.curvature == pytest.approx(np.full((400, 3), turn / 200), rel=1e-3)
     for angle in np.linspace(0, 2 * np.pi, 23):  # at tiles and between them, once round
-        nearest, offset, heading = line.locate(198.0 * np.cos(angle), 198.0 * np.sin(angle))
+        _, offset, heading = line.locate(198.0 * np.cos(angle), 198.0 * np.sin(angle))
         assert offset == pytest.approx(
             2.0 * turn, abs=0.01
         )  # inside is left only when driving counter-clockwise

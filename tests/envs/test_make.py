@@ -74,7 +74,7 @@ def test_every_setting_arrives():
     )
     env = make_env(config, training=True)
     frame, stop, repeat = env, env.env, env.env.env
-    assert isinstance(frame, ModelFrame) and (frame.size, frame.rows) == (32, slice(8, 40))
+    assert isinstance(frame, ModelFrame) and (frame.size, frame.crop) == (32, (8, 40))
     assert isinstance(stop, EarlyStop) and (stop.patience, stop.charge, stop.max_frames) == (5, 0.7, 7)
     assert isinstance(repeat, ActionRepeat) and repeat.repeat == 3
     assert env.spec.max_episode_steps == 7
@@ -114,7 +114,7 @@ def test_any_image_environment_works():
     )
     vector = VectorEnv([env])
     vector.reset(seed=[0])
-    obs, reward, _, truncated, infos = vector.step(np.array([1]))
+    obs, reward, _, _, infos = vector.step(np.array([1]))
     assert (obs == 10).all() and reward.tolist() == [1.0] and infos["frames"].tolist() == [1]
     assert vector.simulator_states().shape == (1, 0)
 

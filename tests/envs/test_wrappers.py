@@ -5,7 +5,7 @@ import pytest
 
 from envs import ActionRepeat, EarlyStop, EnvConfig, ModelFrame, make_env
 from envs.toy import Toy, decode
-from envs.wrappers import image_shape
+from envs.wrappers import image_shape, model_frame
 
 STRAIGHT = np.array([0, 0.5, 0], np.float32)
 
@@ -228,3 +228,10 @@ def test_the_stack_is_rebuilt_from_its_spec():
         ours, theirs = env.step(STRAIGHT), again.step(STRAIGHT)
         assert (ours[0] == theirs[0]).all() and ours[1:] == theirs[1:]
     assert ours[3]
+
+
+def test_model_frame_is_there_without_an_environment():
+    frame = np.random.default_rng(1).integers(0, 256, (96, 96, 3), dtype=np.uint8)
+    env = ModelFrame(Scripted([0.0], shape=(96, 96, 3)), 64, (0, 84))
+    assert (model_frame(frame, 64, (0, 84)) == env.observation(frame)).all()
+    assert (model_frame(frame, 96) == frame).all()

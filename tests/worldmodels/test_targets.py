@@ -35,6 +35,11 @@ def test_event_rate_by_hand_with_shorter_windows_at_the_end():
     np.testing.assert_allclose(target, [1 / 3, 1 / 3, 1 / 3, 1 / 2, 0.0], rtol=1e-6)
 
 
+def test_a_reward_of_zero_is_no_event():
+    target = reward_target(np.array([0.0, 1.0, 0.0]), RewardTargetConfig(type="event-rate", window=2))
+    np.testing.assert_array_equal(target, [0.5, 0.5, 0.0])
+
+
 def test_a_window_of_one_step_changes_nothing():
     np.testing.assert_array_equal(reward_target(REWARD, RewardTargetConfig(window=1)), REWARD)
     rate = reward_target(REWARD, RewardTargetConfig(type="event-rate", window=1))
@@ -122,3 +127,9 @@ def test_event_scale_gives_back_the_mean_reward():
 def test_a_bad_config_names_field_and_value(make):
     with pytest.raises(ValueError, match="=0: "):
         make()
+
+
+@pytest.mark.parametrize("config", [RewardTargetConfig, TerminationTargetConfig])
+def test_an_unknown_type_is_told_the_choices(config):
+    with pytest.raises(ValueError, match="type=smooth: unknown; choose one of "):
+        config(type="smooth")

@@ -1,0 +1,76 @@
+import dataclasses
+
+import pytest
+import yaml
+
+from worldmodels.config import RunConfig, config_from, config_mapping, differences, preset, presets, read_config, write_config
+from worldmodels.errors import RunError
+
+
+@pytest.mark.parametrize("name", ["toy", "quick", "default", "paper"])
+def test_presets_survive_a_round_trip_through_yaml(name, tmp_path):
+    config = preset(name)
+    write_config(tmp_path / "config.yaml", config)
+    assert read_config(tmp_path / "config.yaml") == config
+    assert config.preset == name and presets()[name]
+
+
+def test_the_paper_preset_holds_the_paper_s_numbers():
+    config = preset("paper")
+    assert (config.collect.episodes, config.collect.policies) == (10_000, ("random-agent",))
+    assert (config.vision.options.layout, config.vision.options.kl_floor, config.vision.batch) == ("paper", 16.0, 100)
+    assert config.vision.fit.steps == 10 * 10_000 * 1000 // 100 and config.vision.fit.learning_rate == 1e-4
+    assert (config.memory.options.hidden, config.memory.options.mixtures, config.memory.sequence) == (256, 5, 999)
+    assert (config.memory.fit.steps, config.memory.batch, config.memory.fit.clip_value) == (4000, 100, 1.0)
+    assert (config.evolve.optimiser.population, config.evolve.episodes, config.evolve.optimiser.sigma) == (64, 16, 0.1)
+    assert config.evolve.max_episodes == 16 and config.env.action_repeat == 1 and config.env.early_stop.patience == 0
+    assert config.features.latent == "sample" and not config.features.normalise
+
+
+@pytest.mark.parametrize(
+    ("mapping", "message"),
+    [
+        ({"colect": {}}, "unknown field `colect`; did you mean `collect`"),
+        ({"vision": {"bach": 3}}, "did you mean `vision.batch`"),
+        ({"vision": {"type": "vea"}}, "vae"),
+        ({"vision": {"options": {"latnt": 3}}}, "latent"),
+        ({"collect": {"policies": ["unifrom"]}}, "uniform"),
+        ({"evolve": {"episodes": "many"}}, "episodes"),
+        ({"evolve": {"episodes": 1}}, "at least 2"),
+        ({"evolve": 3}, "must be a mapping"),
+        ({"seed": -1}, "must not be negative"),
+        ({"dream": {"standstill": 1.5}}, "between 0 and 1"),
+    ],
+)
+def test_wrong_fields_and_values_are_named(mapping, message):
+    with pytest.raises(RunError, match=message):
+        config_from(mapping)
+
+
+def test_exponents_without_a_point_are_explained():
+    with pytest.raises(RunError, match=r"1\.0e-4"):  # YAML 1.1 reads 1e-4 as text
+        config_from(yaml.safe_load("vision: {fit: {learning_rate: 1e-4}}"))
+
+
+def test_unknown_preset_has_a_suggestion():
+    with pytest.raises(RunError, match="did you mean `quick`"):
+        preset("qick")
+
+
+@pytest.mark.parametrize("content", ["a: [", "3", "\x00"])
+def test_files_that_are_no_configuration(tmp_path, content):
+    (tmp_path / "c.yaml").write_text(content)
+    with pytest.raises(RunError, match=r"c\.yaml"):
+        read_config(tmp_path / "c.yaml")
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(RunError, match="cannot read"):
+        read_config(tmp_path / "none.yaml")
+
+
+def test_differences_are_named_by_their_path():
+    config = RunConfig()
+    changed = dataclasses.replace(config, vision=dataclasses.replace(config.vision, batch=99), seed=4)
+    assert differences(config, changed) == [("seed", 0, 4), ("vision.batch", config.vision.batch, 99)]
+    assert differences(config, config_from(config_mapping(config))) == []

@@ -1,0 +1,74 @@
+import io
+import zipfile
+
+import numpy as np
+import pytest
+
+from worldmodels.episode import CHUNK, Episode, EpisodeFile, encode_episode, write_episode
+from worldmodels.errors import RunError
+
+
+def make_episode(steps=230, track=7, size=16):
+    rng = np.random.default_rng(track)
+    return Episode(
+        obs=rng.integers(0, 256, (steps + 1, size, size, 3), dtype=np.uint8),
+        action=rng.random((steps, 3), dtype=np.float32),
+        reward=rng.random(steps, dtype=np.float32),
+        state=rng.random((steps + 1, 5), dtype=np.float32),
+        terminated=True,
+        truncated=False,
+        track=track,
+        meta={"policy": "test"},
+    )
+
+
+def test_a_file_gives_back_what_was_written(tmp_path):
+    episode = make_episode()
+    write_episode(tmp_path / "e.npz", encode_episode(episode))
+    read = EpisodeFile(tmp_path / "e.npz").read()
+    for name in ("obs", "action", "reward", "state"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(episode, name))
+        assert getattr(read, name).dtype == getattr(episode, name).dtype
+    assert (read.terminated, read.truncated, read.track, read.meta["policy"]) == (True, False, 7, "test")
+
+
+def test_chunks_are_parts_of_the_episode(tmp_path):
+    episode = make_episode(steps=CHUNK + 20)
+    write_episode(tmp_path / "e.npz", encode_episode(episode))
+    np.testing.assert_array_equal(EpisodeFile(tmp_path / "e.npz").chunks([1]), episode.obs[CHUNK:])
+
+
+def test_numpy_opens_the_file_without_pickle(tmp_path):
+    write_episode(tmp_path / "e.npz", encode_episode(make_episode(steps=3)))
+    with np.load(tmp_path / "e.npz", allow_pickle=False) as arrays:
+        assert arrays["action"].shape == (3, 3)
+
+
+def test_a_truncated_file_is_named(tmp_path):
+    content = encode_episode(make_episode(steps=50))
+    (tmp_path / "e.npz").write_bytes(content[: len(content) // 2])
+    with pytest.raises(RunError, match=r"e\.npz is no whole episode.*delete it"):
+        _ = EpisodeFile(tmp_path / "e.npz").meta
+
+
+def test_a_changed_byte_is_noticed(tmp_path):
+    content = bytearray(encode_episode(make_episode(steps=50)))
+    with zipfile.ZipFile(io.BytesIO(bytes(content))) as archive:
+        place = archive.getinfo("reward.npy").header_offset + 150
+    content[place] ^= 0xFF
+    (tmp_path / "e.npz").write_bytes(bytes(content))
+    with pytest.raises(RunError, match="no whole episode"):
+        EpisodeFile(tmp_path / "e.npz").steps()
+
+
+def test_lengths_must_fit():
+    with pytest.raises(ValueError, match="4 frames, 4 states and 3 rewards"):
+        Episode(
+            obs=np.zeros((3, 8, 8, 3), np.uint8),
+            action=np.zeros((3, 2), np.float32),
+            reward=np.zeros(3, np.float32),
+            state=np.zeros((4, 0), np.float32),
+            terminated=False,
+            truncated=True,
+            track=0,
+        )

@@ -1,0 +1,168 @@
+"""The serial executor and what it shares with Ray's: configuration, errors, one thread."""
+
+import os
+import socket
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from worldmodels.executor import (
+    Executor,
+    ExecutorConfig,
+    ExecutorError,
+    WorkerError,
+    available_cores,
+    describe_host,
+    make_executor,
+    project_path,
+)
+
+SERIAL = ExecutorConfig(type="serial")
+
+
+class Adder:
+    def __init__(self, setup):
+        self.offset = int(setup["offset"])
+
+    def __call__(self, item):
+        if item == "bad":
+            raise KeyError("no such gear")
+        if item == "threads":
+            return torch.get_num_threads()
+        return item + self.offset
+
+
+def broken(setup):
+    raise OSError("no models here")
+
+
+@pytest.fixture
+def serial():
+    with make_executor(SERIAL, Adder, {"offset": 10}) as executor:
+        yield executor
+
+
+def test_results_carry_their_index(serial):
+    assert isinstance(serial, Executor)
+    assert serial.workers == 1
+    assert list(serial.run([3, 1, 2])) == [(0, 13), (1, 11), (2, 12)]
+    assert serial.map([3, 1, 2]) == [13, 11, 12]
+    assert serial.map([]) == []
+
+
+def test_configure_rebuilds_the_worker_and_ends_a_run(serial):
+    run = serial.run([1, 2])
+    assert next(run) == (0, 11)
+    serial.configure({"offset": 20})
+    with pytest.raises(ExecutorError, match="ended by a later"):
+        next(run)
+    assert serial.map([1]) == [21]
+
+
+def test_a_workers_error_carries_its_traceback(serial):
+    with pytest.raises(WorkerError, match="item 1 failed") as caught:
+        serial.map([1, "bad"])
+    assert 'raise KeyError("no such gear")' in str(caught.value)
+    assert isinstance(caught.value.__cause__, KeyError)
+    with pytest.raises(WorkerError, match="no models here"):
+        make_executor(SERIAL, broken, {})
+
+
+def test_a_closed_executor_says_so(serial):
+    serial.close()
+    serial.close()
+    with pytest.raises(ExecutorError, match="closed"):
+        serial.map([1])
+
+
+def test_a_failed_configure_leaves_no_old_worker(serial):
+    with pytest.raises(WorkerError):
+        serial.configure({})
+    with pytest.raises(ExecutorError, match="closed"):
+        serial.map([1])
+
+
+def test_items_run_on_one_thread_and_the_callers_setting_returns(serial):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert serial.map(["threads"]) == [1]
+        assert torch.get_num_threads() == 2
+        with pytest.raises(WorkerError):
+            serial.map(["bad"])
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"workers": -1}, "workers=-1"),
+        ({"object_store_mb": 10}, "at least 80"),
+        ({"item_timeout": -1.0}, "item_timeout=-1.0"),
+        ({"item_timeout": float("nan")}, "item_timeout=nan"),
+        ({"ready_timeout": 0.0}, "must be positive"),
+        ({"max_failures": -1}, "max_failures"),
+        ({"ray_address": "ray://head:10001"}, "HOST:PORT"),
+        ({"ray_address": "head"}, "HOST:PORT"),
+    ],
+)
+def test_a_wrong_configuration_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        ExecutorConfig(**options)
+
+
+def test_addresses_of_clusters_are_accepted():
+    for address in ("", "auto", "10.0.0.1:6379", "head.local:6379"):
+        assert ExecutorConfig(ray_address=address).ray_address == address
+
+
+def test_without_ray_the_message_names_the_way_out(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ExecutorError, match=r"--executor\.type serial"):
+        make_executor(ExecutorConfig(), Adder, {"offset": 1})
+
+
+def test_the_host_is_described_and_its_cores_counted():
+    host = describe_host()
+    assert host["torch"] == torch.__version__ and host["numpy"] == np.__version__
+    assert host["cpu"]
+    assert 1 <= available_cores() <= (os.cpu_count() or 1)
+
+
+def test_workers_get_the_projects_folders_but_no_installed_ones(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "path", [str(tmp_path), "/nowhere", os.path.dirname(os.__file__), *sys.path])
+    folders = project_path().split(os.pathsep)
+    assert folders[0] == str(tmp_path)
+    assert "/nowhere" not in folders and os.path.dirname(os.__file__) not in folders
+    assert not any("site-packages" in folder for folder in folders)
+
+
+def test_a_ray_that_does_not_start_names_the_way_out_and_leaves_nothing(monkeypatch, tmp_path):
+    ray = pytest.importorskip("ray")
+    folder = tmp_path / "session"
+    folder.mkdir()
+    environment = dict(os.environ)
+
+    def init(**options):
+        assert os.environ["RAY_AUTH_MODE"] == "token"
+        raise RuntimeError("no shared memory")
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr("worldmodels.ray_executor._short_folder", lambda: str(folder))
+    with pytest.raises(ExecutorError, match=r"(?s)no shared memory.*--executor.type serial"):
+        make_executor(ExecutorConfig(workers=1), Adder, {"offset": 1})
+    assert not folder.exists()
+    assert {name for name in os.environ if name.startswith("RAY_AUTH")} <= set(environment)
+
+
+def test_an_address_where_nobody_listens_fails_at_once():
+    pytest.importorskip("ray")
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        with pytest.raises(ExecutorError, match=rf"no Ray at ray_address=127\.0\.0\.1:{port}"):
+            make_executor(ExecutorConfig(ray_address=f"127.0.0.1:{port}"), Adder, {"offset": 1})
