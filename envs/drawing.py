@@ -40,7 +40,7 @@ ORIGIN_Y = (WINDOW_H - CAR_Y) * UNIT_Y - HALF_PIXEL + 0.5
 WHEEL_W = car_dynamics.WHEEL_W * car_dynamics.SIZE
 WHEEL_R = car_dynamics.WHEEL_R * car_dynamics.SIZE
 TURN = 2 * math.pi
-STEPS = 64  # steps per radian of steering and per turn of a wheel: less than half a window pixel each
+STEPS = 32  # steps per radian of steering and per turn of a wheel; finer ones look the same
 # Right half of the outline around car_dynamics.HULL_POLY1 to 4, from back to front; the left one mirrors it.
 HULL_RIGHT: list[tuple[float, float]] = [(50, -120), (50, -90), (20, -90), (50, -40), (50, -10)]
 HULL_RIGHT += [(25, 20), (20, 20), (15.5, 110), (60, 110), (60, 130)]
@@ -152,7 +152,8 @@ def draw_car(canvas: np.ndarray, car: car_dynamics.Car, camera: Camera) -> None:
     """
     tyres, stripes = [], []
     for place, wheel in enumerate(car.wheels):
-        steering, rotation = round(wheel.joint.angle * STEPS), round(wheel.phase / TURN * STEPS) % STEPS
+        phase = float(wheel.phase)  # a NumPy number, whose arithmetic is slow
+        steering, rotation = round(wheel.joint.angle * STEPS), round(phase / TURN * STEPS) % STEPS
         tyre, stripe = wheel_on_canvas(camera.zoom, place, steering, rotation)
         tyres.append(tyre)
         stripes += stripe
@@ -162,9 +163,7 @@ def draw_car(canvas: np.ndarray, car: car_dynamics.Car, camera: Camera) -> None:
 
 
 @lru_cache(maxsize=8192)
-def wheel_on_canvas(
-    zoom: float, place: int, steering: int, rotation: int
-) -> tuple[np.ndarray, list[np.ndarray]]:
+def wheel_on_canvas(zoom: float, place: int, steering: int, rotation: int) -> tuple[np.ndarray, list[np.ndarray]]:
     """A wheel and the stripe on it, if in sight; `steering` and `rotation` in STEPS a radian and a turn."""
     inset = CAR_INSET / zoom
     half_w, half_r = WHEEL_W - inset, WHEEL_R - inset

@@ -59,7 +59,7 @@ def draw_bar(bar: np.ndarray, car: car_dynamics.Car, reward: float) -> None:
     add(bar, digits(f"{reward:04.0f}"))
     vx, vy = car.hull.linearVelocity
     add(bar, columns(5, WHITE, top(math.hypot(vx, vy), 0.02)))
-    front_left, front_right, rear_left, rear_right = (top(wheel.omega, 0.01) for wheel in car.wheels)
+    front_left, front_right, rear_left, rear_right = [top(float(wheel.omega), 0.01) for wheel in car.wheels]
     add(bar, columns(7, BLUE, front_left, front_right))
     add(bar, columns(9, PURPLE, rear_left, rear_right))
     steering, rotation = car.wheels[0].joint.angle, car.hull.angularVelocity
@@ -112,12 +112,21 @@ def box(surface: pygame.Surface, color: tuple[int, int, int], *edges: int) -> No
 @lru_cache(maxsize=4096)
 def digits(text: str) -> Patch:
     """The reward in numbers."""
-    pygame.font.init()
-    font = pygame.font.Font(pygame.font.get_default_font(), 42)
-    picture = font.render(text, True, WHITE, BLACK)
+    try:
+        picture = reward_font().render(text, True, WHITE, BLACK)
+    except pygame.error:  # pygame.quit(), which closing any window calls, invalidates fonts
+        reward_font.cache_clear()
+        picture = reward_font().render(text, True, WHITE, BLACK)
     surface = pygame.Surface((WINDOW_W, BAR_H))
     surface.blit(picture, picture.get_rect(center=(60, BAR_H // 2)))
     return shrink(surface)
+
+
+@lru_cache(maxsize=1)
+def reward_font() -> pygame.font.Font:
+    """Gymnasium's font; loading takes longer than drawing a frame."""
+    pygame.font.init()
+    return pygame.font.Font(pygame.font.get_default_font(), 42)
 
 
 def shrink(surface: pygame.Surface) -> Patch:

@@ -46,8 +46,8 @@ def save_checkpoint(
     write_folder(target, {**files, "done": (json.dumps(digests, indent=2) + "\n").encode()})
     for old in _checkpoints(folder)[keep:]:
         shutil.rmtree(old)
-    for partial in folder.glob(".*.partial"):
-        shutil.rmtree(partial, ignore_errors=True)
+    for stale in folder.glob(".*.partial"):  # of a process killed while writing
+        shutil.rmtree(stale)
 
 
 def load_checkpoint(

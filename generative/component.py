@@ -222,6 +222,8 @@ def save_component(module: nn.Module, folder: str | Path, metadata: Mapping[str,
     for name, path in temporary.items():
         os.replace(path, folder / name)
     sync_folder(folder)
+    for stale in folder.glob(".*.partial"):  # of a process killed while saving
+        stale.unlink()
 
 
 def load_component(folder: str | Path, registry: Registry, device: str | torch.device = "cpu") -> nn.Module:

@@ -1,8 +1,8 @@
 """The training loop of every component: a generator that yields metrics and can be killed at any time.
 
 The noise of a step is a function of (seed, step) and the batches of a step are a function of the step, so a
-training resumed from a checkpoint ends in exactly the numbers of an uninterrupted one, and there is no random
-state to keep.
+training resumed from a checkpoint ends in exactly the numbers of an uninterrupted one (on the same CPU and
+threads; a GPU's own kernels may round differently), and there is no random state to keep.
 """
 
 import math

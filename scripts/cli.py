@@ -79,6 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments[0] in ("-V", "--version"):
         print(f"worldmodels {__version__}")
         return 0
+    from generative import ComponentError, TrainingDiverged
     from worldmodels.errors import RunError
 
     command = arguments[0]
@@ -87,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UsageError as error:
         print(f"worldmodels: {error}", file=sys.stderr)
         return 2
-    except RunError as error:
+    except (RunError, ComponentError, TrainingDiverged) as error:
         print(f"worldmodels {command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -182,7 +183,7 @@ def parse(command: str, arguments: list[str]) -> Request:
     from worldmodels.run import Run
 
     positional = [arguments[0]] if arguments and not arguments[0].startswith("-") else []
-    rest = [SHORT.get(word, word) for word in arguments[len(positional) :]]
+    rest = [_in_full(word) for word in arguments[len(positional) :]]
     rest, chosen = _take(rest, "--preset")
     rest, file = _take(rest, "--config")
     dry_run = "--dry-run" in rest
@@ -206,6 +207,12 @@ def parse(command: str, arguments: list[str]) -> Request:
     else:
         raise UsageError(f"{path} is no run yet: start with `worldmodels run {path.name} --preset quick`")
     return Request(command, path, override(command, base, rest), dry_run)
+
+
+def _in_full(word: str) -> str:
+    """Return a word with its short name written out: `--workers=2` as `--executor.workers=2`."""
+    name, equals, value = word.partition("=")
+    return SHORT.get(name, name) + equals + value
 
 
 def _take(words: list[str], name: str) -> tuple[list[str], str | None]:
@@ -242,8 +249,10 @@ def override(command: str, base: Any, words: list[str]) -> Any:
         view,
         default=view(**values),
         args=words,
-        prog=f"worldmodels {command} [RUN] [--preset NAME] [--config FILE]",
-        description=f"{COMMANDS[command]}. Every field below can also stand in the YAML file that --config names.",
+        prog=f"worldmodels {command}",
+        description=f"{COMMANDS[command]}.\n\nworldmodels {command} [RUN] [--preset NAME] [--config FILE] [OPTIONS]"
+        + (" [--dry-run]" if command in LONG else "")
+        + "\n\nEvery option can also stand as a field in the YAML file that --config names.",
         config=(tyro.conf.FlagConversionOff,),
     )
     return replace(base, **{name: getattr(parsed, name) for name in values})

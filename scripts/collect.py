@@ -59,7 +59,7 @@ def orders(run: Run) -> list[Order]:
 
 def episode_path(folder: Path, number: int) -> Path:
     """Return where an episode of a run is kept."""
-    return folder / f"episode_{number:06d}.npz"
+    return folder / f"episode_{number:06d}.zip"
 
 
 def _tasks(missing: list[Order], width: int) -> list[list[Order]]:

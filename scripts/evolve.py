@@ -39,6 +39,7 @@ def evolve(run: Run) -> Iterator[Progress]:
                 if "validation" in entry and best_validated([*log, entry]) is entry:
                     save_agent(folder, bundle, mean, {"generation": entry["generation"], **entry["validation"]})
                 append_line(folder / "generations.jsonl", entry)
+                run.log("evolve", entry["generation"], _shown(entry))
                 log.append(entry)
                 yield Progress("evolve", len(log), config.generations, "generations", _shown(entry))
         run.finish("evolve", _facts(log, size))

@@ -54,7 +54,7 @@ def score_line(done: dict) -> str:
 def _partial(run: Run, stage: str) -> str:
     folder = run.folder(stage)
     if stage == "collect":
-        return f"{len(list(folder.glob('episode_*.npz')))} of {run.config.collect.episodes} episodes"
+        return f"{len(list(folder.glob('episode_*.zip')))} of {run.config.collect.episodes} episodes"
     if stage in ("train-vision", "train-memory"):
         history = run.history(stage)
         steps = (run.config.vision if stage == "train-vision" else run.config.memory).fit.steps

@@ -86,7 +86,7 @@ def set_scales(module: Any, files: list[LatentFile], run: Run) -> None:
 
 def _fit(run: Run, module: nn.Module, batches: SequenceBatches, test: list[SequenceBatch]) -> Iterator[Progress]:
     """Train, and measure the held-out likelihood beside every logged step."""
-    config, device = run.config.memory.fit, resolve_device(run.config.device)
+    config, device = run.config.memory.fit, run.config.device
     checkpoints = run.folder("train-memory") / "checkpoints"
     for metrics in fit(module, batches, config, seed=run.config.seed, device=device, checkpoint=checkpoints):
         step = int(metrics.pop("step"))

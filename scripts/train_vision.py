@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from generative import fit, resolve_device, save_component, to_float, to_uint8
+from generative import fit, save_component, to_float, to_uint8
 from worldmodels.assembly import env_shape, new_vision
 from worldmodels.dataset import FrameBatches, episode_files, sample_frames, split
 from worldmodels.errors import RunError
@@ -62,13 +62,12 @@ def train_vision(run: Run) -> Iterator[Progress]:
 
 def _fit(run: Run, module: nn.Module, batches: FrameBatches, config: Any, test: Tensor) -> Iterator[Progress]:
     """Train, and measure the held-out loss beside every logged step."""
-    device = resolve_device(run.config.device)
     checkpoints = run.folder("train-vision") / "checkpoints"
 
     def stream(start: int) -> Iterator[Tensor]:
         return (to_float(frames) for frames in batches(start))
 
-    for metrics in fit(module, stream, config, seed=run.config.seed, device=device, checkpoint=checkpoints):
+    for metrics in fit(module, stream, config, seed=run.config.seed, device=run.config.device, checkpoint=checkpoints):
         step = int(metrics.pop("step"))
         metrics["held_out_loss"] = held_out_loss(module, test)
         run.log("train-vision", step, metrics)

@@ -9,6 +9,31 @@ from jaxtyping import install_import_hook
 
 install_import_hook(["worldmodels", "agents", "envs", "generative"], "beartype.beartype")
 
+import shutil
+
+import pytest
 import torch
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def _trained(tmp_path_factory):
+    from scripts import collect, train_memory, train_vision
+    from tests.small import small_config
+    from worldmodels import Run
+
+    run = Run.create(tmp_path_factory.mktemp("runs") / "small", small_config())
+    for stage in (collect, train_vision, train_memory):
+        for _ in stage(run):
+            pass
+    return run
+
+
+@pytest.fixture
+def trained(_trained, tmp_path):
+    """A copy of a run whose rollouts, vision and memory are finished."""
+    from worldmodels import Run
+
+    shutil.copytree(_trained.path, tmp_path / "run")
+    return Run(tmp_path / "run")

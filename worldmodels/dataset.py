@@ -22,7 +22,7 @@ HELD_OUT_EVERY = 10
 
 def episode_files(folder: Path) -> list[EpisodeFile]:
     """Return the episodes of a rollouts folder in the order of their numbers."""
-    files = [EpisodeFile(path) for path in sorted(folder.glob("episode_*.npz"))]
+    files = [EpisodeFile(path) for path in sorted(folder.glob("episode_*.zip"))]
     if not files:
         raise RunError(f"{folder} holds no episodes: run `worldmodels collect` first")
     return files

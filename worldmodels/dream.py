@@ -258,7 +258,7 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
             raise ValueError(f"observe={observe!r}: choose 'frames' or 'latents'")
         self.vision: Any = vision.eval()
         self.memory: Any = memory.eval()
-        self.starts, self.spec, self.config = starts, spec, config or DreamConfig()
+        self.starts, self.action_spec, self.config = starts, spec, config or DreamConfig()
         self.observe, self.render_mode = observe, "rgb_array"
         self.action_space = spaces[1]
         latent = starts.still.shape[1]
@@ -299,7 +299,7 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
             raise RuntimeError("call reset() before step()")
         if not self.action_space.contains(action):
             raise ValueError(f"{action!r} is not in {self.action_space}")
-        row = torch.from_numpy(self.spec.from_env(np.asarray(action)[None]))
+        row = torch.from_numpy(self.action_spec.from_env(np.asarray(action)[None]))
         prediction, self._state = self.memory.step(self._z, row, self._state)
         shape = tuple(self._z.shape)
         uniform = torch.from_numpy(self.np_random.random(shape, dtype=np.float32))

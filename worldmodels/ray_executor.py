@@ -12,10 +12,12 @@ import os
 import secrets
 import shlex
 import shutil
+import signal
 import socket
 import statistics
 import sys
 import tempfile
+import threading
 import time
 import warnings
 import weakref
@@ -167,10 +169,10 @@ class RayExecutor(Executor):
         slot.add(_Call(slot.actor.configure.remote(self._factory, self._setup)))
 
     def _vacate(self, slot: _Slot) -> None:
-        if slot.actor is not None:
-            self._ray.kill(slot.actor, no_restart=True)
-        if slot.process is not None:
-            with suppress(psutil.Error):
+        with suppress(self._ray.exceptions.RayError, psutil.Error):
+            if slot.actor is not None:
+                self._ray.kill(slot.actor, no_restart=True)
+            if slot.process is not None:
                 slot.process.kill()  # Ray waits for a stopped process, whose CPU the next worker needs
         slot.actor = slot.process = None
         slot.calls.clear()
@@ -312,7 +314,7 @@ def _start_ray(ray: Any, config: ExecutorConfig, workers: int, folder: str) -> N
         except OSError as error:  # Ray would try for minutes
             raise ExecutorError(f"no Ray at ray_address={config.ray_address}: {error}; {hint}") from error
     clusters = ray_constants.ENABLE_RAY_CLUSTER
-    with _environment(settings), warnings.catch_warnings():
+    with _environment(settings), _signal_handler(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             _reread_environment()
@@ -364,6 +366,17 @@ def _environment(settings: dict[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _signal_handler() -> Iterator[None]:
+    """Give the caller's answer to SIGTERM back, which Ray replaces."""
+    ours = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if ours is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, ours)
 
 
 def _short_folder() -> str:

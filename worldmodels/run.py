@@ -73,6 +73,7 @@ class Run:
                 f"`worldmodels run {self.path} --preset quick`, or name an existing folder"
             )
         self.config = read_config(self.path / "config.yaml")
+        self._boards: dict[str, Any] = {}
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], config: RunConfig) -> "Run":
@@ -140,8 +141,15 @@ class Run:
         write_json(self.folder(stage) / "done.json", {"finished": time.strftime("%Y-%m-%dT%H:%M:%S"), **facts})
 
     def log(self, stage: str, step: int, metrics: Mapping[str, Any]) -> None:
-        """Append figures to metrics.jsonl."""
+        """Append figures to metrics.jsonl, then to TensorBoard's files."""
         append_line(self.path / "metrics.jsonl", {"stage": stage, "step": step, **metrics})
+        if stage not in self._boards:
+            from torch.utils.tensorboard import SummaryWriter  # takes a second to import
+
+            self._boards[stage] = SummaryWriter(str(self.path / "tensorboard" / stage), purge_step=step)
+        for name, value in metrics.items():
+            if isinstance(value, int | float):
+                self._boards[stage].add_scalar(name, value, step)
 
     def history(self, stage: str) -> list[dict[str, Any]]:
         """Return the logged figures of a stage by step; what a resumed stage logged twice counts once."""
@@ -160,6 +168,8 @@ class Run:
             try:
                 yield
             finally:
+                while self._boards:
+                    self._boards.popitem()[1].close()
                 seconds = time.perf_counter() - begun
                 append_line(
                     self.path / "spent.jsonl", {"stage": stage, "seconds": round(seconds, 3), "cores": cores}

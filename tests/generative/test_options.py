@@ -32,11 +32,20 @@ class Outer:
 
 def test_mappings_become_dataclasses_and_come_back():
     mapping = {
-        "name": "n", "kind": 3, "flag": True, "sizes": [4, 5, 6], "pair": [2, "y"], "limit": 7,
-        "inner": {"rate": 1}, "maybe": {"steps": 9}, "options": {"deep": [1, {"x": None}]},
-    }  # fmt: skip
+        "name": "n",
+        "kind": 3,
+        "flag": True,
+        "sizes": [4, 5, 6],
+        "pair": [2, "y"],
+        "limit": 7,
+        "inner": {"rate": 1},
+        "maybe": {"steps": 9},
+        "options": {"deep": [1, {"x": None}]},
+    }
     config = config_from_mapping(Outer, mapping)
-    assert config == Outer("n", 3, True, (4, 5, 6), (2.0, "y"), 7, Inner(1.0), Inner(steps=9), {"deep": [1, {"x": None}]})
+    assert config == Outer(
+        "n", 3, True, (4, 5, 6), (2.0, "y"), 7, Inner(1.0), Inner(steps=9), {"deep": [1, {"x": None}]}
+    )
     assert type(config.inner.rate) is float and type(config.sizes) is tuple
     plain = config_to_mapping(config)
     assert plain["sizes"] == [4, 5, 6] and plain["maybe"] == {"rate": 0.5, "steps": 9}

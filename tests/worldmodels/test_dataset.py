@@ -12,7 +12,7 @@ from worldmodels.errors import RunError
 @pytest.fixture
 def files(tmp_path):
     for number in range(12):
-        write_episode(tmp_path / f"episode_{number:06d}.npz", encode_episode(make_episode(150, track=number, size=8)))
+        write_episode(tmp_path / f"episode_{number:06d}.zip", encode_episode(make_episode(150, track=number, size=8)))
     return episode_files(tmp_path)
 
 
@@ -55,7 +55,7 @@ def test_no_track_is_on_both_sides_of_the_split(files):
 def test_two_episodes_of_one_track_stay_together(tmp_path):
     for number in range(10):
         content = encode_episode(make_episode(5, track=number // 2, size=8))
-        write_episode(tmp_path / f"episode_{number:06d}.npz", content)
+        write_episode(tmp_path / f"episode_{number:06d}.zip", content)
     training, held_out = split(episode_files(tmp_path))
     assert {file.meta["track"] for file in held_out} == {4} and len(held_out) == 2 and len(training) == 8
 

@@ -24,8 +24,8 @@ def make_episode(steps=230, track=7, size=16):
 
 def test_a_file_gives_back_what_was_written(tmp_path):
     episode = make_episode()
-    write_episode(tmp_path / "e.npz", encode_episode(episode))
-    read = EpisodeFile(tmp_path / "e.npz").read()
+    write_episode(tmp_path / "e.zip", encode_episode(episode))
+    read = EpisodeFile(tmp_path / "e.zip").read()
     for name in ("obs", "action", "reward", "state"):
         np.testing.assert_array_equal(getattr(read, name), getattr(episode, name))
         assert getattr(read, name).dtype == getattr(episode, name).dtype
@@ -34,21 +34,22 @@ def test_a_file_gives_back_what_was_written(tmp_path):
 
 def test_chunks_are_parts_of_the_episode(tmp_path):
     episode = make_episode(steps=CHUNK + 20)
-    write_episode(tmp_path / "e.npz", encode_episode(episode))
-    np.testing.assert_array_equal(EpisodeFile(tmp_path / "e.npz").chunks([1]), episode.obs[CHUNK:])
+    write_episode(tmp_path / "e.zip", encode_episode(episode))
+    np.testing.assert_array_equal(EpisodeFile(tmp_path / "e.zip").chunks([1]), episode.obs[CHUNK:])
 
 
-def test_numpy_opens_the_file_without_pickle(tmp_path):
-    write_episode(tmp_path / "e.npz", encode_episode(make_episode(steps=3)))
-    with np.load(tmp_path / "e.npz", allow_pickle=False) as arrays:
-        assert arrays["action"].shape == (3, 3)
+def test_numpy_opens_the_arrays_without_pickle(tmp_path):
+    write_episode(tmp_path / "e.zip", encode_episode(make_episode(steps=3)))
+    with zipfile.ZipFile(tmp_path / "e.zip") as archive:
+        assert set(archive.namelist()) == {"meta.json", "action.npy", "reward.npy", "state.npy", "obs_00000.zst"}
+        assert np.load(io.BytesIO(archive.read("action.npy")), allow_pickle=False).shape == (3, 3)
 
 
 def test_a_truncated_file_is_named(tmp_path):
     content = encode_episode(make_episode(steps=50))
-    (tmp_path / "e.npz").write_bytes(content[: len(content) // 2])
-    with pytest.raises(RunError, match=r"e\.npz is no whole episode.*delete it"):
-        _ = EpisodeFile(tmp_path / "e.npz").meta
+    (tmp_path / "e.zip").write_bytes(content[: len(content) // 2])
+    with pytest.raises(RunError, match=r"e\.zip is no whole episode.*delete it"):
+        _ = EpisodeFile(tmp_path / "e.zip").meta
 
 
 def test_a_changed_byte_is_noticed(tmp_path):
@@ -56,9 +57,9 @@ def test_a_changed_byte_is_noticed(tmp_path):
     with zipfile.ZipFile(io.BytesIO(bytes(content))) as archive:
         place = archive.getinfo("reward.npy").header_offset + 150
     content[place] ^= 0xFF
-    (tmp_path / "e.npz").write_bytes(bytes(content))
+    (tmp_path / "e.zip").write_bytes(bytes(content))
     with pytest.raises(RunError, match="no whole episode"):
-        EpisodeFile(tmp_path / "e.npz").steps()
+        EpisodeFile(tmp_path / "e.zip").steps()
 
 
 def test_lengths_must_fit():

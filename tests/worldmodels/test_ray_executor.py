@@ -40,15 +40,15 @@ class Chaos:
         self.cell = torch.nn.LSTMCell(4, 64)
         with torch.no_grad():
             for parameter in self.cell.parameters():
-                parameter.copy_(
-                    torch.from_numpy(generator.standard_normal(parameter.shape, dtype=np.float32))
-                )
+                parameter.copy_(torch.from_numpy(generator.standard_normal(parameter.shape, dtype=np.float32)))
 
     def __call__(self, item):
         kind, number = item
         pid = self.folder / f"{os.getpid()}.tmp"
         pid.write_text(str(os.getpid()))
         pid.replace(self.folder / f"pid-{number}")
+        if kind == "lock":
+            return threading.Lock()
         self.misbehave(kind, self.folder / f"done-{kind}-{number}")
         return self.roll(np.random.default_rng(number).standard_normal((WIDTH, 4), dtype=np.float32))
 
@@ -78,13 +78,6 @@ class Chaos:
             z = 2 * h[:, :4]
             total += h.mean(1)
         return total.numpy()
-
-
-class Lock(Chaos):
-    """Its results cannot travel."""
-
-    def __call__(self, item):
-        return threading.Lock()
 
 
 def serial(setup, items=ROLLS):
@@ -120,13 +113,14 @@ def two(setup):
     """What a session of two workers gave and left."""
     ray = pytest.importorskip("ray")
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    environment = dict(os.environ)
+    environment, handler = dict(os.environ), signal.getsignal(signal.SIGTERM)
     with make_executor(ExecutorConfig(workers=2), Chaos, setup) as executor:
         results = executor.map(ROLLS)
         children = psutil.Process().children(recursive=True)
+        kept = signal.getsignal(signal.SIGTERM) is handler
     left = alive(children)
     changed = {name for name in os.environ if os.environ[name] != environment.get(name)}
-    return SimpleNamespace(results=results, children=children, left=left, changed=changed, executor=executor)
+    return SimpleNamespace(results=results, children=children, left=left, changed=changed, kept=kept, executor=executor)
 
 
 @pytest.fixture(scope="module")
@@ -219,9 +213,10 @@ def test_results_equal_the_serial_ones_with_three_workers(three, expected):
     assert sorted(order) == list(range(len(ROLLS)))
 
 
-def test_closing_leaves_no_process_and_no_variable(two):
+def test_closing_leaves_no_process_variable_or_signal_handler(two):
     assert len(two.children) >= 4
     assert not two.left
+    assert two.kept
     assert not {name for name in two.changed if name.startswith("RAY_AUTH") or name == "PYTHONPATH"}
     with pytest.raises(ExecutorError, match="closed"):
         two.executor.map(ROLLS)
@@ -251,33 +246,6 @@ def test_only_this_machine_can_connect(elsewhere):
         address = ipaddress.ip_address(text)
         address = getattr(address, "ipv4_mapped", None) or address
         assert address.is_loopback, elsewhere.listening
-
-
-def test_a_killed_worker_is_replaced(three, setup, expected, caplog, capfd):
-    folder, results, killed = Path(setup["folder"]), {}, 0
-    for mark in folder.glob("pid-*"):
-        mark.unlink()
-    for index, result in three.run([("slow", n) for n in range(9)]):
-        results[index] = result
-        if not killed:
-            running = [mark for mark in folder.glob("pid-*") if int(mark.name[4:]) not in results]
-            killed = int(max(running, key=lambda mark: mark.stat().st_mtime).read_text())
-            os.kill(killed, signal.SIGKILL)
-    assert np.array_equal([results[n] for n in range(9)], expected)
-    assert caplog.text.count("replaced it") == 1
-    assert capfd.readouterr() == ("", "")
-
-
-def test_hung_workers_are_replaced(three, expected, caplog):
-    items = [("hang once", 0), ("freeze once", 1), *ROLLS[2:]]
-    assert np.array_equal(three.map(items), expected)
-    assert caplog.text.count("gave no answer for 4 s; replaced it") == 2
-
-
-def test_an_item_that_kills_its_workers_is_named(three, expected):
-    with pytest.raises(ExecutorError, match=r"item 4 cost 3 workers.*--executor.type serial"):
-        three.map([*ROLLS[:4], ("die", 4), *ROLLS[5:]])
-    assert np.array_equal(three.map(ROLLS), expected)
 
 
 def test_an_error_of_the_workers_code_ends_the_run_at_once(three, expected):
@@ -332,14 +300,39 @@ def test_other_versions_are_refused_and_other_processors_reported(three, caplog)
     assert "abacus" in caplog.text and "only up to rounding" in caplog.text
 
 
+def test_a_result_that_cannot_travel_is_reported(three):
+    with pytest.raises(WorkerError, match="cannot read its input or send its result"):
+        three.map([("lock", 0)])
+
+
+def test_a_killed_worker_is_replaced(three, setup, expected, caplog, capfd):
+    folder, results, killed = Path(setup["folder"]), {}, 0
+    for mark in folder.glob("pid-*"):
+        mark.unlink()
+    for index, result in three.run([("slow", n) for n in range(9)]):
+        results[index] = result
+        if not killed:
+            running = [mark for mark in folder.glob("pid-*") if int(mark.name[4:]) not in results]
+            killed = int(max(running, key=lambda mark: mark.stat().st_mtime).read_text())
+            os.kill(killed, signal.SIGKILL)
+    assert np.array_equal([results[n] for n in range(9)], expected)
+    assert caplog.text.count("replaced it") == 1
+    assert capfd.readouterr() == ("", "")
+
+
+def test_hung_workers_are_replaced(three, expected, caplog):
+    items = [("hang once", 0), ("freeze once", 1), *ROLLS[2:]]
+    assert np.array_equal(three.map(items), expected)
+    assert caplog.text.count("gave no answer for 4 s; replaced it") == 2
+
+
+def test_an_item_that_kills_its_workers_is_named(three, expected):
+    with pytest.raises(ExecutorError, match=r"item 4 cost 3 workers.*--executor.type serial"):
+        three.map([*ROLLS[:4], ("die", 4), *ROLLS[5:]])
+    assert np.array_equal(three.map(ROLLS), expected)
+
+
 def test_too_many_lost_workers_end_the_run(three, monkeypatch):
     monkeypatch.setattr(three, "_config", replace(three._config, max_failures=0))
     with pytest.raises(ExecutorError, match=r"1 workers lost, more than max_failures"):
         three.map([("die once", n) for n in range(3)])
-
-
-def test_a_result_that_cannot_travel_is_reported(three, setup):
-    three._factory = Lock
-    three.configure(setup)
-    with pytest.raises(WorkerError, match="cannot read its input or send its result"):
-        three.map(ROLLS[:1])

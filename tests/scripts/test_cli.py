@@ -1,0 +1,210 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from scripts import collect
+from scripts.cli import main, parse
+from tests.small import small_config
+from worldmodels import Run
+from worldmodels.config import write_config
+
+
+def run(*words, **options):
+    return subprocess.run(
+        [sys.executable, "-c", "from scripts.cli import entry; entry()", *map(str, words)],
+        capture_output=True, text=True, check=False, timeout=300, **options,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def small(tmp_path):
+    write_config(tmp_path / "small.yaml", small_config())
+    return tmp_path / "small.yaml"
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "code"),
+    [
+        (["colect"], "did you mean `collect`", 2),
+        (["run", "--preset", "qick"], "did you mean `quick`", 1),
+        (["run", "x", "--preset", "toy", "--vision.type", "vea"], "vae", 1),
+        (["evaluate", "nothing-here"], "is no run yet", 2),
+        (["info", "nothing-here"], "no run folder", 1),
+        (["run", "--config", "none.yaml"], "cannot read", 1),
+        (["run", "--preset"], "needs a value", 2),
+        (["run", "--preset", "toy", "--config", "x"], "not both", 2),
+        (["report", "--dry-run"], "no --dry-run", 2),
+    ],
+)
+def test_what_cannot_be_understood(words, message, code, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == code
+    captured = capsys.readouterr()
+    assert message in captured.err and "Traceback" not in captured.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--collect.epsodes", "3"], "--collect.episodes"),
+        (["--collect.episodes", "many"], "collect.episodes"),
+        (["--collect.policies", "unifrom"], "uniform"),
+        (["--collect.episodes", "1"], "must be at least 2"),
+    ],
+)
+def test_wrong_fields_on_the_command_line(words, message, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["collect", "x", "--preset", "toy", *words])
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_flags_and_short_names_reach_the_configuration():
+    request = parse("run", ["mine", "--preset", "toy", "--world", "dream", "--features", "vision", "--vision.options.latent",
+                            "5", "--env.crop", "0", "0", "--workers=3", "--dry-run"])  # fmt: skip
+    config = request.config
+    assert str(request.run) == os.path.join("runs", "mine") and request.dry_run
+    assert (config.evolve.world, config.features.reads, config.vision.options.latent) == ("dream", "vision", 5)
+    assert config.executor.workers == 3
+
+
+def test_help_teaches(capsys):
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert "usage" in text and "quick" in text and "train-vision" in text and "example" in text
+    with pytest.raises(SystemExit) as caught:
+        main(["evolve", "--help"])
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    assert "--evolve.optimiser.population" in text and "--collect.episodes" not in text
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("worldmodels ")
+
+
+def test_dry_run_writes_nothing(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("scripts.estimate.BUDGET", 0.1)
+    assert main(["run", str(tmp_path / "r"), "--preset", "toy", "--dry-run"]) == 0
+    text = capsys.readouterr().out
+    assert "collect" in text and "in all" in text and "frames" in text
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_changed_configuration_is_refused_with_the_difference(tmp_path, small, capsys):
+    assert main(["collect", str(tmp_path / "r"), "--config", str(small)]) == 0
+    assert main(["collect", str(tmp_path / "r"), "--collect.episodes", "13"]) == 1
+    message = capsys.readouterr().err
+    assert "collect.episodes: 12 -> 13" in message and "start a new run" in message
+    assert main(["collect", str(tmp_path / "r")]) == 0  # as it was made
+
+
+def test_stages_ask_for_what_they_need(tmp_path, small, capsys):
+    assert main(["train-memory", str(tmp_path / "r"), "--config", str(small)]) == 1
+    assert "worldmodels collect" in capsys.readouterr().err
+
+
+def test_agents_of_another_environment_are_refused(tmp_path, trained, small, capsys):
+    from scripts import evolve
+
+    list(evolve(trained))
+    words = ["collect", str(tmp_path / "other"), "--config", str(small), "--collect.policies", "agent",
+             "--collect.agent", str(trained.path), "--env.size", "48", "--env.options.size", "48"]  # fmt: skip
+    assert main(words) == 1
+    assert "this run is about" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("damage", ["truncated", "foreign", "missing"])
+def test_damaged_parts_are_named(trained, capsys, damage):
+    weights = trained.folder("train-vision") / "model.safetensors"
+    if damage == "truncated":
+        weights.write_bytes(weights.read_bytes()[:1000])
+    elif damage == "foreign":
+        weights.write_bytes((trained.folder("train-memory") / "model.safetensors").read_bytes())
+    else:
+        weights.unlink()
+    assert main(["evolve", str(trained.path)]) == 1
+    message = capsys.readouterr().err
+    assert "model.safetensors" in message and "Traceback" not in message
+
+
+def test_a_full_disk_keeps_whole_episodes(tmp_path, small, monkeypatch, capsys):
+    stage = sys.modules[collect.__module__]
+
+    written = []
+    original = stage.write_episode
+
+    def fills_up(path, content):
+        if len(written) == 5:
+            raise OSError(28, "No space left on device", str(path))
+        written.append(path)
+        original(path, content)
+
+    monkeypatch.setattr(stage, "write_episode", fills_up)
+    folder = tmp_path / "r"
+    assert main(["collect", str(folder), "--config", str(small)]) == 1
+    message = capsys.readouterr().err
+    assert "No space left" in message and "kept" in message
+    assert len(list((folder / "rollouts").glob("episode_*.zip"))) == 5
+    monkeypatch.setattr(stage, "write_episode", original)
+    assert main(["collect", str(folder), "--config", str(small)]) == 0
+    assert Run(folder).done("collect")["episodes"] == 12
+
+
+def test_a_collection_taken_up_again_records_the_same_episodes(tmp_path, small):
+    for name in ("whole", "resumed"):
+        assert main(["collect", str(tmp_path / name), "--config", str(small)]) == 0
+    rollouts = tmp_path / "resumed" / "rollouts"
+    for path in [rollouts / "done.json", *sorted(rollouts.glob("episode_*.zip"))[3::2]]:
+        path.unlink()
+    assert main(["collect", str(tmp_path / "resumed"), "--config", str(small)]) == 0
+    for path in sorted(rollouts.glob("episode_*.zip")):
+        assert path.read_bytes() == (tmp_path / "whole" / "rollouts" / path.name).read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("stage", "sign"),
+    [("collect", "episode_000001.zip"), ("train-vision", "checkpoints"), ("train-memory", "checkpoints"),
+     ("evolve", "generations.jsonl")],
+)  # fmt: skip
+def test_ctrl_c_gives_one_message_and_the_same_command_goes_on(tmp_path, stage, sign):
+    long = small_config(
+        collect={"episodes": 200},
+        vision={"fit": {"steps": 100_000, "checkpoint_every": 5, "log_every": 5}},
+        memory={"fit": {"steps": 100_000, "checkpoint_every": 5, "log_every": 5}},
+        evolve={"generations": 10_000},
+    )
+    write_config(tmp_path / "long.yaml", long)
+    folder = tmp_path / "r"
+    before = {"collect": [], "train-vision": ["collect"], "train-memory": ["collect", "train-vision"],
+              "evolve": ["collect", "train-vision", "train-memory"]}[stage]  # fmt: skip
+    if before:
+        write_config(tmp_path / "long.yaml", small_config(**_only(long, stage)))
+    for name in before:
+        assert main([name, str(folder), "--config", str(tmp_path / "long.yaml")]) == 0
+    words = [sys.executable, "-c", "from scripts.cli import entry; entry()", stage, str(folder), "--config",
+             str(tmp_path / "long.yaml")]  # fmt: skip
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    deadline = time.monotonic() + 60
+    while not any(folder.rglob(sign)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, message = process.communicate(timeout=60)
+    assert process.returncode == 130, message
+    assert "interrupted" in message and "Traceback" not in message
+    assert not list(folder.rglob("*.tmp")) and not list(folder.rglob("*.partial"))
+
+
+def _only(config, stage):
+    """The long settings of one stage, so that the stages before it are short."""
+    from worldmodels.config import config_mapping
+
+    section = {"train-vision": "vision", "train-memory": "memory", "evolve": "evolve"}[stage]
+    return {section: config_mapping(config)[section]}

@@ -1,0 +1,148 @@
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scripts import collect, dream, evaluate, evolve, report, train_memory, train_vision
+from scripts.cli import main
+from tests.small import small_config
+from worldmodels import Run, load_agent, make_env
+from worldmodels.files import read_lines
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def finished(_trained, tmp_path_factory):
+    import shutil
+
+    path = tmp_path_factory.mktemp("finished") / "run"
+    shutil.copytree(_trained.path, path)
+    run = Run(path)
+    for stage in (evolve, evaluate, dream, report):
+        for _ in stage(run):
+            pass
+    return run
+
+
+def test_every_stage_leaves_what_the_architecture_says(finished):
+    for name in (
+        "config.yaml", "versions.json", "metrics.jsonl", "rollouts/episode_000000.zip", "rollouts/contact_sheet.png",
+        "vision/model.safetensors", "vision/reconstructions.png", "memory/model.safetensors", "memory/starts.safetensors",
+        "controller/generations.jsonl", "controller/agent.safetensors", "evaluation/episodes.csv",
+        "evaluation/summary.json", "evaluation/drive.webm", "dream/dream.webm", "dream/strip.png", "report/index.html",
+        "tensorboard",
+    ):  # fmt: skip
+        assert (finished.path / name).exists(), name
+    assert not list(finished.path.rglob("*.pkl")) and not list(finished.path.rglob("*.pt"))
+
+
+def test_the_score_is_that_of_the_episodes(finished):
+    rows = read_lines(finished.folder("evaluate") / "episodes.jsonl")
+    summary = json.loads((finished.folder("evaluate") / "summary.json").read_text())
+    assert [row["track"] for row in sorted(rows, key=lambda row: row["track"])] == [0, 1, 2, 3]
+    assert summary["summary"]["mean"] == pytest.approx(np.mean([row["return"] for row in rows]))
+    assert summary["baseline"]["episodes"] == 4
+
+
+def test_a_loaded_agent_drives_as_it_was_evaluated(finished):
+    agent = load_agent(finished)
+    env = make_env(finished.config.env)
+    rows = {row["track"]: row for row in read_lines(finished.folder("evaluate") / "episodes.jsonl")}
+    obs, _ = env.reset(seed=2)
+    agent.reset()
+    total, ended = 0.0, False
+    while not ended:
+        obs, reward, terminated, truncated, _ = env.step(agent.act(obs))
+        total, ended = total + reward, terminated or truncated
+    assert total == pytest.approx(rows[2]["return"], abs=1e-3)
+
+
+def test_more_tracks_keep_the_ones_played(finished, capsys):
+    before = {row["track"]: row for row in read_lines(finished.folder("evaluate") / "episodes.jsonl")}
+    assert main(["evaluate", str(finished.path), "--tracks", "6"]) == 0
+    after = read_lines(finished.folder("evaluate") / "episodes.jsonl")
+    assert len(after) == 6 and {row["track"]: row for row in after if row["track"] in before} == before
+    assert "over 6 test tracks" in capsys.readouterr().out
+
+
+def test_info_tells_how_far_a_run_got(finished, trained, capsys):
+    assert main(["info", str(finished.path)]) == 0
+    assert "validation" in capsys.readouterr().out
+    assert main(["info", str(trained.path)]) == 0
+    assert "evolve        not run yet" in capsys.readouterr().out
+
+
+def test_the_report_shows_the_score_with_its_interval(finished):
+    page = (finished.folder("report") / "index.html").read_text()
+    summary = json.loads((finished.folder("evaluate") / "summary.json").read_text())["summary"]
+    assert f"{summary['ci_low']:.1f}".replace("-", "") in page.replace("\u2212", "")
+    assert "data:video/webm" in page and "WorldModels/Toy-v0" in page
+
+
+def test_training_again_gives_the_same_weights(_trained, tmp_path):
+    run = Run.create(tmp_path / "again", small_config())
+    for stage in (collect, train_vision, train_memory):
+        for _ in stage(run):
+            pass
+    for name in ("train-vision", "train-memory"):
+        one, other = (folder.folder(name) / "model.safetensors" for folder in (_trained, run))
+        assert one.read_bytes() == other.read_bytes()
+
+
+def test_another_seed_gives_other_weights(_trained, tmp_path):
+    run = Run.create(tmp_path / "other", small_config(seed=1))
+    for stage in (collect, train_vision):
+        for _ in stage(run):
+            pass
+    one, other = (folder.folder("train-vision") / "model.safetensors" for folder in (_trained, run))
+    assert one.read_bytes() != other.read_bytes()
+
+
+@pytest.mark.parametrize("stage", [train_vision, train_memory])
+def test_a_stopped_training_ends_in_the_same_weights(_trained, trained, stage):
+    import shutil
+
+    name = stage.__name__.replace("_", "-")
+    whole = (trained.folder(name) / "model.safetensors").read_bytes()
+    shutil.rmtree(trained.folder(name))
+    for _ in range(2):
+        generator = stage(trained)
+        for progress in generator:
+            if progress.unit == "steps" and progress.done >= 20:
+                break
+        generator.close()
+    for _ in stage(trained):
+        pass
+    assert (trained.folder(name) / "model.safetensors").read_bytes() == whole
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_the_toy_preset_learns_to_drive_in_one_command(tmp_path):
+    command = [sys.executable, "-c", "from scripts.cli import entry; entry()", "run", str(tmp_path / "a toy"), "--preset", "toy"]
+    first = subprocess.run(command, capture_output=True, text=True, check=False, timeout=400)
+    assert first.returncode == 0, first.stderr
+    done = Run(tmp_path / "a toy").done("evaluate")
+    assert done["summary"]["ci_low"] > done["baseline"]["ci_high"] + 2
+    again = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert again.returncode == 0 and re.search(r"score: .*random policy", again.stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_the_paper_preset_starts(tmp_path):
+    """Every number of the paper but the counts, which are days."""
+    words = ["run", str(tmp_path / "paper"), "--preset", "paper", "--collect.episodes", "4", "--collect.max-frames", "40",
+             "--collect.envs", "2", "--vision.fit.steps", "2", "--vision.gate", "False", "--memory.fit.steps", "2",
+             "--memory.batch", "2", "--vision.batch", "16", "--evolve.generations", "1", "--evolve.episodes", "2",
+             "--evolve.max-episodes", "2", "--evolve.optimiser.population", "4", "--evolve.validation-tracks", "2",
+             "--evaluate.tracks", "2", "--env.max-steps", "40", "--dream.warmup", "5", "--film.steps", "20",
+             "--film.context", "5", "--workers", "2"]  # fmt: skip
+    assert main(words) == 0
+    run = Run(tmp_path / "paper")
+    assert run.done("evolve")["parameters"] == 867

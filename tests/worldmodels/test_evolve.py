@@ -1,0 +1,163 @@
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from scripts import evolve
+from scripts.evolve import worker_setup
+from tests.small import small_config
+from worldmodels import Run, RunError
+from worldmodels.evolve import EvolveConfig, Trials, best_validated, next_episodes, rank_agreement
+from worldmodels.files import read_lines
+from worldmodels.tracks import TEST, TRAINING, VALIDATION, training_tracks
+from worldmodels.worker import DreamTask, RealTask, Worker
+
+NUMBERS = ("scores", "mean", "agreement", "next_episodes", "frames", "sigma", "validation_frames")
+
+
+def numbers(run):
+    """Everything of a finished evolution but the time it took."""
+    log = read_lines(run.folder("evolve") / "generations.jsonl")
+    rows = [{name: entry[name] for name in NUMBERS} | {"validation": entry.get("validation")} for entry in log]
+    return rows, (run.folder("evolve") / "agent.safetensors").read_bytes()
+
+
+def finish(run):
+    for _ in evolve(run):
+        pass
+    return numbers(run)
+
+
+def with_config(run, **changes):
+    return Run.create(run.path, small_config(**changes))
+
+
+def copy(run, tmp_path, name):
+    shutil.copytree(run.path, tmp_path / name)
+    return Run(tmp_path / name)
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("world", ["real", "dream"])
+def test_serial_and_any_number_of_workers_give_the_same_numbers(trained, tmp_path, world):
+    serial = finish(with_config(trained, evolve={"world": world}))
+    for workers in (1, 2, 3):
+        run = copy(trained, tmp_path, f"ray{workers}")
+        shutil.rmtree(run.folder("evolve"))
+        run = with_config(run, evolve={"world": world}, executor={"type": "ray", "workers": workers})
+        assert finish(run) == serial
+
+
+@pytest.mark.parametrize("world", ["real", "dream"])
+def test_a_stopped_evolution_goes_on_to_the_same_numbers(trained, tmp_path, world):
+    whole = finish(with_config(copy(trained, tmp_path, "whole"), evolve={"world": world}))
+    run = with_config(copy(trained, tmp_path, "stopped"), evolve={"world": world})
+    for generation in range(3):
+        stage = evolve(run)
+        for progress in stage:
+            if progress.done > generation:
+                break
+        stage.close()
+    assert finish(run) == whole
+
+
+def test_a_log_with_a_gap_is_refused(trained):
+    run = with_config(trained)
+    path = run.folder("evolve") / "generations.jsonl"
+    finish(run)
+    (run.folder("evolve") / "done.json").unlink()
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text(lines[0] + lines[2])
+    with pytest.raises(RunError, match="has gaps"):
+        next(evolve(run))
+
+
+def test_candidates_share_tracks_and_generations_do_not(trained, monkeypatch):
+    seen = []
+    original = Worker.__call__
+
+    def spy(self, task):
+        if isinstance(task, RealTask) and task.training:
+            seen.append({track for _, track in task.pairs})
+        return original(self, task)
+
+    monkeypatch.setattr(Worker, "__call__", spy)
+    finish(with_config(trained))
+    per_generation = [training_tracks(0, 1, generation, 2) for generation in range(3)]
+    assert set().union(*seen) == set().union(*map(set, per_generation))
+    assert len(set().union(*map(set, per_generation))) == 6
+
+
+def test_a_score_does_not_depend_on_how_trials_are_cut(trained):
+    from scripts.train_memory import latent_file
+    from worldmodels.assembly import assemble
+    from worldmodels.dataset import episode_files
+    from worldmodels.evolve import Cost
+    from worldmodels.executor import SerialExecutor, WorkerError
+
+    run = with_config(trained, evolve={"world": "dream"})
+    bundle = assemble(run, [latent_file(run, file) for file in episode_files(run.folder("collect"))])
+    parameters = np.random.default_rng(0).normal(size=(5, bundle.build_controller().parameters_size))
+    executor = SerialExecutor(Worker, worker_setup(run, bundle))
+    found = [
+        Trials(executor, width, 4).real_scores(parameters, [3, 1_000_001, 9], training, Cost())
+        for width, training in ((4, True), (7, True), (15, True), (4, False))
+    ]
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+    trials = Trials(executor, 4, 4)
+    together = trials.dream_scores(parameters, [1, 2, 3], Cost())
+    assert together.shape == (5, 3)
+    np.testing.assert_array_equal(together[4:], trials.dream_scores(parameters[4:], [1, 2, 3], Cost()))
+    with pytest.raises(WorkerError, match="do not fit"):
+        executor.map([DreamTask(parameters.astype(np.float32), [1, 2])])
+
+
+def test_what_ships_is_the_best_validated_mean(trained):
+    run = with_config(trained)
+    finish(run)
+    log = read_lines(run.folder("evolve") / "generations.jsonl")
+    chosen = json.loads((run.folder("evolve") / "agent.json").read_text())["facts"]["generation"]
+    assert chosen == best_validated(log)["generation"] == run.done("evolve")["chosen_generation"]
+    assert "validation" in log[-1]  # the last one is always validated
+    assert run.done("evolve")["env_frames"] == sum(entry["frames"] + entry["validation_frames"] for entry in log)
+
+
+@pytest.mark.parametrize("changes", [{"reads": "vision"}, {"reads": "frame-stack"}, {"memory": "untrained"}])
+@pytest.mark.parametrize("world", ["real", "dream"])
+def test_controls_run_in_both_worlds(trained, changes, world):
+    run = with_config(trained, features=changes, evolve={"world": world, "generations": 1})
+    rows, _ = finish(run)
+    assert len(set(rows[0]["scores"])) > 1
+
+
+def test_an_untrained_memory_is_another_one(trained, tmp_path):
+    one = finish(with_config(copy(trained, tmp_path, "a"), features={"memory": "untrained"}, evolve={"generations": 1}))
+    other = finish(with_config(copy(trained, tmp_path, "b"), evolve={"generations": 1}))
+    assert one[0][0]["scores"] != other[0][0]["scores"]
+
+
+def test_more_episodes_when_rankings_disagree():
+    config = EvolveConfig(episodes=4, max_episodes=16, agreement=0.5)
+    assert next_episodes(config, 4, [0.1, 0.2]) == 4  # three generations are needed
+    assert next_episodes(config, 4, [0.1, 0.2, 0.3]) == 8
+    assert next_episodes(config, 4, [0.1, 0.9, 0.9]) == 4
+    assert next_episodes(config, 16, [0.0, 0.0, 0.0]) == 16
+    assert next_episodes(dataclasses.replace(config, agreement=0.0), 4, [-1.0] * 3) == 4
+
+
+def test_rank_agreement_of_signal_and_noise():
+    rng = np.random.default_rng(0)
+    quality = np.arange(64.0)[:, None]
+    assert rank_agreement(quality + 0.01 * rng.normal(size=(64, 4))) == pytest.approx(1, abs=1e-3)
+    assert abs(rank_agreement(rng.normal(size=(64, 4)))) < 0.35
+    assert rank_agreement(np.zeros((8, 4))) == 0.0
+
+
+def test_the_ranges_of_tracks_are_disjoint():
+    assert TEST.stop <= VALIDATION.start < VALIDATION.stop <= TRAINING.start
+    drawn = training_tracks(3, 1, 5, 50)
+    assert len(set(drawn)) == 50 and all(track in TRAINING for track in drawn)
+    assert drawn == training_tracks(3, 1, 5, 50) != training_tracks(4, 1, 5, 50)
