@@ -114,9 +114,7 @@ class ActionSpec:
             return np.eye(self.size, dtype=np.float32)[action.argmax(-1)]
         return np.clip(action, self.low, self.high).astype(np.float32)
 
-    def to_env(
-        self, action: Float32[np.ndarray, "W A"]
-    ) -> Float32[np.ndarray, "W A"] | Int64[np.ndarray, " W"]:
+    def to_env(self, action: Float32[np.ndarray, "W A"]) -> Float32[np.ndarray, "W A"] | Int64[np.ndarray, " W"]:
         """What a batch of W envs takes: float32 (W A) within the bounds, or int64 (W,) choices.
 
         Raises:
@@ -129,12 +127,6 @@ class ActionSpec:
             raise ValueError(f"action[{row}]={action[row]}: not finite; check the parameters and features")
         return action.argmax(1).astype(np.int64) if self.discrete else self.clip(action)
 
-    def from_env(self, action: np.ndarray) -> Float32[np.ndarray, "W A"]:
-        """The inverse of `to_env`: a batch of an env's own actions as float32 (W A)."""
-        if self.discrete:
-            return np.eye(self.size, dtype=np.float32)[action.astype(np.int64)]
-        return action.astype(np.float32)
-
     def from_env(self, batch: Real[np.ndarray, "W ..."]) -> Float32[np.ndarray, "W A"]:
         """The inverse of `to_env`: float32 (W A) of what a batch of W envs takes.
 
@@ -142,9 +134,7 @@ class ActionSpec:
             ValueError: wrong shape, or a choice that the discrete space does not have.
         """
         if batch.shape[1:] != (() if self.discrete else (self.size,)):
-            raise ValueError(
-                f"batch has shape {batch.shape}, needs {'(W,)' if self.discrete else f'(W, {self.size})'}"
-            )
+            raise ValueError(f"batch has shape {batch.shape}, needs {'(W,)' if self.discrete else f'(W, {self.size})'}")
         if not self.discrete:
             return batch.astype(np.float32)
         if batch.size and not (batch.min() >= 0 and batch.max() < self.size):

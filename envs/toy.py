@@ -24,9 +24,7 @@ STEP_COST, CENTRE_REWARD, GATE_REWARD, LOST_REWARD = 0.1, 0.2, 1.0, -2.0
 LOST_OFFSET, LOST_STEPS = 0.6, 10
 SEED_BITS = 24
 
-GRASS, ROAD, GATE, CAR = np.array(
-    [[100, 220, 100], [100, 100, 100], [240, 240, 240], [200, 0, 0]], np.float32
-)
+GRASS, ROAD, GATE, CAR = np.array([[100, 220, 100], [100, 100, 100], [240, 240, 240], [200, 0, 0]], np.float32)
 
 
 def decode(obs: UInt8[np.ndarray, "H W 3"]) -> tuple[int, int]:

@@ -70,9 +70,7 @@ class EarlyStop(gym.Wrapper, RecordConstructorArgs):
         self.patience, self.charge, self.max_frames = patience, charge, max_frames
         self._frames = self._frames_without_reward = 0
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Reset the environment and the counters."""
         self._frames = self._frames_without_reward = 0
         return self.env.reset(seed=seed, options=options)

@@ -88,9 +88,7 @@ def _checkpoints(folder: Path) -> list[Path]:
     """Returns the folders with a `done` marker, newest first."""
     if not folder.is_dir():
         return []
-    found = [
-        path for path in folder.iterdir() if re.fullmatch(r"\d{8,}", path.name) and (path / "done").is_file()
-    ]
+    found = [path for path in folder.iterdir() if re.fullmatch(r"\d{8,}", path.name) and (path / "done").is_file()]
     return sorted(found, key=lambda path: int(path.name), reverse=True)
 
 
@@ -106,8 +104,7 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any], field: str) -> 
 def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Returns copies on the CPU in plain memory order, as safetensors asks for."""
     return {
-        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for name, tensor in tensors.items()
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
     }
 
 
@@ -133,9 +130,7 @@ def _restore(
     try:
         module.load_state_dict(weights)
     except RuntimeError as error:
-        raise ComponentError(
-            f"{path}: is of another model ({error}); remove {path.parent} to train anew"
-        ) from error
+        raise ComponentError(f"{path}: is of another model ({error}); remove {path.parent} to train anew") from error
     parameters = dict(module.named_parameters())
     for full_name, value in moments.items():
         name, key = full_name.rsplit("|", 1)

@@ -39,9 +39,7 @@ class Component(Protocol):
     Config: ClassVar[Any]
     config: Any
 
-    def loss(
-        self, batch: Any, generator: torch.Generator
-    ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
+    def loss(self, batch: Any, generator: torch.Generator) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
         """Returns the scalar to minimise and scalars to log; every random number comes from `generator`."""
 
 
@@ -117,9 +115,7 @@ class Registry:
         if name not in self._entries:
             points = [point for point in self._entry_points() if point.name == f"{self.seam}.{name}"]
             if not points:
-                raise ComponentError(
-                    f"{name!r}: no such {self.seam} component;{did_you_mean(name, self.names())}"
-                )
+                raise ComponentError(f"{name!r}: no such {self.seam} component;{did_you_mean(name, self.names())}")
             self._entries[name] = _load_entry_point(points[0], name)
         return self._entries[name]
 
@@ -138,12 +134,8 @@ def _check_component(module_class: Any, name: str, place: str) -> tuple[type, ty
     is_module = isinstance(module_class, type) and issubclass(module_class, nn.Module)
     config_class = getattr(module_class, "Config", None)
     # The folder's type tag is the class's `type`: under another name the component would save but never load.
-    if not (
-        is_module and dataclasses.is_dataclass(config_class) and getattr(module_class, "type", None) == name
-    ):
-        raise ComponentError(
-            f"{place}: must be an nn.Module class with a dataclass `Config` and `type = {name!r}`"
-        )
+    if not (is_module and dataclasses.is_dataclass(config_class) and getattr(module_class, "type", None) == name):
+        raise ComponentError(f"{place}: must be an nn.Module class with a dataclass `Config` and `type = {name!r}`")
     return cast(type, config_class), module_class
 
 
@@ -172,9 +164,7 @@ def resolve_device(device: str) -> torch.device:
     except RuntimeError as error:
         raise ValueError(f"device={device!r}: unknown; use auto, cpu, cuda, cuda:<index> or mps") from error
     if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count():
-        raise ValueError(
-            f"device={device!r}: torch sees {torch.cuda.device_count()} CUDA devices; use auto or cpu"
-        )
+        raise ValueError(f"device={device!r}: torch sees {torch.cuda.device_count()} CUDA devices; use auto or cpu")
     if resolved.type == "mps" and not torch.backends.mps.is_available():
         raise ValueError(f"device={device!r}: not available here; use auto or cpu")
     return resolved
@@ -198,9 +188,7 @@ def component_bytes(module: nn.Module) -> dict[str, Any]:
     return {"config": json.dumps(config, indent=2, allow_nan=False) + "\n", "weights": weights}
 
 
-def component_from_bytes(
-    data: Mapping[str, Any], registry: Registry, device: str | torch.device = "cpu"
-) -> nn.Module:
+def component_from_bytes(data: Mapping[str, Any], registry: Registry, device: str | torch.device = "cpu") -> nn.Module:
     """Returns the module of `component_bytes`, in evaluation mode; raises ComponentError when unusable."""
     return _build(data, registry, "component").to(device)
 
@@ -272,9 +260,7 @@ def _build(data: Mapping[str, Any], registry: Registry, place: str) -> nn.Module
     description = _parse_object(data["config"], f"{place}/config.json")
     missing = {"format_version", "type", "config", "weights_sha256"} - set(description)
     if missing:
-        raise ComponentError(
-            f"{place}/config.json: no {', '.join(sorted(missing))}; this is not a component's folder"
-        )
+        raise ComponentError(f"{place}/config.json: no {', '.join(sorted(missing))}; this is not a component's folder")
     if description["format_version"] != FORMAT_VERSION:
         raise ComponentError(
             f"{place}/config.json: format_version is {description['format_version']!r}, this program reads "
@@ -291,9 +277,7 @@ def _build(data: Mapping[str, Any], registry: Registry, place: str) -> nn.Module
     except ValueError as error:
         raise ComponentError(f"{place}: {error}") from error
     except safetensors.SafetensorError as error:
-        raise ComponentError(
-            f"{place}/model.safetensors: damaged ({error}); train again or restore it"
-        ) from error
+        raise ComponentError(f"{place}/model.safetensors: damaged ({error}); train again or restore it") from error
     _check_weights(module.state_dict(), state, f"{place}/model.safetensors")
     module.load_state_dict(state)
     return module.eval()

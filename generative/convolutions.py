@@ -53,11 +53,14 @@ def fast_encoder(channels: int, latent: int, image_size: int, width: int) -> nn.
 
 
 def fast_decoder(channels: int, latent: int, image_size: int, width: int) -> nn.Sequential:
-    """The encoder's mirror, but its patches are 8 x 8 and overlap by half, so that no seams show."""
+    """Two linear layers to a coarse grid, two doublings, then overlapping patches of 8 x 8 pixels, without seams.
+
+    Capacity sits where positions are few and so computing is cheap: in the linear layers and the coarse grid.
+    """
     grid = image_size // (4 * PATCH)
-    layers: list[nn.Module] = [nn.Linear(latent, 4 * width * grid**2), nn.ReLU()]
-    layers += [nn.Unflatten(1, (4 * width, grid, grid))]
-    for before, after in ((4 * width, 2 * width), (2 * width, width)):
+    layers: list[nn.Module] = [nn.Linear(latent, 16 * width), nn.ReLU()]
+    layers += [nn.Linear(16 * width, 8 * width * grid**2), nn.ReLU(), nn.Unflatten(1, (8 * width, grid, grid))]
+    for before, after in ((8 * width, 2 * width), (2 * width, width)):
         layers += [nn.ConvTranspose2d(before, after, kernel_size=4, stride=2, padding=1), nn.ReLU()]
     last = nn.ConvTranspose2d(width, channels, kernel_size=2 * PATCH, stride=PATCH, padding=PATCH // 2)
     return nn.Sequential(*layers, last, nn.Sigmoid())

@@ -25,9 +25,7 @@ def write_beside(path: Path, content: bytes) -> Path:
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     """Creates `folder` with `files` in one step; a killed process leaves no folder of this name."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    for stale in folder.parent.glob(
-        f".{glob.escape(folder.name)}.*.partial"
-    ):  # of a process killed while writing
+    for stale in folder.parent.glob(f".{glob.escape(folder.name)}.*.partial"):  # of a process killed while writing
         shutil.rmtree(stale)
     temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.partial")
     temporary.mkdir()

@@ -113,9 +113,7 @@ def fit(
         try:
             batch = _to_device(next(stream), target)
         except StopIteration:
-            raise ValueError(
-                f"batches: ended at step {step} of {config.steps}; the stream must be endless"
-            ) from None
+            raise ValueError(f"batches: ended at step {step} of {config.steps}; the stream must be endless") from None
         metrics = _step(module, optimiser, batch, config, step, step_seed(seed, step))
         step, count, samples = step + 1, count + 1, samples + _batch_size(batch)
         for name, value in metrics.items():
@@ -180,9 +178,7 @@ def _optimiser(module: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
     ]
     # One fused kernel per step; on a CPU it is several times faster than one loop per tensor.
     fused = parameters[0].device.type in ("cpu", "cuda")
-    return torch.optim.AdamW(
-        [group for group in groups if group["params"]], lr=config.learning_rate, fused=fused
-    )
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=config.learning_rate, fused=fused)
 
 
 def _description(module: nn.Module, config: FitConfig, seed: int) -> dict[str, Any]:

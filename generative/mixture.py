@@ -40,9 +40,7 @@ class MixtureHead(nn.Module):
             if value < 1:
                 raise ValueError(f"{name}={value}: a size; give 1 or more")
         if not std_floor > 0:
-            raise ValueError(
-                f"std_floor={std_floor}: must be above 0, or densities of constants are infinite"
-            )
+            raise ValueError(f"std_floor={std_floor}: must be above 0, or densities of constants are infinite")
         self.dims = dims
         self.components = components
         self.log_floor = math.log(std_floor)

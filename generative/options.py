@@ -43,9 +43,7 @@ def config_from_mapping(cls: type[ConfigT], mapping: Any, field: str = "") -> Co
         ValueError: a value has the wrong type, or the dataclass's own validation refuses it.
     """
     if not isinstance(mapping, Mapping):
-        raise ValueError(
-            f"{field or cls.__name__}={mapping!r}: expected a mapping of {cls.__name__}'s options"
-        )
+        raise ValueError(f"{field or cls.__name__}={mapping!r}: expected a mapping of {cls.__name__}'s options")
     fields = {each.name: each for each in dataclasses.fields(cls) if each.init}  # type: ignore[arg-type]
     hints = typing.get_type_hints(cls)
     values = {}
@@ -136,9 +134,7 @@ def _convert_tuple(args: tuple[Any, ...], value: Any, field: str) -> tuple[Any, 
     if args and len(args) != len(value):
         raise ValueError(f"{field}={value!r}: expected {len(args)} entries, found {len(value)}")
     hints = args or (Any,) * len(value)
-    return tuple(
-        _convert(each, item, f"{field}[{i}]") for i, (each, item) in enumerate(zip(hints, value, strict=True))
-    )
+    return tuple(_convert(each, item, f"{field}[{i}]") for i, (each, item) in enumerate(zip(hints, value, strict=True)))
 
 
 def _convert_scalar(hint: Any, value: Any, field: str) -> Any:
@@ -149,13 +145,9 @@ def _convert_scalar(hint: Any, value: Any, field: str) -> Any:
     if hint in (bool, int, str) and type(value) is hint:  # `type`, because True is an int to isinstance
         return value
     if hint is float and isinstance(value, str) and _is_number(value):
-        raise ValueError(
-            f"{field}={value!r}: this is text; YAML needs a point and a sign in exponents, as in 1.0e-4"
-        )
+        raise ValueError(f"{field}={value!r}: this is text; YAML needs a point and a sign in exponents, as in 1.0e-4")
     if hint not in (bool, int, float, str):
-        raise TypeError(
-            f"{field}: {hint!r} is no type for an option; use bool, int, float, str, Literal or tuple"
-        )
+        raise TypeError(f"{field}: {hint!r} is no type for an option; use bool, int, float, str, Literal or tuple")
     raise ValueError(f"{field}={value!r}: expected {hint.__name__}, found {type(value).__name__}")
 
 

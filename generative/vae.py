@@ -41,7 +41,7 @@ class VAEConfig:
     channels: int = 3
     """Colour channels of the frames."""
     width: int = 32
-    """Channels of the fast layout's first convolution; the following ones have two and four times as many."""
+    """Channels of the fast layout's finest level; coarser levels have multiples of it."""
     beta: float = 1.0
     """Weight of the KL divergence."""
     kl_floor: float = 16.0
@@ -57,9 +57,7 @@ class VAEConfig:
         if self.layout == "paper" and self.image_size != 64:
             raise ValueError(f"image_size={self.image_size}: layout=paper needs 64; use it, or layout=fast")
         if self.image_size % 16:
-            raise ValueError(
-                f"image_size={self.image_size}: layout=fast halves it four times; use a multiple of 16"
-            )
+            raise ValueError(f"image_size={self.image_size}: layout=fast halves it four times; use a multiple of 16")
 
 
 class VAE(nn.Module):

@@ -92,15 +92,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"worldmodels {command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"\nworldmodels {command}: interrupted. What is finished is kept; the same command goes on.", file=sys.stderr)
+        print(
+            f"\nworldmodels {command}: interrupted. What is finished is kept; the same command goes on.",
+            file=sys.stderr,
+        )
         return 130
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
             raise
         where = f" ({error.filename})" if error.filename else ""
         print(
-            f"worldmodels {command}: cannot write{where}: {error.strerror}. What is finished is kept; make room or choose "
-            "another folder, then run the same command again.",
+            f"worldmodels {command}: cannot write{where}: {error.strerror}. What is finished is kept; make room or "
+            "choose another folder, then run the same command again.",
             file=sys.stderr,
         )
         return 1

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -83,8 +84,8 @@ def _setup(run: Run, shape: EnvShape, facts: dict[str, object]) -> CollectSetup:
                 f"{bundle.env.crop}; this run is about {config.env.id} at {config.env.size}, rows {config.env.crop}"
             )
     elif "random-agent" in config.collect.policies:
-        vision = new_vision(config, shape, config.seed)
-        memory = new_memory(config, vision.latent_spec.size, shape.spec, config.seed)  # type: ignore[union-attr]
+        vision: Any = new_vision(config, shape, config.seed)
+        memory = new_memory(config, vision.latent_spec.size, shape.spec, config.seed)
         bundle = Bundle(
             env=config.env,
             spec=shape.spec,

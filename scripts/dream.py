@@ -35,12 +35,17 @@ def dream(run: Run) -> Iterator[Progress]:
                 "steps": len(shots),
                 "dreamt_steps": len(dreamt),
                 "real_reward": sum(shot.real_reward for shot in dreamt),
-                "dream_reward": sum(shot.dream_reward for shot in dreamt),
+                "dream_reward": _known(sum(shot.dream_reward for shot in dreamt)),
                 "temperature": config.temperature,
                 "track": config.track,
             },
         )
         yield Progress("dream", len(shots), len(shots), "steps")
+
+
+def _known(reward: float) -> float | None:
+    """Return a reward, or None where the memory has no reward head."""
+    return reward if np.isfinite(reward) else None
 
 
 def panels(shot: Shot) -> np.ndarray:

@@ -36,7 +36,9 @@ def estimate(config: RunConfig, stages: Sequence[str]) -> str:
     playing = rate * min(workers, available_cores())
     if "collect" in stages:
         frames = config.collect.episodes * min(limit, config.collect.max_frames)
-        rows.append(("collect", Expected(frames, frames / playing, frames / config.env.action_repeat * frame_bytes / 1e6)))
+        rows.append(
+            ("collect", Expected(frames, frames / playing, frames / config.env.action_repeat * frame_bytes / 1e6))
+        )
     if "train-vision" in stages:
         steps = config.vision.fit.steps
         rows.append(("train-vision", Expected(0, steps * _vision_step(config, shape), 60.0)))
@@ -60,8 +62,8 @@ def _table(rows: list[tuple[str, Expected]], rate: float, workers: int) -> str:
     for name, row in [*rows, ("in all", total)]:
         lines.append(f"{name:14}{row.frames:>14,}{_duration(row.seconds):>12}{row.megabytes:>7.0f} MB")
     lines.append(
-        f"At most: episodes may end early, and evolution's count of episodes may grow. Measured here: {rate:,.0f} frames a "
-        f"second for one environment, {workers} workers on {available_cores()} cores."
+        f"At most: episodes may end early, and evolution's count of episodes may grow. Measured here: {rate:,.0f} "
+        f"frames a second for one environment, {workers} workers on {available_cores()} cores."
     )
     return "\n".join(lines)
 

@@ -1,6 +1,7 @@
 """Stage 5: measure the chosen controller on held-out test tracks, and film an episode of median return."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,11 +28,13 @@ def evaluate(run: Run) -> Iterator[Progress]:
     config = run.config.evaluate
     total = config.tracks * (2 if config.baseline else 1)
     done = run.done("evaluate")
-    if done and (done["tracks"], done["baseline"] is not None) == (config.tracks, config.baseline):
+    env = config.env or run.config.env.id
+    if done and (done["tracks"], done["env"], done["baseline"] is not None) == (config.tracks, env, config.baseline):
         yield Progress("evaluate", total, total, "episodes")
         return
     with run.working("evaluate", run.config.executor.workers or available_cores()):
         bundle, parameters, facts = load_bundle(run)
+        bundle = replace(bundle, env=replace(bundle.env, id=env))
         setup = WorkerSetup(bundle, run.config.evolve.envs)
         with make_executor(run.config.executor, Worker, setup) as executor:
             arms: dict[str, np.ndarray | None] = {"episodes": parameters}
@@ -42,7 +45,7 @@ def evaluate(run: Run) -> Iterator[Progress]:
                 for count, mean in _play(run, executor, name, arm):
                     yield Progress("evaluate", offset + count, total, "episodes", {f"{name}_mean": mean})
                 offset += config.tracks
-        rows = {name: _rows(run, name) for name in arms}
+        rows = {name: list(_kept(run, name).values()) for name in arms}
         for name, found in rows.items():
             write_text(run.folder("evaluate") / f"{name}.csv", episodes_csv(found))
         if config.video:
@@ -50,14 +53,11 @@ def evaluate(run: Run) -> Iterator[Progress]:
         run.finish("evaluate", _facts(run, rows, facts))
 
 
-def _play(
-    run: Run, executor: Executor, name: str, parameters: np.ndarray | None
-) -> Iterator[tuple[int, float]]:
+def _play(run: Run, executor: Executor, name: str, parameters: np.ndarray | None) -> Iterator[tuple[int, float]]:
     """Play the missing tracks of an arm and keep each episode as it ends."""
-    path = run.folder("evaluate") / f"{name}.jsonl"
-    tracks = list(TEST[: run.config.evaluate.tracks])
-    kept = {row["track"]: row for row in read_lines(path) if row["track"] in tracks}
-    missing = [track for track in tracks if track not in kept]
+    env = run.config.evaluate.env or run.config.env.id
+    kept = _kept(run, name)
+    missing = [track for track in TEST[: run.config.evaluate.tracks] if track not in kept]
     names = env_shape(run.config.env).state_names
     width = run.config.evolve.envs
     chunks = [missing[start : start + width] for start in range(0, len(missing), width)]
@@ -69,15 +69,16 @@ def _play(
     ]
     for number, tried in executor.run(tasks):
         for track, played in zip(chunks[number], tried.played, strict=True):
-            kept[track] = episode_row(track, played, names)
-            append_line(path, kept[track])
+            kept[track] = episode_row(track, played, names) | {"env": env}
+            append_line(run.folder("evaluate") / f"{name}.jsonl", kept[track])
         yield len(kept), float(np.mean([row["return"] for row in kept.values()]))
 
 
-def _rows(run: Run, name: str) -> list[dict[str, Any]]:
-    tracks = set(TEST[: run.config.evaluate.tracks])
-    rows = {row["track"]: row for row in read_lines(run.folder("evaluate") / f"{name}.jsonl")}
-    return [row for track, row in rows.items() if track in tracks]
+def _kept(run: Run, name: str) -> dict[int, dict[str, Any]]:
+    """Return the finished episodes of an arm by track, those that the configuration asks for."""
+    env, tracks = run.config.evaluate.env or run.config.env.id, TEST[: run.config.evaluate.tracks]
+    lines = read_lines(run.folder("evaluate") / f"{name}.jsonl")
+    return {row["track"]: row for row in lines if row["track"] in tracks and row["env"] == env}
 
 
 def _facts(run: Run, rows: dict[str, list[dict[str, Any]]], agent: dict[str, Any]) -> dict[str, Any]:
@@ -89,7 +90,7 @@ def _facts(run: Run, rows: dict[str, list[dict[str, Any]]], agent: dict[str, Any
         "summary": summaries["episodes"],
         "baseline": summaries.get("baseline"),
         "action_repeat": run.config.env.action_repeat,
-        "env": run.config.env.id,
+        "env": run.config.evaluate.env or run.config.env.id,
         "chosen_generation": agent["generation"],
         "env_frames_before": collected.get("env_frames", 0) + trained.get("env_frames", 0),
         "core_hours_before": round(run.core_hours(), 4),

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from scripts.train_memory import latent_file
 from worldmodels.assembly import assemble
 from worldmodels.bundle import Bundle, save_agent
 from worldmodels.dataset import episode_files, split
@@ -14,8 +15,6 @@ from worldmodels.executor import make_executor
 from worldmodels.files import append_line, read_lines
 from worldmodels.run import Progress, Run, available_cores
 from worldmodels.worker import Worker, WorkerSetup
-
-from scripts.train_memory import latent_file
 
 
 def evolve(run: Run) -> Iterator[Progress]:

@@ -9,7 +9,8 @@ def info(run: Run) -> str:
     """Describe a run folder, a line a stage."""
     config = run.config
     lines = [
-        f"{run.path}: preset {config.preset}, {config.env.id}, action repeat {config.env.action_repeat}, seed {config.seed}"
+        f"{run.path}: preset {config.preset}, {config.env.id}, action repeat {config.env.action_repeat}, "
+        f"seed {config.seed}"
     ]
     lines += [f"  {stage:13} {_state(run, stage)}" for stage in STAGES]
     lines.append(f"  {run.core_hours():.2f} core-hours so far, {_size(run) / 2**20:.0f} MiB on disk")
@@ -26,12 +27,20 @@ def _state(run: Run, stage: str) -> str:
     if done is None:
         return f"begun: {_partial(run, stage)}" if run.begun(stage) else "not run yet"
     said = {
-        "collect": lambda: f"{done['episodes']} episodes, {done['env_frames']:,} frames, mean return {done['return_mean']:.1f}",
-        "train-vision": lambda: f"squared error {done['squared_error']:.1f} (mean frame {done['baseline_squared_error']:.1f})",
-        "train-memory": lambda: f"NLL {done['nll']:.3f} (persistence {done['nll_persistence']:.3f}, "
-        f"shuffled actions {done['nll_shuffled_action']:.3f})",
-        "evolve": lambda: f"{done['generations']} generations, validation {done['validation']['mean']:.1f} "
-        f"at generation {done['chosen_generation']}, {done['env_frames']:,} frames",
+        "collect": lambda: (
+            f"{done['episodes']} episodes, {done['env_frames']:,} frames, mean return {done['return_mean']:.1f}"
+        ),
+        "train-vision": lambda: (
+            f"squared error {done['squared_error']:.1f} (mean frame {done['baseline_squared_error']:.1f})"
+        ),
+        "train-memory": lambda: (
+            f"NLL {done['nll']:.3f} (persistence {done['nll_persistence']:.3f}, "
+            f"shuffled actions {done['nll_shuffled_action']:.3f})"
+        ),
+        "evolve": lambda: (
+            f"{done['generations']} generations, validation {done['validation']['mean']:.1f} "
+            f"at generation {done['chosen_generation']}, {done['env_frames']:,} frames"
+        ),
         "evaluate": lambda: score_line(done),
         "dream": lambda: f"{done['steps']} steps filmed",
         "report": lambda: str(run.folder("report") / "index.html"),
@@ -44,7 +53,8 @@ def score_line(done: dict) -> str:
     summary = done["summary"]
     line = (
         f"{summary['mean']:.1f} +- {summary['std']:.1f} over {done['tracks']} test tracks "
-        f"(95 % interval of the mean {summary['ci_low']:.1f} to {summary['ci_high']:.1f}, median {summary['median']:.1f})"
+        f"(95 % interval of the mean {summary['ci_low']:.1f} to {summary['ci_high']:.1f}, "
+        f"median {summary['median']:.1f})"
     )
     if done["baseline"]:
         line += f"; random policy {done['baseline']['mean']:.1f}"

@@ -174,6 +174,4 @@ def _files(paths: dict[str, Path]) -> dict[str, bytes]:
 def _episodes(path: Path) -> list[dict[str, Any]]:
     with open(path, newline="") as file:
         rows = [dict(row) for row in csv.DictReader(file)]
-    return [
-        {"seed": row.pop("track"), "return": f"{float(row.pop('return')):.1f}", **row} for row in rows
-    ]
+    return [{"seed": row.pop("track"), "return": f"{float(row.pop('return')):.1f}", **row} for row in rows]

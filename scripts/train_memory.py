@@ -1,5 +1,6 @@
 """Stage 3: encode the rollouts with the finished vision, train memory on them, and hold it against simple guesses."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ from torch import nn
 
 from generative import fit, resolve_device, save_component
 from worldmodels.assembly import env_shape, load_vision, new_memory
+from worldmodels.baselines import baselines, fit_persistence
 from worldmodels.dataset import episode_files, split
 from worldmodels.dream import gather_starts
 from worldmodels.episode import EpisodeFile
 from worldmodels.latents import LatentFile, SequenceBatches, encode_episode_latents, held_out_batches
-from worldmodels.memory import SequenceBatch, fit_persistence
+from worldmodels.memory import SequenceBatch
 from worldmodels.run import Progress, Run
 from worldmodels.targets import event_scale, reward_scale
 
@@ -50,6 +52,7 @@ def train_memory(run: Run) -> Iterator[Progress]:
         gather_starts(learn, run.config.dream, run.config.seed).save(folder / "starts.safetensors")
         save_component(module, folder, {"seed": run.config.seed, "steps": steps, "episodes": len(training)})
         run.finish("train-memory", facts)
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
 
 
 def encode(run: Run, files: list[EpisodeFile], vision: nn.Module) -> Iterator[Progress]:
@@ -115,13 +118,15 @@ def examine(module: Any, batches: SequenceBatches, test: list[SequenceBatch]) ->
     """Return the memory's figures on held-out episodes beside persistence and shuffled actions."""
     stream = batches(0)
     std = fit_persistence([next(stream) for _ in range(PERSISTENCE_BATCHES)])
-    rows = [module.baselines(batch, torch.Generator().manual_seed(0), std) for batch in test]
+    rows = [baselines(module, batch, torch.Generator().manual_seed(0), std) for batch in test]
     weights = np.array([int(batch.mask.sum()) for batch in test], dtype=float)
     facts: dict[str, Any] = {}
     for name in rows[0]:
         known = [(float(row[name]), weight) for row, weight in zip(rows, weights, strict=True) if row[name] != "n/a"]
         facts[name] = (
-            float(np.average([value for value, _ in known], weights=[weight for _, weight in known])) if known else "n/a"
+            float(np.average([value for value, _ in known], weights=[weight for _, weight in known]))
+            if known
+            else "n/a"
         )
     facts["held_out_episodes"] = sum(len(batch.mask) for batch in test)
     return facts

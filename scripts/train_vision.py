@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,23 +40,28 @@ def train_vision(run: Run) -> Iterator[Progress]:
         training, held_out = split(episode_files(run.folder("collect")))
         test = sample_frames(held_out, HELD_OUT_FRAMES, run.config.seed)
         base_line = mean_frame(sample_frames(training, HELD_OUT_FRAMES, run.config.seed))
-        attempt = sum(entry["collapsed"] for entry in read_lines(folder / "attempts.jsonl"))
+        failed = read_lines(folder / "attempts.jsonl")
         while True:
+            attempt = len(failed)
+            if attempt == config.attempts:
+                raise _given_up(config, failed)
             module = new_vision(run.config, env_shape(run.config.env), run.config.seed + 1000 * attempt)
             fitted = replace(config.fit, learning_rate=config.fit.learning_rate / 3**attempt)
-            yield from _fit(run, module, FrameBatches(training, config.batch, config.buffer, run.config.seed), fitted, test)
+            yield from _fit(
+                run, module, FrameBatches(training, config.batch, config.buffer, run.config.seed), fitted, test
+            )
             module.cpu().eval()
             facts = {"attempts": attempt + 1, **examine(module, test, base_line)}
-            if facts["verdict"] == "healthy":
+            if facts["verdict"] == "healthy" or (attempt + 1 == config.attempts and not config.gate):
                 break
-            attempt += 1
-            if attempt == config.attempts and not config.gate:
-                break
-            _collapsed(folder, config, attempt, facts)
+            append_line(folder / "attempts.jsonl", facts)
+            failed.append(facts)
+            shutil.rmtree(folder / "checkpoints", ignore_errors=True)
         save_component(module, folder, {**facts, "seed": run.config.seed, "steps": steps, "episodes": len(training)})
         write_png(folder / "reconstructions.png", comparison(module, test))
         write_json(folder / "verdict.json", facts)
         run.finish("train-vision", facts)
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
 
 
 def _fit(run: Run, module: nn.Module, batches: FrameBatches, config: Any, test: Tensor) -> Iterator[Progress]:
@@ -74,15 +78,12 @@ def _fit(run: Run, module: nn.Module, batches: FrameBatches, config: Any, test: 
         yield Progress("train-vision", step, config.steps, "steps", metrics)
 
 
-def _collapsed(folder: Path, config: VisionConfig, attempt: int, facts: dict[str, Any]) -> None:
-    """Note a collapsed attempt and clear the way for the next one, or give up."""
-    append_line(folder / "attempts.jsonl", {"collapsed": True, **facts})
-    if attempt >= config.attempts:
-        raise RunError(
-            f"vision failed {attempt} times: {facts['reason']}. Later stages would learn nothing from it. Start a new run "
-            f"with `--vision.fit.learning-rate {config.fit.learning_rate / 3**attempt:.1e}` or more --collect.episodes"
-        )
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+def _given_up(config: VisionConfig, failed: list[dict[str, Any]]) -> RunError:
+    return RunError(
+        f"vision failed {len(failed)} times: {failed[-1]['reason']}. Later stages would learn nothing from it. Start a "
+        f"new run with `--vision.fit.learning-rate {config.fit.learning_rate / 3 ** len(failed):.1e}`, with more "
+        "`--collect.episodes`, or with `--vision.gate False` to go on regardless"
+    )
 
 
 @torch.inference_mode()

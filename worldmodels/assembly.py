@@ -1,4 +1,4 @@
-"""Putting parts together for a run: sizes follow the environment and the vision, and what cannot go together fails here."""
+"""Putting parts together for a run: sizes follow the environment and the vision; what cannot go together fails here."""
 
 from dataclasses import fields, replace
 from typing import Any, NamedTuple
@@ -36,9 +36,7 @@ def env_shape(config: EnvConfig) -> EnvShape:
         raise RunError(f"env: {error}") from error
     base: Any = env.unwrapped
     spec = ActionSpec.from_space(env.action_space, getattr(base, "action_squash", None))
-    shape = EnvShape(
-        (env.observation_space, env.action_space), spec, tuple(getattr(base, "simulator_state_names", ()))
-    )
+    shape = EnvShape((env.observation_space, env.action_space), spec, tuple(getattr(base, "simulator_state_names", ())))
     env.close()
     return shape
 
@@ -52,9 +50,7 @@ def new_vision(config: RunConfig, shape: EnvShape, seed: int) -> nn.Module:
 
 def new_memory(config: RunConfig, latent: int, spec: ActionSpec, seed: int) -> nn.Module:
     """Return an untrained memory whose sizes fit vision and environment."""
-    options = _fill(
-        config.memory.options, latent=latent, action=spec.size, reward_target=config.memory.reward.type
-    )
+    options = _fill(config.memory.options, latent=latent, action=spec.size, reward_target=config.memory.reward.type)
     return MEMORIES.create(config.memory.type, options, seed=seed)
 
 

@@ -120,7 +120,11 @@ def read_agent(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         description["controller"] = config_from_mapping(ControllerConfig, description["controller"])
         description["spec"] = ActionSpec.from_mapping(description["spec"])
     except FileNotFoundError as error:
-        raise RunError(f"{folder} holds no controller ({error.filename} is missing): run `worldmodels evolve`") from None
+        raise RunError(
+            f"{folder} holds no controller ({error.filename} is missing): run `worldmodels evolve`"
+        ) from None
     except (json.JSONDecodeError, KeyError, TypeError, SafetensorError, ComponentError, ValueError) as error:
-        raise RunError(f"the controller in {folder} is damaged or foreign ({error}): run `worldmodels evolve` anew") from error
+        raise RunError(
+            f"the controller in {folder} is damaged or foreign ({error}): run `worldmodels evolve` anew"
+        ) from error
     return description, arrays

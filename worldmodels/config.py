@@ -154,8 +154,6 @@ def differences(old: Any, new: Any, prefix: str = "") -> list[tuple[str, Any, An
         return [
             difference
             for item in fields(old)
-            for difference in differences(
-                getattr(old, item.name), getattr(new, item.name), f"{prefix}{item.name}."
-            )
+            for difference in differences(getattr(old, item.name), getattr(new, item.name), f"{prefix}{item.name}.")
         ]
     return [] if old == new else [(prefix.rstrip("."), old, new)]

@@ -1,8 +1,8 @@
 """Rollouts as training data: frames in shuffled batches, through a buffer whose size is fixed.
 
 Random single frames out of a compressed file cost more than training on them, so chunks are shuffled, pooled until the
-buffer is full, and the frames of a pool are shuffled. The stream is a pure function of the seed: it can be taken up at any
-step without reading what came before.
+buffer is full, and the frames of a pool are shuffled. The stream is a pure function of the seed: it can be taken up at
+any step without reading what came before.
 """
 
 from collections.abc import Iterator

@@ -227,8 +227,8 @@ def _wake(
 class DreamEnv(gym.Env[np.ndarray, Any]):
     """The dream behind gymnasium's face, with the real environment's spaces.
 
-    `observe="frames"` decodes every observation; with `"latents"` the observation is the latent itself, float32 (Z), and a
-    frame is decoded only when someone calls `render`. `info` holds `z`, and `start`: standstill or warm.
+    `observe="frames"` decodes every observation; with `"latents"` the observation is the latent itself, float32 (Z),
+    and a frame is decoded only when someone calls `render`. `info` holds `z`, and `start`: standstill or warm.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 50}  # noqa: RUF012

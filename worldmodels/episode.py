@@ -3,9 +3,10 @@
 Alignment: `obs[t], action[t] -> reward[t], obs[t+1]`; `terminated` and `truncated` belong to the last step.
 
 An episode is one zip archive: `meta.json`; `action.npy`, `reward.npy`, `state.npy` in NumPy's format; and the frames in
-chunks of `CHUNK`, raw bytes under Zstandard (`obs_00000.zst`, `obs_00001.zst`, ...), so that a reader can shuffle chunks
-without touching the rest. It is written whole or not at all and never holds a pickled object. On CarRacing frames this is
-14 times smaller than raw, and shuffled chunks are read 8 times faster than out of deflated `.npz`, 7 times than from Zarr.
+chunks of `CHUNK`, raw bytes under Zstandard (`obs_00000.zst`, `obs_00001.zst`, ...), so that a reader can shuffle
+chunks without touching the rest. It is written whole or not at all and never holds a pickled object. On CarRacing
+frames this is 14 times smaller than raw, and shuffled chunks are read 8 times faster than out of deflated `.npz`, 7
+times than from Zarr.
 """
 
 import io

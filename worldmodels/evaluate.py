@@ -21,6 +21,8 @@ class EvaluateConfig:
 
     tracks: int = 100
     """Test tracks, from seed 0 on."""
+    env: str = ""
+    """Environment to drive in, where it is another drawing of the same world; empty for the run's own."""
     baseline: bool = False
     """Also measure `action_space.sample()` on the same tracks."""
     video: bool = True

@@ -1,8 +1,8 @@
 """Evolution: ask an optimiser for candidates, try them all on the same tracks or dreams, tell it their mean scores.
 
 Within a generation every candidate meets the same tracks, and every generation meets fresh ones. How many a candidate
-meets follows the noise: where two halves of the tracks rank the candidates differently, there are more next time (Hansen
-et al. 2009). What is validated and shipped is the mean of the distribution, not the luckiest candidate.
+meets follows the noise: where two halves of the tracks rank the candidates differently, there are more next time
+(Hansen et al. 2009). What is validated and shipped is the mean of the distribution, not the luckiest candidate.
 
 The log of scores is the state: an optimiser that is told the same scores again is the same optimiser.
 """
@@ -127,7 +127,7 @@ def next_episodes(config: EvolveConfig, episodes: int, agreements: Sequence[floa
 
 
 def rank_agreement(scores: np.ndarray) -> float:
-    """Return Spearman's correlation of the candidates' mean scores (P E) over even and over odd tracks; 0 if all tie."""
+    """Return Spearman's correlation of candidates' mean scores (P E) over even and over odd tracks; 0 if all tie."""
     even, odd = scores[:, ::2].mean(axis=1), scores[:, 1::2].mean(axis=1)
     if np.ptp(even) == 0 or np.ptp(odd) == 0:
         return 0.0

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from envs import VectorEnv, make_env
 from generative import to_float, to_uint8
@@ -48,31 +48,58 @@ class Shot(NamedTuple):
     dream_reward: float
 
 
-@torch.inference_mode()
 def film(bundle: Bundle, parameters: np.ndarray, memory: nn.Module, config: FilmConfig) -> Iterator[Shot]:
     """Let the agent drive a real track and yield what it sees beside what the memory dreams of the same actions."""
-    world: Any = memory
-    vision: Any = bundle.load_vision().eval()
     env = VectorEnv([make_env(bundle.env)])
+    everyone = np.ones(1, dtype=bool)
     pilot = Pilot(bundle.perception(1), bundle.build_controller(), bundle.spec, parameters[None])
     pilot.begin(0, config.track)
-    generator = torch.Generator().manual_seed(config.seed)
-    obs, _ = env.reset(seed=[config.track], options={"reset_mask": np.ones(1, dtype=bool)})
-    state, dreamt = world.initial(1), None
-    real_reward = dream_reward = 0.0
-    for step in range(config.steps):
-        mean, _ = vision.encode(to_float(torch.from_numpy(obs)))
-        seen = to_uint8(vision.decode(mean))[0].numpy()
-        dreaming = dreamt is not None and step > config.context
-        shown = to_uint8(vision.decode(dreamt))[0].numpy() if dreaming else seen
-        yield Shot(obs[0].copy(), seen, shown, dreaming, real_reward, dream_reward)
-        action = pilot.act(obs, np.ones(1, dtype=bool))
-        current = dreamt if dreamt is not None and step >= config.context else mean
-        prediction, state = world.step(current, torch.from_numpy(action), state)
-        noise = (torch.rand(mean.shape, generator=generator), torch.randn(mean.shape, generator=generator))
-        dreamt = prediction.sample(config.temperature, *noise) if step >= config.context else None
-        obs, reward, terminated, truncated, _ = env.step(bundle.spec.to_env(action))
-        real_reward, dream_reward = float(reward[0]), float(prediction.reward[0])
-        if terminated[0] or truncated[0]:
+    projector = _Projector(bundle.load_vision(), memory, config)
+    obs, _ = env.reset(seed=[config.track], options={"reset_mask": everyone})
+    reward, ended = 0.0, False
+    for _ in range(config.steps):
+        yield projector.show(obs, reward)
+        if ended:
             break
+        action = pilot.act(obs, everyone)
+        projector.advance(action)
+        obs, rewards, terminated, truncated, _ = env.step(bundle.spec.to_env(action))
+        reward, ended = float(rewards[0]), bool(terminated[0] or truncated[0])
     env.close()
+
+
+class _Projector:
+    """Encodes what is real, and lets the memory dream on from where its context ends."""
+
+    def __init__(self, vision: Any, memory: Any, config: FilmConfig):
+        self.vision, self.memory, self.config = vision.eval(), memory, config
+        self._state: tuple[Tensor, ...] = memory.initial(1)
+        self._generator = torch.Generator().manual_seed(config.seed)
+        self._mean: Tensor | None = None
+        self._dreamt: Tensor | None = None
+        self._step, self._reward = 0, 0.0
+
+    @torch.inference_mode()
+    def show(self, obs: np.ndarray, reward: float) -> Shot:
+        """Return the moment of a real frame, uint8 (1 H W C)."""
+        self._mean, _ = self.vision.encode(to_float(torch.from_numpy(obs)))
+        seen = self._decode(self._mean)
+        shown = seen if self._dreamt is None else self._decode(self._dreamt)
+        return Shot(obs[0].copy(), seen, shown, self._dreamt is not None, reward, self._reward)
+
+    @torch.inference_mode()
+    def advance(self, action: np.ndarray) -> None:
+        """Let the memory see the real latent, or its own dream once the context is over, and the action."""
+        current = self._mean if self._dreamt is None else self._dreamt
+        assert current is not None
+        prediction, self._state = self.memory.step(current, torch.from_numpy(action), self._state)
+        self._reward = float(prediction.reward[0])
+        self._step += 1
+        if self._step >= self.config.context:
+            uniform = torch.rand(current.shape, generator=self._generator)
+            normal = torch.randn(current.shape, generator=self._generator)
+            self._dreamt = prediction.sample(self.config.temperature, uniform, normal)
+
+    def _decode(self, z: Tensor) -> np.ndarray:
+        frame: np.ndarray = to_uint8(self.vision.decode(z))[0].numpy()
+        return frame

@@ -1,7 +1,7 @@
 """Rollouts as the memory sees them: each frame's latent, encoded once by a finished vision and kept in files.
 
-A latent is stored as mean and standard deviation, so that every batch can draw it anew. Sequences are read from the files
-as they are needed: memory use does not grow with the number of episodes.
+A latent is stored as mean and standard deviation, so that every batch can draw it anew. Sequences are read from the
+files as they are needed: memory use does not grow with the number of episodes.
 """
 
 import os

@@ -9,7 +9,6 @@ then `step(z[t], action[t], state)` predicts `z[t + 1]`, `reward[t]`, `terminate
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple, get_args
 
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from generative.mixture import Mixture, MixtureHead, mixture_log_prob, mixture_mean, mixture_sample
-from worldmodels.targets import RewardTarget, auprc, auroc
+from worldmodels.targets import RewardTarget
 
 State = tuple[Float[Tensor, "B H"], Float[Tensor, "B H"]]
 Metrics = dict[str, Tensor]
@@ -66,9 +65,7 @@ class MDNRNNConfig:
                 raise ValueError(f"{name}={getattr(self, name)}: must not be negative; give 0 or more.")
         for name, choices in (("predict", ("next", "difference")), ("reward_target", get_args(RewardTarget))):
             if getattr(self, name) not in choices:
-                raise ValueError(
-                    f"{name}={getattr(self, name)}: unknown; choose one of {', '.join(choices)}."
-                )
+                raise ValueError(f"{name}={getattr(self, name)}: unknown; choose one of {', '.join(choices)}.")
 
 
 class SequenceBatch(NamedTuple):
@@ -177,9 +174,7 @@ class MDNRNN(nn.Module):
         """Take in one step without predicting anything: all that acting in the real environment needs."""
         return torch.lstm_cell(torch.cat([z, action], dim=-1), state, *self.lstm.all_weights[0])
 
-    def step(
-        self, z: Float[Tensor, "B Z"], action: Float[Tensor, "B A"], state: State
-    ) -> tuple[Prediction, State]:
+    def step(self, z: Float[Tensor, "B Z"], action: Float[Tensor, "B A"], state: State) -> tuple[Prediction, State]:
         """Take in one step and predict what follows; the same numbers as `forward_sequence`, step by step."""
         state = self.advance(z, action, state)
         return self._predict(state[0], z), state
@@ -217,58 +212,17 @@ class MDNRNN(nn.Module):
             reward_loss = masked_mean(self._reward_error(output, batch.reward), batch.mask)
             loss = loss + self.config.reward_weight * reward_loss
             metrics["reward_loss"] = reward_loss.detach()
-            explained = self._explained(self._reward(output.detach()), batch)
+            explained = self.reward_explained(self._reward(output.detach()), batch)
             metrics["reward_explained"] = explained.nan_to_num()
         if self.termination_head is not None:
             logit = self.termination_head(hidden)[..., 0]
             weight = logit.new_tensor(self.config.termination_positive_weight)
-            surprise = F.binary_cross_entropy_with_logits(
-                logit, batch.termination, pos_weight=weight, reduction="none"
-            )
+            surprise = F.binary_cross_entropy_with_logits(logit, batch.termination, pos_weight=weight, reduction="none")
             termination_loss = masked_mean(surprise, batch.mask)
             loss = loss + self.config.termination_weight * termination_loss
             metrics["termination_loss"] = termination_loss.detach()
             metrics["termination_positives"] = (batch.termination * batch.mask).sum()
         return loss, metrics
-
-    @torch.no_grad()
-    def baselines(
-        self, batch: SequenceBatch, generator: torch.Generator, persistence_std: Float[Tensor, " Z"]
-    ) -> dict[str, float | str]:
-        """Set the memory's figures beside what a useless memory would reach on the same sampled latents.
-
-        Args:
-            batch: held-out episodes.
-            generator: the source of the sampled latents and of the shuffled actions.
-            persistence_std: from `fit_persistence` on training batches.
-
-        Returns:
-            In nats per dimension: `nll`; `nll_persistence`, of a Gaussian around the latent before; and
-            `nll_shuffled_action`, its own when fed other episodes' actions (the same if it is blind to them).
-            Then `reward_explained`, `termination_auroc` and `termination_auprc`, "n/a" where the batch cannot
-            tell (a constant reward; no end, or nothing else) or the head is missing.
-        """
-        z = sample_latents(batch, generator)
-        before, after, mask = z[:, :-1], z[:, 1:], batch.mask
-        prediction, _ = self.forward_sequence(before, batch.action)
-        blind, _ = self.forward_sequence(before, shuffle_actions(batch.action, mask, generator))
-        persistence = torch.distributions.Normal(before, persistence_std.clamp(min=self.config.std_floor))
-        densities = {
-            "nll": prediction.log_prob(after),
-            "nll_persistence": persistence.log_prob(after),
-            "nll_shuffled_action": blind.log_prob(after),
-        }
-        result: dict[str, float | str] = {}
-        for name, density in densities.items():
-            result[name] = masked_mean(-density.mean(-1), mask).item()
-        explained = self._explained(prediction.reward, batch).item()
-        result["reward_explained"] = explained if math.isfinite(explained) else "n/a"
-        score = prediction.termination_logit[mask].numpy(force=True)
-        positive = batch.termination[mask].numpy(force=True) > 0.5
-        known = self.termination_head is not None and positive.any() and not positive.all()
-        result["termination_auroc"] = auroc(score, positive) if known else "n/a"
-        result["termination_auprc"] = auprc(score, positive) if known else "n/a"
-        return result
 
     def _unroll(self, z: Tensor, action: Tensor, state: State | None) -> tuple[Tensor, State]:
         """Run the LSTM over whole sequences; `hidden[:, t]` has seen `(z[t], action[t])`."""
@@ -302,8 +256,8 @@ class MDNRNN(nn.Module):
             return F.binary_cross_entropy_with_logits(output, target, reduction="none")
         return (output - (target - self.reward_mean) / self.reward_std).square()
 
-    def _explained(self, reward: Tensor, batch: SequenceBatch) -> Tensor:
-        """Compare rewards with targets in the environment's units: the share of variance; NaN if constant."""
+    def reward_explained(self, reward: Float[Tensor, "B T"], batch: SequenceBatch) -> Float[Tensor, ""]:
+        """Return the share of targets' variance that rewards, in the environment's units, explain; NaN if constant."""
         target, mask = batch.reward, batch.mask
         if self.config.reward_target == "event-rate":
             target = target * self.event_value + self.step_cost
@@ -322,31 +276,3 @@ def sample_latents(batch: SequenceBatch, generator: torch.Generator) -> Float[Te
 def masked_mean(values: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, ""]:
     """Average over the real steps."""
     return torch.where(mask, values, 0.0).sum() / mask.sum()
-
-
-def fit_persistence(batches: Sequence[SequenceBatch]) -> Float[Tensor, " Z"]:
-    """Fit the spread of the best Gaussian around "the next latent is this one", per dimension.
-
-    The samples' noise is averaged in closed form: E[(z' - z)^2] = (mean' - mean)^2 + std'^2 + std^2.
-    """
-    total = torch.zeros_like(batches[0].mean[0, 0])
-    for batch in batches:
-        square = batch.mean.diff(dim=1).square() + batch.std[:, 1:].square() + batch.std[:, :-1].square()
-        total += (square * batch.mask.unsqueeze(-1)).sum(dim=(0, 1))
-    return torch.sqrt(total / sum(int(batch.mask.sum()) for batch in batches))
-
-
-def shuffle_actions(
-    action: Float[Tensor, "B T A"], mask: Bool[Tensor, "B T"], generator: torch.Generator
-) -> Float[Tensor, "B T A"]:
-    """Give each episode the actions of another, rolled by half its length: real, but not what happened.
-
-    Episode b takes those of b + k, with k drawn for the batch; a shorter one's are repeated, not its padding.
-    """
-    episodes, steps = mask.shape
-    lowest = min(1, episodes - 1)  # a single episode can only lend to itself
-    shift = torch.randint(lowest, episodes, (), generator=generator, device=generator.device)
-    donor = torch.arange(episodes, device=action.device).roll(-int(shift))
-    length = mask.sum(dim=1).clamp(min=1)[donor].unsqueeze(1)  # (B 1)
-    step = (torch.arange(steps, device=action.device) + length // 2) % length  # (B T)
-    return action[donor.unsqueeze(1), step]

@@ -26,7 +26,7 @@ class VisionConfig:
     attempts: int = 3
     """Trainings before giving up when the posterior collapses; each new one has a third of the learning rate."""
     gate: bool = True
-    """Stop the run when every attempt collapsed; without it the run goes on with what there is, and the report says so."""
+    """Stop the run when every attempt collapsed; without it the run goes on with what there is; the report says so."""
     fit: FitConfig = field(default_factory=lambda: FitConfig(steps=6_000, learning_rate=1e-3))
 
     def __post_init__(self) -> None:

@@ -68,7 +68,9 @@ class Perception:
         if config.uses_memory and memory is None:
             raise ValueError("features.reads=vision+memory needs a memory")
         self.vision: Any = vision
-        self.memory: Any = memory if config.uses_memory else None
+        self.memory: Any = None
+        if config.uses_memory:
+            self.memory = memory
         self.config, self.rows, self.scaling = config, rows, scaling
         self._state: tuple[Tensor, ...] = self.memory.initial(rows) if self.memory is not None else ()
         self._fresh: tuple[Tensor, ...] = tuple(part.clone() for part in self._state)

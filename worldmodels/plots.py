@@ -29,9 +29,7 @@ _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,  # a $ in a label is a $
     "font.family": "sans-serif",
-    "font.sans-serif": [
-        "DejaVu Sans"
-    ],  # ships with Matplotlib and is wide: no browser's font needs more room
+    "font.sans-serif": ["DejaVu Sans"],  # ships with Matplotlib and is wide: no browser's font needs more room
     "font.size": 11,
     "text.color": _INK,
     "axes.labelcolor": _INK,
@@ -99,9 +97,7 @@ def learning_curve(
                 label="validation of the mean (95 %)",
             )
         if baseline is not None:
-            axes.axhline(
-                baseline.mean, color=GREY, linestyle=(0, (4, 3)), linewidth=1.4, label="random policy"
-            )
+            axes.axhline(baseline.mean, color=GREY, linestyle=(0, (4, 3)), linewidth=1.4, label="random policy")
         axes.xaxis.set_major_locator(MaxNLocator(nbins="auto", steps=[1, 2, 5, 10], integer=True))
         _legend_above(axes)
         return _svg(figure, name, "Return over generations")
@@ -126,13 +122,9 @@ def loss_curves(
         title: [(row["step"], row[key]) for row in history if row.get(key) is not None]
         for key, title in (("train_loss", "train"), ("held_out_loss", "held out"))
     }
-    drawn = np.array(
-        [value for curve in curves.values() for _, value in curve] + list(baselines.values()), dtype=float
-    )
+    drawn = np.array([value for curve in curves.values() for _, value in curve] + list(baselines.values()), dtype=float)
     if not any(curves.values()):
-        raise ValueError(
-            "history has no train_loss and no held_out_loss: nothing to draw; leave the figure out"
-        )
+        raise ValueError("history has no train_loss and no held_out_loss: nothing to draw; leave the figure out")
     with matplotlib.rc_context(_style(name)):
         figure, axes = _figure(3.2, "optimiser step", label)
         for (title, curve), colour in zip(curves.items(), (BLUE, ORANGE), strict=True):

@@ -227,7 +227,7 @@ class RayExecutor(Executor):
             return []
         slot.calls.popleft()
         slot.started = time.monotonic()
-        if problem and call.run is self._run:  # both None: building a worker
+        if problem and call.run in (None, self._run):
             raise WorkerError(problem)
         if call.run is None:
             self._check_host(slot, result)

@@ -1,8 +1,8 @@
 """The one loop between policies and environments.
 
-Every stage that plays (collection, evolution, evaluation) plays through `play`: a queue of episodes over a fixed number of
-slots, one batched policy call for all of them. The batch keeps its width when slots run empty, because the last bits of a
-network's output depend on it; so the result of an episode depends on the episode alone, not on its company.
+Every stage that plays (collection, evolution, evaluation) plays through `play`: a queue of episodes over a fixed number
+of slots, one batched policy call for all of them. The batch keeps its width when slots run empty, because the last bits
+of a network's output depend on it; so the result of an episode depends on the episode alone, not on its company.
 """
 
 import time

@@ -3,8 +3,8 @@
     config.yaml  versions.json  metrics.jsonl  spent.jsonl  tensorboard/
     rollouts/  vision/  memory/  controller/  evaluation/  dream/  report/
 
-Stages meet only through these files. A stage is finished when its `done.json`, written last, is there. The configuration
-belongs to the folder: what a started stage depends on cannot change any more.
+Stages meet only through these files. A stage is finished when its `done.json`, written last, is there. The
+configuration belongs to the folder: what a started stage depends on cannot change any more.
 """
 
 import fcntl
@@ -134,7 +134,9 @@ class Run:
         """Raise unless these stages are finished, saying which command comes first."""
         for stage in stages:
             if self.done(stage) is None:
-                raise RunError(f"{self.path} has no finished `{stage}` yet: run `worldmodels {stage} {self.path}` first")
+                raise RunError(
+                    f"{self.path} has no finished `{stage}` yet: run `worldmodels {stage} {self.path}` first"
+                )
 
     def finish(self, stage: str, facts: Mapping[str, Any]) -> None:
         """Mark a stage as finished; the last thing that a stage does."""
@@ -171,9 +173,7 @@ class Run:
                 while self._boards:
                     self._boards.popitem()[1].close()
                 seconds = time.perf_counter() - begun
-                append_line(
-                    self.path / "spent.jsonl", {"stage": stage, "seconds": round(seconds, 3), "cores": cores}
-                )
+                append_line(self.path / "spent.jsonl", {"stage": stage, "seconds": round(seconds, 3), "cores": cores})
 
     def core_hours(self) -> float:
         """Return the core-hours spent on the run, times of interrupted stages included."""

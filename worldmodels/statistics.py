@@ -101,9 +101,7 @@ def spearman(a: Float[np.ndarray, " E"], b: Float[np.ndarray, " E"]) -> float:
     rank_b = _average_ranks(_checked("b", b, len(a)))
     for name, ranks in (("a", rank_a), ("b", rank_b)):
         if ranks.min() == ranks.max():
-            raise ValueError(
-                f"{name} has one distinct value: its order says nothing; a correlation needs two"
-            )
+            raise ValueError(f"{name} has one distinct value: its order says nothing; a correlation needs two")
     rank_a, rank_b = rank_a - rank_a.mean(), rank_b - rank_b.mean()
     correlation = rank_a @ rank_b / np.sqrt((rank_a @ rank_a) * (rank_b @ rank_b))
     return float(np.clip(correlation, -1.0, 1.0))  # rounding may leave the range by one ulp
@@ -113,13 +111,9 @@ def _checked(name: str, values: np.ndarray, length: int | None = None) -> np.nda
     """One axis of finite float64 values, at least one, `length` of them where given."""
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 1 or len(values) == 0:
-        raise ValueError(
-            f"{name} has shape {values.shape}: need one value per episode and at least one episode"
-        )
+        raise ValueError(f"{name} has shape {values.shape}: need one value per episode and at least one episode")
     if length is not None and len(values) != length:
-        raise ValueError(
-            f"{name} has {len(values)} values, the other side {length}: give both on the same tracks"
-        )
+        raise ValueError(f"{name} has {len(values)} values, the other side {length}: give both on the same tracks")
     broken = np.flatnonzero(~np.isfinite(values))
     if len(broken):
         raise ValueError(
@@ -133,9 +127,7 @@ def _bootstrap_interval(values: np.ndarray, seed: int) -> tuple[float, float]:
     """95 % percentile interval of the mean from 10,000 resamples with replacement."""
     rng = np.random.default_rng(seed)
     size = (_RESAMPLES_AT_ONCE, len(values))
-    means = [
-        values[rng.integers(len(values), size=size)].mean(1) for _ in range(RESAMPLES // _RESAMPLES_AT_ONCE)
-    ]
+    means = [values[rng.integers(len(values), size=size)].mean(1) for _ in range(RESAMPLES // _RESAMPLES_AT_ONCE)]
     low, high = np.quantile(np.concatenate(means), (0.025, 0.975))
     return float(low), float(high)
 

@@ -1,6 +1,7 @@
 """Which tracks are for what: three disjoint, published ranges of environment seeds.
 
-Nothing is selected on the test range: models, hyper-parameters and the shipped controller are chosen on validation tracks.
+Nothing is selected on the test range: models, hyper-parameters and the shipped controller are chosen on validation
+tracks.
 """
 
 import numpy as np

@@ -81,9 +81,7 @@ def write_animation(path: Path, frames: Iterable[UInt8[np.ndarray, "H W 3"]], fp
     first = next(images)
     temporary = _temporary(path)
     try:
-        first.save(
-            temporary, save_all=True, append_images=images, duration=round(1000 / fps), loop=0, lossless=True
-        )
+        first.save(temporary, save_all=True, append_images=images, duration=round(1000 / fps), loop=0, lossless=True)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -114,12 +112,8 @@ def side_by_side(
         ValueError: no frames, not one label per frame, or scale < 1.
     """
     if not frames or len(frames) != len(labels):
-        raise ValueError(
-            f"{len(labels)} labels for {len(frames)} frames: give one label per frame, at least one"
-        )
-    panels = [
-        _with_caption(_enlarge(frame, scale), label) for frame, label in zip(frames, labels, strict=True)
-    ]
+        raise ValueError(f"{len(labels)} labels for {len(frames)} frames: give one label per frame, at least one")
+    panels = [_with_caption(_enlarge(frame, scale), label) for frame, label in zip(frames, labels, strict=True)]
     return _beside(panels)
 
 
@@ -142,9 +136,7 @@ def contact_sheet(
         ValueError: no episodes or an empty one, not one caption per episode, columns < 1 or scale < 1.
     """
     if not episodes_frames or len(episodes_frames) != len(captions):
-        raise ValueError(
-            f"{len(captions)} captions for {len(episodes_frames)} episodes: give one each, at least one"
-        )
+        raise ValueError(f"{len(captions)} captions for {len(episodes_frames)} episodes: give one each, at least one")
     if columns < 1:
         raise ValueError(f"columns={columns}: need at least one frame per episode")
     rows = []

@@ -1,12 +1,13 @@
 """What a process of the evolution holds: environments, networks, and the two ways to try candidates with them.
 
-A result depends on its task alone: all networks are called at a fixed batch width, all noise comes from the task's seeds.
+A result depends on its task alone: all networks are called at a fixed batch width, all noise comes from the task's
+seeds.
 """
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -115,7 +116,7 @@ class Worker:
         spec = self.setup.bundle.spec
         policy = make_policy(PolicyConfig(type="uniform"), spec, self.setup.width)
         env = self._env(False)
-        bases = [single.unwrapped for single in env.envs]
+        bases: list[Any] = [single.unwrapped for single in env.envs]
         for base in bases:
             base.draw = False  # nobody looks
         try:

@@ -94,9 +94,7 @@ def test_wrong_sizes_are_refused(production):
         spec.to_env(np.zeros((4, 2), np.float32))
 
 
-@pytest.mark.parametrize(
-    "spec", [ActionSpec.from_space(CAR, PAPER), ActionSpec.from_space(gym.spaces.Discrete(5))]
-)
+@pytest.mark.parametrize("spec", [ActionSpec.from_space(CAR, PAPER), ActionSpec.from_space(gym.spaces.Discrete(5))])
 def test_spec_survives_json(spec):
     assert ActionSpec.from_mapping(json.loads(json.dumps(spec.to_mapping()))) == spec
 

@@ -221,8 +221,6 @@ def test_the_number_of_blas_threads_changes_no_bit():
     def outcome(threads):
         env = os.environ | {"OPENBLAS_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
         root = Path(__file__).parents[2]
-        return subprocess.run(
-            [sys.executable, "-c", code], env=env, cwd=root, capture_output=True, check=True
-        ).stdout
+        return subprocess.run([sys.executable, "-c", code], env=env, cwd=root, capture_output=True, check=True).stdout
 
     assert outcome(1) == outcome(2) != b""

@@ -117,8 +117,7 @@ def test_start_is_at_rest_in_the_middle_of_the_road(env):
     assert abs(state["lateral_offset"]) < 0.02 and abs(state["heading_error"]) < 0.02
     assert abs(state["speed"]) < 0.01 and state["on_road"] == 1.0
     assert (
-        state["tiles_visited"] == pytest.approx(env.tile_visited_count / len(env.track))
-        and 0 < state["tiles_visited"]
+        state["tiles_visited"] == pytest.approx(env.tile_visited_count / len(env.track)) and 0 < state["tiles_visited"]
     )
     position, heading, _, _ = road_at(env, 0)
     assert (state["x"], state["y"]) == pytest.approx(position, abs=0.01)
@@ -185,9 +184,7 @@ def test_curvature_and_offsets_on_a_circle(turn):
     assert line.curvature == pytest.approx(np.full((400, 3), turn / 200), rel=1e-3)
     for angle in np.linspace(0, 2 * np.pi, 23):  # at tiles and between them, once round
         _, offset, heading = line.locate(198.0 * np.cos(angle), 198.0 * np.sin(angle))
-        assert offset == pytest.approx(
-            2.0 * turn, abs=0.01
-        )  # inside is left only when driving counter-clockwise
+        assert offset == pytest.approx(2.0 * turn, abs=0.01)  # inside is left only when driving counter-clockwise
         direction = angle if turn > 0 else angle + np.pi
         assert wrap_angle(heading - direction) == pytest.approx(0, abs=1e-3)
 
@@ -246,9 +243,7 @@ def test_state_is_cheap(env):
     begun = time.process_time()
     for _ in range(500):
         env.simulator_state()
-    assert (
-        time.process_time() - begun
-    ) / 500 < 3e-4  # measured 15 us; type checks and busy machines add to it
+    assert (time.process_time() - begun) / 500 < 3e-4  # measured 15 us; type checks and busy machines add to it
 
 
 def test_state_needs_a_reset():
@@ -265,9 +260,7 @@ def test_needs_no_display_and_stays_silent():
     )
     hidden = {"DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER", "PYGAME_HIDE_SUPPORT_PROMPT"}
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == [[96, 96, 3], True]  # nothing else was printed
 
 

@@ -93,9 +93,7 @@ def test_limits_count_frames_and_zero_is_the_registered_one():
 
     assert length(dataclasses.replace(TOY, max_steps=0)) == 50
     assert length(dataclasses.replace(TOY, max_steps=13, action_repeat=4)) == 13
-    assert (
-        length(dataclasses.replace(TOY, max_steps=80)) == 80
-    )  # longer than registered, because it was asked for
+    assert length(dataclasses.replace(TOY, max_steps=80)) == 80  # longer than registered, because it was asked for
 
 
 def test_frames_of_the_toy_pass_unchanged():
@@ -107,11 +105,7 @@ def test_frames_of_the_toy_pass_unchanged():
 def test_any_image_environment_works():
     env = make_env(EnvConfig(id="WorldModelsTest/Grey-v0", crop=(0, 0), size=24))
     obs, _ = env.reset(seed=0)
-    assert (
-        obs.shape == (24, 24, 1)
-        and obs in env.observation_space
-        and env.action_space == gym.spaces.Discrete(2)
-    )
+    assert obs.shape == (24, 24, 1) and obs in env.observation_space and env.action_space == gym.spaces.Discrete(2)
     vector = VectorEnv([env])
     vector.reset(seed=[0])
     obs, reward, _, _, infos = vector.step(np.array([1]))

@@ -49,9 +49,7 @@ def test_registered_with_its_interface():
     spec = gym.spec("WorldModels/Toy-v0")
     assert spec.max_episode_steps == 50
     toy = Toy()
-    assert toy.action_space == gym.spaces.Box(
-        np.array([-1, 0, 0], np.float32), np.array([1, 1, 1], np.float32)
-    )
+    assert toy.action_space == gym.spaces.Box(np.array([-1, 0, 0], np.float32), np.array([1, 1, 1], np.float32))
     assert Toy(discrete=True).action_space == gym.spaces.Discrete(3)
     assert toy.observation_space == gym.spaces.Box(0, 255, (64, 64, 3), np.uint8)
     assert Toy.simulator_state_names[-1] == "on_road"
@@ -122,9 +120,7 @@ def test_a_linear_code_of_the_frames_knows_the_offset():
         play(env, wander, seed)
     x, y = np.stack(frames), np.array(offsets)
     train = len(x) * 3 // 4
-    code = (x - x[:train].mean(0)) @ np.linalg.svd(x[:train] - x[:train].mean(0), full_matrices=False)[2][
-        :16
-    ].T
+    code = (x - x[:train].mean(0)) @ np.linalg.svd(x[:train] - x[:train].mean(0), full_matrices=False)[2][:16].T
     code = np.column_stack([code, np.ones(len(code))])
     weights = np.linalg.lstsq(code[:train], y[:train])[0]
     error = ((code[train:] @ weights - y[train:]) ** 2).mean()

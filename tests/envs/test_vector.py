@@ -44,9 +44,7 @@ def test_equals_single_environments():
             assert infos["frames"][index] == info["frames"]
             assert (env.simulator_states()[index] == single.unwrapped.simulator_state()).all()
     assert truncated.all() and infos["frames"].tolist() == [2, 2, 2]  # 20 frames are 6 * 3 + 2
-    assert (
-        obs.dtype == np.uint8 and reward.dtype == np.float64 and terminated.dtype == truncated.dtype == bool
-    )
+    assert obs.dtype == np.uint8 and reward.dtype == np.float64 and terminated.dtype == truncated.dtype == bool
 
 
 def test_slots_rest_until_their_first_reset():
@@ -79,9 +77,7 @@ def test_finished_slots_rest_and_only_masked_slots_are_reset():
     last, state = obs[0].copy(), env.simulator_states()[0]
     straight[0] = np.nan  # rows of finished slots are ignored
     obs, reward, _, truncated, infos = env.step(straight)
-    assert (
-        (obs[0] == last).all() and decode(obs[1]) == (3, 12) and reward[0] == 0.0 and infos["frames"][0] == 0
-    )
+    assert (obs[0] == last).all() and decode(obs[1]) == (3, 12) and reward[0] == 0.0 and infos["frames"][0] == 0
     assert truncated.tolist() == [True, False] and (env.simulator_states()[0] == state).all()
     obs, _ = env.reset(seed=[4, None], options={"reset_mask": ~mask})
     assert [decode(frame) for frame in obs] == [(4, 0), (3, 12)] and not env.finished.any()
@@ -147,9 +143,7 @@ def test_discrete_actions():
 
 def test_early_stop_is_reported():
     stop = EarlyStopConfig(patience=4, charge=0.1)
-    env = toys(
-        2, EnvConfig(id="WorldModels/Toy-v0", crop=(0, 0), max_steps=40, early_stop=stop), training=True
-    )
+    env = toys(2, EnvConfig(id="WorldModels/Toy-v0", crop=(0, 0), max_steps=40, early_stop=stop), training=True)
     env.reset(seed=[1, 2])
     away, stay = np.array([1, 0, 1], np.float32), np.array([0, 0, 1], np.float32)
     charged, frames, truncated = np.zeros(2), 0, np.array([False])

@@ -52,9 +52,7 @@ def test_action_repeat_equals_repeating_by_hand(repeat):
         assert (obs == expected).all() and decode(obs) == (1, frames)
         assert (reward, terminated, truncated, info["frames"]) == (total, terminated_, truncated_, count)
         ended = terminated or truncated
-    assert (
-        frames == 50 and count == (50 - 1) % repeat + 1
-    )  # the time limit counts frames and cuts the last repeat
+    assert frames == 50 and count == (50 - 1) % repeat + 1  # the time limit counts frames and cuts the last repeat
 
 
 def test_action_repeat_draws_once_per_step(monkeypatch):
@@ -108,9 +106,7 @@ def test_car_racing_with_repeat_equals_gymnasium(monkeypatch):
         action = np.array([np.sin(t), 0.5, 0], np.float32)
         obs, reward, *_ = env.step(action)
         steps = [theirs.step(action) for _ in range(4)]
-        assert (obs == steps[-1][0]).all() and reward == pytest.approx(
-            sum(step[1] for step in steps), abs=1e-12
-        )
+        assert (obs == steps[-1][0]).all() and reward == pytest.approx(sum(step[1] for step in steps), abs=1e-12)
     assert len(drawn) == 9
 
 
@@ -163,9 +159,7 @@ def test_model_frame_crops_then_averages_areas():
     expected = cv2.resize(np.ascontiguousarray(frame[:84]), (64, 64), interpolation=cv2.INTER_AREA)
     assert env.observation_space == gym.spaces.Box(0, 255, (64, 64, 3), np.uint8)
     assert (env.observation(frame) == expected).all()
-    assert (
-        env.observation(frame.transpose(1, 0, 2).copy().transpose(1, 0, 2)) == expected
-    ).all()  # any strides
+    assert (env.observation(frame.transpose(1, 0, 2).copy().transpose(1, 0, 2)) == expected).all()  # any strides
     frame[84:] = 0
     assert (env.observation(frame) == expected).all()
 
@@ -186,9 +180,7 @@ def test_model_frame_of_the_same_size_is_the_frame_itself():
     assert decode(obs) == (9, 0)
 
 
-@pytest.mark.parametrize(
-    ("shape", "channels"), [((20, 30), 1), ((20, 30, 1), 1), ((20, 30, 3), 3), ((16, 16), 1)]
-)
+@pytest.mark.parametrize(("shape", "channels"), [((20, 30), 1), ((20, 30, 1), 1), ((20, 30, 3), 3), ((16, 16), 1)])
 def test_model_frame_keeps_channels(shape, channels):
     env = ModelFrame(Scripted([0.0], shape=shape), 16)
     obs, _ = env.reset()

@@ -98,9 +98,7 @@ def test_the_first_adam_step_has_the_size_of_the_learning_rate():
     line, _ = run(FitConfig(steps=1, learning_rate=0.01))
     torch.testing.assert_close(line.linear.weight.detach().abs(), torch.full((1, 3), 0.01), rtol=1e-4, atol=0)
     line, _ = run(FitConfig(steps=1, learning_rate=0.01, warmup=4))
-    torch.testing.assert_close(
-        line.linear.weight.detach().abs(), torch.full((1, 3), 0.0025), rtol=1e-4, atol=0
-    )
+    torch.testing.assert_close(line.linear.weight.detach().abs(), torch.full((1, 3), 0.0025), rtol=1e-4, atol=0)
 
 
 def test_the_schedule():

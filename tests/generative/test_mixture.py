@@ -25,9 +25,7 @@ def reference(mixture: Mixture) -> MixtureSameFamily:
 def test_log_prob_and_mean_are_those_of_torch_distributions(shape):
     mixture = random_mixture(*shape)
     x = 3 * torch.randn(*shape[:-1])
-    torch.testing.assert_close(
-        mixture_log_prob(mixture, x), reference(mixture).log_prob(x), atol=1e-5, rtol=1e-5
-    )
+    torch.testing.assert_close(mixture_log_prob(mixture, x), reference(mixture).log_prob(x), atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(mixture_mean(mixture), reference(mixture).mean, atol=1e-5, rtol=1e-5)
 
 
@@ -57,9 +55,7 @@ def test_temperature_scales_variance_and_sharpens_weights():
     single = Mixture(torch.zeros(1, 1), torch.full((1, 1), 2.0), torch.zeros(1, 1))
     uniform, normal = torch.zeros(1), torch.ones(1)
     for temperature in (0.25, 1.0, 4.0):
-        assert mixture_sample(single, temperature, uniform, normal).item() == pytest.approx(
-            2 + temperature**0.5
-        )
+        assert mixture_sample(single, temperature, uniform, normal).item() == pytest.approx(2 + temperature**0.5)
 
     logits = torch.tensor([[0.0, 1.0]])
     two = Mixture(
@@ -81,9 +77,7 @@ def test_temperature_zero_is_the_likeliest_mean_and_the_limit_of_small_ones():
 
 
 def test_extreme_uniform_numbers_choose_a_component_with_weight():
-    mixture = Mixture(
-        torch.tensor([[-200.0, 0.0, 0.0]]), torch.tensor([[-99.0, 1.0, 2.0]]), torch.full((1, 3), -9.0)
-    )
+    mixture = Mixture(torch.tensor([[-200.0, 0.0, 0.0]]), torch.tensor([[-99.0, 1.0, 2.0]]), torch.full((1, 3), -9.0))
     assert mixture_sample(mixture, 1.0, torch.zeros(1), torch.zeros(1)).item() == 1.0
     assert mixture_sample(mixture, 1.0, torch.tensor([1 - 2**-24]), torch.zeros(1)).item() == 2.0
 

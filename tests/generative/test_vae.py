@@ -20,9 +20,7 @@ def squares(n: int, seed: int) -> torch.Tensor:
     """White squares of 6 pixels at random places: two factors, uint8 (n 16 16 1)."""
     generator = torch.Generator().manual_seed(seed)
     images = torch.zeros(n, 16, 16, 1, dtype=torch.uint8)
-    for image, (top, left) in zip(
-        images, torch.randint(0, 11, (n, 2), generator=generator).tolist(), strict=True
-    ):
+    for image, (top, left) in zip(images, torch.randint(0, 11, (n, 2), generator=generator).tolist(), strict=True):
         image[top : top + 6, left : left + 6] = 255
     return images
 
@@ -42,9 +40,7 @@ def test_the_paper_layout_has_the_papers_parameters():
     assert [type(each).__name__ for each in vae.decoder].count("ReLU") == 3  # none behind the linear layer
 
 
-@pytest.mark.parametrize(
-    ("size", "channels", "latent"), [(16, 1, 2), (32, 3, 8), (48, 4, 5), (64, 3, 32), (96, 2, 16)]
-)
+@pytest.mark.parametrize(("size", "channels", "latent"), [(16, 1, 2), (32, 3, 8), (48, 4, 5), (64, 3, 32), (96, 2, 16)])
 def test_the_fast_layout_fits_any_multiple_of_16(size, channels, latent):
     vae = make(VAEConfig(image_size=size, channels=channels, latent=latent, width=8))
     obs = torch.rand(3, channels, size, size)
@@ -107,9 +103,7 @@ def test_an_extreme_encoder_stays_finite():
         vae.encoder[-1].bias[4:] = 1e4
     loss, _ = vae.loss(torch.rand(3, 1, 16, 16), torch.Generator())
     loss.backward()
-    assert loss.isfinite() and all(
-        each.grad is not None and each.grad.isfinite().all() for each in vae.parameters()
-    )
+    assert loss.isfinite() and all(each.grad is not None and each.grad.isfinite().all() for each in vae.parameters())
 
 
 def test_samples_come_from_the_generator_and_widen_with_temperature():

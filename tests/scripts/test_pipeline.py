@@ -32,10 +32,10 @@ def finished(_trained, tmp_path_factory):
 def test_every_stage_leaves_what_the_architecture_says(finished):
     for name in (
         "config.yaml", "versions.json", "metrics.jsonl", "rollouts/episode_000000.zip", "rollouts/contact_sheet.png",
-        "vision/model.safetensors", "vision/reconstructions.png", "memory/model.safetensors", "memory/starts.safetensors",
-        "controller/generations.jsonl", "controller/agent.safetensors", "evaluation/episodes.csv",
-        "evaluation/summary.json", "evaluation/drive.webm", "dream/dream.webm", "dream/strip.png", "report/index.html",
-        "tensorboard",
+        "vision/model.safetensors", "vision/reconstructions.png", "memory/model.safetensors",
+        "memory/starts.safetensors", "controller/generations.jsonl", "controller/agent.safetensors",
+        "evaluation/episodes.csv", "evaluation/summary.json", "evaluation/drive.webm", "dream/dream.webm",
+        "dream/strip.png", "report/index.html", "tensorboard",
     ):  # fmt: skip
         assert (finished.path / name).exists(), name
     assert not list(finished.path.rglob("*.pkl")) and not list(finished.path.rglob("*.pt"))
@@ -124,7 +124,15 @@ def test_a_stopped_training_ends_in_the_same_weights(_trained, trained, stage):
 @pytest.mark.slow
 @pytest.mark.ray
 def test_the_toy_preset_learns_to_drive_in_one_command(tmp_path):
-    command = [sys.executable, "-c", "from scripts.cli import entry; entry()", "run", str(tmp_path / "a toy"), "--preset", "toy"]
+    command = [
+        sys.executable,
+        "-c",
+        "from scripts.cli import entry; entry()",
+        "run",
+        str(tmp_path / "a toy"),
+        "--preset",
+        "toy",
+    ]
     first = subprocess.run(command, capture_output=True, text=True, check=False, timeout=400)
     assert first.returncode == 0, first.stderr
     done = Run(tmp_path / "a toy").done("evaluate")
@@ -137,12 +145,12 @@ def test_the_toy_preset_learns_to_drive_in_one_command(tmp_path):
 @pytest.mark.ray
 def test_the_paper_preset_starts(tmp_path):
     """Every number of the paper but the counts, which are days."""
-    words = ["run", str(tmp_path / "paper"), "--preset", "paper", "--collect.episodes", "4", "--collect.max-frames", "40",
-             "--collect.envs", "2", "--vision.fit.steps", "2", "--vision.gate", "False", "--memory.fit.steps", "2",
-             "--memory.batch", "2", "--vision.batch", "16", "--evolve.generations", "1", "--evolve.episodes", "2",
-             "--evolve.max-episodes", "2", "--evolve.optimiser.population", "4", "--evolve.validation-tracks", "2",
-             "--evaluate.tracks", "2", "--env.max-steps", "40", "--dream.warmup", "5", "--film.steps", "20",
-             "--film.context", "5", "--workers", "2"]  # fmt: skip
+    words = ["run", str(tmp_path / "paper"), "--preset", "paper", "--collect.episodes", "4",
+             "--collect.max-frames", "40", "--collect.envs", "2", "--vision.fit.steps", "2", "--vision.gate", "False",
+             "--memory.fit.steps", "2", "--memory.batch", "2", "--vision.batch", "16", "--evolve.generations", "1",
+             "--evolve.episodes", "2", "--evolve.max-episodes", "2", "--evolve.optimiser.population", "4",
+             "--evolve.validation-tracks", "2", "--evaluate.tracks", "2", "--env.max-steps", "40",
+             "--dream.warmup", "5", "--film.steps", "20", "--film.context", "5", "--workers", "2"]  # fmt: skip
     assert main(words) == 0
     run = Run(tmp_path / "paper")
     assert run.done("evolve")["parameters"] == 867

@@ -3,7 +3,16 @@ import dataclasses
 import pytest
 import yaml
 
-from worldmodels.config import RunConfig, config_from, config_mapping, differences, preset, presets, read_config, write_config
+from worldmodels.config import (
+    RunConfig,
+    config_from,
+    config_mapping,
+    differences,
+    preset,
+    presets,
+    read_config,
+    write_config,
+)
 from worldmodels.errors import RunError
 
 

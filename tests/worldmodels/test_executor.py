@@ -3,6 +3,8 @@
 import os
 import socket
 import sys
+from collections import deque
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from worldmodels.executor import (
     make_executor,
     project_path,
 )
+from worldmodels.ray_executor import RayExecutor, _Call, _Run, _Slot
 
 SERIAL = ExecutorConfig(type="serial")
 
@@ -166,3 +169,42 @@ def test_an_address_where_nobody_listens_fails_at_once():
         port = unused.getsockname()[1]
         with pytest.raises(ExecutorError, match=rf"no Ray at ray_address=127\.0\.0\.1:{port}"):
             make_executor(ExecutorConfig(ray_address=f"127.0.0.1:{port}"), Adder, {"offset": 1})
+
+
+def test_of_two_lost_items_neither_is_blamed_before_it_ran_alone(monkeypatch):
+    """The answer of a finished item can be lost with its worker when the next item kills it at once."""
+    actor = SimpleNamespace(call=SimpleNamespace(remote=lambda index, item: object()))
+    executor = RayExecutor.__new__(RayExecutor)
+    executor._config, executor._failures = ExecutorConfig(), 0
+    executor._slots = [_Slot(actor), _Slot(actor)]
+    run = executor._run = _Run(list(range(12)), deque(range(12)))
+    monkeypatch.setattr(executor, "_vacate", lambda slot: slot.calls.clear())
+    monkeypatch.setattr(executor, "_build", lambda slot: None)
+
+    executor._hand_out(run)
+    first, second = executor._slots
+    assert [call.item for call in first.calls] == [0, 2]
+    assert [call.item for call in second.calls] == [1, 3]
+    executor._replace(first, "died")
+    assert list(run.todo)[:3] == [0, 2, 4]
+
+    second.calls.clear()
+    executor._hand_out(run)  # the suspects alone, with nothing waiting behind them
+    assert [call.item for call in first.calls] == [0]
+    assert [call.item for call in second.calls] == [2]
+    executor._replace(second, "died")
+    executor._hand_out(run)
+    with pytest.raises(ExecutorError, match="item 2 cost 3 workers; the last one died"):
+        executor._replace(second, "died")
+
+
+def test_a_replacement_that_cannot_be_built_ends_the_run():
+    executor = RayExecutor.__new__(RayExecutor)
+    never = SimpleNamespace(RayTaskError=KeyError, RaySystemError=KeyError, RayError=KeyError)
+    executor._ray = SimpleNamespace(get=lambda ref: ref, exceptions=never)
+    executor._run = _Run([1], deque([0]))
+    slot = _Slot(calls=deque([_Call((0.0, None, "no models here"))]))
+    with pytest.raises(WorkerError, match="no models here"):
+        executor._take(slot)
+    old = _Slot(calls=deque([_Call((0.0, None, "long forgotten"), 0, _Run([1], deque()))]))
+    assert executor._take(old) == []

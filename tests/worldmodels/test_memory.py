@@ -6,15 +6,14 @@ import pytest
 import torch
 from torch import nn
 
+from worldmodels.baselines import baselines, fit_persistence, shuffle_actions
 from worldmodels.memory import (
     MDNRNN,
     MDNRNNConfig,
     Prediction,
     SequenceBatch,
-    fit_persistence,
     masked_mean,
     sample_latents,
-    shuffle_actions,
 )
 from worldmodels.targets import auprc, auroc
 
@@ -110,9 +109,7 @@ def test_steps_equal_the_sequence(predict, reward_target):
         for part, same in zip(prediction.mixture, whole.mixture, strict=True):
             torch.testing.assert_close(part, same[:, t], atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(prediction.reward, whole.reward[:, t], atol=1e-5, rtol=1e-5)
-        torch.testing.assert_close(
-            prediction.termination_logit, whole.termination_logit[:, t], atol=1e-5, rtol=1e-5
-        )
+        torch.testing.assert_close(prediction.termination_logit, whole.termination_logit[:, t], atol=1e-5, rtol=1e-5)
     for part, same in zip(state, end, strict=True):
         torch.testing.assert_close(part, same, atol=1e-5, rtol=1e-5)
 
@@ -158,7 +155,7 @@ def test_learns_a_world_where_the_action_decides():
     memory = make(MDNRNNConfig(latent=1, action=1, hidden=16, mixtures=2))
     memory.set_reward_scale(-1.0, 3.0)
     metrics = train(memory, batches, epochs=60)
-    figures = memory.baselines(held_out, generator(5), fit_persistence(batches))
+    figures = baselines(memory, held_out, generator(5), fit_persistence(batches))
     # The best density is N(action, 0.05^2): its entropy is ln(0.05) + 1.419 = -1.577 nats.
     assert -1.60 < figures["nll"] < -1.25
     # z moves by 0 or 2 with equal chance (by 1 at first): its best Gaussian has std 1.41.
@@ -193,7 +190,7 @@ def test_an_action_blind_memory_is_found_out():
     memory = make(MDNRNNConfig(latent=1, action=1, hidden=16, mixtures=2))
     with torch.no_grad():
         memory.lstm.weight_ih_l0[:, 1] = 0.0
-    figures = memory.baselines(batch, generator(), fit_persistence([batch]))
+    figures = baselines(memory, batch, generator(), fit_persistence([batch]))
     assert figures["nll_shuffled_action"] == pytest.approx(figures["nll"], abs=1e-6)
 
 
@@ -261,7 +258,7 @@ def test_padding_changes_neither_loss_nor_gradient_nor_baselines():
         loss.backward()
         gradient = torch.cat([p.grad.flatten() for p in memory.parameters() if p.grad is not None])
         std = fit_persistence([version])
-        results.append((loss, metrics, gradient, std, memory.baselines(version, generator(), std)))
+        results.append((loss, metrics, gradient, std, baselines(memory, version, generator(), std)))
     torch.testing.assert_close(results[0][:4], results[1][:4])
     assert results[0][4] == pytest.approx(results[1][4])
     assert results[0][1]["termination_positives"] == clean.termination[mask].sum()
@@ -292,7 +289,7 @@ def test_persistence_is_the_best_gaussian_around_this_latent():
     std = fit_persistence(batches)
     z = torch.cat([sample_latents(batch, generator(3)) for batch in batches])
     torch.testing.assert_close(std, z.diff(dim=1).square().mean((0, 1)).sqrt(), rtol=0.02, atol=0)
-    figures = make().baselines(batches[0], generator(4), std)
+    figures = baselines(make(), batches[0], generator(4), std)
     best = (torch.log(std) + 0.5 * math.log(2 * math.pi) + 0.5).mean()
     assert figures["nll_persistence"] == pytest.approx(best.item(), rel=0.01)
 
@@ -318,15 +315,15 @@ def test_shuffled_actions_are_those_of_another_episode_at_another_time():
 def test_what_cannot_be_told_is_not_a_number():
     memory, batch = make(), random_batch()
     plain = batch._replace(termination=torch.zeros(4, 6), reward=torch.full((4, 6), -0.1))
-    figures = memory.baselines(plain, generator(), fit_persistence([plain]))
+    figures = baselines(memory, plain, generator(), fit_persistence([plain]))
     assert figures["termination_auroc"] == figures["termination_auprc"] == "n/a"
     assert figures["reward_explained"] == "n/a"
     metrics = memory.loss(plain, generator())[1]
     assert metrics["reward_explained"] == 0 and metrics["termination_positives"] == 0
     headless = make(dataclasses.replace(SMALL, reward=False, termination=False))
-    figures = headless.baselines(batch, generator(), fit_persistence([batch]))
+    figures = baselines(headless, batch, generator(), fit_persistence([batch]))
     assert figures["reward_explained"] == figures["termination_auroc"] == "n/a"
-    told = memory.baselines(batch, generator(), fit_persistence([batch]))
+    told = baselines(memory, batch, generator(), fit_persistence([batch]))
     assert all(isinstance(value, float) and math.isfinite(value) for value in told.values())
 
 

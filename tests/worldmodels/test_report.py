@@ -39,9 +39,7 @@ def made_up(folder: Path) -> ReportData:
                 "best": mean + 60,
                 "worst": mean - 300,
                 "std": 80.0,
-                "validation": {"mean": mean, "ci_low": mean - 20, "ci_high": mean + 20}
-                if index % 5 == 4
-                else None,
+                "validation": {"mean": mean, "ci_low": mean - 20, "ci_high": mean + 20} if index % 5 == 4 else None,
                 "frames": 64_000,
                 "seconds": 41.0,
                 "timings": {"drive": 29.0, "vision and memory": 8.0, "optimiser": 0.4, "validate": 2.0},
@@ -58,9 +56,7 @@ def made_up(folder: Path) -> ReportData:
     memory_history = [{"step": row["step"], "train_loss": row["train_loss"] / 40 - 1.1} for row in history]
     frames = np.stack([track(phase=index / 10) for index in range(40)])
     strip = side_by_side(list(frames[::5]), [f"t = {index}" for index in range(0, 40, 5)], scale=2)
-    sheet = contact_sheet(
-        [frames, frames[:20]], [episode_caption(7, 912.3, 1000), episode_caption(8, 300, 431)], 7
-    )
+    sheet = contact_sheet([frames, frames[:20]], [episode_caption(7, 912.3, 1000), episode_caption(8, 300, 431)], 7)
     film = write_webm(folder / "drive.webm", (track(400, 600, index / 15) for index in range(40)), 20)
     return ReportData(
         name="made-up-figures",
@@ -198,9 +194,7 @@ def test_film_and_pictures_are_inside(data: ReportData, text: str) -> None:
     page = Page(text)
     (video,) = (attributes for tag, attributes in page.tags if tag == "video")
     assert {"autoplay", "loop", "muted", "controls", "playsinline"} <= set(video)
-    assert (
-        base64.b64decode((video["src"] or "").removeprefix("data:video/webm;base64,")) == data.videos["drive"]
-    )
+    assert base64.b64decode((video["src"] or "").removeprefix("data:video/webm;base64,")) == data.videos["drive"]
     pictures = [attributes["src"] or "" for tag, attributes in page.tags if tag == "img"]
     decoded = {base64.b64decode(source.removeprefix("data:image/png;base64,")) for source in pictures}
     assert decoded == set(data.images.values())
@@ -300,9 +294,7 @@ def test_figures_show_their_curves_and_names(data: ReportData) -> None:
         "random policy",
     ):
         assert label in figure
-    quantiles = [
-        {**row, "quantile_10": row["mean"] - 9, "quantile_90": row["mean"] + 9} for row in data.generations
-    ]
+    quantiles = [{**row, "quantile_10": row["mean"] - 9, "quantile_90": row["mean"] + 9} for row in data.generations]
     assert "population 10 to 90 %" in learning_curve(quantiles)
     assert "random policy" not in learning_curve(quantiles)
     baselines = {"mean frame": 31.0, "another": 12.0}

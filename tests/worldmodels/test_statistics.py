@@ -7,9 +7,7 @@ from worldmodels.statistics import paired_difference, spearman, summarise
 
 
 def test_summary_of_known_returns() -> None:
-    returns = np.array(
-        [900.0, 100.0, 950.0, 300.0, 899.9] + [500.0] * 35
-    )  # 40 episodes: the lowest 5 % are two
+    returns = np.array([900.0, 100.0, 950.0, 300.0, 899.9] + [500.0] * 35)  # 40 episodes: the lowest 5 % are two
     summary = summarise(returns, seed=0)
     assert summary.episodes == 40
     assert summary.mean == pytest.approx((900 + 100 + 950 + 300 + 899.9 + 35 * 500) / 40)
@@ -69,9 +67,7 @@ def test_one_episode_has_no_spread() -> None:
     [lambda x: summarise(x, 0), lambda x: paired_difference(x, x, 0), lambda x: spearman(x, x)],
     ids=["summarise", "paired_difference", "spearman"],
 )
-def test_empty_and_not_finite_are_refused(
-    function: Callable[[np.ndarray], object], broken: np.ndarray
-) -> None:
+def test_empty_and_not_finite_are_refused(function: Callable[[np.ndarray], object], broken: np.ndarray) -> None:
     with pytest.raises(ValueError, match=r"at least one episode|must be finite"):
         function(broken)
 

@@ -131,8 +131,6 @@ def test_a_bad_config_names_field_and_value(make):
 
 @pytest.mark.parametrize("config", [RewardTargetConfig(), TerminationTargetConfig()])
 def test_an_unknown_type_is_told_the_choices(config):
-    object.__setattr__(
-        config, "type", "smooth"
-    )  # while testing, the annotations already refuse it at the door
+    object.__setattr__(config, "type", "smooth")  # while testing, the annotations already refuse it at the door
     with pytest.raises(ValueError, match="type=smooth: unknown; choose one of "):
         config.__post_init__()

@@ -38,9 +38,7 @@ def read_back(path: Path) -> tuple[list[np.ndarray], float]:
         frames.append(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
 
 
-def test_webm_reads_back_with_count_colours_and_speed(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_webm_reads_back_with_count_colours_and_speed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = write_webm(tmp_path / "new folder" / "film.webm", film(), fps=25)
     assert capfd.readouterr() == ("", "")  # FFmpeg's remark about the tag stays away
     assert path == tmp_path / "new folder" / "film.webm"
@@ -144,9 +142,7 @@ def test_side_by_side_enlarges_by_nearest_neighbour() -> None:
     checker[0, 0] = checker[1, 1] = 255
     panels = side_by_side([checker, solid(COLOURS[0], 3, 5)], ["a", "b"], scale=4)
     assert panels.shape == (26 + 12, 8 + 4 + 20, 3)
-    assert np.array_equal(
-        panels[26:34, :8], np.kron(checker, np.ones((4, 4, 1), np.uint8))
-    )  # no grey in between
+    assert np.array_equal(panels[26:34, :8], np.kron(checker, np.ones((4, 4, 1), np.uint8)))  # no grey in between
     assert (panels[26:38, 12:] == COLOURS[0]).all()
     assert (panels[34:38, :8] == 255).all()  # the shorter panel leaves white
     with pytest.raises(ValueError, match="1 labels for 2 frames"):

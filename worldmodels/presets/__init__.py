@@ -1,0 +1,1 @@
+"""The presets: a YAML file each, whose first line describes it."""
