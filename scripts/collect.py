@@ -14,10 +14,10 @@ from worldmodels.collect import CollectSetup, CollectWorker, Order, Recording
 from worldmodels.dataset import episode_files
 from worldmodels.episode import EpisodeFile, write_episode
 from worldmodels.errors import RunError
-from worldmodels.executor import make_executor
+from worldmodels.executor import available_cores, make_executor
 from worldmodels.files import write_json
 from worldmodels.perception import FeaturesConfig
-from worldmodels.run import Progress, Run, available_cores
+from worldmodels.run import Progress, Run
 from worldmodels.tracks import COLLECT, POLICY, stream, training_tracks
 from worldmodels.video import as_rgb, contact_sheet, episode_caption, write_png
 

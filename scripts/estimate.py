@@ -11,8 +11,8 @@ from envs import make_env
 from worldmodels.assembly import EnvShape, env_shape, new_memory, new_vision
 from worldmodels.config import RunConfig
 from worldmodels.episode import Episode, encode_episode
+from worldmodels.executor import available_cores
 from worldmodels.memory import SequenceBatch
-from worldmodels.run import available_cores
 
 BUDGET = 2.0
 """Seconds spent on measuring each rate."""

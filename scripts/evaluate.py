@@ -11,9 +11,9 @@ from worldmodels.assembly import env_shape, load_bundle
 from worldmodels.bundle import Bundle
 from worldmodels.driver import Driver
 from worldmodels.evaluate import episode_row, episodes_csv, median_track, summarise_rows
-from worldmodels.executor import Executor, make_executor
+from worldmodels.executor import Executor, available_cores, make_executor
 from worldmodels.files import append_line, read_lines, write_json, write_text
-from worldmodels.run import Progress, Run, available_cores
+from worldmodels.run import Progress, Run
 from worldmodels.tracks import TEST
 from worldmodels.video import write_webm
 from worldmodels.worker import BlindTask, RealTask, Worker, WorkerSetup

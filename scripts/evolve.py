@@ -11,9 +11,9 @@ from worldmodels.dream import Starts
 from worldmodels.errors import RunError
 from worldmodels.evolve import Trials, best_validated, restore
 from worldmodels.evolve import evolve as generations
-from worldmodels.executor import make_executor
+from worldmodels.executor import available_cores, make_executor
 from worldmodels.files import append_line, read_lines
-from worldmodels.run import Progress, Run, available_cores
+from worldmodels.run import Progress, Run
 from worldmodels.worker import Worker, WorkerSetup
 
 

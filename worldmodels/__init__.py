@@ -6,6 +6,7 @@ The stage functions live in `scripts`.
 """
 
 from envs import make_env
+from worldmodels.assembly import load_dream
 from worldmodels.config import RunConfig, config_from, preset, presets, read_config
 from worldmodels.driver import Driver, load_agent
 from worldmodels.errors import RunError
@@ -21,6 +22,7 @@ __all__ = [
     "__version__",
     "config_from",
     "load_agent",
+    "load_dream",
     "make_env",
     "preset",
     "presets",

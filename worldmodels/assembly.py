@@ -11,6 +11,8 @@ from envs import EnvConfig, make_env
 from generative import component_bytes, load_component
 from worldmodels.bundle import Bundle, bundle_parts, read_agent
 from worldmodels.config import RunConfig
+from worldmodels.dream import Starts
+from worldmodels.dream_env import DreamEnv
 from worldmodels.errors import RunError
 from worldmodels.latents import LatentFile, feature_statistics
 from worldmodels.parts import MEMORIES, VISIONS
@@ -117,6 +119,14 @@ def feature_scaling(
     # A feature that hardly moves would be blown up to noise.
     floor = 0.05 * float(np.median(std))
     return mean.astype(np.float32), (1 / np.maximum(std, max(floor, 1e-6))).astype(np.float32)
+
+
+def load_dream(run: Run, observe: str = "frames") -> DreamEnv:
+    """Return a run's dream as a gymnasium environment; `observe` is "frames" or "latents"."""
+    shape = env_shape(run.config.env)
+    memory = load_memory(run)
+    starts = Starts.load(run.folder("train-memory") / "starts.safetensors")
+    return DreamEnv(load_vision(run), memory, starts, shape.spaces, shape.spec, run.config.dream, observe)
 
 
 def load_bundle(run: Run) -> tuple[Bundle, np.ndarray, dict[str, Any]]:

@@ -79,14 +79,19 @@ def encode_episode(episode: Episode) -> bytes:
     }
     compressor = zstandard.ZstdCompressor(level=LEVEL)
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("meta.json", json.dumps(meta))
+        archive.writestr(_entry("meta.json"), json.dumps(meta))
         for name in ("action", "reward", "state"):
-            with archive.open(f"{name}.npy", "w") as entry:
+            with archive.open(_entry(f"{name}.npy"), "w") as entry:
                 np.lib.format.write_array(entry, np.ascontiguousarray(getattr(episode, name)), allow_pickle=False)
         for start in range(0, len(episode.obs), CHUNK):
             chunk = np.ascontiguousarray(episode.obs[start : start + CHUNK])
-            archive.writestr(f"obs_{start // CHUNK:05d}.zst", compressor.compress(chunk.data))
+            archive.writestr(_entry(f"obs_{start // CHUNK:05d}.zst"), compressor.compress(chunk.data))
     return buffer.getvalue()
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    """Return an entry without the time of day: the same episode is the same bytes."""
+    return zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
 
 
 def write_episode(path: Path, content: bytes) -> None:

@@ -22,6 +22,7 @@ from typing import Any
 
 from worldmodels.config import RunConfig, differences, read_config, write_config
 from worldmodels.errors import RunError
+from worldmodels.executor import available_cores
 from worldmodels.files import append_line, read_lines, write_json
 from worldmodels.version import __version__
 
@@ -178,11 +179,6 @@ class Run:
     def core_hours(self) -> float:
         """Return the core-hours spent on the run, times of interrupted stages included."""
         return sum(line["seconds"] * line["cores"] for line in read_lines(self.path / "spent.jsonl")) / 3600
-
-
-def available_cores() -> int:
-    """Return the number of processor cores this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def versions() -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from scripts import collect, dream, evaluate, evolve, report, train_memory, train_vision
 from scripts.cli import main
 from tests.small import small_config
-from worldmodels import Run, load_agent, make_env
+from worldmodels import Run, load_agent, load_dream, make_env
 from worldmodels.files import read_lines
 
 ROOT = Path(__file__).parents[2]
@@ -62,6 +62,18 @@ def test_a_loaded_agent_drives_as_it_was_evaluated(finished):
     assert total == pytest.approx(rows[2]["return"], abs=1e-3)
 
 
+def test_an_agent_drives_in_its_dream_as_it_drives_outside(finished):
+    agent, env = load_agent(finished), load_dream(finished)
+    obs, _ = env.reset(seed=0)
+    rewards = []
+    for _ in range(10):
+        obs, reward, terminated, truncated, _ = env.step(agent.act(obs))
+        rewards.append(reward)
+        if terminated or truncated:
+            break
+    assert obs.shape == (32, 32, 3) and np.isfinite(rewards).all()
+
+
 def test_more_tracks_keep_the_ones_played(finished, capsys):
     before = {row["track"]: row for row in read_lines(finished.folder("evaluate") / "episodes.jsonl")}
     assert main(["evaluate", str(finished.path), "--tracks", "6"]) == 0
@@ -78,6 +90,8 @@ def test_info_tells_how_far_a_run_got(finished, trained, capsys):
 
 
 def test_the_report_shows_the_score_with_its_interval(finished):
+    for _ in report(finished):
+        pass
     page = (finished.folder("report") / "index.html").read_text()
     summary = json.loads((finished.folder("evaluate") / "summary.json").read_text())["summary"]
     assert f"{summary['ci_low']:.1f}".replace("-", "") in page.replace("\u2212", "")

@@ -9,7 +9,8 @@ from torch import nn
 
 from agents import ActionSpec, ControllerConfig, make_controller
 from generative import VAE, VAEConfig
-from worldmodels.dream import DreamConfig, DreamEnv, Noise, Starts, imagine
+from worldmodels.dream import DreamConfig, Noise, Starts, imagine
+from worldmodels.dream_env import DreamEnv
 from worldmodels.memory import MDNRNN, MDNRNNConfig
 from worldmodels.perception import FeaturesConfig, Perception
 

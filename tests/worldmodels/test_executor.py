@@ -155,7 +155,7 @@ def test_a_ray_that_does_not_start_names_the_way_out_and_leaves_nothing(monkeypa
         raise RuntimeError("no shared memory")
 
     monkeypatch.setattr(ray, "init", init)
-    monkeypatch.setattr("worldmodels.ray_executor._short_folder", lambda: str(folder))
+    monkeypatch.setattr("worldmodels.ray_executor.short_folder", lambda: str(folder))
     with pytest.raises(ExecutorError, match=r"(?s)no shared memory.*--executor.type serial"):
         make_executor(ExecutorConfig(workers=1), Adder, {"offset": 1})
     assert not folder.exists()

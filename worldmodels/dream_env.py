@@ -1,0 +1,113 @@
+"""The dream as an ordinary gymnasium environment, with the real one's spaces."""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from agents import ActionSpec
+from generative import to_uint8
+from worldmodels.dream import DreamConfig, Starts
+
+
+class DreamEnv(gym.Env[np.ndarray, Any]):
+    """The dream behind gymnasium's face, with the real environment's spaces.
+
+    `observe="frames"` decodes every observation; with `"latents"` the observation is the latent itself, float32 (Z),
+    and a frame is decoded only when someone calls `render`. `info` holds `z`, and `start`: standstill or warm.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 50}  # noqa: RUF012
+
+    def __init__(
+        self,
+        vision: nn.Module,
+        memory: nn.Module,
+        starts: Starts,
+        spaces: tuple[gym.Space[Any], gym.Space[Any]],
+        spec: ActionSpec,
+        config: DreamConfig | None = None,
+        observe: str = "frames",
+    ):
+        """Hold the parts.
+
+        Args:
+            vision: decodes latents.
+            memory: dreams.
+            starts: where dreams begin.
+            spaces: observation and action space of the real environment, at the model's size.
+            spec: of its actions.
+            config: horizon, temperature and the like.
+            observe: "frames" or "latents".
+        """
+        if observe not in ("frames", "latents"):
+            raise ValueError(f"observe={observe!r}: choose 'frames' or 'latents'")
+        self.vision: Any = vision.eval()
+        self.memory: Any = memory.eval()
+        self.starts, self.action_spec, self.config = starts, spec, config or DreamConfig()
+        self.observe, self.render_mode = observe, "rgb_array"
+        self.action_space = spaces[1]
+        latent = starts.still.shape[1]
+        self.observation_space = (
+            spaces[0] if observe == "frames" else gym.spaces.Box(-np.inf, np.inf, (latent,), dtype=np.float32)
+        )
+        self._z: Tensor | None = None
+        self._state: tuple[Tensor, ...] = ()
+        self._steps = 0
+
+    @torch.inference_mode()
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Begin a dream; `options={"start": "standstill" | "warm", "index": i}` chooses where."""
+        super().reset(seed=seed)
+        options = options or {}
+        drawn = "standstill" if self.np_random.random() < self.config.standstill else "warm"
+        start = options.get("start", drawn)
+        if start not in ("standstill", "warm"):
+            raise ValueError(f"options['start']={start!r}: choose 'standstill' or 'warm'")
+        pool = self.starts.still if start == "standstill" else self.starts.z
+        index = int(options.get("index", self.np_random.integers(len(pool)))) % len(pool)
+        self._state, self._steps = self.memory.initial(1), 0
+        if start == "standstill":
+            self._z = torch.from_numpy(pool[index : index + 1].copy())
+        else:
+            z, action = torch.from_numpy(pool[index].copy()), torch.from_numpy(self.starts.action[index].copy())
+            for step in range(len(action)):
+                self._state = self.memory.advance(z[step : step + 1], action[step : step + 1], self._state)
+            self._z = z[-1:]
+        return self._observe(), {"z": self._z[0].numpy().copy(), "start": start}
+
+    @torch.inference_mode()
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Dream one step."""
+        if self._z is None:
+            raise RuntimeError("call reset() before step()")
+        if not self.action_space.contains(action):
+            raise ValueError(f"{action!r} is not in {self.action_space}")
+        row = torch.from_numpy(self.action_spec.from_env(np.asarray(action)[None]))
+        prediction, self._state = self.memory.step(self._z, row, self._state)
+        shape = tuple(self._z.shape)
+        uniform = torch.from_numpy(self.np_random.random(shape, dtype=np.float32))
+        normal = torch.from_numpy(self.np_random.standard_normal(shape, dtype=np.float32))
+        self._z = prediction.sample(self.config.temperature, uniform, normal)
+        self._steps += 1
+        chance = float(torch.sigmoid(prediction.termination_logit)[0])
+        terminated = self.config.terminates and self.np_random.random() < chance
+        info = {"z": self._z[0].numpy().copy(), "termination_probability": chance}
+        reward = float(prediction.reward[0])
+        return self._observe(), reward, bool(terminated), self._steps >= self.config.horizon, info
+
+    @torch.inference_mode()
+    def render(self) -> np.ndarray:  # type: ignore[override]
+        """Return the decoded frame, uint8 (H W C)."""
+        if self._z is None:
+            raise RuntimeError("call reset() before render()")
+        frame: np.ndarray = to_uint8(self.vision.decode(self._z))[0].numpy()
+        return frame
+
+    def _observe(self) -> np.ndarray:
+        assert self._z is not None
+        return self.render() if self.observe == "frames" else self._z[0].numpy().copy()

@@ -1,0 +1,144 @@
+"""A Ray to work in: a private one that is quiet, bounded and reachable from this machine only, or a cluster's.
+
+Ray is imported here, inside functions, and nowhere else.
+"""
+
+import os
+import secrets
+import shlex
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import psutil
+
+from worldmodels.executor import ExecutorConfig, ExecutorError, project_path
+
+SERIAL_INSTEAD = "go on without Ray, in this process: --executor.type serial"
+ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # it would start workers in a second environment
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # hiding the GPUs from workers comes with a warning
+}
+PRIVATE = {
+    "RAY_AUTH_MODE": "token",  # without a mode Ray warns, and writes its token to the home folder
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # on Linux too this is what binds every socket to loopback
+    "RAY_memory_monitor_refresh_ms": "0",  # it would kill our workers when a neighbour fills the memory
+}
+
+
+def import_ray() -> Any:
+    """Return the module, or raise an ExecutorError that says what to do without it."""
+    try:
+        with _environment(QUIET | PRIVATE), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import ray
+    except ImportError as error:
+        raise ExecutorError(f"Ray is missing ({error}): pip install ray, or {SERIAL_INSTEAD}") from error
+    if ray.is_initialized():
+        raise ExecutorError("this process uses Ray already; close that executor, or call ray.shutdown()")
+    return ray
+
+
+def start_ray(ray: Any, config: ExecutorConfig, workers: int, folder: str) -> None:
+    """Start a private Ray in `folder`, or join the cluster that the config names."""
+    from ray._private import ray_constants, worker
+
+    options: dict[str, Any] = {"address": config.ray_address, "runtime_env": {"env_vars": ONE_THREAD}}
+    hint = "check the address, and that RAY_AUTH_MODE, the token and the versions are the same on both sides"
+    settings = QUIET
+    if folder:
+        settings = QUIET | PRIVATE | {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        options = {"address": "local", "num_cpus": workers, "include_dashboard": False, "_temp_dir": folder}
+        options["object_store_memory"] = config.object_store_mb * 2**20
+        # Ray itself forgets to quote the interpreter, whose path may hold a space.
+        variables = ONE_THREAD | {"PYTHONPATH": project_path()}
+        options["runtime_env"] = {"env_vars": variables, "py_executable": shlex.quote(sys.executable)}
+        hint = SERIAL_INSTEAD
+    elif ":" in config.ray_address:
+        host, _, port = config.ray_address.rpartition(":")
+        try:
+            socket.create_connection((host, int(port)), timeout=10).close()
+        except OSError as error:  # Ray would try for minutes
+            raise ExecutorError(f"no Ray at ray_address={config.ray_address}: {error}; {hint}") from error
+    clusters = ray_constants.ENABLE_RAY_CLUSTER
+    with _environment(settings), _signal_handler(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            _reread_environment()
+            ray_constants.ENABLE_RAY_CLUSTER = clusters and not folder
+            worker._worker_logs_enabled = False  # Ray's long messages on lost workers; we log a short one
+            ray.init(log_to_driver=False, logging_level="ERROR", **options)
+        except Exception as error:
+            raise ExecutorError(f"Ray did not start: {error}\nRemedy: {hint}") from error
+        finally:
+            ray_constants.ENABLE_RAY_CLUSTER = clusters
+
+
+def stop_ray(ray: Any, folder: str) -> None:
+    """Leave Ray, and take everything with us that was started for it."""
+    from ray._private import worker
+
+    ours = []
+    for child in psutil.Process().children() if folder else []:
+        with suppress(psutil.Error):
+            if folder in " ".join(child.cmdline()):
+                ours += [child, *child.children(recursive=True)]
+    ray.shutdown()
+    _, alive = psutil.wait_procs(ours, timeout=3)
+    for process in alive:
+        with suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(alive, timeout=3)
+    worker._worker_logs_enabled = True
+    _reread_environment()
+    shutil.rmtree(folder or os.devnull, ignore_errors=True)
+
+
+def _reread_environment() -> None:
+    from ray import _raylet
+
+    compiled: Any = _raylet
+    compiled.Config.initialize("")  # Ray reads its variables once, when first imported
+    compiled.AuthenticationTokenLoader.instance().reset_cache()
+
+
+@contextmanager
+def _environment(settings: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _signal_handler() -> Iterator[None]:
+    """Give the caller's answer to SIGTERM back, which Ray replaces."""
+    ours = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if ours is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, ours)
+
+
+def short_folder() -> str:
+    """Make a folder for Ray's sockets, whose paths may have 107 characters, 65 of them Ray's own."""
+    base = tempfile.gettempdir()
+    if len(base) > 30 and os.access("/tmp", os.W_OK):
+        base = "/tmp"
+    return tempfile.mkdtemp(prefix="wm-", dir=base)
