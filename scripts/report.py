@@ -40,7 +40,7 @@ def gather(run: Run) -> ReportData:
             {
                 "reconstructions": run.folder("train-vision") / "reconstructions.png",
                 "dream": run.folder("dream") / "strip.png",
-                "contact_sheet": run.folder("collect") / "contact_sheet.png",
+                "rollouts": run.folder("collect") / "contact_sheet.png",
             }
         ),
         videos=_files({"drive": _film(evaluated / "drive.webm"), "dream": _film(run.folder("dream") / "dream.webm")}),

@@ -1,6 +1,7 @@
 """The dream: the memory as a world (Ha and Schmidhuber 2018, section 4).
 
-`imagine` evolves controllers in it: many candidates times many dreams as few batched operations, never decoding a frame.
+`imagine` evolves controllers in it: many candidates times many dreams as few batched operations, never decoding a
+frame.
 `worldmodels.dream_env` is the same world behind gymnasium's face.
 
 Dreams start from real latents: at the standstill of an episode's first frame, or inside an episode after the memory has

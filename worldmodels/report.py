@@ -17,7 +17,7 @@ from worldmodels.page import CSS, cell, details, duration, film, number, picture
 from worldmodels.plots import learning_curve, loss_curves, return_strip
 from worldmodels.statistics import SOLVED_RETURN, Summary
 
-_PLACED_IMAGES = ("reconstructions", "dream", "contact_sheet")
+_PLACED_IMAGES = ("rollouts", "reconstructions", "dream", "contact_sheet")
 _PLACED_VIDEOS = ("drive", "dream")
 
 
@@ -53,8 +53,8 @@ class ReportData:
     `shuffled_nll` (actions shuffled) and `nll_unit` (str); `reward_explained_variance`; `termination` (None
     where the world never terminates, or metric -> value); `verdict` (one sentence)."""
     images: Mapping[str, bytes] = field(default_factory=dict)
-    """PNG files by name, shown at their own size without smoothing. "reconstructions", "dream" and
-    "contact_sheet" have their places; others follow at the end, captioned by their name."""
+    """PNG files by name, shown at their own size without smoothing. "rollouts", "reconstructions", "dream" and
+    "contact_sheet" (of test episodes) have their places; others follow at the end, captioned by their name."""
     videos: Mapping[str, bytes] = field(default_factory=dict)
     """WebM or animated WebP files by name: "drive" beside the score, "dream" with the memory, others last."""
     episodes: Sequence[Mapping[str, Any]] = ()
@@ -79,6 +79,7 @@ def render_report(data: ReportData) -> str:
         _warnings(data.warnings),
         f'<div class="hero">{_score(data)}{_drive(data)}</div>',
         _section("Test tracks", _episodes(data)),
+        _section("Rollouts", _rollouts(data)),
         _section("Learning", _learning(data)),
         _section("Vision", _vision(data)),
         _section("Memory", _memory(data)),
@@ -135,6 +136,14 @@ def _episodes(data: ReportData) -> str:
     columns = list(dict.fromkeys(key for row in data.episodes for key in row))
     rows = [[cell(row.get(column)) for column in columns] for row in data.episodes]
     return body + details(f"All {len(rows):,} episodes", table(columns, rows))
+
+
+def _rollouts(data: ReportData) -> str:
+    if "rollouts" not in data.images:
+        return _missing(data, "collect")
+    return picture(
+        "rollouts", data.images["rollouts"], "What vision and memory learn from: episodes, first frame to last"
+    )
 
 
 def _learning(data: ReportData) -> str:

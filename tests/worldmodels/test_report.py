@@ -99,6 +99,7 @@ def made_up(folder: Path) -> ReportData:
             "reconstructions": png_bytes(strip),
             "dream": png_bytes(strip),
             "contact_sheet": png_bytes(sheet),
+            "rollouts": png_bytes(sheet),
         },
         videos={"drive": film.read_bytes()},
         episodes=[
