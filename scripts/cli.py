@@ -111,10 +111,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def overview() -> str:
     """Return the help of the bare command."""
-    from worldmodels.config import presets
+    from worldmodels.config import known_presets
 
     commands = "\n".join(f"  {name:13} {said}" for name, said in COMMANDS.items())
-    known = "\n".join(f"  {name:13} {said}" for name, said in presets().items())
+    known = "\n".join(f"  {name:13} {said}" for name, said in known_presets().items())
     short = "\n".join(f"  {name:13} {field}" for name, field in SHORT.items())
     return (
         "worldmodels: train an agent to drive inside its own dream\n\n"

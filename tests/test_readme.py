@@ -47,11 +47,11 @@ def test_the_first_command_is_one_that_the_command_line_knows():
 
 def test_every_command_and_preset_is_in_the_tables():
     from scripts.cli import COMMANDS
-    from worldmodels import presets
+    from worldmodels import known_presets
 
     for name in COMMANDS:
         assert f"`worldmodels {name}" in README
-    for name in presets():
+    for name in known_presets():
         assert f"| `{name}` |" in README
 
 

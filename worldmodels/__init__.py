@@ -7,7 +7,7 @@ The stage functions live in `scripts`.
 
 from envs import make_env
 from worldmodels.assembly import load_dream
-from worldmodels.config import RunConfig, config_from, preset, presets, read_config
+from worldmodels.config import RunConfig, config_from, known_presets, preset, read_config
 from worldmodels.driver import Driver, load_agent
 from worldmodels.errors import RunError
 from worldmodels.run import Progress, Run
@@ -21,10 +21,10 @@ __all__ = [
     "RunError",
     "__version__",
     "config_from",
+    "known_presets",
     "load_agent",
     "load_dream",
     "make_env",
     "preset",
-    "presets",
     "read_config",
 ]

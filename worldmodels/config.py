@@ -103,7 +103,7 @@ def _merge(base: dict[str, Any], over: Any, where: str) -> dict[str, Any]:
     return merged
 
 
-def presets() -> dict[str, str]:
+def known_presets() -> dict[str, str]:
     """Return the presets by name, each with the first line of its file as a description."""
     found = {}
     for entry in sorted(resources.files("worldmodels.presets").iterdir(), key=lambda entry: entry.name):
@@ -114,7 +114,7 @@ def presets() -> dict[str, str]:
 
 def preset(name: str) -> RunConfig:
     """Return a preset's configuration; an unknown name is a RunError that lists the known ones."""
-    known = presets()
+    known = known_presets()
     if name not in known:
         near = difflib.get_close_matches(name, known, 1)
         hint = f"did you mean `{near[0]}`? " if near else ""

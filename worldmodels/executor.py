@@ -267,9 +267,9 @@ def project_path() -> str:
     """Return where this interpreter finds what is neither standard nor installed, as a PYTHONPATH."""
     standard = sysconfig.get_path("stdlib")
     folders = [os.path.abspath(entry) for entry in sys.path]
-    installed = ("site-packages", "dist-packages")
+    installed = {"site-packages", "dist-packages"}
     return os.pathsep.join(
         folder
         for folder in folders
-        if os.path.isdir(folder) and not folder.startswith(standard) and Path(folder).name not in installed
+        if os.path.isdir(folder) and not folder.startswith(standard) and not installed & set(Path(folder).parts)
     )

@@ -8,8 +8,8 @@ from worldmodels.config import (
     config_from,
     config_mapping,
     differences,
+    known_presets,
     preset,
-    presets,
     read_config,
     write_config,
 )
@@ -21,7 +21,7 @@ def test_presets_survive_a_round_trip_through_yaml(name, tmp_path):
     config = preset(name)
     write_config(tmp_path / "config.yaml", config)
     assert read_config(tmp_path / "config.yaml") == config
-    assert config.preset == name and presets()[name]
+    assert config.preset == name and known_presets()[name]
 
 
 def test_the_paper_preset_holds_the_paper_s_numbers():
