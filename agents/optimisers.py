@@ -34,6 +34,8 @@ class OptimiserConfig:
     """Candidates P per generation; `recommended_population` gives the least that suits a problem's size."""
     sigma: float = 0.1
     """Standard deviation of the first generation around its start."""
+    step_size: Literal["csa", "tpa"] = "tpa"
+    """How cma adapts sigma: csa by the length of its path; tpa by two extra samples along the mean's last shift."""
     weight_decay: float = 0.01
     """Strength of the penalty: fitness is score - weight_decay * mean(w^2)."""
 
@@ -169,9 +171,10 @@ class CMA(AskTell):
             "randn": NormalStream(rng),
             "verbose": -10,  # silent, and blind to pycma's signal file in the working directory
             "CMA_diagonal": diagonal,
-            # From 300 parameters on pycma would adapt its step by two special candidates, 0 and 1, that are
-            # no independent samples; the cumulative path treats all candidates alike.
-            "AdaptSigma": cma.sigma_adaptation.CMAAdaptSigmaCSA,
+            "AdaptSigma": {
+                "csa": cma.sigma_adaptation.CMAAdaptSigmaCSA,
+                "tpa": cma.sigma_adaptation.CMAAdaptSigmaTPA,
+            }[self.config.step_size],
         }
         self._one_thread = ThreadpoolController()
         with self._one_thread.limit(limits=1, user_api="blas"):

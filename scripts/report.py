@@ -89,7 +89,7 @@ def _vision(run: Run) -> dict[str, Any] | None:
         return None
     shown: dict[str, Any] = {
         "history": [{**row, "train_loss": row["loss"]} for row in history],
-        "curve_label": "loss per image (summed squared error + KL)",
+        "curve_label": "loss per image",
     }
     if facts := run.done("train-vision"):
         shown |= {
@@ -111,7 +111,7 @@ def _memory(run: Run) -> dict[str, Any] | None:
         "history": [
             {"step": row["step"], "train_loss": row["nll"], "held_out_loss": row["held_out_nll"]} for row in history
         ],
-        "curve_label": "negative log-likelihood, nats per latent dimension",
+        "curve_label": "nats per latent dimension",
     }
     if facts := run.done("train-memory"):
         names = {"persistence": "nll_persistence", "shuffled actions": "nll_shuffled_action"}

@@ -177,14 +177,20 @@ def evolve(
             "sigma": float(optimiser.sigma),
             "validation_frames": validation_cost.frames,
             "seconds": round(time.perf_counter() - begun, 3),
-            "timings": {
-                "environment": round(cost.environment_seconds + validation_cost.environment_seconds, 3),
-                "networks": round(cost.network_seconds + validation_cost.network_seconds, 3),
-                "optimiser": round(asked - begun + told - tried, 3),
-                "validation": round(time.perf_counter() - told, 3),
-            },
+            "timings": _timings(
+                cost, validation_cost, asked - begun + told - tried, time.perf_counter() - begun, trials
+            ),
         }
         yield entry, mean
+
+
+def _timings(cost: Cost, validation: Cost, optimiser: float, whole: float, trials: Trials) -> dict[str, float]:
+    """Return where a generation's seconds went, validation included; what workers do side by side counts once."""
+    environment = (cost.environment_seconds + validation.environment_seconds) / trials.executor.workers
+    networks = (cost.network_seconds + validation.network_seconds) / trials.executor.workers
+    parts = {"environment": environment, "networks": networks, "optimiser": optimiser}
+    waiting = max(0.0, whole - sum(parts.values()))
+    return {name: round(seconds, 3) for name, seconds in {**parts, "waiting for workers": waiting}.items()}
 
 
 def _entry(

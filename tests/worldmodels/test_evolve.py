@@ -1,8 +1,13 @@
 import dataclasses
 import json
 import shutil
+import subprocess
+import sys
+import threading
+import time
 
 import numpy as np
+import psutil
 import pytest
 
 from scripts import evolve
@@ -60,6 +65,43 @@ def test_a_stopped_evolution_goes_on_to_the_same_numbers(trained, tmp_path, worl
             if progress.done > generation:
                 break
         stage.close()
+    assert finish(run) == whole
+
+
+@pytest.mark.ray
+def test_a_worker_killed_in_mid_generation_changes_nothing(trained, tmp_path):
+    whole = finish(with_config(copy(trained, tmp_path, "whole")))
+    run = with_config(copy(trained, tmp_path, "killed"), executor={"type": "ray", "workers": 2})
+    killed = []
+
+    def kill_one_soon():
+        time.sleep(0.2)
+        workers = [
+            child for child in psutil.Process().children(recursive=True) if "Worker" in " ".join(child.cmdline())
+        ]
+        workers[0].kill()
+        killed.append(workers[0].pid)
+
+    for progress in evolve(run):
+        if progress.done == 1 and not killed:
+            threading.Thread(target=kill_one_soon).start()
+            time.sleep(0.1)
+    assert killed and numbers(run) == whole
+
+
+def test_a_driver_killed_in_mid_generation_goes_on_to_the_same_numbers(trained, tmp_path):
+    changes = {"evolve": {"generations": 6}}
+    whole = finish(with_config(copy(trained, tmp_path, "whole"), **changes))
+    run = with_config(copy(trained, tmp_path, "killed"), **changes)
+    log = run.folder("evolve") / "generations.jsonl"
+    command = [sys.executable, "-c", "from scripts.cli import entry; entry()", "evolve", str(run.path)]
+    driver = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not log.exists() or len(log.read_text().splitlines()) < 2:
+        assert driver.poll() is None
+        time.sleep(0.01)
+    driver.kill()
+    driver.wait()
+    assert 2 <= len(read_lines(log)) < 6 and run.done("evolve") is None
     assert finish(run) == whole
 
 
