@@ -132,6 +132,17 @@ def test_all_candidates_are_independent_samples_above_300_parameters(name):
     assert type(optimiser._es.adapt_sigma).__name__ == "CMAAdaptSigmaCSA"
 
 
+def test_two_point_adaptation_tries_the_mean_s_last_shift():
+    optimiser = make_optimiser(OptimiserConfig(step_size="tpa", population=16), 320, seed=0)
+    for _ in range(3):
+        asked = optimiser.ask()
+        optimiser.tell(asked, sphere(asked))
+    shift = optimiser._es.mean - optimiser._es.mean_old
+    first, second = optimiser.ask()[:2] - optimiser.mean
+    for step in (first, second):
+        assert abs(step @ shift) / np.linalg.norm(step) / np.linalg.norm(shift) > 0.99
+
+
 def test_sep_cma_takes_sizes_that_cma_refuses():
     with pytest.raises(ValueError, match="take type=sep-cma"):
         make_optimiser(OptimiserConfig(population=4), 5001, seed=0)
