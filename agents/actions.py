@@ -58,7 +58,7 @@ class ActionSpec:
 
         Args:
             space: the env's action space.
-            squash: one name per Box dimension; None is "tanh" for each.
+            squash: one name per Box dimension; None is "tanh" for each. A discrete action is not squashed.
 
         Raises:
             ValueError: any other space, or a `squash` that does not fit.
@@ -67,7 +67,7 @@ class ActionSpec:
             if space.start != 0:
                 raise ValueError(f"{space}: starts at {space.start}; wrap the env so that actions start at 0")
             n = int(space.n)
-            return cls(n, (0.0,) * n, (1.0,) * n, tuple(squash or ()), True)
+            return cls(n, (0.0,) * n, (1.0,) * n, (), True)
         if not isinstance(space, gym.spaces.Box):
             raise ValueError(f"{space}: only Box and Discrete action spaces are supported; wrap the env")
         if len(space.shape) != 1 or not np.issubdtype(space.dtype, np.floating):

@@ -15,7 +15,7 @@ from worldmodels.executor import Executor, available_cores, make_executor
 from worldmodels.files import append_line, read_lines, write_json, write_text
 from worldmodels.run import Progress, Run
 from worldmodels.tracks import TEST
-from worldmodels.video import write_webm
+from worldmodels.video import as_rgb, write_webm
 from worldmodels.worker import BlindTask, RealTask, Worker, WorkerSetup
 
 
@@ -100,8 +100,12 @@ def _facts(run: Run, rows: dict[str, list[dict[str, Any]]], agent: dict[str, Any
 
 
 def film_drive(run: Run, bundle: Bundle, parameters: np.ndarray, track: int) -> None:
-    """Write a video of the controller on a track as a person would watch it, or as the model sees it."""
-    env = make_env(bundle.env, render_mode="rgb_array")
+    """Write a video of the controller on a track: as the environment renders it, or else as the model sees it."""
+    env = make_env(bundle.env)
+    renders = "rgb_array" in env.metadata.get("render_modes", ())
+    if renders:
+        env.close()
+        env = make_env(bundle.env, render_mode="rgb_array")
     driver = Driver(bundle, parameters)
     every = max(1, 2 // bundle.env.action_repeat)
     fps = 50 / (bundle.env.action_repeat * every)
@@ -112,8 +116,8 @@ def film_drive(run: Run, bundle: Bundle, parameters: np.ndarray, track: int) -> 
         ended, step = False, 0
         while not ended:
             if step % every == 0:
-                image: Any = env.render()
-                yield np.asarray(image)
+                image: Any = env.render() if renders else obs.repeat(4, 0).repeat(4, 1)
+                yield as_rgb(np.atleast_3d(image))
             obs, _, terminated, truncated, _ = env.step(driver.act(obs))
             ended, step = terminated or truncated, step + 1
 

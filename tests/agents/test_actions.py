@@ -125,4 +125,8 @@ def test_bad_squash_is_refused():
     with pytest.raises(ValueError, match="needs 3 entries"):
         ActionSpec.from_space(CAR, ("tanh",))
     with pytest.raises(ValueError, match="needs 0 entries"):
-        ActionSpec.from_space(gym.spaces.Discrete(3), ("tanh",) * 3)
+        ActionSpec(3, (0.0,) * 3, (1.0,) * 3, ("tanh",) * 3, True)
+
+
+def test_an_env_may_name_squashes_for_its_box_and_be_discrete():
+    assert ActionSpec.from_space(gym.spaces.Discrete(3), ("tanh",) * 3) == ActionSpec.from_space(gym.spaces.Discrete(3))

@@ -1,12 +1,15 @@
+import dataclasses
 import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
+from envs.toy import Toy
 from scripts import collect, dream, evaluate, evolve, report, train_memory, train_vision
 from scripts.cli import main
 from tests.small import small_config
@@ -115,6 +118,39 @@ def test_another_seed_gives_other_weights(_trained, tmp_path):
             pass
     one, other = (folder.folder("train-vision") / "model.safetensors" for folder in (_trained, run))
     assert one.read_bytes() != other.read_bytes()
+
+
+class GreyToy(Toy):
+    """Another environment: grey images without a channel axis, three discrete actions, no simulator state."""
+
+    simulator_state = None
+    simulator_state_names = ()
+
+    def __init__(self, **options):
+        super().__init__(size=32, discrete=True, **options)
+        self.observation_space = gym.spaces.Box(0, 255, (32, 32), np.uint8)
+
+    def draw_state_pixels(self):
+        return super().draw_state_pixels().mean(-1).astype(np.uint8)
+
+
+def test_another_environment_goes_through_every_stage(tmp_path):
+    gym.register(id="Tests/GreyToy-v0", entry_point=GreyToy, max_episode_steps=50)
+    config = small_config(
+        env={"id": "Tests/GreyToy-v0", "options": {}},
+        collect={"policies": ["uniform", "held-uniform", "brownian", "random-agent"]},
+        memory={"termination": {"type": "env"}},
+    )
+    # Options of the environment are a mapping: those of the toy do not go away by themselves.
+    config = dataclasses.replace(config, env=dataclasses.replace(config.env, options={}))
+    run = Run.create(tmp_path / "grey", config)
+    for stage in (collect, train_vision, train_memory, evolve, evaluate, dream, report):
+        for _ in stage(run):
+            pass
+    assert run.done("evaluate")["summary"]["episodes"] == 4
+    agent, env = load_agent(run), make_env(run.config.env)
+    obs, _ = env.reset(seed=0)
+    assert obs.shape == (32, 32, 1) and env.action_space.contains(agent.act(obs))
 
 
 @pytest.mark.parametrize("stage", [train_vision, train_memory])
