@@ -29,8 +29,8 @@ class Pilot:
             controller: population-batched.
             spec: of the environment's actions.
             parameters: (P N), one row a candidate.
-            noise: standard deviation of Gaussian exploration noise, as a part of each dimension's range; for discrete
-                actions the probability of a random one.
+            noise: standard deviation of Gaussian exploration noise, as a part of each dimension's range; a discrete
+                action is the largest entry after it.
             plan: `(candidate, seed)` of each key that `begin` will be given; by default a key is the seed of candidate
                 `key % P`.
         """
@@ -58,11 +58,7 @@ class Pilot:
         return action.numpy()
 
     def _explore(self, action: Tensor) -> Tensor:
+        """Add a slot's own noise, as `agents.WithNoise` does; here, so that the memory sees the action really taken."""
         noise = np.stack([rng.standard_normal(self.spec.size) for rng in self._generators])
-        if self.spec.discrete:  # a random action with probability `noise`
-            chance = np.array([rng.random() for rng in self._generators]) < self.noise
-            other = np.eye(self.spec.size)[noise.argmax(axis=1)]
-            mixed = np.where(chance[:, None], other, action.numpy())
-        else:
-            mixed = action.numpy() + self.noise * (np.array(self.spec.high) - np.array(self.spec.low)) * noise
-        return torch.from_numpy(self.spec.clip(mixed.astype(np.float32)))
+        spread = self.noise * (np.array(self.spec.high) - np.array(self.spec.low))
+        return torch.from_numpy(self.spec.clip(action.numpy() + spread * noise))
