@@ -13,13 +13,14 @@ from worldmodels.config import RunConfig
 from worldmodels.episode import Episode, encode_episode
 from worldmodels.executor import available_cores
 from worldmodels.memory import SequenceBatch
+from worldmodels.perception import Perception
 
 BUDGET = 2.0
 """Seconds spent on measuring each rate."""
 
 
 class Expected(NamedTuple):
-    """An upper bound for a stage."""
+    """What a stage takes if every episode lasts."""
 
     frames: int
     seconds: float
@@ -27,17 +28,19 @@ class Expected(NamedTuple):
 
 
 def estimate(config: RunConfig, stages: Sequence[str]) -> str:
-    """Measure this machine for a few seconds and return a table of what the stages would take at most."""
+    """Measure this machine for a few seconds and return a table of what the stages would take."""
     shape = env_shape(config.env)
     workers = config.executor.workers or available_cores()
     rows: list[tuple[str, Expected]] = []
     rate, frame_bytes = _env_rate(config, shape)
     limit = config.env.max_steps or 1000
-    playing = rate * min(workers, available_cores())
+    cores = min(workers, available_cores())
+    recording = rate * cores
+    playing = cores / (1 / rate + _network_seconds(config, shape) / config.env.action_repeat)
     if "collect" in stages:
         frames = config.collect.episodes * min(limit, config.collect.max_frames)
         rows.append(
-            ("collect", Expected(frames, frames / playing, frames / config.env.action_repeat * frame_bytes / 1e6))
+            ("collect", Expected(frames, frames / recording, frames / config.env.action_repeat * frame_bytes / 1e6))
         )
     if "train-vision" in stages:
         steps = config.vision.fit.steps
@@ -62,8 +65,9 @@ def _table(rows: list[tuple[str, Expected]], rate: float, workers: int) -> str:
     for name, row in [*rows, ("in all", total)]:
         lines.append(f"{name:14}{row.frames:>14,}{_duration(row.seconds):>12}{row.megabytes:>7.0f} MB")
     lines.append(
-        f"At most: episodes may end early, and evolution's count of episodes may grow. Measured here: {rate:,.0f} "
-        f"frames a second for one environment, {workers} workers on {available_cores()} cores."
+        "Whole episodes are counted: in training some end early, and evolution may ask for more of them. Measured "
+        f"on one core just now ({rate:,.0f} frames a second without networks), {workers} workers on "
+        f"{available_cores()} cores."
     )
     return "\n".join(lines)
 
@@ -99,6 +103,21 @@ def _env_rate(config: RunConfig, shape: EnvShape) -> tuple[float, float]:
         track=0,
     )
     return rate, len(encode_episode(episode)) / len(kept)
+
+
+def _network_seconds(config: RunConfig, shape: EnvShape) -> float:
+    """Return the seconds that vision and memory take for a step of one environment, at the evolution's batch width."""
+    vision: Any = new_vision(config, shape, 0)
+    memory = new_memory(config, vision.latent_spec.size, shape.spec, 0)
+    rows = config.evolve.envs
+    perception = Perception(vision.eval(), memory.eval(), config.features, rows)
+    obs, action = np.zeros((rows, *shape.spaces[0].shape), dtype=np.uint8), torch.zeros(rows, shape.spec.size)
+
+    def step() -> None:
+        perception.observe(obs)
+        perception.advance(action)
+
+    return _seconds_per_step(step) / rows
 
 
 def _vision_step(config: RunConfig, shape: EnvShape) -> float:

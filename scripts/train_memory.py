@@ -32,7 +32,7 @@ def train_memory(run: Run) -> Iterator[Progress]:
         yield Progress("train-memory", steps, steps, "steps")
         return
     run.require("collect", "train-vision")
-    with run.working("train-memory"):
+    with run.working("train-memory", torch.get_num_threads()):
         training, held_out = split(episode_files(run.folder("collect")))
         vision = load_vision(run)
         yield from encode(run, [*training, *held_out], vision)

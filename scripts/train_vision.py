@@ -36,7 +36,7 @@ def train_vision(run: Run) -> Iterator[Progress]:
         yield Progress("train-vision", steps, steps, "steps")
         return
     run.require("collect")
-    with run.working("train-vision"):
+    with run.working("train-vision", torch.get_num_threads()):
         training, held_out = split(episode_files(run.folder("collect")))
         test = sample_frames(held_out, HELD_OUT_FRAMES, run.config.seed)
         base_line = mean_frame(sample_frames(training, HELD_OUT_FRAMES, run.config.seed))
