@@ -98,7 +98,12 @@ class CollectWorker:
         for index, played in play(self.env, policy, self.spec, plays, record=True):
             order = orders[index]
             assert played.episode is not None
-            meta = {**self.setup.facts, "policy": order.policy, "policy_seed": order.seed, "env_frames": played.frames}
+            meta = {
+                "env": dict(self.setup.facts),
+                "policy": order.policy,
+                "policy_seed": order.seed,
+                "env_frames": played.frames,
+            }
             content = encode_episode(replace(played.episode, meta=meta))
             recordings.append(Recording(order.number, content, played.score, played.frames))
         return recordings

@@ -2,11 +2,11 @@
 
 Alignment: `obs[t], action[t] -> reward[t], obs[t+1]`; `terminated` and `truncated` belong to the last step.
 
-An episode is one zip archive: `meta.json`; `action.npy`, `reward.npy`, `state.npy` in NumPy's format; and the frames in
-chunks of `CHUNK`, raw bytes under Zstandard (`obs_00000.zst`, `obs_00001.zst`, ...), so that a reader can shuffle
-chunks without touching the rest. It is written whole or not at all and never holds a pickled object. On CarRacing
-frames this is 14 times smaller than raw, and shuffled chunks are read 8 times faster than out of deflated `.npz`, 7
-times than from Zarr.
+An episode is one zip archive: `meta.json` and `env.json`; `action.npy`, `reward.npy`, `state.npy` in NumPy format; and
+the frames in chunks of `CHUNK`, raw bytes under Zstandard (`obs_00000.zst`, `obs_00001.zst`, ...), so that a reader can
+shuffle chunks without touching the rest. It is written whole or not at all and never holds a pickled object. On
+CarRacing frames this is 12 times smaller than raw, and shuffled chunks are read 6 times faster than out of deflated
+`.npz`, 4 times faster than from Zarr 3 or HDF5.
 """
 
 import io
@@ -68,8 +68,9 @@ class Episode:
 def encode_episode(episode: Episode) -> bytes:
     """Return the bytes of the episode's file."""
     buffer = io.BytesIO()
+    env = episode.meta.get("env", {})
     meta = {
-        **episode.meta,
+        **{name: value for name, value in episode.meta.items() if name != "env"},
         "format_version": FORMAT_VERSION,
         "track": episode.track,
         "steps": len(episode),
@@ -80,6 +81,7 @@ def encode_episode(episode: Episode) -> bytes:
     compressor = zstandard.ZstdCompressor(level=LEVEL)
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr(_entry("meta.json"), json.dumps(meta))
+        archive.writestr(_entry("env.json"), json.dumps(env))
         for name in ("action", "reward", "state"):
             with archive.open(_entry(f"{name}.npy"), "w") as entry:
                 np.lib.format.write_array(entry, np.ascontiguousarray(getattr(episode, name)), allow_pickle=False)
@@ -128,6 +130,11 @@ class EpisodeFile:
             )
         return meta
 
+    def env(self) -> dict[str, Any]:
+        """Return the facts of the environment it was recorded in; read each time, they are long."""
+        facts: dict[str, Any] = json.loads(self._read(["env.json"])[0])
+        return facts
+
     @property
     def frames(self) -> int:
         """Number of frames, T+1."""
@@ -158,5 +165,5 @@ class EpisodeFile:
             terminated=meta["terminated"],
             truncated=meta["truncated"],
             track=meta["track"],
-            meta=meta,
+            meta={**meta, "env": self.env()},
         )

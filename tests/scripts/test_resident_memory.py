@@ -45,4 +45,4 @@ def test_resident_memory_does_not_grow_with_the_number_of_episodes(tmp_path):
         for stage, found in peaks.items():
             found.append(peak(run, stage))
     for stage, (few, many) in peaks.items():
-        assert many - few < 12, f"{stage}: {few:.0f} MiB for {EPISODES[0]} episodes, {many:.0f} for {EPISODES[1]}"
+        assert many - few < 25, f"{stage}: {few:.0f} MiB for {EPISODES[0]} episodes, {many:.0f} for {EPISODES[1]}"

@@ -18,7 +18,7 @@ def make_episode(steps=230, track=7, size=16):
         terminated=True,
         truncated=False,
         track=track,
-        meta={"policy": "test"},
+        meta={"policy": "test", "env": {"id": "Test-v0"}},
     )
 
 
@@ -29,6 +29,7 @@ def test_a_file_gives_back_what_was_written(tmp_path):
     for name in ("obs", "action", "reward", "state"):
         np.testing.assert_array_equal(getattr(read, name), getattr(episode, name))
         assert getattr(read, name).dtype == getattr(episode, name).dtype
+    assert read.meta["env"] == {"id": "Test-v0"}
     assert (read.terminated, read.truncated, read.track, read.meta["policy"]) == (True, False, 7, "test")
 
 
@@ -41,7 +42,14 @@ def test_chunks_are_parts_of_the_episode(tmp_path):
 def test_numpy_opens_the_arrays_without_pickle(tmp_path):
     write_episode(tmp_path / "e.zip", encode_episode(make_episode(steps=3)))
     with zipfile.ZipFile(tmp_path / "e.zip") as archive:
-        assert set(archive.namelist()) == {"meta.json", "action.npy", "reward.npy", "state.npy", "obs_00000.zst"}
+        assert set(archive.namelist()) == {
+            "meta.json",
+            "env.json",
+            "action.npy",
+            "reward.npy",
+            "state.npy",
+            "obs_00000.zst",
+        }
         assert np.load(io.BytesIO(archive.read("action.npy")), allow_pickle=False).shape == (3, 3)
 
 
