@@ -28,7 +28,7 @@ class FeaturesConfig:
     stack: int = 4
     """Latents in a frame-stack."""
     normalise: bool = False
-    """Scale every feature to zero mean and unit spread over the rollouts; on CarRacing it slowed evolution down."""
+    """Scale every feature to zero mean and unit spread over the rollouts; in one run each on CarRacing, slower."""
 
     def __post_init__(self) -> None:
         if self.stack < 1:

@@ -13,6 +13,8 @@ import resource, sys, torch
 torch.set_num_threads(1)
 from scripts import collect, train_memory, train_vision
 from worldmodels import Run
+# The held-out sample is bounded by this many frames, which 50 episodes do not fill: that is no growth.
+sys.modules["scripts.train_vision"].HELD_OUT_FRAMES = 64
 run = Run(sys.argv[1])
 for _ in {"collect": collect, "train-vision": train_vision, "train-memory": train_memory}[sys.argv[2]](run): pass
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
@@ -45,4 +47,4 @@ def test_resident_memory_does_not_grow_with_the_number_of_episodes(tmp_path):
         for stage, found in peaks.items():
             found.append(peak(run, stage))
     for stage, (few, many) in peaks.items():
-        assert many - few < 25, f"{stage}: {few:.0f} MiB for {EPISODES[0]} episodes, {many:.0f} for {EPISODES[1]}"
+        assert many - few < 12, f"{stage}: {few:.0f} MiB for {EPISODES[0]} episodes, {many:.0f} for {EPISODES[1]}"
