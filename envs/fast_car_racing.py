@@ -28,8 +28,13 @@ BLUE, PURPLE, GREEN, RED = (0, 0, 255), (51, 0, 255), (0, 255, 0), (255, 0, 0)
 
 
 class FastCarRacing(CarRacing):
-    """Gymnasium's CarRacing-v3 with observations drawn by OpenCV."""
+    """Gymnasium's CarRacing-v3 with observations drawn by OpenCV.
 
+    `draw_bar`: while False, the bar of indicators, from row `bar_top` on, stays black, for models that do not see it.
+    """
+
+    draw_bar: bool = True
+    bar_top: int = SCENE_H
     _world: World | None = None
 
     def _create_track(self) -> bool:
@@ -49,7 +54,10 @@ class FastCarRacing(CarRacing):
         scene = frame[:SCENE_H]
         cv2.resize(canvas, (STATE_W, SCENE_H), scene, 0, 0, cv2.INTER_AREA)
         cv2.subtract(scene, DARKENING, scene)
-        draw_bar(frame[SCENE_H:], self.car, self.reward)
+        if self.draw_bar:
+            draw_bar(frame[SCENE_H:], self.car, self.reward)
+        else:
+            frame[SCENE_H:] = 0
         return frame
 
 

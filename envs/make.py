@@ -120,6 +120,9 @@ def _wrap(env: gym.Env, config: EnvConfig, training: bool) -> gym.Env:
         _check_actions(env.action_space)
     except ValueError as error:
         raise ValueError(f"id={config.id}: {error}") from None
+    base: Any = env.unwrapped
+    if 0 < config.crop[1] <= getattr(base, "bar_top", 0):
+        base.draw_bar = False  # nobody would see it
     if config.action_repeat > 1:
         env = ActionRepeat(env, config.action_repeat)
     if training and config.early_stop.patience:

@@ -90,9 +90,9 @@ class EarlyStop(gym.Wrapper, RecordConstructorArgs):
 class ModelFrame(gym.ObservationWrapper, RecordConstructorArgs):
     """Crops rows and resizes the frame to the square uint8 (size, size, C) image that models see.
 
-    Rows `crop[0]` to `crop[1]` (exclusive) are kept; (0, 0) keeps all. The resize averages areas
-    (`cv2.INTER_AREA`); a frame that needs none of this is passed on as it is, without a copy. Two-dimensional
-    frames get a channel axis.
+    Rows `crop[0]` to `crop[1]` (exclusive) are kept; (0, 0) keeps all. A frame less than twice as large as the image, along
+    both axes, is resized bilinearly, which then still sees every pixel; a larger one by averaging areas. A frame
+    that needs none of this is passed on as it is, without a copy. Two-dimensional frames get a channel axis.
     """
 
     def __init__(self, env: gym.Env, size: int, crop: Sequence[int] = (0, 0)) -> None:
@@ -115,12 +115,13 @@ class ModelFrame(gym.ObservationWrapper, RecordConstructorArgs):
 
 
 def model_frame(frame: np.ndarray, size: int, crop: Sequence[int] = (0, 0)) -> np.ndarray:
-    """Return a frame (H W) or (H W C) as models see it: rows cropped, area-resized, uint8 (size, size, C)."""
+    """Return a frame (H W) or (H W C) as models see it: rows cropped, resized, uint8 (size, size, C)."""
     top, bottom = crop
     if bottom:
         frame = frame[top:bottom]
     if frame.shape[:2] != (size, size):
-        frame = cv2.resize(frame, (size, size), interpolation=cv2.INTER_AREA)
+        fine = max(frame.shape[:2]) < 2 * size  # bilinear is four times as fast
+        frame = cv2.resize(frame, (size, size), interpolation=cv2.INTER_LINEAR if fine else cv2.INTER_AREA)
     return frame if frame.ndim == 3 else frame[:, :, None]
 
 

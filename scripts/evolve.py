@@ -3,16 +3,18 @@
 from collections.abc import Iterator
 from typing import Any
 
+from generative import to_float
 from scripts.train_memory import latent_file
-from worldmodels.assembly import assemble
+from worldmodels.assembly import assemble, load_vision
 from worldmodels.bundle import Bundle, save_agent
-from worldmodels.dataset import episode_files, split
+from worldmodels.dataset import episode_files, sample_frames, split
 from worldmodels.dream import Starts
 from worldmodels.errors import RunError
 from worldmodels.evolve import Trials, best_validated, restore
 from worldmodels.evolve import evolve as generations
 from worldmodels.executor import available_cores, make_executor
 from worldmodels.files import append_line, read_lines
+from worldmodels.precision import resolve_dtype
 from worldmodels.run import Progress, Run
 from worldmodels.worker import Worker, WorkerSetup
 
@@ -26,6 +28,7 @@ def evolve(run: Run) -> Iterator[Progress]:
         return
     run.require("collect", "train-vision", "train-memory")
     with run.working("evolve", run.config.executor.workers or available_cores()):
+        settle_dtype(run)
         latents = [latent_file(run, file) for file in split(episode_files(run.folder("collect")))[0]]
         bundle = assemble(run, latents)
         log = _read_log(run)
@@ -42,6 +45,16 @@ def evolve(run: Run) -> Iterator[Progress]:
                 log.append(entry)
                 yield Progress("evolve", len(log), config.generations, "generations", _shown(entry))
         run.finish("evolve", _facts(log, size))
+
+
+def settle_dtype(run: Run) -> None:
+    """Decide once what `features.dtype: auto` stands for, and log what the choice changes."""
+    if run.config.features.dtype != "auto":
+        return
+    frames = sample_frames(split(episode_files(run.folder("collect")))[1], 256, run.config.seed)
+    dtype, change = resolve_dtype("auto", load_vision(run), to_float(frames))
+    run.settle_dtype(dtype)
+    run.log("precision", 0, {"bfloat16": dtype == "bfloat16", "latent_change": change})
 
 
 def worker_setup(run: Run, bundle: Bundle) -> WorkerSetup:

@@ -46,6 +46,10 @@ class Bundle:
         """Rebuild the vision."""
         return component_from_bytes(self.vision, VISIONS)
 
+    def load_encoder(self) -> nn.Module:
+        """Rebuild the vision in the number type in which it encodes while playing."""
+        return self.load_vision().to(self.features.torch_dtype).eval()
+
     def load_memory(self) -> nn.Module | None:
         """Rebuild the memory that the controller reads."""
         return None if self.memory is None else component_from_bytes(self.memory, MEMORIES)
@@ -57,13 +61,13 @@ class Bundle:
         return component_from_bytes(self.generator, MEMORIES)
 
     def perception(self, rows: int, vision: nn.Module | None = None, memory: nn.Module | None = None) -> Perception:
-        """Return a perception of `rows` rows, over parts that are already loaded where given."""
+        """Return a perception of `rows` rows, over parts that are already loaded where given, vision by `load_encoder`."""
         scaling = None
         if self.shift is not None and self.scale is not None:
             scaling = (torch.from_numpy(self.shift.copy()), torch.from_numpy(self.scale.copy()))
-        loaded = self.load_vision() if vision is None else vision
+        encoder = self.load_encoder() if vision is None else vision
         remembered = self.load_memory() if memory is None and self.features.uses_memory else memory
-        return Perception(loaded.eval(), remembered, self.features, rows, scaling)
+        return Perception(encoder, remembered, self.features, rows, scaling)
 
     def build_controller(self) -> Controller:
         """Return the controller."""

@@ -137,7 +137,7 @@ class RandomAgent:
     """
 
     def __init__(self, bundle: Bundle, spec: ActionSpec):
-        self.vision, self.memory = bundle.load_vision(), bundle.load_memory()
+        self.vision, self.memory = bundle.load_encoder(), bundle.load_memory()
         self.perception = bundle.perception(1, self.vision, self.memory)
         self.controller = bundle.build_controller()
         self.spec = spec

@@ -23,6 +23,10 @@ from worldmodels.tracks import DREAM, EVOLVE, VALIDATION, stream, training_track
 from worldmodels.worker import DreamTask, RealTask, Tried
 
 
+ROUNDS = 8
+"""Most episodes in a task, in batches of a worker's width: what is lost with a worker."""
+
+
 @dataclass(frozen=True)
 class EvolveConfig:
     """How the controller evolves."""
@@ -86,9 +90,13 @@ class Trials:
     def real(
         self, parameters: np.ndarray, tracks: Sequence[int], training: bool, cost: Cost
     ) -> Iterator[tuple[int, int, Played]]:
-        """Yield `(candidate, index of track, episode)` for every candidate on every track, as tasks end."""
+        """Yield `(candidate, index of track, episode)` for every candidate on every track, as tasks end.
+
+        One task a worker, if possible: while one's last episodes end, most of its batch is empty.
+        """
         every = [(candidate, index) for index in range(len(tracks)) for candidate in range(len(parameters))]
-        chunks = [every[start : start + self.width] for start in range(0, len(every), self.width)]
+        size = min(-(-len(every) // self.executor.workers), ROUNDS * self.width)
+        chunks = [every[start : start + size] for start in range(0, len(every), size)]
         tasks = []
         for chunk in chunks:
             rows = sorted({candidate for candidate, _ in chunk})

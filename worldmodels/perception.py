@@ -29,10 +29,18 @@ class FeaturesConfig:
     """Latents in a frame-stack."""
     normalise: bool = False
     """Scale every feature to zero mean and unit spread over the rollouts; in one run each on CarRacing, slower."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Number type in which frames are encoded while playing; auto is settled once vision is trained: bfloat16 where the
+    processor has it and latents hardly change."""
 
     def __post_init__(self) -> None:
         if self.stack < 1:
             raise ValueError(f"features.stack={self.stack}: must be at least 1")
+
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        """The number type of the encoder's weights; float32 while `auto` is not settled."""
+        return torch.bfloat16 if self.dtype == "bfloat16" else torch.float32
 
     @property
     def uses_memory(self) -> bool:
@@ -59,7 +67,7 @@ class Perception:
         """Hold the parts.
 
         Args:
-            vision: anything with `encode(obs (B C H W)) -> (mean, std)`.
+            vision: anything with `encode(obs (B C H W)) -> (mean, std)`, its weights of `config.torch_dtype`.
             memory: anything with `initial`, `advance` and `feature`; None where the features do not use one.
             config: what is read.
             rows: B, kept constant so that a row's numbers do not depend on how many others there are.
@@ -90,7 +98,8 @@ class Perception:
     @torch.inference_mode()
     def observe(self, obs: np.ndarray) -> Float[Tensor, "B F"]:
         """Return the features of frames, uint8 (B H W C)."""
-        mean, std = self.vision.encode(to_float(torch.from_numpy(obs)))
+        mean, std = self.vision.encode(to_float(torch.from_numpy(obs)).to(self.config.torch_dtype))
+        mean, std = mean.float(), std.float()
         if self.config.latent == "sample":
             noise = np.stack([rng.standard_normal(mean.shape[1], dtype=np.float32) for rng in self._generators])
             mean = mean + std * torch.from_numpy(noise)

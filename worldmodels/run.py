@@ -16,9 +16,9 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from worldmodels.config import RunConfig, differences, read_config, write_config
 from worldmodels.errors import RunError
@@ -97,6 +97,8 @@ class Run:
 
     def change(self, config: RunConfig) -> None:
         """Take over a changed configuration where no started stage depends on what changed."""
+        if config.features.dtype == "auto":  # what `settle_dtype` found stays
+            config = replace(config, features=replace(config.features, dtype=self.config.features.dtype))
         changed = differences(self.config, config)
         fixed = [
             f"  {name}: {old!r} -> {new!r}   (used by `{DEPENDS[name.split('.')[0]]}`, which has begun)"
@@ -113,6 +115,11 @@ class Run:
         if changed:
             self.config = config
             write_config(self.path / "config.yaml", config)
+
+    def settle_dtype(self, dtype: Literal["float32", "bfloat16"]) -> None:
+        """Write into the configuration what `features.dtype: auto` stands for on this machine."""
+        self.config = replace(self.config, features=replace(self.config.features, dtype=dtype))
+        write_config(self.path / "config.yaml", self.config)
 
     def folder(self, stage: str) -> Path:
         """Return the folder that a stage fills."""

@@ -73,7 +73,7 @@ class Worker:
     def __init__(self, setup: WorkerSetup):
         self.setup = setup
         self._envs: dict[bool, VectorEnv] = {}
-        self._vision = setup.bundle.load_vision().eval()
+        self._vision = setup.bundle.load_encoder()
         self._memory = setup.bundle.load_memory()
         self._controller = setup.bundle.build_controller()
         self._generator = None

@@ -153,10 +153,10 @@ def test_early_stop_leaves_ordinary_ends_alone():
     assert terminated and not truncated and reward == -0.1 and "early_stop_charge" not in info
 
 
-def test_model_frame_crops_then_averages_areas():
+def test_model_frame_crops_then_resizes_bilinearly():
     env = ModelFrame(Scripted([0.0], shape=(96, 96, 3)), 64, (0, 84))
     frame = np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
-    expected = cv2.resize(np.ascontiguousarray(frame[:84]), (64, 64), interpolation=cv2.INTER_AREA)
+    expected = cv2.resize(np.ascontiguousarray(frame[:84]), (64, 64), interpolation=cv2.INTER_LINEAR)
     assert env.observation_space == gym.spaces.Box(0, 255, (64, 64, 3), np.uint8)
     assert (env.observation(frame) == expected).all()
     assert (env.observation(frame.transpose(1, 0, 2).copy().transpose(1, 0, 2)) == expected).all()  # any strides
