@@ -90,9 +90,9 @@ class EarlyStop(gym.Wrapper, RecordConstructorArgs):
 class ModelFrame(gym.ObservationWrapper, RecordConstructorArgs):
     """Crops rows and resizes the frame to the square uint8 (size, size, C) image that models see.
 
-    Rows `crop[0]` to `crop[1]` (exclusive) are kept; (0, 0) keeps all. A frame less than twice as large as the image, along
-    both axes, is resized bilinearly, which then still sees every pixel; a larger one by averaging areas. A frame
-    that needs none of this is passed on as it is, without a copy. Two-dimensional frames get a channel axis.
+    Rows `crop[0]` to `crop[1]` (exclusive) are kept; (0, 0) keeps all. A frame less than twice as large as the
+    image is resized bilinearly, which then still sees every pixel; a larger one by averaging areas. A frame that
+    needs none of this is passed on as it is, without a copy. Two-dimensional frames get a channel axis.
     """
 
     def __init__(self, env: gym.Env, size: int, crop: Sequence[int] = (0, 0)) -> None:

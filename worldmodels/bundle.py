@@ -61,7 +61,7 @@ class Bundle:
         return component_from_bytes(self.generator, MEMORIES)
 
     def perception(self, rows: int, vision: nn.Module | None = None, memory: nn.Module | None = None) -> Perception:
-        """Return a perception of `rows` rows, over parts that are already loaded where given, vision by `load_encoder`."""
+        """Return a perception of `rows` rows, over parts already loaded where given (vision: `load_encoder`)."""
         scaling = None
         if self.shift is not None and self.scale is not None:
             scaling = (torch.from_numpy(self.shift.copy()), torch.from_numpy(self.scale.copy()))

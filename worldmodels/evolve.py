@@ -22,7 +22,6 @@ from worldmodels.statistics import spearman, summarise
 from worldmodels.tracks import DREAM, EVOLVE, VALIDATION, stream, training_tracks
 from worldmodels.worker import DreamTask, RealTask, Tried
 
-
 ROUNDS = 8
 """Most episodes in a task, in batches of a worker's width: what is lost with a worker."""
 

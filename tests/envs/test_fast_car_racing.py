@@ -17,6 +17,8 @@ import envs  # noqa: F401  registers the ids
 from envs.car_racing import CarRacing
 from envs.drawing import HULL, WHEEL_R, Camera, inward, stripe_ends
 from envs.fast_car_racing import FastCarRacing, digits
+from envs.make import EnvConfig, make_env
+from envs.wrappers import model_frame
 
 SCENE, BAR = np.s_[:84], np.s_[84:]
 CAR = np.s_[62:84, 38:58]
@@ -101,6 +103,17 @@ def test_frames_look_like_gymnasiums(policy, options, steps, every):
     assert scene.mean() < 0.5 and scene.max() < 1.5
     assert bar.mean() < 0.2 and bar.max() < 1.5
     assert car.mean() < 2  # without wheels it would be 2.2, without hull 5.4
+
+
+def test_a_model_that_does_not_see_the_bar_sees_the_same():
+    with_bar = make_env(EnvConfig(id="WorldModels/FastCarRacing-v3", crop=(0, 0), size=96))
+    without = make_env(EnvConfig(id="WorldModels/FastCarRacing-v3", crop=(0, 84), size=84))
+    whole, cropped = with_bar.reset(seed=3)[0], without.reset(seed=3)[0]
+    for _ in range(20):
+        action = np.array([0.1, 0.5, 0.0], np.float32)
+        whole, cropped = with_bar.step(action)[0], without.step(action)[0]
+    assert whole[BAR].any() and not without.unwrapped.draw_state_pixels()[BAR].any()
+    np.testing.assert_array_equal(cropped, model_frame(whole, 84, (0, 84)))
 
 
 @pytest.mark.parametrize(("x", "y"), [(320, 0), (0, -320), (-325, 325)])
