@@ -10,7 +10,7 @@ from envs import make_env
 from worldmodels.assembly import env_shape, load_bundle
 from worldmodels.bundle import Bundle
 from worldmodels.driver import Driver
-from worldmodels.evaluate import episode_row, episodes_csv, median_track, summarise_rows
+from worldmodels.evaluate import episode_row, episodes_csv, median_track, paired_rows, summarise_rows
 from worldmodels.executor import Executor, available_cores, make_executor
 from worldmodels.files import append_line, read_lines, write_json, write_text
 from worldmodels.run import Progress, Run
@@ -22,7 +22,8 @@ from worldmodels.worker import BlindTask, RealTask, Worker, WorkerSetup
 def evaluate(run: Run) -> Iterator[Progress]:
     """Evaluate the run's controller and yield the progress in test episodes.
 
-    A finished episode is kept: run again, only the missing tracks are played, and more tracks may be asked for.
+    A finished episode is kept: run again, only the missing tracks are played, and more tracks may be asked for. So are
+    episodes in another drawing of the same world (`evaluate.env`): the summary compares the two track by track.
     """
     run.require("evolve")
     config = run.config.evaluate
@@ -89,6 +90,7 @@ def _facts(run: Run, rows: dict[str, list[dict[str, Any]]], agent: dict[str, Any
         "tracks": run.config.evaluate.tracks,
         "summary": summaries["episodes"],
         "baseline": summaries.get("baseline"),
+        "paired": _paired(run, rows["episodes"]),
         "action_repeat": run.config.env.action_repeat,
         "env": run.config.evaluate.env or run.config.env.id,
         "chosen_generation": agent["generation"],
@@ -97,6 +99,16 @@ def _facts(run: Run, rows: dict[str, list[dict[str, Any]]], agent: dict[str, Any
     }
     write_json(run.folder("evaluate") / "summary.json", facts)
     return facts
+
+
+def _paired(run: Run, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return, for every other environment in which these tracks were all driven, the paired difference in return."""
+    tracks = {row["track"] for row in rows}
+    others: dict[str, dict[int, dict[str, Any]]] = {}
+    for row in read_lines(run.folder("evaluate") / "episodes.jsonl"):
+        if row["env"] != rows[0]["env"] and row["track"] in tracks:
+            others.setdefault(row["env"], {})[row["track"]] = row
+    return {env: paired_rows(rows, list(found.values())) for env, found in others.items() if set(found) == tracks}
 
 
 def film_drive(run: Run, bundle: Bundle, parameters: np.ndarray, track: int) -> None:

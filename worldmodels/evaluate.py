@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from worldmodels.rollout import Played
-from worldmodels.statistics import Summary, summarise
+from worldmodels.statistics import Summary, paired_difference, summarise
 from worldmodels.tracks import TEST
 
 COLUMNS = ("track", "return", "steps", "frames", "terminated", "tiles", "lap")
@@ -63,6 +63,18 @@ def summarise_rows(rows: Sequence[dict[str, Any]]) -> tuple[Summary, dict[str, A
     ordered = sorted(rows, key=lambda row: row["track"])
     summary = summarise(np.array([row["return"] for row in ordered]), seed=0)
     return summary, {**asdict(summary), "env_frames": sum(row["frames"] for row in ordered)}
+
+
+def paired_rows(rows: Sequence[dict[str, Any]], others: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the difference `rows - others` in return on the tracks that both hold, as plain data.
+
+    Raises:
+        ValueError: if they share no track.
+    """
+    returns = {row["track"]: row["return"] for row in others}
+    shared = sorted((row for row in rows if row["track"] in returns), key=lambda row: row["track"])
+    ours = np.array([row["return"] for row in shared])
+    return asdict(paired_difference(ours, np.array([returns[row["track"]] for row in shared]), seed=0))
 
 
 def median_track(rows: Sequence[dict[str, Any]]) -> int:

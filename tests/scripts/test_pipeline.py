@@ -85,6 +85,19 @@ def test_more_tracks_keep_the_ones_played(finished, capsys):
     assert "over 6 test tracks" in capsys.readouterr().out
 
 
+def test_another_drawing_is_compared_track_by_track(finished):
+    gym.register("WorldModels/ToyAgain-v0", entry_point="envs.toy:Toy", max_episode_steps=50)
+    try:
+        assert main(["evaluate", str(finished.path), "--evaluate.env", "WorldModels/ToyAgain-v0"]) == 0
+        paired = json.loads((finished.folder("evaluate") / "summary.json").read_text())["paired"]
+        assert set(paired) == {"WorldModels/Toy-v0"}
+        assert paired["WorldModels/Toy-v0"]["mean"] == paired["WorldModels/Toy-v0"]["ci_high"] == 0.0
+        assert main(["evaluate", str(finished.path), "--evaluate.env", ""]) == 0
+        assert json.loads((finished.folder("evaluate") / "summary.json").read_text())["env"] == "WorldModels/Toy-v0"
+    finally:
+        del gym.registry["WorldModels/ToyAgain-v0"]
+
+
 def test_info_tells_how_far_a_run_got(finished, trained, capsys):
     assert main(["info", str(finished.path)]) == 0
     assert "validation" in capsys.readouterr().out

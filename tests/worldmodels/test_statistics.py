@@ -3,6 +3,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from worldmodels.evaluate import paired_rows
 from worldmodels.statistics import paired_difference, spearman, summarise
 
 
@@ -113,3 +114,10 @@ def test_spearman_without_ties_is_the_closed_form() -> None:
 def test_spearman_of_a_constant_is_refused() -> None:
     with pytest.raises(ValueError, match="one distinct value"):
         spearman(np.ones(4), np.arange(4.0))
+
+
+def test_rows_are_paired_by_track_whatever_their_order() -> None:
+    ours = [{"track": 3, "return": 10.0}, {"track": 1, "return": 4.0}, {"track": 7, "return": 100.0}]
+    others = [{"track": 1, "return": 1.0}, {"track": 3, "return": 5.0}]
+    found = paired_rows(ours, others)
+    assert (found["episodes"], found["mean"], found["share_better"]) == (2, 4.0, 1.0)
