@@ -15,6 +15,7 @@ from generative.convolutions import to_float, to_uint8
 from generative.fit import FitConfig, TrainingDiverged, fit
 from generative.mixture import Mixture, MixtureHead, mixture_log_prob, mixture_mean, mixture_sample
 from generative.options import ComponentError, config_from_mapping, config_to_mapping
+from generative.precision import native_bfloat16
 from generative.vae import VAE, VAEConfig
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "mixture_log_prob",
     "mixture_mean",
     "mixture_sample",
+    "native_bfloat16",
     "resolve_device",
     "save_component",
     "to_float",

@@ -8,7 +8,7 @@ threads; a GPU's own kernels may round differently), and there is no random stat
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from generative.checkpoint import load_checkpoint, save_checkpoint
 from generative.component import Component, resolve_device, seeded
 from generative.options import config_to_mapping
+from generative.precision import native_bfloat16
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,9 @@ class FitConfig:
     """Largest norm of the whole gradient; 0 turns it off."""
     clip_value: float = 0.0
     """Largest magnitude of a gradient's entries, as in the World Models code (1.0); 0 turns it off."""
+    precision: Literal["float32", "bfloat16", "auto"] = "float32"
+    """Number type of products and convolutions; weights, sums and losses stay float32. auto: bfloat16 where the device
+    has it."""
     log_every: int = 100
     """Steps over which yielded metrics are averaged."""
     checkpoint_every: int = 1_000
@@ -53,6 +57,12 @@ class FitConfig:
         for name in ("warmup", "weight_decay", "gradient_clip", "clip_value"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name}={getattr(self, name)}: must not be negative; 0 turns it off")
+
+    def resolved(self, device: torch.device) -> "FitConfig":
+        """Returns this configuration with `precision` settled for a device."""
+        if self.precision != "auto":
+            return self
+        return replace(self, precision="bfloat16" if native_bfloat16(device) else "float32")
 
     def rate(self, step: int) -> float:
         """Returns the learning rate of `step`, counted from 0."""
@@ -96,6 +106,7 @@ def fit(
         ValueError: the checkpoints belong to a training with other settings, or `batches` came to an end.
     """
     target = resolve_device(device)
+    config = config.resolved(target)
     module.to(target)
     optimiser = _optimiser(module, config)
     trained = _description(module, config, seed)
@@ -149,8 +160,10 @@ def _step(
         group["lr"] = config.rate(step)
     module.train()
     optimiser.zero_grad(set_to_none=True)
+    half = torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16")
     with seeded(noise_seed, device):  # for dropout layers, which can only draw from the global stream
-        loss, metrics = cast(Component, module).loss(batch, generator)
+        with half:
+            loss, metrics = cast(Component, module).loss(batch, generator)
         loss.backward()
     norm = torch.nn.utils.clip_grad_norm_(module.parameters(), config.gradient_clip or math.inf)
     if config.clip_value:

@@ -99,7 +99,7 @@ class VAE(nn.Module):
 
     def decode(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B C H W"]:
         """Returns the images in [0, 1] that latents stand for."""
-        return self.decoder(z)
+        return self.decoder(z).float()
 
     def reconstruct(self, obs: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """Returns what is left of images after the latent's mean."""
@@ -175,7 +175,7 @@ class VAE(nn.Module):
                 f"obs of shape {tuple(obs.shape)}: expected (B, {', '.join(map(str, expected))}); "
                 "set image_size and channels to those of the frames"
             )
-        mean, log_variance = self.encoder(obs).chunk(2, dim=1)
+        mean, log_variance = self.encoder(obs).float().chunk(2, dim=1)
         return mean, log_variance.clamp(*LOG_VARIANCE_RANGE)
 
 

@@ -17,6 +17,7 @@ from scripts.estimate import estimate
 from scripts.info import info, score_line
 from scripts.progress import show
 from scripts.run import STAGE_FUNCTIONS, stages_of
+from worldmodels.export import PRETRAINED, shipped_agent, unpack_pretrained
 from worldmodels.version import __version__
 
 COMMANDS = {
@@ -28,7 +29,9 @@ COMMANDS = {
     "evaluate": "measure the chosen controller on held-out test tracks",
     "dream": "film real frames, reconstructions and dream side by side",
     "report": "one HTML page with scores, curves, pictures and the drive",
+    "export": "write the agent of a run alone, small enough to ship",
     "info": "what a run folder holds and how far it got",
+    "benchmark": "speed and exactness on this machine, beside gymnasium, EnvPool and plain loops",
 }
 
 SECTIONS = {
@@ -121,6 +124,7 @@ def overview() -> str:
         "usage: worldmodels COMMAND [RUN] [--preset NAME] [--config FILE] [--FIELD VALUE ...] [--dry-run]\n\n"
         f"commands\n{commands}\n\npresets\n{known}\n\nshort for\n{short}\n\n"
         "RUN is a folder; a bare name means runs/NAME, and without one it is runs/PRESET.\n"
+        f"`{PRETRAINED}` is the agent that ships with the project, unpacked into runs/{PRETRAINED} when first named.\n"
         "Run a command again and it goes on where it stopped.\n"
         "`worldmodels COMMAND --help` explains every field that the command can set.\n\n"
         "example\n"
@@ -136,6 +140,14 @@ def _carry_out(command: str, arguments: list[str]) -> int:
         raise UsageError(f"unknown command `{command}`; {hint}Known: {', '.join(COMMANDS)}")
     if command == "info":
         return _info(arguments)
+    if command == "export":
+        from scripts.export import main as export
+
+        return export(arguments)
+    if command == "benchmark":
+        from scripts.benchmark import main as benchmark
+
+        return benchmark(arguments)
     request = parse(command, arguments)
     from worldmodels.run import Run
 
@@ -165,7 +177,7 @@ def _info(arguments: list[str]) -> int:
     if len(arguments) != 1 or arguments[0].startswith("-"):
         print("usage: worldmodels info RUN\n\nSay what a run folder holds and how far it got.")
         return 0 if arguments in (["-h"], ["--help"]) else 2
-    print(info(Run(run_path(arguments[0]))))
+    print(info(Run(run_folder(arguments[0]))))
     return 0
 
 
@@ -173,6 +185,12 @@ def run_path(name: str) -> Path:
     """Return the folder that a RUN argument means."""
     path = Path(name)
     return path if len(path.parts) > 1 or path.is_absolute() or path.exists() else Path("runs") / name
+
+
+def run_folder(name: str) -> Path:
+    """Return the folder of a run that should be there; the shipped agent is unpacked when it is first named."""
+    path = run_path(name)
+    return unpack_pretrained(path) if name == PRETRAINED else path
 
 
 def parse(command: str, arguments: list[str]) -> Request:
@@ -203,6 +221,8 @@ def parse(command: str, arguments: list[str]) -> Request:
             raise UsageError("name the new run beside --config: worldmodels run NAME --config FILE")
     elif chosen:
         base = preset(chosen)
+    elif positional == [PRETRAINED] and not path.exists() and not helping:
+        base = Run(shipped_agent() if dry_run else run_folder(PRETRAINED)).config
     elif (path / "config.yaml").exists():
         base = Run(path).config
     elif command in ("run", "collect") or helping:

@@ -110,7 +110,7 @@ def _network_seconds(config: RunConfig, shape: EnvShape) -> float:
     vision: Any = new_vision(config, shape, 0)
     memory = new_memory(config, vision.latent_spec.size, shape.spec, 0)
     rows = config.evolve.envs
-    perception = Perception(vision.eval(), memory.eval(), config.features, rows)
+    perception = Perception(vision.to(config.features.torch_dtype).eval(), memory.eval(), config.features, rows)
     obs, action = np.zeros((rows, *shape.spaces[0].shape), dtype=np.uint8), torch.zeros(rows, shape.spec.size)
 
     def step() -> None:

@@ -84,14 +84,14 @@ def _summary(values: dict[str, Any]) -> Summary:
 
 
 def _vision(run: Run) -> dict[str, Any] | None:
-    history = run.history("train-vision")
-    if not history:
+    history, facts = run.history("train-vision"), run.done("train-vision")
+    if not history and not facts:
         return None
     shown: dict[str, Any] = {
         "history": [{**row, "train_loss": row["loss"]} for row in history],
         "curve_label": "loss per image",
     }
-    if facts := run.done("train-vision"):
+    if facts:
         shown |= {
             "held_out_error": facts["squared_error"],
             "mean_frame_error": facts["baseline_squared_error"],
@@ -104,8 +104,8 @@ def _vision(run: Run) -> dict[str, Any] | None:
 
 
 def _memory(run: Run) -> dict[str, Any] | None:
-    history = run.history("train-memory")
-    if not history:
+    history, facts = run.history("train-memory"), run.done("train-memory")
+    if not history and not facts:
         return None
     shown: dict[str, Any] = {
         "history": [
@@ -113,7 +113,7 @@ def _memory(run: Run) -> dict[str, Any] | None:
         ],
         "curve_label": "nats per latent dimension",
     }
-    if facts := run.done("train-memory"):
+    if facts:
         names = {"persistence": "nll_persistence", "shuffled actions": "nll_shuffled_action"}
         shown |= {
             "curve_baselines": {label: facts[name] for label, name in names.items()},
@@ -150,6 +150,8 @@ def memory_verdict(facts: dict[str, Any]) -> str:
 def _warnings(run: Run) -> list[str]:
     warnings = []
     vision, memory, evaluation = run.done("train-vision"), run.done("train-memory"), run.done("evaluate")
+    if run.done("evolve") and not (run.folder("evolve") / "generations.jsonl").exists():
+        warnings.append("an exported agent: its rollouts and learning curves stayed in the run that trained it")
     if vision and vision["verdict"] != "healthy":
         warnings.append(f"vision is {vision['verdict']}: {vision['reason']}")
     elif vision and vision["attempts"] > 1:

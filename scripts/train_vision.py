@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from generative import fit, save_component, to_float, to_uint8
+from generative import fit, resolve_device, save_component, to_float, to_uint8
 from worldmodels.assembly import env_shape, new_vision
 from worldmodels.dataset import FrameBatches, episode_files, sample_frames, split
 from worldmodels.errors import RunError
@@ -57,7 +57,9 @@ def train_vision(run: Run) -> Iterator[Progress]:
             append_line(folder / "attempts.jsonl", facts)
             failed.append(facts)
             shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-        save_component(module, folder, {**facts, "seed": run.config.seed, "steps": steps, "episodes": len(training)})
+        precision = config.fit.resolved(resolve_device(run.config.device)).precision
+        how = {"seed": run.config.seed, "steps": steps, "episodes": len(training), "precision": precision}
+        save_component(module, folder, {**facts, **how})
         write_png(folder / "reconstructions.png", comparison(module, test))
         write_json(folder / "verdict.json", facts)
         run.finish("train-vision", facts)

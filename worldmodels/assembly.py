@@ -125,8 +125,13 @@ def load_dream(run: Run, observe: str = "frames") -> DreamEnv:
     """Return a run's dream as a gymnasium environment; `observe` is "frames" or "latents"."""
     shape = env_shape(run.config.env)
     memory = load_memory(run)
+    return DreamEnv(load_vision(run), memory, load_starts(run), shape.spaces, shape.spec, run.config.dream, observe)
+
+
+def load_starts(run: Run) -> Starts:
+    """Load where a run's dreams begin, as float32; an exported run stores float16."""
     starts = Starts.load(run.folder("train-memory") / "starts.safetensors")
-    return DreamEnv(load_vision(run), memory, starts, shape.spaces, shape.spec, run.config.dream, observe)
+    return Starts(*(array.astype(np.float32) for array in (starts.still, starts.z, starts.action)))
 
 
 def load_bundle(run: Run) -> tuple[Bundle, np.ndarray, dict[str, Any]]:

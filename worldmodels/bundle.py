@@ -124,9 +124,8 @@ def read_agent(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         description["controller"] = config_from_mapping(ControllerConfig, description["controller"])
         description["spec"] = ActionSpec.from_mapping(description["spec"])
     except FileNotFoundError as error:
-        raise RunError(
-            f"{folder} holds no controller ({error.filename} is missing): run `worldmodels evolve`"
-        ) from None
+        missing = error.filename or "agent.safetensors"
+        raise RunError(f"{folder} holds no controller ({missing} is missing): run `worldmodels evolve`") from None
     except (json.JSONDecodeError, KeyError, TypeError, SafetensorError, ComponentError, ValueError) as error:
         raise RunError(
             f"the controller in {folder} is damaged or foreign ({error}): run `worldmodels evolve` anew"

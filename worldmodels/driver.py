@@ -9,6 +9,7 @@ from envs import model_frame
 from worldmodels.assembly import load_bundle
 from worldmodels.bundle import Bundle
 from worldmodels.errors import RunError
+from worldmodels.export import agent_folder
 from worldmodels.pilot import Pilot
 from worldmodels.run import Run
 
@@ -42,11 +43,11 @@ class Driver:
 
 
 def load_agent(run: str | os.PathLike[str] | Run) -> Driver:
-    """Return the evolved agent of a run folder.
+    """Return the evolved agent of a run folder; `pretrained` is the one that the package ships.
 
     Raises:
         RunError: if the run is not there, not finished, or damaged.
     """
-    opened = run if isinstance(run, Run) else Run(run)
+    opened = run if isinstance(run, Run) else Run(agent_folder(run))
     bundle, parameters, _ = load_bundle(opened)
     return Driver(bundle, parameters)

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from generative import to_float
+from generative import native_bfloat16, to_float
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,11 @@ class FeaturesConfig:
 
     @property
     def torch_dtype(self) -> torch.dtype:
-        """The number type of the encoder's weights; float32 while `auto` is not settled."""
-        return torch.bfloat16 if self.dtype == "bfloat16" else torch.float32
+        """The number type of the encoder's weights.
+
+        float32 while `auto` is not settled, and on a processor without bfloat16, which would emulate it slowly.
+        """
+        return torch.bfloat16 if self.dtype == "bfloat16" and native_bfloat16() else torch.float32
 
     @property
     def uses_memory(self) -> bool:

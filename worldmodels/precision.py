@@ -11,16 +11,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from generative import native_bfloat16
+
 Dtype = Literal["float32", "bfloat16"]
 
 TOLERANCE = 0.05
 """Largest root-mean-square change of the latents that bfloat16 may cause, as a share of their spread."""
-
-
-def native_bfloat16() -> bool:
-    """Return whether this processor has instructions that multiply bfloat16."""
-    capabilities = torch.cpu.get_capabilities()
-    return any(bool(capabilities.get(name)) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 @torch.inference_mode()

@@ -1,4 +1,5 @@
 import logging
+import sys
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -67,6 +68,26 @@ def test_it_finds_a_line():
     assert set(rows[0]) == {"step", "loss", "error", "grad_norm", "learning_rate", "samples_per_second"}
     assert all(type(value) is (int if name == "step" else float) for name, value in rows[0].items())
     assert not line.training
+
+
+def test_bfloat16_learns_with_weights_in_float32():
+    exact, _ = run(FitConfig(steps=300, learning_rate=0.05))
+    half, _ = run(FitConfig(steps=300, learning_rate=0.05, precision="bfloat16"))
+    assert half.linear.weight.dtype == torch.float32
+    assert not torch.equal(half.linear.weight, exact.linear.weight)
+    torch.testing.assert_close(half.linear.weight.T, WEIGHTS, atol=0.03, rtol=0)
+
+
+@pytest.mark.parametrize(("native", "expected"), [(True, "bfloat16"), (False, "float32")])
+def test_auto_precision_is_what_the_device_has_and_is_kept_with_checkpoints(monkeypatch, tmp_path, native, expected):
+    monkeypatch.setattr(sys.modules["generative.fit"], "native_bfloat16", lambda device: native)
+    config = FitConfig(steps=20, precision="auto")
+    automatic, _ = run(config, checkpoint=tmp_path)
+    chosen, _ = run(replace(config, precision=expected))
+    assert torch.equal(automatic.linear.weight, chosen.linear.weight)
+    monkeypatch.setattr(sys.modules["generative.fit"], "native_bfloat16", lambda device: not native)
+    with pytest.raises(ValueError, match="precision"):
+        run(replace(config, steps=40), checkpoint=tmp_path)
 
 
 def test_rows_are_means_over_their_interval():

@@ -1,0 +1,169 @@
+"""`worldmodels benchmark`: measure speed and exactness on this machine, and print what was measured."""
+
+import argparse
+import datetime
+import difflib
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from worldmodels.benchmark import Figure
+
+FORMAT_VERSION = 1
+OPTIONS = ("--json", "--list", "--pairs", "--seconds", "--help")
+
+
+class UsageError(Exception):
+    """A command line that cannot be understood."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Carry out the command line that follows `worldmodels benchmark`, and return the exit code.
+
+    0 also where a target is missed, 2 for an unknown name or option, 130 for Ctrl-C, which prints what is measured.
+    """
+    try:
+        chosen = _parse(argv)
+    except UsageError as error:
+        print(f"worldmodels benchmark: {error}", file=sys.stderr)
+        return 2
+    except SystemExit as done:  # argparse has printed the help
+        return int(done.code or 0)
+    from worldmodels.benchmark import FIGURES, Figure, Settings, describe_machine, disturbed, measure
+
+    if chosen.list:
+        for name, subject in FIGURES.items():
+            print(f"{name:11} {subject.blank.title}; target {subject.blank.target} {subject.blank.unit}")
+        return 0
+    try:
+        names = _known(chosen.names, list(FIGURES))
+        settings = Settings(pairs=chosen.pairs, seconds=chosen.seconds)
+    except (UsageError, ValueError) as error:
+        print(f"worldmodels benchmark: {error}", file=sys.stderr)
+        return 2
+    begun = datetime.datetime.now(datetime.UTC)
+    machine = describe_machine()
+    if disturbed(machine):
+        print(f"warning: {disturbed(machine)}", file=sys.stderr)
+    found: list[Figure] = []
+    code = 0
+    try:
+        for number, name in enumerate(names, start=1):
+            print(f"[{number}/{len(names)}] {name}: {FIGURES[name].blank.title}", file=sys.stderr, flush=True)
+            found.append(measure(name, settings))
+    except KeyboardInterrupt:
+        print("\nworldmodels benchmark: interrupted; this is what was measured", file=sys.stderr)
+        code = 130
+    finally:  # whatever else went wrong, minutes of measuring are not thrown away
+        seconds = (datetime.datetime.now(datetime.UTC) - begun).total_seconds()
+        if chosen.json:
+            options = {"names": names, "pairs": settings.pairs, "seconds": settings.seconds}
+            print(_document(machine, begun, seconds, options, found))
+        else:
+            print(table(machine, found, seconds))
+    return code
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = _Parser(
+        prog="worldmodels benchmark",
+        description="Measure the toolkit's speed and exactness on this machine: ratios are medians over pairs of "
+        "short windows that take turns. All of it takes about a quarter of an hour on two cores; leave the machine "
+        "alone meanwhile.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="figures to measure, all by default (see --list)")
+    parser.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
+    parser.add_argument("--list", action="store_true", help="print the names of the figures and stop")
+    parser.add_argument("--pairs", type=int, default=7, metavar="N", help="pairs of windows (default 7)")
+    parser.add_argument("--seconds", type=float, default=2.0, metavar="S", help="length of a window (default 2)")
+    chosen, unknown = parser.parse_known_args(list(argv))
+    if unknown:
+        word = unknown[0].partition("=")[0]
+        raise UsageError(f"unknown option `{word}`; {_hint(word, OPTIONS)}known: {', '.join(OPTIONS)}")
+    return chosen
+
+
+def _known(names: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Return the names in the order of `known`, all for none."""
+    for name in names:
+        if name not in known:
+            raise UsageError(f"unknown figure `{name}`; {_hint(name, known)}known: {', '.join(known)}")
+    return [name for name in known if name in names or not names]
+
+
+def _hint(word: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(word, known, 1)
+    return f"did you mean `{near[0]}`? " if near else ""
+
+
+def _document(
+    machine: dict[str, Any], begun: datetime.datetime, seconds: float, options: dict[str, Any], found: "list[Figure]"
+) -> str:
+    document = {
+        "format_version": FORMAT_VERSION,
+        "date": begun.isoformat(timespec="seconds"),
+        "machine": machine,
+        "options": options,
+        "elapsed_seconds": round(seconds, 1),
+        "figures": [asdict(figure) for figure in found],
+    }
+    return json.dumps(document, indent=2, allow_nan=False)
+
+
+def table(machine: dict[str, Any], found: "Sequence[Figure]", seconds: float) -> str:
+    """Return the machine, one line for each figure, and below them what else is to be known of each."""
+    versions = ", ".join(f"{name} {version or 'missing'}" for name, version in machine["versions"].items())
+    lines = [
+        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}, bfloat16 "
+        f"{'yes' if machine['bfloat16'] else 'no'}, load {machine['load']}",
+        versions,
+        "",
+        *_aligned([("figure", "value", "target", "met", "ours", "theirs", "pairs"), *(_row(one) for one in found)]),
+        "",
+        *(f"{one.name}: {one.title}. {one.skipped or _said(one.detail)}".rstrip() for one in found),
+        f"{seconds:.0f} seconds in all",
+    ]
+    return "\n".join(lines)
+
+
+def _row(figure: "Figure") -> tuple[str, ...]:
+    met = "skipped" if figure.met is None else "yes" if figure.met else "no"
+    spread = (
+        f"{len(figure.pairs)}, {_number(min(figure.pairs))} to {_number(max(figure.pairs))}" if figure.pairs else ""
+    )
+    value = "" if figure.value is None else f"{_number(figure.value)} {figure.unit}"
+    rates = (
+        f"{_number(one)} {figure.rate}".rstrip() if one is not None else "" for one in (figure.ours, figure.theirs)
+    )
+    return (figure.name, value, figure.target, met, *rates, spread)
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _said(detail: dict[str, Any]) -> str:
+    return "; ".join(f"{name.replace('_', ' ')}: {_plain(value)}" for name, value in detail.items() if value != "")
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_plain(one)}" for name, one in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain(one) for one in value)
+    return _number(value) if isinstance(value, float) else "none" if value is None else str(value)
+
+
+def _number(value: float) -> str:
+    """Return a number with three significant digits, and the whole of it where it is large."""
+    return f"{value:,.0f}" if abs(value) >= 1000 or value == 0 else f"{value:.3g}"

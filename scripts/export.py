@@ -1,0 +1,49 @@
+"""Write a run's agent alone, small enough to ship, with a model card."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from scripts.cli import run_folder
+from worldmodels.export import export_agent
+from worldmodels.run import Run
+
+SHIPPABLE = 10_000_000
+"""Bytes above which an agent is too big to ship with the project."""
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What `worldmodels export` is asked for."""
+
+    run: tyro.conf.Positional[str]
+    """The run, as for any command; its stages up to `evolve` must be finished."""
+    folder: tyro.conf.Positional[Path]
+    """Where to: a folder that does not exist yet, or an empty one."""
+    half: bool = True
+    """Store the weights of vision and memory in half precision."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Export what the arguments say, print what was written, and return the exit code.
+
+    Raises:
+        RunError: if it cannot be exported.
+    """
+    asked = tyro.cli(
+        ExportRequest,
+        args=list(arguments),
+        prog="worldmodels export",
+        description="Write the agent of a run as a small run folder of its own, with a model card (README.md).",
+        config=(tyro.conf.FlagConversionOff,),
+    )
+    sizes = export_agent(Run(run_folder(asked.run)), asked.folder, asked.half)
+    print("\n".join(f"{size:>12,}  {name}" for name, size in sizes.items()))
+    total = sum(sizes.values())
+    print(f"export: {asked.folder}, {total / 1e6:.2f} MB in {len(sizes)} files")
+    if total > SHIPPABLE:
+        remedy = "train a smaller vision" if asked.half else "leave out `--half False`"
+        print(f"warning: more than {SHIPPABLE / 1e6:.0f} MB, too big to ship with the project; {remedy}")
+    return 0

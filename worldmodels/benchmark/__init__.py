@@ -1,0 +1,50 @@
+"""What the toolkit's speed and exactness are on this machine, each figure measured beside what it is compared with.
+
+`FIGURES` has a function for every name; `measure` calls one and knows what to do where it cannot be measured.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from worldmodels.benchmark.environments import ENVPOOL, FRAMES, envpool, frames
+from worldmodels.benchmark.evaluation import EVALUATION, evaluation
+from worldmodels.benchmark.exactness import EQUALITY, FIDELITY, equality, fidelity
+from worldmodels.benchmark.figure import Figure, Settings, Skip
+from worldmodels.benchmark.machine import describe_machine, disturbed
+from worldmodels.benchmark.networks import DREAM, VISION, dream, vision
+from worldmodels.benchmark.resident import MEMORY, memory
+
+__all__ = ["FIGURES", "Figure", "Settings", "Skip", "describe_machine", "disturbed", "measure"]
+
+
+class Subject(NamedTuple):
+    """A figure and how it is measured."""
+
+    blank: Figure
+    """Name, title, unit and target, without a value."""
+    function: Callable[[Settings], Figure]
+
+
+FIGURES: dict[str, Subject] = {
+    blank.name: Subject(blank, function)
+    for blank, function in (
+        (FRAMES, frames),
+        (ENVPOOL, envpool),
+        (FIDELITY, fidelity),
+        (EQUALITY, equality),
+        (EVALUATION, evaluation),
+        (DREAM, dream),
+        (VISION, vision),
+        (MEMORY, memory),
+    )
+}
+"""All figures by name, in the order in which they are measured."""
+
+
+def measure(name: str, settings: Settings) -> Figure:
+    """Measure the figure of this name; one that cannot be measured here comes back with the reason and no value."""
+    blank, function = FIGURES[name]
+    try:
+        return function(settings)
+    except Skip as reason:
+        return blank.without(str(reason))

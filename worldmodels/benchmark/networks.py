@@ -1,0 +1,215 @@
+"""How fast the networks are: steps of a dream on one core, and frames of a vision's training on all."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.distributions import Categorical, Normal
+
+from agents import ActionSpec, ControllerConfig, make_controller
+from envs import EnvConfig
+from generative import VAE, fit, to_float
+from worldmodels.benchmark.environments import OURS
+from worldmodels.benchmark.evaluation import driven_frames
+from worldmodels.benchmark.figure import Figure, Settings, paired, rate
+from worldmodels.benchmark.machine import use_cores
+from worldmodels.config import RunConfig, preset
+from worldmodels.dream import DreamConfig, Starts, imagine
+from worldmodels.memory import MDNRNN, MDNRNNConfig
+from worldmodels.parts import MEMORIES, VISIONS
+from worldmodels.perception import Perception
+
+DREAM = Figure("dream", "steps of dreams on one core, against a plain loop of torch layers", "x", ">= 2", "steps/s")
+DREAM_LEAST = 2.0
+HORIZON = 50
+LATENT, SPEC = 32, ActionSpec(3, (-1.0, 0.0, 0.0), (1.0, 1.0, 1.0), ("tanh", "tanh", "relu-tanh"), False)
+
+VISION = Figure(
+    "vision", "training frames of the default vision on all cores, against the paper's layers", "x", ">= 3", "frames/s"
+)
+VISION_LEAST = 3.0
+FRAMES = 512
+"""Different frames that vision is trained on."""
+
+
+@dataclass(frozen=True)
+class DreamSetup:
+    """An untrained memory of the default sizes and random controllers, for C candidates in E dreams of T steps."""
+
+    memory: MDNRNN
+    parameters: np.ndarray
+    """float32 (C N)."""
+    starts: Starts
+    config: DreamConfig
+    dreams: int
+
+
+def dream_setup(horizon: int) -> DreamSetup:
+    """Return what both sides dream with; a dream starts at standstill, so that only its own steps are timed."""
+    run = RunConfig()
+    config = DreamConfig(horizon=horizon, warmup=0, standstill=1.0, block=run.dream.block)
+    memory: Any = MEMORIES.create("mdn-rnn", MDNRNNConfig(latent=LATENT, action=SPEC.size), seed=0).eval()
+    size = make_controller(ControllerConfig(), LATENT + memory.config.hidden, SPEC).parameters_size
+    rng = np.random.default_rng(0)
+    still = rng.standard_normal((100, LATENT), dtype=np.float32)
+    starts = Starts(still, still[:, None], np.zeros((len(still), 0, SPEC.size), dtype=np.float32))
+    parameters = 0.1 * rng.standard_normal((config.block, size), dtype=np.float32)
+    return DreamSetup(memory, parameters, starts, config, run.evolve.episodes)
+
+
+def dream(settings: Settings) -> Figure:
+    """Imagine a block of candidates in all their dreams, with `imagine` and with the plain loop."""
+    with use_cores(1):
+        setup = dream_setup(settings.scaled(HORIZON, 2))
+        steps = len(setup.parameters) * setup.dreams * setup.config.horizon
+        vision: Any = nn.Identity()  # nobody looks
+        features = RunConfig().features
+        controller = make_controller(ControllerConfig(), LATENT + setup.memory.config.hidden, SPEC)
+        plain = PlainDream(setup)
+
+        def ours() -> int:
+            perception = Perception(vision, setup.memory, features, len(setup.parameters) * setup.dreams)
+            seeds = list(range(setup.dreams))
+            imagine(setup.memory, perception, controller, setup.parameters, seeds, setup.starts, setup.config)
+            return steps
+
+        def theirs() -> int:
+            plain.play()
+            return steps
+
+        ours(), theirs()
+        pairs = paired(lambda seconds: rate(ours, seconds), lambda seconds: rate(theirs, seconds), settings)
+        peak = product_peak(settings.seconds)
+    work = step_products(setup.memory)
+    figure = DREAM.timed(pairs, DREAM_LEAST)
+    shares = {
+        "share_of_peak": (figure.ours or 0.0) * work / peak,
+        "their_share_of_peak": (figure.theirs or 0.0) * work / peak,
+    }
+    return replace(
+        figure,
+        detail={
+            "candidates": len(setup.parameters),
+            "dreams": setup.dreams,
+            "horizon": setup.config.horizon,
+            "multiply_adds_per_step": work,
+            "peak_multiply_adds_per_second": peak,
+            **shares,
+        },
+    )
+
+
+class PlainDream:
+    """The same networks and weights as ours in torch's own layers and distributions, one step after the other."""
+
+    def __init__(self, setup: DreamSetup) -> None:
+        options = setup.memory.config
+        self.cell = nn.LSTMCell(options.latent + options.action, options.hidden)
+        for name, weight in setup.memory.lstm.named_parameters():
+            getattr(self.cell, name.removesuffix("_l0")).data.copy_(weight.data)
+        self.mixture = setup.memory.mixture_head.linear
+        self.heads: Any = setup.memory.reward_head, setup.memory.termination_head
+        self.components, self.floor = options.mixtures, options.std_floor
+        flat = torch.from_numpy(setup.parameters)
+        self.bias = flat[:, None, : SPEC.size]  # (C 1 A)
+        self.weight = flat[:, SPEC.size :].view(len(flat), -1, SPEC.size)  # (C F A)
+        self.still = torch.from_numpy(setup.starts.still)
+        self.setup = setup
+
+    @torch.no_grad()
+    def play(self) -> Tensor:
+        """Play all dreams and return their returns (C E)."""
+        candidates, dreams = len(self.weight), self.setup.dreams
+        rows, config = candidates * dreams, self.setup.config
+        reward_head, end_head = self.heads
+        z = self.still[torch.randint(len(self.still), (dreams,))].repeat(candidates, 1)  # (C*E Z)
+        h = c = torch.zeros(rows, self.cell.hidden_size)
+        score, alive = torch.zeros(rows), torch.ones(rows, dtype=torch.bool)
+        for step in range(config.horizon):
+            features = torch.cat([z, h], dim=1).view(candidates, dreams, -1)
+            action = self.act(torch.bmm(features, self.weight) + self.bias).view(rows, -1)
+            h, c = self.cell(torch.cat([z, action], dim=1), (h, c))
+            logits, mean, log_std = self.mixture(h).view(rows, 3, LATENT, self.components).unbind(1)
+            chosen = Categorical(logits=logits).sample().unsqueeze(-1)  # (C*E Z 1)
+            std = self.floor + log_std.gather(-1, chosen).squeeze(-1).exp()
+            z = Normal(mean.gather(-1, chosen).squeeze(-1), std).sample()
+            score += torch.where(alive, reward_head(h).squeeze(-1), 0.0)
+            ended = alive & (torch.rand(rows) < torch.sigmoid(end_head(h).squeeze(-1)))
+            score -= config.termination_charge * (config.horizon - step - 1) * ended
+            alive &= ~ended
+        return score.view(candidates, dreams)
+
+    def act(self, raw: Tensor) -> Tensor:
+        """Steer, gas and brake as Ha and Schmidhuber's controller does."""
+        raw = torch.tanh(raw)
+        return torch.stack([raw[..., 0], (raw[..., 1] + 1) / 2, raw[..., 2].clamp(0, 1)], dim=-1)
+
+
+def step_products(memory: MDNRNN) -> int:
+    """Count the multiplications of one candidate's step: LSTM, mixture, both heads and a linear controller."""
+    options = memory.config
+    lstm = 4 * options.hidden * (options.latent + options.action + options.hidden)
+    heads = options.hidden * (3 * options.latent * options.mixtures + 2)
+    return lstm + heads + (options.latent + options.hidden) * options.action
+
+
+def product_peak(seconds: float, size: int = 1024) -> float:
+    """Measure multiply-adds per second of a large float32 matrix product: the best of windows that fill `seconds`."""
+    left, right = torch.rand(size, size), torch.rand(size, size)
+    result = torch.mm(left, right)
+    begun, best = time.perf_counter(), 0.0
+    while best == 0.0 or time.perf_counter() - begun < seconds:
+        start = time.perf_counter()
+        torch.mm(left, right, out=result)
+        best = max(best, size**3 / (time.perf_counter() - start))
+    return best
+
+
+def vision(settings: Settings) -> Figure:
+    """Train both autoencoders on the same frames: ours as the stage does, theirs with torch's defaults."""
+    with use_cores(None):
+        config = preset("default").vision
+        size = min(settings.scaled(FRAMES), FRAMES)
+        frames = torch.from_numpy(driven_frames(EnvConfig(id=OURS), max(size, config.batch)))
+        ours, theirs = our_training(frames, config), their_training(frames, config.batch)
+
+        threads = torch.get_num_threads()
+
+        def steps(training: Iterator[Any], seconds: float) -> float:
+            return rate(lambda: next(training) and config.batch, seconds)
+
+        next(ours), next(theirs)
+        pairs = paired(lambda seconds: steps(ours, seconds), lambda seconds: steps(theirs, seconds), settings)
+    return VISION.timed(pairs, VISION_LEAST, batch=config.batch, threads=threads)
+
+
+def our_training(frames: Tensor, config: Any) -> Iterator[Any]:
+    """Train the default preset's vision without end, as the stage does; yield after every step."""
+    module = VISIONS.create(config.type, config.options, seed=0)
+    options = replace(config.fit, steps=10**9, log_every=1)
+
+    def batches(start: int) -> Iterator[Tensor]:
+        rng = np.random.default_rng(start)
+        while True:
+            yield to_float(frames[rng.integers(len(frames), size=config.batch)])
+
+    return fit(module, batches, options, seed=0)
+
+
+def their_training(frames: Tensor, batch: int) -> Iterator[bool]:
+    """Train the paper's layers with Adam, float32 and contiguous memory; yield after every step."""
+    module = VAE(VAE.Config(layout="paper"))
+    optimiser = torch.optim.Adam(module.parameters(), lr=1e-4)
+    generator, rng = torch.Generator().manual_seed(0), np.random.default_rng(0)
+    while True:
+        picked = frames[rng.integers(len(frames), size=batch)]
+        obs = picked.permute(0, 3, 1, 2).float().contiguous() / 255  # (B C H W)
+        loss, _ = module.loss(obs, generator)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        yield True
