@@ -89,7 +89,7 @@ def _setup(run: Run, shape: EnvShape, facts: dict[str, object]) -> CollectSetup:
         bundle = Bundle(
             env=config.env,
             spec=shape.spec,
-            features=FeaturesConfig(latent="sample", normalise=False),
+            features=FeaturesConfig(latent="sample"),
             controller=config.controller,
             **bundle_parts(vision, memory),
         )

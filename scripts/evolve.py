@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
+import torch
+
 from generative import to_float
 from scripts.train_memory import latent_file
-from worldmodels.assembly import assemble, load_vision
+from worldmodels.assembly import assemble, load_memory, load_starts, load_vision
 from worldmodels.bundle import Bundle, save_agent
 from worldmodels.dataset import episode_files, sample_frames, split
 from worldmodels.dream import Starts
@@ -14,7 +16,7 @@ from worldmodels.evolve import Trials, best_validated, restore
 from worldmodels.evolve import evolve as generations
 from worldmodels.executor import available_cores, make_executor
 from worldmodels.files import append_line, read_lines
-from worldmodels.precision import resolve_dtype
+from worldmodels.precision import latent_change, resolve_dtype, state_change
 from worldmodels.run import Progress, Run
 from worldmodels.worker import Worker, WorkerSetup
 
@@ -28,7 +30,7 @@ def evolve(run: Run) -> Iterator[Progress]:
         return
     run.require("collect", "train-vision", "train-memory")
     with run.working("evolve", run.config.executor.workers or available_cores()):
-        settle_dtype(run)
+        settle_dtypes(run)
         latents = [latent_file(run, file) for file in split(episode_files(run.folder("collect")))[0]]
         bundle = assemble(run, latents)
         log = _read_log(run)
@@ -47,14 +49,18 @@ def evolve(run: Run) -> Iterator[Progress]:
         run.finish("evolve", _facts(log, size))
 
 
-def settle_dtype(run: Run) -> None:
-    """Decide once what `features.dtype: auto` stands for, and log what the choice changes."""
-    if run.config.features.dtype != "auto":
+def settle_dtypes(run: Run) -> None:
+    """Decide once what `auto` stands for in `features.dtype` and `dream.dtype`, and log what the choice changes."""
+    features, dream = run.config.features.dtype, run.config.dream.dtype
+    if "auto" not in (features, dream):
         return
-    frames = sample_frames(split(episode_files(run.folder("collect")))[1], 256, run.config.seed)
-    dtype, change = resolve_dtype("auto", load_vision(run), to_float(frames))
-    run.settle_dtype(dtype)
-    run.log("precision", 0, {"bfloat16": dtype == "bfloat16", "latent_change": change})
+    frames = to_float(sample_frames(split(episode_files(run.folder("collect")))[1], 256, run.config.seed))
+    vision, memory, starts = load_vision(run), load_memory(run), load_starts(run)
+    z, action = torch.from_numpy(starts.z[:256, :-1]), torch.from_numpy(starts.action[:256])
+    found, latents = resolve_dtype(features, lambda: latent_change(vision, frames))
+    dreamt, states = resolve_dtype(dream, lambda: state_change(memory, z, action))
+    run.settle(found, dreamt)
+    run.log("precision", 0, {"latent_change": latents, "state_change": states})
 
 
 def worker_setup(run: Run, bundle: Bundle) -> WorkerSetup:

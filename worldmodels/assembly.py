@@ -14,9 +14,8 @@ from worldmodels.config import RunConfig
 from worldmodels.dream import Starts
 from worldmodels.dream_env import DreamEnv
 from worldmodels.errors import RunError
-from worldmodels.latents import LatentFile, feature_statistics
+from worldmodels.latents import LatentFile, feature_samples
 from worldmodels.parts import MEMORIES, VISIONS
-from worldmodels.perception import FeaturesConfig
 from worldmodels.run import Run
 
 
@@ -92,8 +91,9 @@ def assemble(run: Run, latents: list[LatentFile]) -> Bundle:
     vision = load_vision(run)
     memory = read_memory(run, vision, shape.spec)
     shift, scale = None, None
-    if config.features.normalise:
-        shift, scale = feature_scaling(config.features, latents, memory, config.seed)
+    if config.features.scaling != "none":
+        samples = feature_samples(latents, config.features, memory, config.seed)
+        shift, scale = feature_scaling(config.features.scaling, config.features.components, samples)
     generator = component_bytes(load_memory(run)) if config.evolve.world == "dream" else None
     return Bundle(
         env=config.env,
@@ -107,18 +107,26 @@ def assemble(run: Run, latents: list[LatentFile]) -> Bundle:
     )
 
 
-def feature_scaling(
-    features: FeaturesConfig, latents: list[LatentFile], memory: nn.Module | None, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return shift and scale, float32 (F), that bring the features to zero mean and unit spread over the rollouts."""
-    (z_mean, z_std), (h_mean, h_std) = feature_statistics(latents, memory, seed)
-    if features.reads == "frame-stack":
-        mean, std = np.tile(z_mean, features.stack), np.tile(z_std, features.stack)
-    else:
-        mean, std = np.concatenate([z_mean, h_mean]), np.concatenate([z_std, h_std])
-    # A feature that hardly moves would be blown up to noise.
-    floor = 0.05 * float(np.median(std))
-    return mean.astype(np.float32), (1 / np.maximum(std, max(floor, 1e-6))).astype(np.float32)
+def feature_scaling(kind: str, components: int, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return shift (F), and scale (F) or (F K), that bring features or their principal components to unit spread.
+
+    What hardly moves would be blown up to noise, so spreads count as at least a share of the usual one, a twentieth
+    of the median over features or a tenth of the largest component's.
+
+    Args:
+        kind: "standard" or "principal".
+        components: K.
+        samples: (S F).
+    """
+    mean = samples.mean(0)
+    if kind == "standard":
+        std = samples.std(0)
+        scale = 1 / np.maximum(std, max(0.05 * float(np.median(std)), 1e-6))
+        return mean.astype(np.float32), scale.astype(np.float32)
+    variances, axes = np.linalg.eigh(np.cov((samples - mean).T.astype(np.float64)))  # ascending
+    spreads = np.sqrt(np.maximum(variances[::-1][:components], 0.0))
+    scale = axes[:, ::-1][:, :components] / np.maximum(spreads, max(0.1 * spreads[0], 1e-6))
+    return mean.astype(np.float32), np.ascontiguousarray(scale, dtype=np.float32)
 
 
 def load_dream(run: Run, observe: str = "frames") -> DreamEnv:

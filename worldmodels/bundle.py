@@ -36,9 +36,9 @@ class Bundle:
     memory: Mapping[str, Any] | None
     """`component_bytes` of the memory whose state the controller reads."""
     shift: np.ndarray | None = None
-    """float32 (F): mean of each feature, where features are normalised."""
+    """float32 (F): mean of each feature, where features are scaled."""
     scale: np.ndarray | None = None
-    """float32 (F): one over each feature's spread."""
+    """float32 (F): one over each feature's spread; or (F K): principal axes over their spreads."""
     generator: Mapping[str, Any] | None = None
     """`component_bytes` of the memory that dreams; None where nothing dreams."""
 

@@ -11,7 +11,7 @@ been warmed up on its real steps. The noise of a dream is a function of its seed
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -20,6 +20,8 @@ from safetensors.numpy import load_file, save
 from torch import Tensor, nn
 
 from agents import Controller
+from generative import native_bfloat16
+from worldmodels.dream_step import dream_step
 from worldmodels.errors import RunError
 from worldmodels.files import write_bytes
 from worldmodels.latents import LatentFile
@@ -44,8 +46,10 @@ class DreamConfig:
     """Cost of each step that a terminated dream does not play."""
     starts: int = 1000
     """Starting points kept of the rollouts."""
-    block: int = 8
+    block: int = 16
     """Candidates imagined in one batch."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Number type of the memory's products in dreams; auto: bfloat16 where the processor has it."""
 
     def __post_init__(self) -> None:
         for name in ("horizon", "starts", "block"):
@@ -57,6 +61,12 @@ class DreamConfig:
             raise ValueError(f"dream.standstill={self.standstill}: is a share between 0 and 1")
         if self.warmup < 0:
             raise ValueError(f"dream.warmup={self.warmup}: must not be negative")
+
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        """The number type that `dtype` stands for on this processor."""
+        native = self.dtype != "float32" and native_bfloat16()
+        return torch.bfloat16 if native else torch.float32
 
 
 @dataclass(frozen=True)
@@ -174,6 +184,8 @@ def imagine(
     noise = Noise.draw(seeds, starts, config)
     shared = perception.memory is generator
     z, state = _wake(world, perception, starts, noise, candidates, shared)
+    advance = dream_step(generator, config.torch_dtype)
+    uniform, normal, end = noise.uniform.unbind(1), noise.normal.unbind(1), noise.end.unbind(1)
 
     def all_candidates(rows: Tensor) -> Tensor:
         return rows.repeat(candidates, *[1] * (rows.dim() - 1))  # (E ...) -> (C*E ...)
@@ -185,15 +197,14 @@ def imagine(
             perception.adopt(state)
         features = perception.features(z)
         action = controller.act_population(features.view(candidates, dreams, -1), padded).flatten(0, 1)
-        prediction, state = world.step(z, action, state)
         if not shared:
             perception.advance(action)
-        z = prediction.sample(
-            config.temperature, all_candidates(noise.uniform[:, step]), all_candidates(noise.normal[:, step])
+        z, reward, end_logit, state = advance(
+            z, action, state, config.temperature, all_candidates(uniform[step]), all_candidates(normal[step])
         )
-        score += torch.where(alive, prediction.reward, 0).double()
+        score += torch.where(alive, reward, 0).double()
         if config.terminates:
-            ended = alive & (all_candidates(noise.end[:, step]) < torch.sigmoid(prediction.termination_logit))
+            ended = alive & (all_candidates(end[step]) < torch.sigmoid(end_logit))
             score -= ended.double() * config.termination_charge * (config.horizon - step - 1)
             alive &= ~ended
     return score.view(candidates, dreams)[: len(parameters)].numpy()

@@ -5,13 +5,14 @@ files as they are needed: memory use does not grow with the number of episodes.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float32
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 from torch import Tensor
@@ -21,6 +22,7 @@ from worldmodels.episode import EpisodeFile
 from worldmodels.errors import RunError
 from worldmodels.files import write_bytes
 from worldmodels.memory import SequenceBatch
+from worldmodels.perception import FeaturesConfig
 from worldmodels.targets import RewardTargetConfig, TerminationTargetConfig, episode_targets
 
 ENCODE_BATCH = 128
@@ -144,32 +146,33 @@ def held_out_batches(
     return [stack_sequences(pieces[start : start + 16], length) for start in range(0, len(pieces), 16)]
 
 
-def feature_statistics(
-    files: list[LatentFile], memory: Any, seed: int, count: int = 64, length: int = 256
-) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """Return mean and spread of the latents (Z) and of the memory's state (H) over pieces of rollouts.
-
-    The memory's state is measured behind its first ten steps; without a memory its part is empty.
-    """
+def feature_samples(
+    files: Sequence[LatentFile], features: FeaturesConfig, memory: Any, seed: int, count: int = 64, length: int = 256
+) -> Float32[np.ndarray, "S F"]:
+    """Return what the controller would read, unscaled, along pieces of rollouts, without their first steps."""
     rng = np.random.default_rng(seed)
-    latents, states = [], []
+    samples = []
     for number in rng.permutation(len(files))[:count]:
-        file = files[number]
-        mean, action = file.read("mean", 0, length), file.read("action", 0, length)
-        latents.append(mean)
-        if memory is not None:
-            states.append(_remembered(memory, torch.from_numpy(mean[: len(action)]), torch.from_numpy(action)))
-    z = np.concatenate(latents)
-    h = np.concatenate(states) if states else np.zeros((1, 0), dtype=np.float32)
-    return (z.mean(0), z.std(0)), (h.mean(0), h.std(0))
+        z = files[number].read("mean", 0, length)
+        action = files[number].read("action", 0, length)[: len(z) - 1]
+        if features.reads == "frame-stack":
+            windows = np.lib.stride_tricks.sliding_window_view(z, min(features.stack, len(z)), axis=0)  # (T Z stack)
+            samples.append(windows.transpose(0, 2, 1).reshape(len(windows), -1))
+        elif memory is not None:
+            remembered = _remembered(memory, torch.from_numpy(z[:-1]), torch.from_numpy(action))
+            samples.append(np.concatenate([z[1:], remembered], axis=1)[min(10, len(remembered) - 1) :])
+        else:
+            samples.append(z)
+    width = max(sample.shape[1] for sample in samples)
+    return np.concatenate([sample for sample in samples if sample.shape[1] == width])
 
 
 @torch.inference_mode()
 def _remembered(memory: Any, z: Tensor, action: Tensor) -> np.ndarray:
-    """Return the memory's features (T H) along one sequence, without its first steps."""
+    """Return the memory's features (T H) behind each step of a sequence."""
     state = memory.initial(1)
     features = []
     for step in range(len(action)):
         state = memory.advance(z[step : step + 1], action[step : step + 1], state)
         features.append(memory.feature(state).numpy())
-    return np.concatenate(features)[min(10, len(features) - 1) :]
+    return np.concatenate(features)

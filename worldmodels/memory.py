@@ -212,7 +212,7 @@ class MDNRNN(nn.Module):
             reward_loss = masked_mean(self._reward_error(output, batch.reward), batch.mask)
             loss = loss + self.config.reward_weight * reward_loss
             metrics["reward_loss"] = reward_loss.detach()
-            explained = self.reward_explained(self._reward(output.detach()), batch)
+            explained = self.reward_explained(self.scaled_reward(output.detach()), batch)
             metrics["reward_explained"] = explained.nan_to_num()
         if self.termination_head is not None:
             logit = self.termination_head(hidden)[..., 0]
@@ -236,7 +236,7 @@ class MDNRNN(nn.Module):
         if self.termination_head is not None:
             termination_logit = self.termination_head(hidden)[..., 0]
         if self.reward_head is not None:
-            reward = self._reward(self.reward_head(hidden)[..., 0])
+            reward = self.scaled_reward(self.reward_head(hidden)[..., 0])
         return Prediction(self._mixture(hidden, z), reward, termination_logit)
 
     def _mixture(self, hidden: Tensor, z: Tensor) -> Mixture:
@@ -245,7 +245,7 @@ class MDNRNN(nn.Module):
             mixture = mixture._replace(mean=mixture.mean + z.unsqueeze(-1))
         return mixture
 
-    def _reward(self, output: Tensor) -> Tensor:
+    def scaled_reward(self, output: Tensor) -> Tensor:
         """Turn the head's output into the environment's units."""
         if self.config.reward_target == "event-rate":
             return torch.sigmoid(output) * self.event_value + self.step_cost

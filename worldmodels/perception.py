@@ -27,15 +27,18 @@ class FeaturesConfig:
     """Whether a frame's latent is the posterior's mean or drawn from it (the paper draws)."""
     stack: int = 4
     """Latents in a frame-stack."""
-    normalise: bool = False
-    """Scale every feature to zero mean and unit spread over the rollouts; in one run each on CarRacing, slower."""
+    scaling: Literal["none", "standard", "principal"] = "none"
+    """Over the rollouts: none, each feature at zero mean and unit spread, or their largest principal components so."""
+    components: int = 32
+    """Principal components that are read with scaling=principal."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Number type in which frames are encoded while playing; auto is settled once vision is trained: bfloat16 where the
     processor has it and latents hardly change."""
 
     def __post_init__(self) -> None:
-        if self.stack < 1:
-            raise ValueError(f"features.stack={self.stack}: must be at least 1")
+        for name in ("stack", "components"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"features.{name}={getattr(self, name)}: must be at least 1")
 
     @property
     def torch_dtype(self) -> torch.dtype:
@@ -52,8 +55,17 @@ class FeaturesConfig:
 
 
 def feature_size(config: FeaturesConfig, latent: int, hidden: int) -> int:
-    """Return F, the number of features."""
-    return {"vision": latent, "vision+memory": latent + hidden, "frame-stack": latent * config.stack}[config.reads]
+    """Return F, the number of features that the controller reads.
+
+    Raises:
+        ValueError: more principal components are asked for than there are features.
+    """
+    size = {"vision": latent, "vision+memory": latent + hidden, "frame-stack": latent * config.stack}[config.reads]
+    if config.scaling != "principal":
+        return size
+    if config.components > size:
+        raise ValueError(f"features.components={config.components}: {config.reads} has only {size} features")
+    return config.components
 
 
 class Perception:
@@ -74,7 +86,7 @@ class Perception:
             memory: anything with `initial`, `advance` and `feature`; None where the features do not use one.
             config: what is read.
             rows: B, kept constant so that a row's numbers do not depend on how many others there are.
-            scaling: shift and scale (F) of the features.
+            scaling: shift (F) and scale of the features: (F), or (F K) to read K combinations of them.
         """
         if config.uses_memory and memory is None:
             raise ValueError("features.reads=vision+memory needs a memory")
@@ -123,7 +135,8 @@ class Perception:
         else:
             features = z
         if self.scaling is not None:
-            features = (features - self.scaling[0]) * self.scaling[1]
+            shift, scale = self.scaling
+            features = (features - shift) * scale if scale.dim() == 1 else (features - shift) @ scale
         return features
 
     def adopt(self, state: tuple[Tensor, ...]) -> None:

@@ -18,12 +18,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from worldmodels.config import RunConfig, differences, read_config, write_config
 from worldmodels.errors import RunError
 from worldmodels.executor import available_cores
 from worldmodels.files import append_line, read_lines, write_json
+from worldmodels.precision import Dtype
 from worldmodels.version import __version__
 
 STAGES = {
@@ -97,8 +98,11 @@ class Run:
 
     def change(self, config: RunConfig) -> None:
         """Take over a changed configuration where no started stage depends on what changed."""
-        if config.features.dtype == "auto":  # what `settle_dtype` found stays
+        # What `settle` found stays.
+        if config.features.dtype == "auto":
             config = replace(config, features=replace(config.features, dtype=self.config.features.dtype))
+        if config.dream.dtype == "auto":
+            config = replace(config, dream=replace(config.dream, dtype=self.config.dream.dtype))
         changed = differences(self.config, config)
         fixed = [
             f"  {name}: {old!r} -> {new!r}   (used by `{DEPENDS[name.split('.')[0]]}`, which has begun)"
@@ -116,9 +120,13 @@ class Run:
             self.config = config
             write_config(self.path / "config.yaml", config)
 
-    def settle_dtype(self, dtype: Literal["float32", "bfloat16"]) -> None:
-        """Write into the configuration what `features.dtype: auto` stands for on this machine."""
-        self.config = replace(self.config, features=replace(self.config.features, dtype=dtype))
+    def settle(self, features: Dtype, dream: Dtype) -> None:
+        """Write into the configuration what `features.dtype` and `dream.dtype` stand for on this machine."""
+        self.config = replace(
+            self.config,
+            features=replace(self.config.features, dtype=features),
+            dream=replace(self.config.dream, dtype=dream),
+        )
         write_config(self.path / "config.yaml", self.config)
 
     def folder(self, stage: str) -> Path:

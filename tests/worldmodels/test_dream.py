@@ -16,7 +16,7 @@ from worldmodels.perception import FeaturesConfig, Perception
 
 SPEC = ActionSpec(3, (-1.0, 0.0, 0.0), (1.0, 1.0, 1.0), ("tanh", "tanh", "relu-tanh"), False)
 SPACES = (gym.spaces.Box(0, 255, (32, 32, 3), np.uint8), gym.spaces.Box(np.float32(SPEC.low), np.float32(SPEC.high)))
-CONFIG = DreamConfig(horizon=12, warmup=4, block=3, standstill=0.5)
+CONFIG = DreamConfig(horizon=12, warmup=4, block=3, standstill=0.5, dtype="float32")
 SEEDS = [11, 22, 33, 46]
 
 

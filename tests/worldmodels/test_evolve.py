@@ -167,7 +167,17 @@ def test_what_ships_is_the_best_validated_mean(trained):
     assert run.done("evolve")["env_frames"] == sum(entry["frames"] + entry["validation_frames"] for entry in log)
 
 
-@pytest.mark.parametrize("changes", [{"reads": "vision"}, {"reads": "frame-stack"}, {"memory": "untrained"}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"reads": "vision"},
+        {"reads": "frame-stack"},
+        {"memory": "untrained"},
+        {"scaling": "standard"},
+        {"scaling": "principal", "components": 6},
+        {"reads": "frame-stack", "scaling": "principal", "components": 6},
+    ],
+)
 @pytest.mark.parametrize("world", ["real", "dream"])
 def test_controls_run_in_both_worlds(trained, changes, world):
     run = with_config(trained, features=changes, evolve={"world": world, "generations": 1})

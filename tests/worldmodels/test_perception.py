@@ -4,6 +4,7 @@ import torch
 
 from agents import ActionSpec, ControllerConfig, make_controller
 from generative import VAE, VAEConfig
+from worldmodels.assembly import feature_scaling
 from worldmodels.memory import MDNRNN, MDNRNNConfig
 from worldmodels.perception import FeaturesConfig, Perception, feature_size
 from worldmodels.pilot import Pilot
@@ -37,7 +38,7 @@ def perceive(parts, config, obs, actions):
 def test_the_memory_has_seen_everything_before_this_frame_and_not_this_frame(parts):
     vision, memory = parts
     obs, actions = frames(5), np.random.default_rng(1).random((5, ROWS, 3), dtype=np.float32)
-    found = perceive(parts, FeaturesConfig(normalise=False), obs, actions)
+    found = perceive(parts, FeaturesConfig(), obs, actions)
     with torch.inference_mode():
         state = memory.initial(ROWS)
         for step in range(5):
@@ -98,7 +99,34 @@ def test_scaling_is_applied(parts):
     torch.testing.assert_close(scaled, (plain - 0.5) * 2)
 
 
+def test_principal_components_are_read_as_combinations(parts):
+    obs = frames(1)[0]
+    shift, axes = torch.full((4,), 0.5), torch.randn(4, 2, generator=torch.Generator().manual_seed(0))
+    config = FeaturesConfig(reads="vision", scaling="principal", components=2)
+    plain = Perception(*parts, FeaturesConfig(reads="vision"), ROWS).observe(obs)
+    torch.testing.assert_close(Perception(*parts, config, ROWS, (shift, axes)).observe(obs), (plain - 0.5) @ axes)
+
+
+def test_principal_scaling_decorrelates_and_does_not_blow_up_what_hardly_moves():
+    rng = np.random.default_rng(0)
+    samples = (rng.normal(size=(5000, 3)) * (10.0, 3.0, 0.01)) @ np.linalg.qr(rng.normal(size=(3, 3)))[0] + 7.0
+    shift, scale = feature_scaling("principal", 3, samples)
+    read = (samples - shift) @ scale
+    np.testing.assert_allclose(np.cov(read.T), np.diag([1.0, 1.0, (0.01 / 1.0) ** 2]), atol=1e-3)
+    np.testing.assert_allclose(read.mean(0), 0.0, atol=1e-4)
+    assert feature_scaling("principal", 2, samples)[1].shape == (3, 2)
+
+
+def test_standard_scaling_gives_unit_spread():
+    samples = np.random.default_rng(0).normal(3.0, (1.0, 5.0), (5000, 2))
+    shift, scale = feature_scaling("standard", 1, samples)
+    np.testing.assert_allclose(((samples - shift) * scale).std(0), 1.0, rtol=1e-4)
+
+
 def test_feature_sizes():
+    assert feature_size(FeaturesConfig(scaling="principal", components=5), 32, 256) == 5
+    with pytest.raises(ValueError, match="has only 32 features"):
+        feature_size(FeaturesConfig(reads="vision", scaling="principal", components=33), 32, 256)
     assert feature_size(FeaturesConfig(), 32, 256) == 288
     assert feature_size(FeaturesConfig(reads="vision"), 32, 256) == 32
     assert feature_size(FeaturesConfig(reads="frame-stack", stack=4), 32, 256) == 128

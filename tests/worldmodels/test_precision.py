@@ -6,7 +6,8 @@ from torch import nn
 from scripts import evolve
 from tests.small import small_config
 from worldmodels import Run, RunError, precision
-from worldmodels.precision import TOLERANCE, latent_change, resolve_dtype
+from worldmodels.memory import MDNRNN, MDNRNNConfig
+from worldmodels.precision import TOLERANCE, latent_change, resolve_dtype, state_change
 
 
 class Linear(nn.Module):
@@ -46,17 +47,25 @@ def test_change_is_the_rms_difference_over_the_spread(obs):
 )
 def test_auto_is_bfloat16_where_it_is_native_and_close(monkeypatch, obs, chosen, native, bias, expected):
     monkeypatch.setattr(precision, "native_bfloat16", lambda: native)
-    dtype, change = resolve_dtype(chosen, Linear(bias), obs)
+    dtype, change = resolve_dtype(chosen, lambda: latent_change(Linear(bias), obs))
     assert dtype == expected
     assert (change <= TOLERANCE) == (bias == 0 or expected == "float32")
 
 
+def test_the_state_of_a_memory_changes_little_and_of_others_not_at_all():
+    memory = MDNRNN(MDNRNNConfig(latent=4, action=3, hidden=16)).eval()
+    z, action = torch.randn(9, 20, 4), torch.rand(9, 20, 3)
+    assert 0 < state_change(memory, z, action) < 0.05
+    assert state_change(nn.Identity(), z, action) == 0.0
+
+
 def test_what_auto_became_is_in_the_runs_config_and_stays(trained, monkeypatch):
-    assert trained.config.features.dtype == "auto"
+    assert trained.config.features.dtype == trained.config.dream.dtype == "auto"
     monkeypatch.setattr(precision, "native_bfloat16", lambda: True)
     for _ in evolve(trained):
         pass
-    assert Run(trained.path).config.features.dtype == "bfloat16"
+    config = Run(trained.path).config
+    assert config.features.dtype == config.dream.dtype == "bfloat16"
     assert Run.create(trained.path, small_config()).config.features.dtype == "bfloat16"
     with pytest.raises(RunError, match=r"features\.dtype: 'bfloat16' -> 'float32'"):
         Run.create(trained.path, small_config(features={"dtype": "float32"}))

@@ -19,7 +19,7 @@ from worldmodels.benchmark.figure import Figure, Settings, paired, rate
 from worldmodels.benchmark.machine import use_cores
 from worldmodels.bundle import Bundle, bundle_parts
 from worldmodels.config import RunConfig
-from worldmodels.precision import resolve_dtype
+from worldmodels.precision import latent_change, resolve_dtype
 from worldmodels.worker import RealTask, Worker, WorkerSetup
 
 EVALUATION = Figure(
@@ -49,7 +49,8 @@ def random_agent(steps: int) -> Agent:
     shape = env_shape(env)
     vision: Any = new_vision(config, shape, seed=0).eval()
     memory: Any = new_memory(config, vision.latent_spec.size, shape.spec, seed=1).eval()
-    dtype, _ = resolve_dtype(config.features.dtype, vision, to_float(torch.from_numpy(driven_frames(env, 32))))
+    frames = to_float(torch.from_numpy(driven_frames(env, 32)))
+    dtype, _ = resolve_dtype(config.features.dtype, lambda: latent_change(vision, frames))
     bundle = Bundle(
         env=env,
         spec=shape.spec,
@@ -95,7 +96,7 @@ class UsualLoop:
         obs, _ = self.env.reset(seed=track)
         h = c = torch.zeros(1, self.cell.hidden_size)
         for step in range(self.steps):
-            frame = cv2.resize(obs[self.top : self.bottom], (self.size, self.size), interpolation=cv2.INTER_AREA)
+            frame = cv2.resize(obs[self.top : self.bottom], (self.size, self.size), interpolation=cv2.INTER_LINEAR)
             image = torch.from_numpy(frame).permute(2, 0, 1).unsqueeze(0).float() / 255  # (1 3 H W)
             z, _ = self.vision.encode(image)
             action = self.act(torch.cat([z, h], dim=1))

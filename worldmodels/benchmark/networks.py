@@ -25,7 +25,7 @@ from worldmodels.perception import Perception
 
 DREAM = Figure("dream", "steps of dreams on one core, against a plain loop of torch layers", "x", ">= 2", "steps/s")
 DREAM_LEAST = 2.0
-HORIZON = 50
+HORIZON, DREAMS = 50, 16
 LATENT, SPEC = 32, ActionSpec(3, (-1.0, 0.0, 0.0), (1.0, 1.0, 1.0), ("tanh", "tanh", "relu-tanh"), False)
 
 VISION = Figure(
@@ -58,7 +58,7 @@ def dream_setup(horizon: int) -> DreamSetup:
     still = rng.standard_normal((100, LATENT), dtype=np.float32)
     starts = Starts(still, still[:, None], np.zeros((len(still), 0, SPEC.size), dtype=np.float32))
     parameters = 0.1 * rng.standard_normal((config.block, size), dtype=np.float32)
-    return DreamSetup(memory, parameters, starts, config, run.evolve.episodes)
+    return DreamSetup(memory, parameters, starts, config, DREAMS)
 
 
 def dream(settings: Settings) -> Figure:
