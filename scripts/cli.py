@@ -17,7 +17,7 @@ from scripts.estimate import estimate
 from scripts.info import info, score_line
 from scripts.progress import show
 from scripts.run import STAGE_FUNCTIONS, stages_of
-from worldmodels.export import PRETRAINED, shipped_agent, unpack_pretrained
+from worldmodels.export import PRETRAINED, shipped_agent, ships_agent, unpack_pretrained
 from worldmodels.version import __version__
 
 COMMANDS = {
@@ -119,12 +119,15 @@ def overview() -> str:
     commands = "\n".join(f"  {name:13} {said}" for name, said in COMMANDS.items())
     known = "\n".join(f"  {name:13} {said}" for name, said in known_presets().items())
     short = "\n".join(f"  {name:13} {field}" for name, field in SHORT.items())
+    shipped = ""
+    if ships_agent():
+        shipped = f"`{PRETRAINED}` is the agent that ships with the project, unpacked into runs/{PRETRAINED}.\n"
     return (
         "worldmodels: train an agent to drive inside its own dream\n\n"
         "usage: worldmodels COMMAND [RUN] [--preset NAME] [--config FILE] [--FIELD VALUE ...] [--dry-run]\n\n"
         f"commands\n{commands}\n\npresets\n{known}\n\nshort for\n{short}\n\n"
         "RUN is a folder; a bare name means runs/NAME, and without one it is runs/PRESET.\n"
-        f"`{PRETRAINED}` is the agent that ships with the project, unpacked into runs/{PRETRAINED} when first named.\n"
+        f"{shipped}"
         "Run a command again and it goes on where it stopped.\n"
         "`worldmodels COMMAND --help` explains every field that the command can set.\n\n"
         "example\n"

@@ -94,8 +94,10 @@ def _facts(run: Run, rows: dict[str, list[dict[str, Any]]], agent: dict[str, Any
         "action_repeat": run.config.env.action_repeat,
         "env": run.config.evaluate.env or run.config.env.id,
         "chosen_generation": agent["generation"],
-        "env_frames_before": collected.get("env_frames", 0) + trained.get("env_frames", 0),
-        "core_hours_before": round(run.core_hours(), 4),
+        "env_frames_before": sum(
+            facts.get(name, 0) for facts in (collected, trained) for name in ("env_frames", "start_frames")
+        ),
+        "core_hours_before": round(run.core_hours() + trained.get("start_core_hours", 0.0), 4),
     }
     write_json(run.folder("evaluate") / "summary.json", facts)
     return facts

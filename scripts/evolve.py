@@ -1,13 +1,17 @@
 """Stage 4: evolve the controller in the real environment or in the dream, and keep the best validated mean."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from safetensors.numpy import load_file, save
 
 from generative import to_float
 from scripts.train_memory import latent_file
-from worldmodels.assembly import assemble, load_memory, load_starts, load_vision
+from worldmodels.assembly import assemble, load_bundle, load_memory, load_starts, load_vision
 from worldmodels.bundle import Bundle, save_agent
 from worldmodels.dataset import episode_files, sample_frames, split
 from worldmodels.dream import Starts
@@ -15,10 +19,14 @@ from worldmodels.errors import RunError
 from worldmodels.evolve import Trials, best_validated, restore
 from worldmodels.evolve import evolve as generations
 from worldmodels.executor import available_cores, make_executor
-from worldmodels.files import append_line, read_lines
+from worldmodels.files import append_line, read_lines, write_bytes, write_json
+from worldmodels.imitate import imitate, same_parts
 from worldmodels.precision import latent_change, resolve_dtype, state_change
 from worldmodels.run import Progress, Run
 from worldmodels.worker import Worker, WorkerSetup
+
+IMITATED = 48
+"""Most episodes, the last ones collected, along which the controller to start from is imitated."""
 
 
 def evolve(run: Run) -> Iterator[Progress]:
@@ -36,7 +44,7 @@ def evolve(run: Run) -> Iterator[Progress]:
         log = _read_log(run)
         size = bundle.build_controller().parameters_size
         yield Progress("evolve", len(log), config.generations, "generations", {"parameters": size})
-        optimiser = restore(config, size, run.config.seed, log)
+        optimiser = restore(config, size, run.config.seed, log, starting_point(run, bundle))
         with make_executor(run.config.executor, Worker, worker_setup(run, bundle)) as executor:
             trials = Trials(executor, config.envs, run.config.dream.block)
             for entry, mean in generations(config, optimiser, trials, run.config.seed, log):
@@ -46,7 +54,7 @@ def evolve(run: Run) -> Iterator[Progress]:
                 run.log("evolve", entry["generation"], _shown(entry))
                 log.append(entry)
                 yield Progress("evolve", len(log), config.generations, "generations", _shown(entry))
-        run.finish("evolve", _facts(log, size))
+        run.finish("evolve", {**_facts(log, size), **_start_facts(folder)})
 
 
 def settle_dtypes(run: Run) -> None:
@@ -61,6 +69,30 @@ def settle_dtypes(run: Run) -> None:
     dreamt, states = resolve_dtype(dream, lambda: state_change(memory, z, action))
     run.settle(found, dreamt)
     run.log("precision", 0, {"latent_change": latents, "state_change": states})
+
+
+def starting_point(run: Run, bundle: Bundle) -> np.ndarray | None:
+    """Return the parameters at which evolution begins, float64 (N), found once and kept; None for zeros."""
+    config, folder = run.config.evolve, run.folder("evolve")
+    if not config.start:
+        return None
+    if not (folder / "start.json").exists():
+        before = Run(config.start)
+        old, parameters, _ = load_bundle(before)
+        explained = 1.0
+        if not same_parts(old, bundle):
+            files = episode_files(run.folder("collect"))[-IMITATED:]
+            parameters, explained = imitate(old, parameters, bundle, files)
+        write_bytes(folder / "start.safetensors", save({"parameters": parameters}))
+        write_json(folder / "start.json", {"run": config.start, "explained": explained, **_spent(before)})
+    return load_file(folder / "start.safetensors")["parameters"].astype(np.float64)
+
+
+def _spent(run: Run) -> dict[str, Any]:
+    """Return the frames and core-hours that went into a run's controller."""
+    evolved, collected = run.done("evolve") or {}, run.done("collect") or {}
+    frames = evolved.get("env_frames", 0) + collected.get("env_frames", 0) + evolved.get("start_frames", 0)
+    return {"frames": frames, "core_hours": run.core_hours() + evolved.get("start_core_hours", 0.0)}
 
 
 def worker_setup(run: Run, bundle: Bundle) -> WorkerSetup:
@@ -98,3 +130,12 @@ def _facts(log: list[dict[str, Any]], size: int) -> dict[str, Any]:
         "env_frames": sum(entry["frames"] + entry["validation_frames"] for entry in log),
         "validation_frames": sum(entry["validation_frames"] for entry in log),
     }
+
+
+def _start_facts(folder: Path) -> dict[str, Any]:
+    """Return what the controller at which evolution began had cost."""
+    path = folder / "start.json"
+    if not path.exists():
+        return {}
+    start = json.loads(path.read_text())
+    return {"start_frames": start["frames"], "start_core_hours": start["core_hours"]}

@@ -32,6 +32,9 @@ class EvolveConfig:
 
     world: Literal["real", "dream"] = "real"
     """Where candidates are tried: the real environment or the memory's dream."""
+    start: str = ""
+    """Run folder whose controller evolution begins at, or an imitation of it where vision or memory are others; empty
+    for zeros."""
     generations: int = 100
     """Rounds of ask and tell."""
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
@@ -141,9 +144,11 @@ def rank_agreement(scores: np.ndarray) -> float:
     return spearman(even, odd)
 
 
-def restore(config: EvolveConfig, size: int, seed: int, log: Sequence[dict[str, Any]]) -> AskTell:
-    """Return the optimiser as it stands after the logged generations."""
-    return replay(config.optimiser, size, optimiser_seed(seed), [entry["scores"] for entry in log])
+def restore(
+    config: EvolveConfig, size: int, seed: int, log: Sequence[dict[str, Any]], x0: np.ndarray | None = None
+) -> AskTell:
+    """Return the optimiser as it stands after the logged generations, which began at `x0`."""
+    return replay(config.optimiser, size, optimiser_seed(seed), [entry["scores"] for entry in log], x0)
 
 
 def optimiser_seed(seed: int) -> int:

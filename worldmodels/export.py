@@ -151,13 +151,18 @@ def _new_folder(folder: Path) -> Iterator[Path]:
     sync_folder(folder.parent)
 
 
+def ships_agent() -> bool:
+    """Return whether this installation holds an agent."""
+    return (SHIPPED / "config.yaml").exists()
+
+
 def shipped_agent() -> Path:
     """Return the folder of the agent that the package ships, for reading only.
 
     Raises:
         RunError: if this installation holds none.
     """
-    if not (SHIPPED / "config.yaml").exists():
+    if not ships_agent():
         raise RunError(
             f"this installation holds no agent named `{PRETRAINED}`: train one with `worldmodels run --preset quick`, "
             "or install a version of the project that ships it"
