@@ -185,11 +185,7 @@ def imagine(
     shared = perception.memory is generator
     z, state = _wake(world, perception, starts, noise, candidates, shared)
     advance = dream_step(generator, config.torch_dtype)
-    uniform, normal, end = noise.uniform.unbind(1), noise.normal.unbind(1), noise.end.unbind(1)
-
-    def all_candidates(rows: Tensor) -> Tensor:
-        return rows.repeat(candidates, *[1] * (rows.dim() - 1))  # (E ...) -> (C*E ...)
-
+    uniform, normal, end = (_by_step(chance, candidates) for chance in (noise.uniform, noise.normal, noise.end))
     score = torch.zeros(candidates * dreams, dtype=torch.float64)
     alive = torch.ones(candidates * dreams, dtype=torch.bool)
     for step in range(config.horizon):
@@ -199,15 +195,19 @@ def imagine(
         action = controller.act_population(features.view(candidates, dreams, -1), padded).flatten(0, 1)
         if not shared:
             perception.advance(action)
-        z, reward, end_logit, state = advance(
-            z, action, state, config.temperature, all_candidates(uniform[step]), all_candidates(normal[step])
-        )
+        z, reward, end_logit, state = advance(z, action, state, config.temperature, uniform[step], normal[step])
         score += torch.where(alive, reward, 0).double()
         if config.terminates:
-            ended = alive & (all_candidates(end[step]) < torch.sigmoid(end_logit))
+            ended = alive & (end[step] < torch.sigmoid(end_logit))
             score -= ended.double() * config.termination_charge * (config.horizon - step - 1)
             alive &= ~ended
     return score.view(candidates, dreams)[: len(parameters)].numpy()
+
+
+def _by_step(chance: Tensor, candidates: int) -> tuple[Tensor, ...]:
+    """Return the noise of each step for all candidates, T times (C*E ...), from that of the dreams, (E T ...)."""
+    steps = chance.transpose(0, 1)  # (T E ...)
+    return steps.repeat(1, candidates, *[1] * (steps.dim() - 2)).unbind(0)
 
 
 def _wake(
@@ -218,8 +218,7 @@ def _wake(
     warm_action = torch.from_numpy(starts.action)[noise.warm_index].repeat(candidates, 1, 1)  # (C*E K A)
     still = noise.still.repeat(candidates)
     rows = len(still)
-    for row in range(rows):
-        perception.begin(row)
+    perception.begin_dreams(torch.ones(rows, dtype=torch.bool))
     state = world.initial(rows)
     for step in range(warm_action.shape[1]):
         state = world.advance(warm_z[:, step], warm_action[:, step], state)
@@ -228,7 +227,6 @@ def _wake(
             perception.advance(warm_action[:, step])
     fresh = world.initial(rows)
     state = tuple(torch.where(still[:, None], new, old) for new, old in zip(fresh, state, strict=True))
-    for row in torch.nonzero(still).flatten().tolist():
-        perception.begin(row)
+    perception.begin_dreams(still)
     first = torch.from_numpy(starts.still)[noise.still_index].repeat(candidates, 1)
     return torch.where(still[:, None], first, warm_z[:, -1]), state

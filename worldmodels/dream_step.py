@@ -99,11 +99,11 @@ class FusedStep:
 
     def advance(self, z: Tensor, action: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """The LSTM of `torch.nn.LSTM`, its hyperbolic tangents as sigmoids, tanh(x) = 2 sigmoid(2 x) - 1."""
-        seen = torch.cat([z, action, h], dim=1).to(self.dtype)  # (B Z+A+H)
+        seen = torch.cat([part.to(self.dtype) for part in (z, action, h)], dim=1)  # (B Z+A+H)
         gates = F.linear(seen, self.lstm_weight, self.lstm_bias).float()  # (B 4H)
         let_in, keep, cell, show = gates.sigmoid_().chunk(4, dim=1)  # (B H) each
         c = torch.addcmul(keep * c, let_in, cell, value=2.0).sub_(let_in)
-        return torch.addcmul(-show, show, torch.sigmoid(2 * c), value=2.0), c
+        return show * torch.sigmoid(2 * c).mul_(2).sub_(1), c
 
     def _sample(self, out: Tensor, temperature: float, uniform: Tensor, normal: Tensor) -> Tensor:
         """Invert the weights at `uniform`, as `mixture_sample` does, without dividing by their sum."""

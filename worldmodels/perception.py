@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from generative import native_bfloat16, to_float
@@ -109,6 +109,13 @@ class Perception:
             part[row] = fresh[row]
         self._new[row] = True
         self._generators[row] = np.random.default_rng([seed, 1])
+
+    @torch.inference_mode()
+    def begin_dreams(self, rows: Bool[Tensor, " B"]) -> None:
+        """Forget the past of many rows at once, where latents are dreamt and so need no noise of their own."""
+        pairs = zip(self._state, self._fresh, strict=True)
+        self._state = tuple(torch.where(rows[:, None], fresh, part) for part, fresh in pairs)
+        self._new |= rows
 
     @torch.inference_mode()
     def observe(self, obs: np.ndarray) -> Float[Tensor, "B F"]:
