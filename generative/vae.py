@@ -99,7 +99,7 @@ class VAE(nn.Module):
 
     def decode(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B C H W"]:
         """Returns the images in [0, 1] that latents stand for."""
-        return self.decoder(z).float()
+        return _at_least_float32(self.decoder(z))
 
     def reconstruct(self, obs: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """Returns what is left of images after the latent's mean."""
@@ -175,8 +175,13 @@ class VAE(nn.Module):
                 f"obs of shape {tuple(obs.shape)}: expected (B, {', '.join(map(str, expected))}); "
                 "set image_size and channels to those of the frames"
             )
-        mean, log_variance = self.encoder(obs).float().chunk(2, dim=1)
+        mean, log_variance = _at_least_float32(self.encoder(obs)).chunk(2, dim=1)
         return mean, log_variance.clamp(*LOG_VARIANCE_RANGE)
+
+
+def _at_least_float32(values: Tensor) -> Tensor:
+    """What a network in half precision returns, for sums and losses."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def _kl(mean: Float[Tensor, "B Z"], log_variance: Float[Tensor, "B Z"]) -> Float[Tensor, "B Z"]:

@@ -114,9 +114,10 @@ def two(setup):
     ray = pytest.importorskip("ray")
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     environment, handler = dict(os.environ), signal.getsignal(signal.SIGTERM)
+    before = psutil.Process().children(recursive=True)  # of other tests, such as multiprocessing's resource tracker
     with make_executor(ExecutorConfig(workers=2), Chaos, setup) as executor:
         results = executor.map(ROLLS)
-        children = psutil.Process().children(recursive=True)
+        children = [child for child in psutil.Process().children(recursive=True) if child not in before]
         kept = signal.getsignal(signal.SIGTERM) is handler
     left = alive(children)
     changed = {name for name in os.environ if os.environ[name] != environment.get(name)}
