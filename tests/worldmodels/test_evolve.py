@@ -14,7 +14,8 @@ from scripts import evolve
 from scripts.evolve import worker_setup
 from tests.small import small_config
 from worldmodels import Run, RunError
-from worldmodels.evolve import EvolveConfig, Trials, best_validated, next_episodes, rank_agreement
+from worldmodels.evolve import Cost, EvolveConfig, Trials, best_validated, next_episodes, rank_agreement
+from worldmodels.executor import SerialExecutor, WorkerError
 from worldmodels.files import read_lines
 from worldmodels.tracks import TEST, TRAINING, VALIDATION, training_tracks
 from worldmodels.worker import DreamTask, RealTask, Worker
@@ -136,8 +137,6 @@ def test_a_score_does_not_depend_on_how_trials_are_cut(trained):
     from scripts.train_memory import latent_file
     from worldmodels.assembly import assemble
     from worldmodels.dataset import episode_files
-    from worldmodels.evolve import Cost
-    from worldmodels.executor import SerialExecutor, WorkerError
 
     run = with_config(trained, evolve={"world": "dream"})
     bundle = assemble(run, [latent_file(run, file) for file in episode_files(run.folder("collect"))])
@@ -189,6 +188,27 @@ def test_an_untrained_memory_is_another_one(trained, tmp_path):
     one = finish(with_config(copy(trained, tmp_path, "a"), features={"memory": "untrained"}, evolve={"generations": 1}))
     other = finish(with_config(copy(trained, tmp_path, "b"), evolve={"generations": 1}))
     assert one[0][0]["scores"] != other[0][0]["scores"]
+
+
+@pytest.mark.parametrize(
+    ("candidates", "tracks", "workers", "expected"),
+    [(8, 4, 2, [16, 16]), (8, 4, 3, [11, 11, 10]), (3, 1, 8, [1, 1, 1]), (40, 2, 1, [32, 32, 16])],
+)
+def test_every_worker_gets_one_task_unless_that_would_put_too_much_at_risk(candidates, tracks, workers, expected):
+    seen = []
+
+    class Executor(SerialExecutor):
+        def run(self, tasks):
+            seen.extend(tasks)
+            return iter(())
+
+    executor = Executor(lambda setup: None, None)
+    executor.workers = workers
+    trials = Trials(executor, 4, 4)
+    list(trials.real(np.arange(candidates)[:, None], range(100, 100 + tracks), True, Cost()))
+    assert [len(task.pairs) for task in seen] == expected  # at most 8 batches of 4
+    played = [(int(task.parameters[row, 0]), track) for task in seen for row, track in task.pairs]
+    assert sorted(played) == [(one, 100 + track) for one in range(candidates) for track in range(tracks)]
 
 
 def test_more_episodes_when_rankings_disagree():
