@@ -6,26 +6,33 @@ only while it is active: an episode is the same alone, in any slot, and beside a
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import isfinite, sqrt
+from math import exp, isfinite, sqrt
 from typing import Literal
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float32, UInt8
 
 from agents.actions import ActionSpec
 from agents.interfaces import Policy, choose
+
+CENTRE_SPREAD = 0.5
+"""Standard deviation of the centres that wander's episodes have, in the units of a controller's outputs."""
 
 
 @dataclass(frozen=True)
 class PolicyConfig:
     """Which policy, and its few figures."""
 
-    type: Literal["uniform", "held-uniform", "brownian", "constant"] = "brownian"
-    """uniform: fresh every step; held-uniform: kept for some steps; brownian: random walk; constant."""
+    type: Literal["uniform", "held-uniform", "brownian", "wander", "constant"] = "brownian"
+    """uniform: fresh every step; held-uniform: kept for some steps; brownian: random walk; wander: what a controller
+    with wandering outputs would do; constant."""
     hold: tuple[int, int] = (5, 20)
     """Fewest and most steps for which held-uniform keeps an action."""
     dt: float = 1 / 50
     """Time of one brownian step: its standard deviation is sqrt(dt), in the units of the action."""
+    forget: float = 8.0
+    """Steps over which wander's outputs lose all but 1/e of what they were."""
     action: tuple[float, ...] = ()
     """What constant does; empty for what a controller of zero weights does."""
     noise: float = 0.0
@@ -37,6 +44,8 @@ class PolicyConfig:
             raise ValueError(f"hold={self.hold}: must be 1 <= fewest <= most steps")
         if not (isfinite(self.dt) and self.dt > 0):
             raise ValueError(f"dt={self.dt}: must be positive and finite; ctallec's world-models takes 1/50")
+        if not (isfinite(self.forget) and self.forget > 0):
+            raise ValueError(f"forget={self.forget}: must be a positive, finite number of steps; 8 is usual")
         if not (isfinite(self.noise) and self.noise >= 0):
             raise ValueError(f"noise={self.noise}: must be finite and at least 0 (none)")
 
@@ -141,6 +150,34 @@ class Brownian(SlotPolicy):
         return np.eye(self.spec.size, dtype=np.float32)[choice]
 
 
+class Wander(SlotPolicy):
+    """Outputs that wander around an episode's own centre, squashed to actions as a controller's are.
+
+    Each output is an Ornstein-Uhlenbeck process around a centre of its own, wild or tame by an amplitude between 0
+    and 1 that is drawn for the episode too. So some episodes hardly steer and follow the road to its first bend, and
+    what is squashed by "relu-tanh", CarRacing's brake, rests at zero half of the time: uniform actions brake at every
+    step and never let the car get up to speed.
+    """
+
+    def __init__(self, config: PolicyConfig, spec: ActionSpec, width: int) -> None:
+        super().__init__(config, spec, width)
+        self._keep = exp(-1 / config.forget)
+        self._amplitude = np.zeros((width, spec.size), np.float32)
+        self._centre = np.zeros((width, spec.size), np.float32)
+        self._position = np.zeros((width, spec.size), np.float32)
+
+    def _start(self, slot: int, rng: np.random.Generator) -> None:
+        self._amplitude[slot] = rng.uniform(0, 1, self.spec.size)
+        self._centre[slot] = CENTRE_SPREAD * rng.standard_normal(self.spec.size)
+        self._position[slot] = rng.standard_normal(self.spec.size)
+
+    def _next(self, slot: int, rng: np.random.Generator) -> np.ndarray:
+        moved = sqrt(1 - self._keep**2) * rng.standard_normal(self.spec.size)
+        self._position[slot] = self._keep * self._position[slot] + moved
+        raw = self._amplitude[slot] * (self._centre[slot] + self._position[slot])
+        return self.spec.squash_action(torch.from_numpy(raw[None]))[0].numpy()
+
+
 class Constant(SlotPolicy):
     """One action for ever, by default that of a controller whose weights are all zero."""
 
@@ -192,6 +229,7 @@ POLICIES: dict[str, Callable[[PolicyConfig, ActionSpec, int], Policy]] = {
     "uniform": Uniform,
     "held-uniform": HeldUniform,
     "brownian": Brownian,
+    "wander": Wander,
     "constant": Constant,
 }
 

@@ -3,7 +3,16 @@
 A component is an `nn.Module` with a frozen dataclass `Config`, a class attribute `type`, an attribute
 `config` and a `loss(batch, generator) -> (loss, metrics)`. A `Registry` finds components of one seam
 ("vision", "memory", ...) by name; packages of third parties join through the entry-point group
-`worldmodels.components`, so nobody edits this file. A component's folder holds `config.json` (the `type` tag,
+`worldmodels.components`, so nobody edits this file.
+
+A component that several objectives pull in different directions (a critic and a generator) has `turns` instead of
+`loss`: see `TakesTurns`. So may one that has something to do after every step, such as averaging its weights.
+
+What no gradient finds (principal components, the spread of latents) a component has from `Estimates`: a stage
+calls `fit` on a component with parameters that require gradients, and then `estimate` on one that has it. A
+component with nothing to train is only estimated. Before it is, its numbers are random, as untrained weights are.
+
+A component's folder holds `config.json` (the `type` tag,
 format version and options), `model.safetensors` and `metadata.json`. Nothing in it is executable.
 `config.json` comes last and carries the hash of the weights, so a process killed while saving leaves either
 no component or one that refuses to load, never a mixture that loads.
@@ -15,9 +24,9 @@ import hashlib
 import importlib.metadata
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, cast
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, cast, runtime_checkable
 
 import safetensors
 import safetensors.torch
@@ -41,6 +50,52 @@ class Component(Protocol):
 
     def loss(self, batch: Any, generator: torch.Generator) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
         """Returns the scalar to minimise and scalars to log; every random number comes from `generator`."""
+
+
+class Turn(NamedTuple):
+    """One objective's turn in a training step."""
+
+    part: str
+    """Name of the submodule whose parameters, and no others, go down the loss's gradient."""
+    loss: Tensor
+    """Scalar to minimise."""
+    metrics: dict[str, Tensor]
+    """Scalars to log."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """How a submodule that has an objective of its own is trained."""
+
+    rate: float = 1.0
+    """Its learning rate, in multiples of the training's."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Adam's decay of the running mean of gradients and of their squares."""
+
+
+@runtime_checkable
+class TakesTurns(Protocol):
+    """A component with several objectives, which a training step serves in turn; it needs no `loss`."""
+
+    parts: Mapping[str, Part]
+    """The submodules that are trained, by name; no parameter belongs to two."""
+    batches_per_step: int
+    """How many batches a training step uses."""
+
+    def turns(self, batches: Sequence[Any], generator: torch.Generator) -> Iterator[Turn]:
+        """Yields the turns of one step; while it waits at a `yield`, that turn's part takes its optimiser step.
+
+        So what is computed after a `yield` sees the new weights: the next turn, a clipping of the weights, a moving
+        average. It always runs to its end, and every random number comes from `generator`.
+        """
+
+
+@runtime_checkable
+class Estimates(Protocol):
+    """A component with numbers that come from looking at data once, without gradients."""
+
+    def estimate(self, batches: Iterator[Any], generator: torch.Generator) -> None:
+        """Sets them from as many batches of an endless stream as it needs; called once, after `fit` if that is."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +135,10 @@ class Registry:
         """Returns every known name, built-in ones first; imports nothing."""
         plugins = {point.name.removeprefix(f"{self.seam}.") for point in self._entry_points()}
         return [*self._entries, *sorted(plugins - set(self._entries))]
+
+    def classes(self) -> dict[str, type[nn.Module]]:
+        """Returns the component classes imported so far by name: the built-in ones and the plug-ins in use."""
+        return {name: module_class for name, (_, module_class) in self._entries.items()}
 
     def config_class(self, name: str) -> type:
         """Returns the config dataclass of `name`; raises ComponentError when there is none."""

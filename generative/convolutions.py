@@ -1,8 +1,9 @@
-"""The convolutional encoders and decoders of the VAE, and the one conversion between stored and model images.
+"""The convolutional encoders and decoders of the autoencoders, and the one conversion of stored to model images.
 
 "paper" is the ConvVAE of Ha & Schmidhuber 2018 (arXiv 1803.10122, appendix A.1), layer by layer. "fast"
 trains several times as many frames per second on a CPU: it never convolves at full or half resolution, where
-most positions and few channels are, but turns each patch of 4 x 4 pixels into one position at once.
+most positions and few channels are, but turns each patch of 4 x 4 pixels into one position at once. "grid" is
+"fast" without its linear layers, for latents that keep their place in the image.
 """
 
 import itertools
@@ -43,13 +44,42 @@ def paper_decoder(channels: int, latent: int) -> nn.Sequential:
     return nn.Sequential(*layers, nn.ConvTranspose2d(32, channels, kernel_size=6, stride=2), nn.Sigmoid())
 
 
-def fast_encoder(channels: int, latent: int, image_size: int, width: int) -> nn.Sequential:
-    """Patches of 4 x 4 pixels to `width` channels, two halvings with doubled channels, then (B 2Z)."""
+def fast_encoder(channels: int, outputs: int, image_size: int, width: int) -> nn.Sequential:
+    """Patches of 4 x 4 pixels to `width` channels, two halvings with doubled channels, then (B outputs)."""
     grid = image_size // (4 * PATCH)
+    return nn.Sequential(
+        *_halvings(channels, width, 2), nn.Flatten(), nn.Linear(4 * width * grid**2, outputs)
+    )  # (B outputs)
+
+
+def grid_encoder(channels: int, outputs: int, halvings: int, width: int) -> nn.Sequential:
+    """Patches of 4 x 4 pixels, then `halvings` halvings with doubled channels: a map (B outputs H/4/2^n W/4/2^n)."""
+    deep = width * 2**halvings
+    mix = [nn.Conv2d(deep, deep, kernel_size=3, padding=1), nn.ReLU()]
+    return nn.Sequential(*_halvings(channels, width, halvings), *mix, nn.Conv2d(deep, outputs, kernel_size=1))
+
+
+def grid_decoder(channels: int, inputs: int, halvings: int, width: int) -> nn.Sequential:
+    """Undoes `grid_encoder`: a map of `inputs` channels, doubled, then overlapping patches of 8 x 8 pixels."""
+    deep = width * 2**halvings
+    layers: list[nn.Module] = [nn.Conv2d(inputs, 2 * deep, kernel_size=3, padding=1), nn.ReLU()]
+    layers += [nn.Conv2d(2 * deep, deep, kernel_size=3, padding=1), nn.ReLU()]
+    for step in range(halvings):
+        before = deep // 2**step
+        layers += [nn.ConvTranspose2d(before, before // 2, kernel_size=4, stride=2, padding=1), nn.ReLU()]
+    return nn.Sequential(*layers, _patches(width, channels), nn.Sigmoid())
+
+
+def _halvings(channels: int, width: int, halvings: int) -> list[nn.Module]:
     layers: list[nn.Module] = [nn.Conv2d(channels, width, kernel_size=PATCH, stride=PATCH), nn.ReLU()]
-    for before, after in ((width, 2 * width), (2 * width, 4 * width)):
-        layers += [nn.Conv2d(before, after, kernel_size=4, stride=2, padding=1), nn.ReLU()]
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(4 * width * grid**2, 2 * latent))
+    for step in range(halvings):
+        before = width * 2**step
+        layers += [nn.Conv2d(before, 2 * before, kernel_size=4, stride=2, padding=1), nn.ReLU()]
+    return layers
+
+
+def _patches(width: int, channels: int) -> nn.ConvTranspose2d:
+    return nn.ConvTranspose2d(width, channels, kernel_size=2 * PATCH, stride=PATCH, padding=PATCH // 2)
 
 
 def fast_decoder(channels: int, latent: int, image_size: int, width: int) -> nn.Sequential:
@@ -62,8 +92,7 @@ def fast_decoder(channels: int, latent: int, image_size: int, width: int) -> nn.
     layers += [nn.Linear(16 * width, 8 * width * grid**2), nn.ReLU(), nn.Unflatten(1, (8 * width, grid, grid))]
     for before, after in ((8 * width, 2 * width), (2 * width, width)):
         layers += [nn.ConvTranspose2d(before, after, kernel_size=4, stride=2, padding=1), nn.ReLU()]
-    last = nn.ConvTranspose2d(width, channels, kernel_size=2 * PATCH, stride=PATCH, padding=PATCH // 2)
-    return nn.Sequential(*layers, last, nn.Sigmoid())
+    return nn.Sequential(*layers, _patches(width, channels), nn.Sigmoid())
 
 
 @torch.no_grad()

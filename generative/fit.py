@@ -3,11 +3,15 @@
 The noise of a step is a function of (seed, step) and the batches of a step are a function of the step, so a
 training resumed from a checkpoint ends in exactly the numbers of an uninterrupted one (on the same CPU and
 threads; a GPU's own kernels may round differently), and there is no random state to keep.
+
+A component with one objective has `loss`; one with several, such as a GAN, has `turns` (see `TakesTurns`), and each of
+its parts steps down the gradient of its own objective only. Moving averages of weights are the component's: they
+are among its weights, so they are saved and restored with them.
 """
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -17,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from generative.checkpoint import load_checkpoint, save_checkpoint
-from generative.component import Component, resolve_device, seeded
+from generative.component import Component, Part, TakesTurns, Turn, resolve_device, seeded
 from generative.options import config_to_mapping
 from generative.precision import native_bfloat16
 
@@ -88,13 +92,15 @@ def fit(
     """Trains a component in place and yields the mean metrics of every `log_every` steps.
 
     A row holds step, loss, the component's own metrics, grad_norm (before clipping), learning_rate and
-    samples_per_second. Rows of steps after the last checkpoint come again after a resume, with the same
-    numbers.
+    samples_per_second. Of a component that takes turns it holds `<part>_loss` and `<part>_gradient` for each part
+    in place of loss and grad_norm; what a part does several times in a step is averaged. Rows of steps after the
+    last checkpoint come again after a resume, with the same numbers.
 
     Args:
-        module: a component; its `loss(batch, generator)` is minimised. Left in evaluation mode.
-        batches: called with the first step to do, returns the endless stream of batches from there on: a
-            tensor, or a tuple, list, named tuple or dict of tensors with the batch axis first.
+        module: a component; its `loss(batch, generator)` or its `turns` are minimised. Left in evaluation mode.
+        batches: called with the number of the first batch to use (a step uses one, or `batches_per_step`), returns
+            the endless stream of batches from there on: a tensor, or a tuple, list, named tuple or dict of tensors
+            with the batch axis first.
         config: length, step size, clipping and intervals.
         seed: determines the noise of every step, dropout included.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
@@ -118,15 +124,16 @@ def fit(
         raise ValueError(
             f"steps={config.steps}: {checkpoint} has done {step} already; raise steps or remove that folder"
         )
-    stream = batches(step)
+    each_step = module.batches_per_step if isinstance(module, TakesTurns) else 1
+    stream = batches(step * each_step)
     clock, samples = time.perf_counter(), 0
     while step < config.steps:
         try:
-            batch = _to_device(next(stream), target)
+            taken = [_to_device(next(stream), target) for _ in range(each_step)]
         except StopIteration:
             raise ValueError(f"batches: ended at step {step} of {config.steps}; the stream must be endless") from None
-        metrics = _step(module, optimiser, batch, config, step, step_seed(seed, step))
-        step, count, samples = step + 1, count + 1, samples + _batch_size(batch)
+        metrics = _step(module, optimiser, taken, config, step, step_seed(seed, step))
+        step, count, samples = step + 1, count + 1, samples + sum(map(_batch_size, taken))
         for name, value in metrics.items():
             totals[name] = totals.get(name, 0.0) + value
         if step % config.log_every == 0 or step == config.steps:
@@ -148,33 +155,57 @@ def step_seed(seed: int, step: int) -> int:
 def _step(
     module: nn.Module,
     optimiser: torch.optim.Optimizer,
-    batch: Any,
+    batches: Sequence[Any],
     config: FitConfig,
     step: int,
     noise_seed: int,
 ) -> dict[str, float]:
-    """Does one optimiser step and returns its metrics; never lets the weights become NaN."""
+    """Does every turn of one step and returns the metrics; never lets the weights become NaN."""
     device = next(module.parameters()).device
     generator = torch.Generator(device).manual_seed(noise_seed)
     for group in optimiser.param_groups:
-        group["lr"] = config.rate(step)
+        group["lr"] = config.rate(step) * group["rate"]
     module.train()
-    optimiser.zero_grad(set_to_none=True)
+    several = isinstance(module, TakesTurns)
+    turns = module.turns(batches, generator) if several else _only_turn(module, batches[0], generator)
     half = torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16")
+    found: dict[str, list[float]] = {}
     with seeded(noise_seed, device):  # for dropout layers, which can only draw from the global stream
-        with half:
-            loss, metrics = cast(Component, module).loss(batch, generator)
-        loss.backward()
-    norm = torch.nn.utils.clip_grad_norm_(module.parameters(), config.gradient_clip or math.inf)
+        while True:
+            with half:
+                turn = next(turns, None)
+            if turn is None:
+                return {name: sum(values) / len(values) for name, values in found.items()}
+            for name, value in _turn(module, optimiser, turn, config, step).items():
+                found.setdefault(name, []).append(value)
+
+
+def _only_turn(module: nn.Module, batch: Any, generator: torch.Generator) -> Iterator[Turn]:
+    yield Turn("", *cast(Component, module).loss(batch, generator))
+
+
+def _turn(
+    module: nn.Module, optimiser: torch.optim.Optimizer, turn: Turn, config: FitConfig, step: int
+) -> dict[str, float]:
+    """Steps down the gradient of one objective in its part's parameters and returns its metrics."""
+    part, loss, norm_name = module.get_submodule(turn.part), "loss", "grad_norm"
+    optimiser.zero_grad(set_to_none=True)
+    if turn.part:  # only its parameters get a gradient, so only they move
+        loss, norm_name = f"{turn.part}_loss", f"{turn.part}_gradient"
+        turn.loss.backward(inputs=[each for each in part.parameters() if each.requires_grad])
+    else:
+        turn.loss.backward()
+    norm = torch.nn.utils.clip_grad_norm_(part.parameters(), config.gradient_clip or math.inf)
     if config.clip_value:
-        torch.nn.utils.clip_grad_value_(module.parameters(), config.clip_value)
-    scalars = {"loss": loss.detach(), **metrics, "grad_norm": norm}
+        torch.nn.utils.clip_grad_value_(part.parameters(), config.clip_value)
+    scalars = {loss: turn.loss.detach(), **turn.metrics, norm_name: norm}
     stacked = torch.stack([value.float() for value in scalars.values()])
-    values = stacked.tolist()  # the one place of a step that waits for the device
+    values = stacked.tolist()  # the one place of a turn that waits for the device
     row = dict(zip(scalars, values, strict=True))
-    if not (math.isfinite(row["loss"]) and math.isfinite(row["grad_norm"])):
+    if not (math.isfinite(row[loss]) and math.isfinite(row[norm_name])):
+        of_part = f" of the {turn.part}" if turn.part else ""
         raise TrainingDiverged(
-            f"step {step + 1}: loss {row['loss']}, gradient norm {row['grad_norm']}; lower learning_rate="
+            f"step {step + 1}: loss {row[loss]}, gradient norm {row[norm_name]}{of_part}; lower learning_rate="
             f"{config.learning_rate}, set gradient_clip or warmup, or check the data for non-finite values"
         )
     optimiser.step()
@@ -182,15 +213,21 @@ def _step(
 
 
 def _optimiser(module: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
-    parameters = [each for each in module.parameters() if each.requires_grad]
-    if not parameters:
-        raise ValueError(f"{type(module).__name__}: has no parameters to train")
-    groups = [
-        {"params": [each for each in parameters if each.ndim >= 2], "weight_decay": config.weight_decay},
-        {"params": [each for each in parameters if each.ndim < 2], "weight_decay": 0.0},
-    ]
+    parts = module.parts if isinstance(module, TakesTurns) else {"": Part()}
+    groups: list[dict[str, Any]] = []
+    for name, part in parts.items():
+        parameters = [each for each in module.get_submodule(name).parameters() if each.requires_grad]
+        if not parameters:
+            raise ValueError(f"{type(module).__name__}{name and '.'}{name}: has no parameters to train")
+        shared = {"rate": part.rate, "betas": part.betas}
+        matrices, vectors = (
+            [each for each in parameters if each.ndim >= 2],
+            [each for each in parameters if each.ndim < 2],
+        )
+        groups.append({"params": matrices, "weight_decay": config.weight_decay, **shared})
+        groups.append({"params": vectors, "weight_decay": 0.0, **shared})
     # One fused kernel per step; on a CPU it is several times faster than one loop per tensor.
-    fused = parameters[0].device.type in ("cpu", "cuda")
+    fused = next(module.parameters()).device.type in ("cpu", "cuda")
     return torch.optim.AdamW([group for group in groups if group["params"]], lr=config.learning_rate, fused=fused)
 
 

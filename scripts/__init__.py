@@ -9,8 +9,9 @@ from scripts.collect import collect
 from scripts.dream import dream
 from scripts.evaluate import evaluate
 from scripts.evolve import evolve
+from scripts.loop import loop
 from scripts.report import report
 from scripts.train_memory import train_memory
 from scripts.train_vision import train_vision
 
-__all__ = ["collect", "dream", "evaluate", "evolve", "report", "train_memory", "train_vision"]
+__all__ = ["collect", "dream", "evaluate", "evolve", "loop", "report", "train_memory", "train_vision"]

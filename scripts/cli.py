@@ -26,11 +26,14 @@ COMMANDS = {
     "train-vision": "train V, the VAE: frames -> latents",
     "train-memory": "train M, the MDN-RNN: latents, actions -> what comes next",
     "evolve": "evolve C, the controller, with CMA-ES in the real world or in the dream",
+    "loop": "rounds of collect, train and evolve, each on what the last one could do",
     "evaluate": "measure the chosen controller on held-out test tracks",
     "dream": "film real frames, reconstructions and dream side by side",
+    "accuracy": "measure the world model itself on held-out tracks: one HTML page and JSON",
     "report": "one HTML page with scores, curves, pictures and the drive",
     "export": "write the agent of a run alone, small enough to ship",
     "info": "what a run folder holds and how far it got",
+    "study": "a list or grid of configurations times seeds, sharing what they have in common: one table, one plot",
     "benchmark": "speed and exactness on this machine, beside gymnasium, EnvPool and plain loops",
 }
 
@@ -39,8 +42,13 @@ SECTIONS = {
     "train-vision": ("device", "vision"),
     "train-memory": ("device", "memory", "dream"),
     "evolve": ("features", "controller", "evolve", "dream", "executor"),
+    "loop": (
+        *("seed", "device", "env", "collect", "vision", "memory", "features", "controller", "evolve", "dream"),
+        *("loop", "executor"),
+    ),
     "evaluate": ("evaluate", "executor"),
     "dream": ("film",),
+    "accuracy": ("accuracy",),
     "report": (),
 }
 """The sections of the configuration that a command can set."""
@@ -56,7 +64,7 @@ SHORT = {
 }
 """Short names for fields that are often set."""
 
-LONG = ("run", "collect", "train-vision", "train-memory", "evolve", "evaluate")
+LONG = ("run", "collect", "train-vision", "train-memory", "evolve", "loop", "evaluate")
 """Commands that know `--dry-run`."""
 
 
@@ -151,15 +159,19 @@ def _carry_out(command: str, arguments: list[str]) -> int:
         from scripts.benchmark import main as benchmark
 
         return benchmark(arguments)
+    if command == "study":
+        from scripts.study import main as study
+
+        return study(arguments)
     request = parse(command, arguments)
     from worldmodels.run import Run
 
     if request.dry_run:
-        print(estimate(request.config, stages_of(command)))
+        print(estimate(request.config, stages_of(command, request.config)))
         return 0
     run = Run.create(request.run, request.config)
     print(f"{command}: {run.path} (preset {run.config.preset}, seed {run.config.seed})")
-    for stage in stages_of(command):
+    for stage in stages_of(command, request.config):
         show(STAGE_FUNCTIONS[stage](run))
         print(_said(run, stage))
     return 0
@@ -169,6 +181,8 @@ def _said(run: Any, stage: str) -> str:
     done = run.done(stage)
     if stage == "evaluate":
         return f"score: {score_line(done)}"
+    if stage == "accuracy":
+        return f"accuracy: {run.folder(stage) / 'index.html'}"
     if stage == "report":
         return f"report: {run.folder(stage) / 'index.html'}"
     return next(line for line in info(run).splitlines() if line.startswith(f"  {stage} "))
@@ -228,7 +242,7 @@ def parse(command: str, arguments: list[str]) -> Request:
         base = Run(shipped_agent() if dry_run else run_folder(PRETRAINED)).config
     elif (path / "config.yaml").exists():
         base = Run(path).config
-    elif command in ("run", "collect") or helping:
+    elif command in ("run", "collect", "loop") or helping:
         base = preset("default")
     else:
         raise UsageError(f"{path} is no run yet: start with `worldmodels run {path.name} --preset quick`")

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from envs import env_facts
-from worldmodels.assembly import EnvShape, env_shape, load_bundle, new_memory, new_vision
+from worldmodels.assembly import EnvShape, check_config, env_shape, load_bundle, new_memory, new_vision
 from worldmodels.bundle import Bundle, bundle_parts
 from worldmodels.collect import CollectSetup, CollectWorker, Order, Recording
 from worldmodels.dataset import episode_files
 from worldmodels.episode import EpisodeFile, write_episode
 from worldmodels.errors import RunError
 from worldmodels.executor import available_cores, make_executor
-from worldmodels.files import write_json
+from worldmodels.files import link_tree, write_json
 from worldmodels.perception import FeaturesConfig
 from worldmodels.run import Progress, Run
 from worldmodels.tracks import COLLECT, POLICY, stream, training_tracks
@@ -30,9 +30,12 @@ def collect(run: Run) -> Iterator[Progress]:
         yield Progress("collect", config.episodes, config.episodes, "episodes")
         return
     with run.working("collect", run.config.executor.workers or available_cores()):
+        check_config(run.config)
         shape = env_shape(run.config.env)
         facts = env_facts(run.config.env)
         write_json(folder / "env.json", facts)
+        if config.extends:
+            take_over(run)
         missing = [order for order in orders(run) if not episode_path(folder, order.number).exists()]
         setup = _setup(run, shape, facts)
         recorded, frames = config.episodes - len(missing), 0
@@ -50,12 +53,35 @@ def collect(run: Run) -> Iterator[Progress]:
 def orders(run: Run) -> list[Order]:
     """Return the episodes that the configuration asks for: a pure function of it."""
     config, seed = run.config.collect, run.config.seed
+    first = taken_over(config.extends)
     tracks = training_tracks(seed, COLLECT, 0, config.episodes)
     seeds = stream(seed, POLICY).integers(2**31, size=config.episodes)
     return [
-        Order(number, config.policies[number % len(config.policies)], tracks[number], int(seeds[number]))
+        Order(first + number, config.policies[number % len(config.policies)], tracks[number], int(seeds[number]))
         for number in range(config.episodes)
     ]
+
+
+def taken_over(extended: str) -> int:
+    """Return how many episodes a run takes over from the one it extends."""
+    return len(episode_files(Run(extended).folder("collect"))) if extended else 0
+
+
+def take_over(run: Run) -> None:
+    """Put the episodes of the run that this one extends into its folder.
+
+    Raises:
+        RunError: that run has not finished collecting, or recorded another environment or frames of another kind.
+    """
+    before = Run(run.config.collect.extends)
+    before.require("collect")
+    old, new = before.config.env, run.config.env
+    if (old.id, old.size, old.crop, old.action_repeat) != (new.id, new.size, new.crop, new.action_repeat):
+        raise RunError(
+            f"collect.extends={before.path} recorded {old.id} at {old.size} pixels, rows {old.crop}, action repeat "
+            f"{old.action_repeat}; this run is about {new.id} at {new.size}, rows {new.crop}, {new.action_repeat}"
+        )
+    link_tree(before.folder("collect"), run.folder("collect"), "episode_*.zip")
 
 
 def episode_path(folder: Path, number: int) -> Path:
@@ -76,7 +102,7 @@ def _setup(run: Run, shape: EnvShape, facts: dict[str, object]) -> CollectSetup:
     config = run.config
     limit = min(config.env.max_steps or config.collect.max_frames, config.collect.max_frames)
     bundle, parameters = None, None
-    if "agent" in config.collect.policies:
+    if config.collect.needs_agent:
         bundle, parameters, _ = load_bundle(Run(config.collect.agent))
         if (bundle.env.id, bundle.env.size, bundle.env.crop) != (config.env.id, config.env.size, config.env.crop):
             raise RunError(
@@ -93,8 +119,9 @@ def _setup(run: Run, shape: EnvShape, facts: dict[str, object]) -> CollectSetup:
             controller=config.controller,
             **bundle_parts(vision, memory),
         )
-    env = replace(config.env, max_steps=limit)
-    return CollectSetup(env, config.collect.envs, config.collect.noise, bundle, parameters, facts)
+    patience = replace(config.env.early_stop, charge=0.0)  # what is recorded are the environment's own rewards
+    env = replace(config.env, max_steps=limit, early_stop=patience)
+    return CollectSetup(env, config.collect, bundle, parameters, facts)
 
 
 def _keep(folder: Path, recording: Recording) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from worldmodels.assembly import load_bundle, load_memory
+from generative.capabilities import refusal
+from worldmodels.assembly import dreaming_memory, load_bundle, load_vision
 from worldmodels.film import Shot, film
 from worldmodels.run import Progress, Run
 from worldmodels.video import as_rgb, side_by_side, write_png, write_webm
@@ -19,8 +20,13 @@ def dream(run: Run) -> Iterator[Progress]:
     config = run.config.film
     with run.working("dream"):
         bundle, parameters, _ = load_bundle(run)
+        reason = refusal(bundle.load_vision(), "decode")
+        if reason:
+            run.finish("dream", {"steps": 0, "not_filmed": f"no film: {reason}"})
+            yield Progress("dream", config.steps, config.steps, "steps")
+            return
         shots = []
-        for shot in film(bundle, parameters, load_memory(run), config):
+        for shot in film(bundle, parameters, dreaming_memory(run, load_vision(run), bundle.spec), config):
             shots.append(shot)
             if len(shots) % 10 == 0:
                 yield Progress("dream", len(shots), config.steps, "steps")

@@ -12,7 +12,7 @@ from worldmodels.assembly import EnvShape, env_shape, new_memory, new_vision
 from worldmodels.config import RunConfig
 from worldmodels.episode import Episode, encode_episode
 from worldmodels.executor import available_cores
-from worldmodels.memory import SequenceBatch
+from worldmodels.memories import SequenceBatch
 from worldmodels.perception import Perception
 
 BUDGET = 2.0
@@ -122,6 +122,8 @@ def _network_seconds(config: RunConfig, shape: EnvShape) -> float:
 
 def _vision_step(config: RunConfig, shape: EnvShape) -> float:
     vision: Any = new_vision(config, shape, 0)
+    if not any(parameter.requires_grad for parameter in vision.parameters()):
+        return 0.0
     size, _, channels = shape.spaces[0].shape
     obs = torch.rand(config.vision.batch, channels, size, size)
     return _seconds_per_step(lambda: vision.loss(obs, torch.Generator())[0].backward())

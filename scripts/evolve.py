@@ -44,10 +44,11 @@ def evolve(run: Run) -> Iterator[Progress]:
         log = _read_log(run)
         size = bundle.build_controller().parameters_size
         yield Progress("evolve", len(log), config.generations, "generations", {"parameters": size})
-        optimiser = restore(config, size, run.config.seed, log, starting_point(run, bundle))
+        seed = config.seed_in(run.config.seed)
+        optimiser = restore(config, size, seed, log, starting_point(run, bundle))
         with make_executor(run.config.executor, Worker, worker_setup(run, bundle)) as executor:
             trials = Trials(executor, config.envs, run.config.dream.block)
-            for entry, mean in generations(config, optimiser, trials, run.config.seed, log):
+            for entry, mean in generations(config, optimiser, trials, seed, log):
                 if "validation" in entry and best_validated([*log, entry]) is entry:
                     save_agent(folder, bundle, mean, {"generation": entry["generation"], **entry["validation"]})
                 append_line(folder / "generations.jsonl", entry)

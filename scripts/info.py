@@ -12,14 +12,14 @@ def info(run: Run) -> str:
         f"{run.path}: preset {config.preset}, {config.env.id}, action repeat {config.env.action_repeat}, "
         f"seed {config.seed}"
     ]
-    lines += [f"  {stage:13} {_state(run, stage)}" for stage in STAGES]
+    lines += [f"  {stage:13} {_state(run, stage)}" for stage in stages(run)]
     lines.append(f"  {run.core_hours():.2f} core-hours so far, {_size(run) / 2**20:.0f} MiB on disk")
     return "\n".join(lines)
 
 
-def next_stage(run: Run) -> str | None:
-    """Return the first stage that is not finished."""
-    return next((stage for stage in STAGES if run.done(stage) is None), None)
+def stages(run: Run) -> list[str]:
+    """Return the stages that a run goes through."""
+    return [stage for stage in STAGES if stage != "loop" or run.config.loop.rounds]
 
 
 def _state(run: Run, stage: str) -> str:
@@ -27,12 +27,14 @@ def _state(run: Run, stage: str) -> str:
     if done is None:
         return f"begun: {_partial(run, stage)}" if run.begun(stage) else "not run yet"
     said = {
+        "loop": lambda: (
+            f"{done['rounds']} rounds, round {done['chosen_round']} chosen, "
+            f"validation {done['validation']['mean']:.1f}, {done['env_frames']:,} real frames"
+        ),
         "collect": lambda: (
             f"{done['episodes']} episodes, {done['env_frames']:,} frames, mean return {done['return_mean']:.1f}"
         ),
-        "train-vision": lambda: (
-            f"squared error {done['squared_error']:.1f} (mean frame {done['baseline_squared_error']:.1f})"
-        ),
+        "train-vision": lambda: vision_line(done),
         "train-memory": lambda: (
             f"NLL {done['nll']:.3f} (persistence {done['nll_persistence']:.3f}, "
             f"shuffled actions {done['nll_shuffled_action']:.3f})"
@@ -42,10 +44,29 @@ def _state(run: Run, stage: str) -> str:
             f"at generation {done['chosen_generation']}, {done['env_frames']:,} frames"
         ),
         "evaluate": lambda: score_line(done),
-        "dream": lambda: f"{done['steps']} steps filmed",
+        "dream": lambda: done.get("not_filmed") or f"{done['steps']} steps filmed",
+        "accuracy": lambda: accuracy_line(done),
         "report": lambda: str(run.folder("report") / "index.html"),
     }
     return said[stage]()
+
+
+def accuracy_line(done: dict) -> str:
+    """Return an accuracy card in a line."""
+    line = (
+        f"{done['set']} episodes: {done['gain_over_persistence']:.3f} nats better than persistence, action sensitivity "
+        f"{done['action_sensitivity']:.3f}"
+    )
+    if done["beats_persistence"] is not None:
+        line += f", beats persistence for {done['beats_persistence']} steps"
+    return line if done["spearman"] is None else f"{line}, rank correlation of returns {done['spearman']:.2f}"
+
+
+def vision_line(done: dict) -> str:
+    """Return how well a vision sees; one that cannot decode has only a verdict."""
+    if "squared_error" not in done:
+        return f"{done['verdict']}: {done['reason']}"
+    return f"squared error {done['squared_error']:.1f} (mean frame {done['baseline_squared_error']:.1f})"
 
 
 def score_line(done: dict) -> str:
@@ -63,6 +84,8 @@ def score_line(done: dict) -> str:
 
 def _partial(run: Run, stage: str) -> str:
     folder = run.folder(stage)
+    if stage == "loop":
+        return f"{len(read_lines(folder / 'curve.jsonl'))} of {run.config.loop.rounds} rounds"
     if stage == "collect":
         return f"{len(list(folder.glob('episode_*.zip')))} of {run.config.collect.episodes} episodes"
     if stage in ("train-vision", "train-memory"):

@@ -61,7 +61,11 @@ def _facts(run: Run) -> dict[str, str]:
         "frames": f"{config.env.size} x {config.env.size}, rows {config.env.crop[0]} to {config.env.crop[1]}",
         "evolved in": "the real environment" if config.evolve.world == "real" else "the dream",
         "controller reads": config.features.reads
-        + (" (untrained memory)" if config.features.uses_memory and config.features.memory == "untrained" else ""),
+        + (
+            f" ({config.features.memory} memory)"
+            if config.features.uses_memory and config.features.memory != "trained"
+            else ""
+        ),
     }
     patience = config.env.early_stop.patience
     if config.evolve.world == "real" and patience:
@@ -92,13 +96,14 @@ def _vision(run: Run) -> dict[str, Any] | None:
         "curve_label": "loss per image",
     }
     if facts:
+        shown["verdict"] = f"{facts['verdict']}: {facts['reason']}"
+    if facts and "squared_error" in facts:  # a vision that cannot decode has no errors
         shown |= {
             "held_out_error": facts["squared_error"],
             "mean_frame_error": facts["baseline_squared_error"],
             "car_crop_error": facts["car_error"],
             "car_crop_baseline": facts["car_baseline_error"],
             "error_unit": "summed squared error per image, pixels in [0, 1]",
-            "verdict": f"{facts['verdict']}: {facts['reason']}",
         }
     return shown
 

@@ -2,26 +2,38 @@
 
 from collections.abc import Callable, Iterator
 
+from scripts.accuracy import accuracy
 from scripts.collect import collect
 from scripts.dream import dream
 from scripts.evaluate import evaluate
 from scripts.evolve import evolve
+from scripts.loop import loop
 from scripts.report import report
 from scripts.train_memory import train_memory
 from scripts.train_vision import train_vision
+from worldmodels.config import RunConfig
+from worldmodels.loop import LEARNT
 from worldmodels.run import Progress, Run
 
 STAGE_FUNCTIONS: dict[str, Callable[[Run], Iterator[Progress]]] = {
+    "loop": loop,
     "collect": collect,
     "train-vision": train_vision,
     "train-memory": train_memory,
     "evolve": evolve,
     "evaluate": evaluate,
     "dream": dream,
+    "accuracy": accuracy,
     "report": report,
 }
 
+EXTRA = ("accuracy",)
+"""Stages that `run` leaves out: nothing later needs them."""
 
-def stages_of(command: str) -> list[str]:
-    """Return the stages that a command runs, in order."""
-    return list(STAGE_FUNCTIONS) if command == "run" else [command]
+
+def stages_of(command: str, config: RunConfig) -> list[str]:
+    """Return the stages that a command runs, in order; a loop stands for the stages of its rounds."""
+    if command != "run":
+        return [command]
+    replaced = LEARNT if config.loop.rounds else ("loop",)
+    return [stage for stage in STAGE_FUNCTIONS if stage not in (*replaced, *EXTRA)]

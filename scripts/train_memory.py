@@ -10,13 +10,13 @@ import torch
 from torch import nn
 
 from generative import fit, resolve_device, save_component
-from worldmodels.assembly import env_shape, load_vision, new_memory
+from worldmodels.assembly import env_shape, load_vision, new_memory, start_from
 from worldmodels.baselines import baselines, fit_persistence
 from worldmodels.dataset import episode_files, split
 from worldmodels.dream import gather_starts
 from worldmodels.episode import EpisodeFile
 from worldmodels.latents import LatentFile, SequenceBatches, encode_episode_latents, held_out_batches
-from worldmodels.memory import SequenceBatch
+from worldmodels.memories import SequenceBatch
 from worldmodels.run import Progress, Run
 from worldmodels.targets import event_scale, reward_scale
 
@@ -38,18 +38,26 @@ def train_memory(run: Run) -> Iterator[Progress]:
         yield from encode(run, [*training, *held_out], vision)
         learn = [latent_file(run, file) for file in training]
         test = held_out_batches(
-            [latent_file(run, file) for file in held_out], config.sequence, config.reward, config.termination
+            [latent_file(run, file) for file in held_out],
+            config.sequence,
+            config.reward,
+            config.termination,
+            config.latent,
         )
         latent: Any = vision
         module = new_memory(run.config, latent.latent_spec.size, env_shape(run.config.env).spec, run.config.seed)
+        if run.config.memory.start:
+            start_from(module, "train-memory", run.config.memory.start)
         set_scales(module, learn, run)
         batches = SequenceBatches(
-            learn, config.batch, config.sequence, run.config.seed, config.reward, config.termination
+            learn, config.batch, config.sequence, run.config.seed, config.reward, config.termination, config.latent
         )
         yield from _fit(run, module, batches, test)
         module.cpu().eval()
         facts = examine(module, batches, test)
-        gather_starts(learn, run.config.dream, run.config.seed).save(folder / "starts.safetensors")
+        ended = [file.targets(config.reward, config.termination)["termination"] for file in learn]
+        starts = gather_starts(learn, run.config.dream, run.config.seed, ended, config.latent)
+        starts.save(folder / "starts.safetensors")
         save_component(module, folder, {"seed": run.config.seed, "steps": steps, "episodes": len(training)})
         run.finish("train-memory", facts)
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)

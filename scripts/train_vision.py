@@ -1,4 +1,8 @@
-"""Stage 2: train vision on the frames, check that it sees, and say how well."""
+"""Stage 2: train vision on the frames, check that it sees, and say how well.
+
+A vision with weights is trained by gradients; one with numbers that come from looking at frames once (principal
+components, the spread of latents) is then estimated; one that cannot decode is judged by its features alone.
+"""
 
 import shutil
 from collections.abc import Iterator
@@ -9,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from generative import fit, resolve_device, save_component, to_float, to_uint8
-from worldmodels.assembly import env_shape, new_vision
+from generative import Estimates, fit, offers, resolve_device, save_component, to_float, to_uint8
+from worldmodels.assembly import env_shape, new_vision, start_from
 from worldmodels.dataset import FrameBatches, episode_files, sample_frames, split
 from worldmodels.errors import RunError
 from worldmodels.files import append_line, read_lines, write_json
@@ -27,7 +31,8 @@ def train_vision(run: Run) -> Iterator[Progress]:
     """Train the run's vision and yield the progress in optimiser steps.
 
     Raises:
-        RunError: if the posterior collapsed in every attempt.
+        RunError: if the vision failed its diagnosis in every attempt, such as by a collapsed posterior.
+        ComponentError: if the vision's latent is none for a controller.
     """
     config = run.config.vision
     folder = run.folder("train-vision")
@@ -43,13 +48,19 @@ def train_vision(run: Run) -> Iterator[Progress]:
         failed = read_lines(folder / "attempts.jsonl")
         while True:
             attempt = len(failed)
-            if attempt == config.attempts:
-                raise _given_up(config, failed)
             module = new_vision(run.config, env_shape(run.config.env), run.config.seed + 1000 * attempt)
-            fitted = replace(config.fit, learning_rate=config.fit.learning_rate / 3**attempt)
-            yield from _fit(
-                run, module, FrameBatches(training, config.batch, config.buffer, run.config.seed), fitted, test
-            )
+            if attempt == config.attempts:
+                raise _given_up(config, failed, _trains(module))
+            vision: Any = module
+            latent = vision.latent_spec.size  # refused here, before training, where no controller could take it
+            if config.start and not attempt:
+                start_from(module, "train-vision", config.start)
+            batches = FrameBatches(training, config.batch, config.buffer, run.config.seed)
+            if _trains(module):
+                fitted = replace(config.fit, learning_rate=config.fit.learning_rate / 3**attempt)
+                yield from _fit(run, module, batches, fitted, test)
+            if isinstance(module, Estimates):
+                yield from _estimate(run, module, batches, test)
             module.cpu().eval()
             facts = {"attempts": attempt + 1, **examine(module, test, base_line)}
             if facts["verdict"] == "healthy" or (attempt + 1 == config.attempts and not config.gate):
@@ -58,16 +69,23 @@ def train_vision(run: Run) -> Iterator[Progress]:
             failed.append(facts)
             shutil.rmtree(folder / "checkpoints", ignore_errors=True)
         precision = config.fit.resolved(resolve_device(run.config.device)).precision
-        how = {"seed": run.config.seed, "steps": steps, "episodes": len(training), "precision": precision}
+        how = {
+            "seed": run.config.seed,
+            "steps": steps,
+            "latent": latent,
+            "episodes": len(training),
+            "precision": precision,
+        }
         save_component(module, folder, {**facts, **how})
-        write_png(folder / "reconstructions.png", comparison(module, test))
+        if offers(module, "decode"):
+            write_png(folder / "reconstructions.png", comparison(module, test))
         write_json(folder / "verdict.json", facts)
         run.finish("train-vision", facts)
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
 
 
 def _fit(run: Run, module: nn.Module, batches: FrameBatches, config: Any, test: Tensor) -> Iterator[Progress]:
-    """Train, and measure the held-out loss beside every logged step."""
+    """Train by gradients, and measure the held-out loss beside every logged step."""
     checkpoints = run.folder("train-vision") / "checkpoints"
 
     def stream(start: int) -> Iterator[Tensor]:
@@ -80,18 +98,43 @@ def _fit(run: Run, module: nn.Module, batches: FrameBatches, config: Any, test: 
         yield Progress("train-vision", step, config.steps, "steps", metrics)
 
 
-def _given_up(config: VisionConfig, failed: list[dict[str, Any]]) -> RunError:
+def _trains(module: nn.Module) -> bool:
+    return any(parameter.requires_grad for parameter in module.parameters())
+
+
+def _estimate(run: Run, module: Any, batches: FrameBatches, test: Tensor) -> Iterator[Progress]:
+    """Set what comes from looking at frames once; where no training came before it, log the losses after it."""
+    device = _device(module)
+
+    def stream() -> Iterator[Tensor]:
+        return (to_float(frames).to(device) for frames in batches(0))
+
+    module.eval()
+    module.estimate(stream(), torch.Generator(device).manual_seed(run.config.seed))
+    if not _trains(module):
+        steps = run.config.vision.fit.steps
+        loss, _ = module.loss(next(stream()), torch.Generator(device).manual_seed(0))
+        metrics = {"loss": float(loss), "held_out_loss": held_out_loss(module, test)}
+        run.log("train-vision", steps, metrics)
+        yield Progress("train-vision", steps, steps, "steps", metrics)
+
+
+def _device(module: nn.Module) -> torch.device:
+    return next(iter(module.state_dict().values())).device
+
+
+def _given_up(config: VisionConfig, failed: list[dict[str, Any]], trains: bool) -> RunError:
+    slower = f"with `--vision.fit.learning-rate {config.fit.learning_rate / 3 ** len(failed):.1e}`, " if trains else ""
     return RunError(
         f"vision failed {len(failed)} times: {failed[-1]['reason']}. Later stages would learn nothing from it. Start a "
-        f"new run with `--vision.fit.learning-rate {config.fit.learning_rate / 3 ** len(failed):.1e}`, with more "
-        "`--collect.episodes`, or with `--vision.gate False` to go on regardless"
+        f"new run {slower}with more `--collect.episodes`, or with `--vision.gate False` to go on regardless"
     )
 
 
 @torch.inference_mode()
 def held_out_loss(module: Any, frames: Tensor) -> float:
     """Return the loss on held-out frames, uint8 (B H W C), with the same noise every time."""
-    device = next(module.parameters()).device
+    device = _device(module)
     module.eval()
     loss, _ = module.loss(to_float(frames).to(device), torch.Generator(device).manual_seed(0))
     module.train()
@@ -105,9 +148,14 @@ def mean_frame(frames: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def examine(module: Any, frames: Tensor, guess: Tensor) -> dict[str, Any]:
-    """Return squared error per image on the whole frame and around the car, the mean frame's, and the verdict."""
+    """Return squared error per image on the whole frame and around the car, the mean frame's, and the verdict.
+
+    A vision that cannot decode has no errors, only a verdict.
+    """
     obs = to_float(frames)
     facts = dict(module.diagnose(obs, guess))
+    if not offers(module, "decode"):
+        return facts
     seen = module.decode(module.encode(obs)[0])
     crop = (..., _rows(obs.shape[2], CAR_ROWS), _rows(obs.shape[3], CAR_COLUMNS))
     facts["car_error"] = float(((seen - obs)[crop] ** 2).sum((1, 2, 3)).mean())

@@ -15,8 +15,14 @@ from worldmodels.dream import Starts
 from worldmodels.dream_env import DreamEnv
 from worldmodels.errors import RunError
 from worldmodels.latents import LatentFile, feature_samples
+from worldmodels.memories import agent_memory
+from worldmodels.memories.fit import check_dream, check_latents, check_memory, check_sequences
 from worldmodels.parts import MEMORIES, VISIONS
+from worldmodels.perception import FeaturesConfig, feature_size
 from worldmodels.run import Run
+
+BANK = 1024
+"""Moments that a shuffled memory draws from."""
 
 
 class EnvShape(NamedTuple):
@@ -50,15 +56,72 @@ def new_vision(config: RunConfig, shape: EnvShape, seed: int) -> nn.Module:
 
 
 def new_memory(config: RunConfig, latent: int, spec: ActionSpec, seed: int) -> nn.Module:
-    """Return an untrained memory whose sizes fit vision and environment."""
+    """Return an untrained memory whose sizes fit vision and environment.
+
+    Raises:
+        RunError: the memory cannot learn from sequences as short as the run's.
+    """
     options = _fill(config.memory.options, latent=latent, action=spec.size, reward_target=config.memory.reward.type)
-    return MEMORIES.create(config.memory.type, options, seed=seed)
+    try:
+        check_sequences(options, config.memory.sequence)
+        return MEMORIES.create(config.memory.type, options, seed=seed)
+    except ValueError as error:
+        raise RunError(f"memory: {error}") from error
+
+
+def check_parts(config: RunConfig, vision: nn.Module, memory: nn.Module, spec: ActionSpec) -> None:
+    """Refuse parts that cannot go together, trained or not.
+
+    Args:
+        config: of the run.
+        vision: of its type and sizes.
+        memory: likewise.
+        spec: of the environment's actions.
+
+    Raises:
+        RunError: says which two do not fit, why, and what to choose instead.
+    """
+    encoder: Any = vision
+    remembers: Any = agent_memory(memory)
+    latent = encoder.latent_spec.size
+    try:
+        check_latents(encoder.latent_spec, memory)
+        check_memory(memory, latent, spec.size)
+        feature_size(config.features, latent, remembers.feature_size)
+        if config.evolve.world == "dream":
+            check_dream(memory, latent, spec.size, config.dream.penalty, config.dream.dropout)
+    except ValueError as error:
+        raise RunError(f"vision.type={config.vision.type}, memory.type={config.memory.type}: {error}") from error
+
+
+def check_config(config: RunConfig) -> None:
+    """Refuse a configuration whose parts cannot go together, before anything is trained; see `check_parts`."""
+    shape = env_shape(config.env)
+    vision: Any = new_vision(config, shape, config.seed)
+    check_parts(config, vision, new_memory(config, vision.latent_spec.size, shape.spec, config.seed), shape.spec)
 
 
 def _fill(options: Any, **values: Any) -> Any:
     """Set the fields of a component's options that it has; what is not there is not asked for."""
     names = {item.name for item in fields(options)}
     return replace(options, **{name: value for name, value in values.items() if name in names})
+
+
+def start_from(module: nn.Module, stage: str, start: str) -> None:
+    """Give a new vision or memory the weights that a stage of another run ended with.
+
+    Raises:
+        RunError: that run has not finished the stage, or its component is of another kind or size.
+    """
+    before = load_vision(Run(start)) if stage == "train-vision" else load_memory(Run(start))
+    known: Any = before
+    asked: Any = module
+    if (known.type, known.config) != (asked.type, asked.config):
+        raise RunError(
+            f"{stage}: the {known.type} of {start} has other options ({known.config}) than this run's {asked.type} "
+            f"({asked.config}); give both runs the same, or start from random weights"
+        )
+    module.load_state_dict(before.state_dict())
 
 
 def load_vision(run: Run) -> nn.Module:
@@ -74,14 +137,29 @@ def load_memory(run: Run) -> nn.Module:
 
 
 def read_memory(run: Run, vision: nn.Module, spec: ActionSpec) -> nn.Module | None:
-    """Return the memory whose state the controller reads: the trained one, a random one, or none."""
+    """Return the memory whose state the controller reads: trained (an ensemble's member 0) or random, or none.
+
+    For a shuffled memory it is the trained one, from whose features the bank is made.
+    """
     features = run.config.features
     if not features.uses_memory:
         return None
-    if features.memory == "trained":
-        return load_memory(run)
+    if features.memory != "untrained":
+        return agent_memory(load_memory(run))
     latent: Any = vision
-    return new_memory(run.config, latent.latent_spec.size, spec, seed=run.config.seed + 1).eval()
+    return agent_memory(new_memory(run.config, latent.latent_spec.size, spec, seed=run.config.seed + 1)).eval()
+
+
+def dreaming_memory(run: Run, vision: nn.Module, spec: ActionSpec) -> nn.Module:
+    """Return the memory that dreams: the trained one, or a random one with the trained one's scales as a control."""
+    trained = load_memory(run)
+    if run.config.dream.memory == "trained":
+        return trained
+    latent: Any = vision
+    untrained = new_memory(run.config, latent.latent_spec.size, spec, seed=run.config.seed + 2).eval()
+    for name, scale in trained.named_buffers():
+        untrained.get_buffer(name).copy_(scale)
+    return untrained
 
 
 def assemble(run: Run, latents: list[LatentFile]) -> Bundle:
@@ -89,12 +167,18 @@ def assemble(run: Run, latents: list[LatentFile]) -> Bundle:
     config = run.config
     shape = env_shape(config.env)
     vision = load_vision(run)
+    check_parts(config, vision, load_memory(run), shape.spec)
     memory = read_memory(run, vision, shape.spec)
-    shift, scale = None, None
-    if config.features.scaling != "none":
+    shift, scale, bank = None, None, None
+    if config.features.scaling != "none" or shuffles(config.features):
         samples = feature_samples(latents, config.features, memory, config.seed)
-        shift, scale = feature_scaling(config.features.scaling, config.features.components, samples)
-    generator = component_bytes(load_memory(run)) if config.evolve.world == "dream" else None
+        if shuffles(config.features):
+            latent: Any = vision
+            memory, bank = None, shuffle_remembered(samples, latent.latent_spec.size, config.seed)
+        if config.features.scaling != "none":
+            shift, scale = feature_scaling(config.features.scaling, config.features.components, samples)
+    dreams = config.evolve.world == "dream"
+    generator = component_bytes(dreaming_memory(run, vision, shape.spec)) if dreams else None
     return Bundle(
         env=config.env,
         spec=shape.spec,
@@ -103,8 +187,29 @@ def assemble(run: Run, latents: list[LatentFile]) -> Bundle:
         shift=shift,
         scale=scale,
         generator=generator,
+        bank=bank,
         **bundle_parts(vision, memory),
     )
+
+
+def shuffles(features: FeaturesConfig) -> bool:
+    """Return whether the controller reads a shuffled memory."""
+    return features.uses_memory and features.memory == "shuffled"
+
+
+def shuffle_remembered(samples: np.ndarray, latent: int, seed: int) -> np.ndarray:
+    """Give each moment another's memory features, in place, and return a bank of them.
+
+    Args:
+        samples: (S Z+H), what a controller would read.
+        latent: Z.
+        seed: of the order.
+
+    Returns:
+        float32, at most `BANK` rows of H.
+    """
+    samples[:, latent:] = samples[np.random.default_rng([seed, 6]).permutation(len(samples)), latent:]
+    return np.ascontiguousarray(samples[:BANK, latent:], dtype=np.float32)
 
 
 def feature_scaling(kind: str, components: int, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -131,9 +236,9 @@ def feature_scaling(kind: str, components: int, samples: np.ndarray) -> tuple[np
 
 def load_dream(run: Run, observe: str = "frames") -> DreamEnv:
     """Return a run's dream as a gymnasium environment; `observe` is "frames" or "latents"."""
-    shape = env_shape(run.config.env)
-    memory = load_memory(run)
-    return DreamEnv(load_vision(run), memory, load_starts(run), shape.spaces, shape.spec, run.config.dream, observe)
+    shape, vision = env_shape(run.config.env), load_vision(run)
+    memory = dreaming_memory(run, vision, shape.spec)
+    return DreamEnv(vision, memory, load_starts(run), shape.spaces, shape.spec, run.config.dream, observe)
 
 
 def load_starts(run: Run) -> Starts:
@@ -146,7 +251,11 @@ def load_bundle(run: Run) -> tuple[Bundle, np.ndarray, dict[str, Any]]:
     """Return the bundle, the parameters (N) and the facts of a run's evolved controller."""
     description, arrays = read_agent(run.folder("evolve"))
     vision = load_vision(run)
-    memory = read_memory(run, vision, description["spec"])
+    memory, bank = read_memory(run, vision, description["spec"]), arrays.get("bank")
+    if shuffles(description["features"]):
+        memory = None
+        if bank is None:
+            raise RunError(f"the controller in {run.folder('evolve')} lacks its bank of features: evolve anew")
     bundle = Bundle(
         env=description["env"],
         spec=description["spec"],
@@ -154,6 +263,7 @@ def load_bundle(run: Run) -> tuple[Bundle, np.ndarray, dict[str, Any]]:
         controller=description["controller"],
         shift=arrays.get("shift"),
         scale=arrays.get("scale"),
+        bank=bank,
         **bundle_parts(vision, memory),
     )
     if bundle.build_controller().parameters_size != len(arrays["parameters"]):

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from worldmodels.memory import SequenceBatch, masked_mean, sample_latents
+from worldmodels.memories import SequenceBatch, masked_mean, sample_latents
 from worldmodels.targets import auprc, auroc
 
 SPREAD_FLOOR = 1e-2

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from envs import EnvConfig
 from generative import ComponentError, component_bytes, component_from_bytes, config_from_mapping, config_to_mapping
 from worldmodels.errors import RunError
 from worldmodels.files import write_bytes, write_json
+from worldmodels.memories import ShuffledMemory, agent_memory
 from worldmodels.parts import MEMORIES, VISIONS
 from worldmodels.perception import FeaturesConfig, Perception, feature_size
 
@@ -34,13 +36,15 @@ class Bundle:
     vision: Mapping[str, Any]
     """`component_bytes` of the vision."""
     memory: Mapping[str, Any] | None
-    """`component_bytes` of the memory whose state the controller reads."""
+    """`component_bytes` of the memory whose state the controller reads; None where it reads none, or a shuffled one."""
     shift: np.ndarray | None = None
     """float32 (F): mean of each feature, where features are scaled."""
     scale: np.ndarray | None = None
     """float32 (F): one over each feature's spread; or (F K): principal axes over their spreads."""
     generator: Mapping[str, Any] | None = None
     """`component_bytes` of the memory that dreams; None where nothing dreams."""
+    bank: np.ndarray | None = None
+    """float32 (S H): what a memory remembered at S moments, where the controller reads a shuffled memory."""
 
     def load_vision(self) -> nn.Module:
         """Rebuild the vision."""
@@ -52,6 +56,8 @@ class Bundle:
 
     def load_memory(self) -> nn.Module | None:
         """Rebuild the memory that the controller reads."""
+        if self.bank is not None:
+            return ShuffledMemory(torch.from_numpy(self.bank.copy()))
         return None if self.memory is None else component_from_bytes(self.memory, MEMORIES)
 
     def load_generator(self) -> nn.Module:
@@ -73,29 +79,29 @@ class Bundle:
         """Return the controller."""
         return make_controller(self.controller, self.feature_size, self.spec)
 
-    @property
+    @cached_property
     def feature_size(self) -> int:
         """F, the number of features the controller reads."""
-        options = json.loads(self.vision["config"])["config"] if isinstance(self.vision["config"], str) else {}
-        hidden = 0
-        if self.memory is not None:
-            hidden = json.loads(self.memory["config"])["config"]["hidden"]
-        return feature_size(self.features, options["latent"], hidden)
+        vision: Any = self.load_vision()
+        memory: Any = self.load_memory()
+        return feature_size(self.features, vision.latent_spec.size, 0 if memory is None else memory.feature_size)
 
 
 def bundle_parts(vision: nn.Module, memory: nn.Module | None) -> dict[str, Any]:
-    """Return the two components as bytes, as `Bundle` takes them."""
+    """Return the two components as bytes, as `Bundle` takes them; of an ensemble an agent carries member 0."""
     return {
         "vision": component_bytes(vision),
-        "memory": None if memory is None else component_bytes(memory),
+        "memory": None if memory is None else component_bytes(agent_memory(memory)),
     }
 
 
 def save_agent(folder: Path, bundle: Bundle, parameters: np.ndarray, facts: Mapping[str, Any]) -> None:
-    """Write the controller of a bundle: `agent.json`, and `agent.safetensors` with parameters and feature scaling."""
+    """Write the controller of a bundle: `agent.json`, and `agent.safetensors` with parameters, scaling and bank."""
     arrays = {"parameters": np.asarray(parameters, dtype=np.float32)}
     if bundle.shift is not None and bundle.scale is not None:
         arrays |= {"shift": bundle.shift, "scale": bundle.scale}
+    if bundle.bank is not None:
+        arrays["bank"] = bundle.bank
     write_bytes(folder / "agent.safetensors", save(arrays))
     description = {
         "format_version": FORMAT_VERSION,

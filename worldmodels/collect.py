@@ -15,7 +15,11 @@ from worldmodels.episode import encode_episode
 from worldmodels.pilot import Pilot
 from worldmodels.rollout import Play, play
 
-Driver = Literal["uniform", "held-uniform", "brownian", "random-agent", "agent"]
+Driver = Literal[
+    "uniform", "held-uniform", "brownian", "wander", "random-agent", "agent", "perturbed-agent", "random-controller"
+]
+AGENTS: tuple[Driver, ...] = ("agent", "perturbed-agent", "random-controller")
+"""Drivers that need the agent of a run."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +27,10 @@ class CollectConfig:
     """What is recorded before anything is learnt."""
 
     policies: tuple[Driver, ...] = ("held-uniform", "brownian")
-    """Who drives, episode by episode in turn: uniform (action_space.sample()), held-uniform, brownian, random-agent
-    (the paper's randomly initialised networks), agent (a trained one, see `agent`)."""
+    """Who drives, episode by episode in turn: uniform (action_space.sample()), held-uniform, brownian, wander,
+    random-agent (the paper's randomly initialised networks), agent (a trained one, see `agent`), perturbed-agent (the
+    same, its controller's parameters moved at random), random-controller (a random one over that agent's vision and
+    memory)."""
     episodes: int = 100
     """Episodes to record; every tenth is held out of training."""
     max_frames: int = 1000
@@ -33,6 +39,16 @@ class CollectConfig:
     """Run folder whose agent drives where a policy is `agent`."""
     noise: float = 0.1
     """Exploration noise of that agent, as a part of each action's range."""
+    forget: float = 8.0
+    """Steps over which that noise loses all but 1/e of what it was: what lasts moves the car, what is drawn anew at
+    every step (0) cancels out."""
+    perturbation: float = 0.1
+    """Standard deviation of what is added to the parameters of a perturbed agent, or of a random controller's, drawn
+    once an episode."""
+    extends: str = ""
+    """Run folder whose episodes are taken over before new ones are recorded."""
+    early_stop: bool = False
+    """End an episode as in training (env.early_stop), so that a stranded car records no more."""
     envs: int = 4
     """Environments that a worker steps together."""
 
@@ -42,8 +58,17 @@ class CollectConfig:
         for name, least in (("episodes", 2), ("max_frames", 2), ("envs", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"collect.{name}={getattr(self, name)}: must be at least {least}")
-        if "agent" in self.policies and not self.agent:
-            raise ValueError("collect.policies names `agent`: set collect.agent to the run folder of a trained one")
+        for name in self.needs_agent:
+            if not self.agent:
+                raise ValueError(f"collect.policies names `{name}`: set collect.agent to the run folder that has one")
+        for name in ("noise", "perturbation", "forget"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"collect.{name}={getattr(self, name)}: must not be negative; 0 leaves it out")
+
+    @property
+    def needs_agent(self) -> list[Driver]:
+        """The policies that drive with the trained agent."""
+        return [name for name in AGENTS if name in self.policies]
 
 
 class Order(NamedTuple):
@@ -71,8 +96,7 @@ class CollectSetup:
     """What a collecting worker is built from."""
 
     env: EnvConfig
-    width: int
-    noise: float
+    collect: CollectConfig
     bundle: Bundle | None
     """For the policies that drive with networks; `random-agent` takes only its architecture."""
     parameters: np.ndarray | None
@@ -85,7 +109,8 @@ class CollectWorker:
 
     def __init__(self, setup: CollectSetup):
         self.setup = setup
-        self.env = VectorEnv([make_env(setup.env) for _ in range(setup.width)])
+        self.width = setup.collect.envs
+        self.env = VectorEnv([make_env(setup.env, setup.collect.early_stop) for _ in range(self.width)])
         single = self.env.envs[0].unwrapped
         self.spec = ActionSpec.from_space(self.env.single_action_space, getattr(single, "action_squash", None))
         self._policies: dict[str, Policy] = {}
@@ -119,15 +144,20 @@ class CollectWorker:
 
     def _build(self, name: Driver) -> Policy:
         setup = self.setup
-        if name == "agent":
+        if name == "agent" or name == "perturbed-agent" or name == "random-controller":
             assert setup.bundle is not None and setup.parameters is not None
-            perception = setup.bundle.perception(setup.width)
-            return Pilot(perception, setup.bundle.build_controller(), self.spec, setup.parameters[None], setup.noise)
+            perception = setup.bundle.perception(self.width)
+            spread = 0.0 if name == "agent" else setup.collect.perturbation
+            noise, forget = setup.collect.noise, setup.collect.forget
+            controller, candidates = setup.bundle.build_controller(), setup.parameters[None]
+            if name == "random-controller":
+                candidates = np.zeros_like(candidates)
+            return Pilot(perception, controller, self.spec, candidates, noise, spread=spread, forget=forget)
         if name == "random-agent":
             assert setup.bundle is not None
             bundle = setup.bundle
-            return RandomAgents(lambda: RandomAgent(bundle, self.spec), setup.width)
-        return make_policy(PolicyConfig(type=name), self.spec, setup.width)
+            return RandomAgents(lambda: RandomAgent(bundle, self.spec), self.width)
+        return make_policy(PolicyConfig(type=name), self.spec, self.width)
 
 
 class RandomAgent:

@@ -16,6 +16,7 @@ import yaml
 from agents import ControllerConfig
 from envs import EnvConfig
 from generative import ComponentError, Registry, config_from_mapping, config_to_mapping
+from worldmodels.accuracy.config import AccuracyConfig
 from worldmodels.collect import CollectConfig
 from worldmodels.dream import DreamConfig
 from worldmodels.errors import RunError
@@ -24,6 +25,7 @@ from worldmodels.evolve import EvolveConfig
 from worldmodels.executor import ExecutorConfig
 from worldmodels.files import write_text
 from worldmodels.film import FilmConfig
+from worldmodels.loop import LoopConfig
 from worldmodels.parts import MEMORIES, VISIONS, MemoryConfig, VisionConfig
 from worldmodels.perception import FeaturesConfig
 
@@ -50,8 +52,10 @@ class RunConfig:
     controller: ControllerConfig = field(default_factory=ControllerConfig)
     evolve: EvolveConfig = field(default_factory=EvolveConfig)
     dream: DreamConfig = field(default_factory=DreamConfig)
+    loop: LoopConfig = field(default_factory=LoopConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     film: FilmConfig = field(default_factory=FilmConfig)
+    accuracy: AccuracyConfig = field(default_factory=AccuracyConfig)
     executor: ExecutorConfig = field(default_factory=ExecutorConfig)
 
     def __post_init__(self) -> None:

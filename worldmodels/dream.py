@@ -5,7 +5,8 @@ frame.
 `worldmodels.dream_env` is the same world behind gymnasium's face.
 
 Dreams start from real latents: at the standstill of an episode's first frame, or inside an episode after the memory has
-been warmed up on its real steps. The noise of a dream is a function of its seed alone and shared by all candidates.
+been warmed up on its real steps. The noise of a dream, the member of an ensemble that dreams it and what is dropped out
+of it are functions of its seed alone and shared by all candidates.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 
 from agents import Controller
 from generative import native_bfloat16
-from worldmodels.dream_step import dream_step
+from worldmodels.dream_world import World, draw_variants
 from worldmodels.errors import RunError
 from worldmodels.files import write_bytes
 from worldmodels.latents import LatentFile
@@ -50,6 +51,12 @@ class DreamConfig:
     """Candidates imagined in one batch."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Number type of the memory's products in dreams; auto: bfloat16 where the processor has it."""
+    memory: Literal["trained", "untrained"] = "trained"
+    """Which memory dreams: the trained one, or as a control one with random weights and the trained one's scales."""
+    penalty: float = 0.0
+    """Charge a step on disagreement between an ensemble's members, in spreads of the latent; costs M times the time."""
+    dropout: float = 0.0
+    """Share of the dreaming memory's features that are zero throughout a dream, others in each dream."""
 
     def __post_init__(self) -> None:
         for name in ("horizon", "starts", "block"):
@@ -61,6 +68,10 @@ class DreamConfig:
             raise ValueError(f"dream.standstill={self.standstill}: is a share between 0 and 1")
         if self.warmup < 0:
             raise ValueError(f"dream.warmup={self.warmup}: must not be negative")
+        if not self.penalty >= 0:
+            raise ValueError(f"dream.penalty={self.penalty}: must not be negative; 0 charges nothing")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dream.dropout={self.dropout}: is a share, at least 0 and below 1")
 
     @property
     def torch_dtype(self) -> torch.dtype:
@@ -84,6 +95,11 @@ class Starts:
         """Write the starts to a safetensors file."""
         write_bytes(path, save({"still": self.still, "z": self.z, "action": self.action}))
 
+    def spread(self) -> np.ndarray:
+        """Return the standard deviation of each latent dimension over all starts, float32 (Z)."""
+        every = np.concatenate([self.still, self.z.reshape(-1, self.z.shape[2])]).astype(np.float32)
+        return np.maximum(every.std(0), 1e-6)
+
     @classmethod
     def load(cls, path: Path) -> "Starts":
         """Read the starts that `save` wrote."""
@@ -93,25 +109,50 @@ class Starts:
             raise RunError(f"{path} holds no dream starts ({error}): run `worldmodels train-memory` first") from error
 
 
-def gather_starts(files: Sequence[LatentFile], config: DreamConfig, seed: int) -> Starts:
-    """Draw starting points from encoded episodes; latents are drawn from their posteriors."""
+def gather_starts(
+    files: Sequence[LatentFile],
+    config: DreamConfig,
+    seed: int,
+    ended: Sequence[np.ndarray] | None = None,
+    latent: Literal["sample", "mean"] = "sample",
+) -> Starts:
+    """Draw starting points from encoded episodes.
+
+    Args:
+        files: the episodes.
+        config: how many, and how many steps before a start inside an episode.
+        seed: of the draw.
+        ended: for each episode (T), 1 where a dream would be over after the step: none starts there.
+        latent: whether latents are drawn from their posteriors or are their means.
+
+    Raises:
+        RunError: no episode has a place to start from.
+    """
     rng = np.random.default_rng(seed)
 
     def draw(file: LatentFile, begin: int, end: int) -> np.ndarray:
         mean, std = file.read("mean", begin, end), file.read("std", begin, end)
+        if latent == "mean":
+            return mean.astype(np.float32)
         return (mean + std * rng.standard_normal(mean.shape)).astype(np.float32)
 
     still, z, action = [], [], []
     for count in range(config.starts):
         file = files[count % len(files)]
         still.append(draw(file, 0, 1)[0])
-        if file.steps >= config.warmup:
-            begin = int(rng.integers(file.steps - config.warmup + 1))
+        begins = np.arange(file.steps - config.warmup + 1)
+        if ended is not None and config.warmup:
+            begins = begins[ended[count % len(files)][begins + config.warmup - 1] == 0]
+        if len(begins):
+            begin = int(rng.choice(begins))
             z.append(draw(file, begin, begin + config.warmup + 1))
             action.append(file.read("action", begin, begin + config.warmup))
     if not z:
         longest = max(file.steps for file in files)
-        raise RunError(f"no episode has {config.warmup} steps to warm up on (longest: {longest}): lower dream.warmup")
+        raise RunError(
+            f"no episode has {config.warmup} steps to warm up on before it is over (longest: {longest}): "
+            "lower dream.warmup"
+        )
     return Starts(np.stack(still), np.stack(z), np.stack(action))
 
 
@@ -165,15 +206,14 @@ def imagine(
     """Play every candidate in every dream and return the returns, float64 (C E).
 
     Args:
-        generator: the memory that dreams.
-        perception: of `config.block` times E rows; it may hold the same memory, which then advances once for both.
+        generator: the memory that dreams; of an ensemble, each dream has one member.
+        perception: of `config.block` times E rows; where its memory is the one that dreams, it advances once for both.
         controller: population-batched.
         parameters: (C N), at most `config.block` candidates.
         seeds: of the E dreams, common to all candidates.
         starts: where dreams begin.
         config: how they go.
     """
-    world: Any = generator
     candidates, dreams = config.block, len(seeds)
     if len(parameters) > candidates or perception.rows != candidates * dreams:
         raise ValueError(
@@ -182,20 +222,18 @@ def imagine(
     padded = torch.zeros(candidates, parameters.shape[1])
     padded[: len(parameters)] = torch.from_numpy(np.asarray(parameters, dtype=np.float32))
     noise = Noise.draw(seeds, starts, config)
-    shared = perception.memory is generator
-    z, state = _wake(world, perception, starts, noise, candidates, shared)
-    advance = dream_step(generator, config.torch_dtype)
+    variants = draw_variants(seeds, generator, config.dropout)
+    price = disagreement_price(starts, config)
+    world = World(generator, perception.memory, variants, candidates, config.torch_dtype, price)
+    z = _wake(world, perception, starts, noise, candidates)
     uniform, normal, end = (_by_step(chance, candidates) for chance in (noise.uniform, noise.normal, noise.end))
     score = torch.zeros(candidates * dreams, dtype=torch.float64)
     alive = torch.ones(candidates * dreams, dtype=torch.bool)
     for step in range(config.horizon):
-        if shared:
-            perception.adopt(state)
+        perception.adopt(world.agent_state)
         features = perception.features(z)
         action = controller.act_population(features.view(candidates, dreams, -1), padded).flatten(0, 1)
-        if not shared:
-            perception.advance(action)
-        z, reward, end_logit, state = advance(z, action, state, config.temperature, uniform[step], normal[step])
+        z, reward, end_logit = world.step(z, action, config.temperature, uniform[step], normal[step])
         score += torch.where(alive, reward, 0).double()
         if config.terminates:
             ended = alive & (end[step] < torch.sigmoid(end_logit))
@@ -204,29 +242,31 @@ def imagine(
     return score.view(candidates, dreams)[: len(parameters)].numpy()
 
 
+def disagreement_price(starts: Starts, config: DreamConfig) -> Tensor | None:
+    """Return what a disagreement of 1 costs in each dimension, float32 (Z); None where disagreement is free.
+
+    Disagreement is the standard deviation over an ensemble's members of the expected next latent, in units of each
+    dimension's spread over the starts, averaged over dimensions. To know it, every member takes every step: dreaming
+    takes as many times as long as there are members. Without a penalty each dream is stepped by one member.
+    """
+    return None if config.penalty == 0 else torch.from_numpy(config.penalty / starts.spread())
+
+
 def _by_step(chance: Tensor, candidates: int) -> tuple[Tensor, ...]:
     """Return the noise of each step for all candidates, T times (C*E ...), from that of the dreams, (E T ...)."""
     steps = chance.transpose(0, 1)  # (T E ...)
     return steps.repeat(1, candidates, *[1] * (steps.dim() - 2)).unbind(0)
 
 
-def _wake(
-    world: Any, perception: Perception, starts: Starts, noise: Noise, candidates: int, shared: bool
-) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Return the first latent and the memory's state of every row, warmed up on real steps, and warm perception too."""
-    warm_z = torch.from_numpy(starts.z)[noise.warm_index].repeat(candidates, 1, 1)  # (C*E K+1 Z)
-    warm_action = torch.from_numpy(starts.action)[noise.warm_index].repeat(candidates, 1, 1)  # (C*E K A)
+def _wake(world: World, perception: Perception, starts: Starts, noise: Noise, candidates: int) -> Tensor:
+    """Warm world and perception up on real steps and return the first latent of every row, (C*E Z)."""
+    path = torch.from_numpy(starts.z)[noise.warm_index]  # (E K+1 Z)
+    world.wake(path, torch.from_numpy(starts.action)[noise.warm_index], noise.still)
     still = noise.still.repeat(candidates)
-    rows = len(still)
-    perception.begin_dreams(torch.ones(rows, dtype=torch.bool))
-    state = world.initial(rows)
-    for step in range(warm_action.shape[1]):
-        state = world.advance(warm_z[:, step], warm_action[:, step], state)
-        if not shared:
-            perception.features(warm_z[:, step])
-            perception.advance(warm_action[:, step])
-    fresh = world.initial(rows)
-    state = tuple(torch.where(still[:, None], new, old) for new, old in zip(fresh, state, strict=True))
+    perception.begin_dreams(torch.ones(len(still), dtype=torch.bool))
+    if perception.config.reads == "frame-stack":
+        for step in range(path.shape[1] - 1):
+            perception.features(path[:, step].repeat(candidates, 1))
     perception.begin_dreams(still)
-    first = torch.from_numpy(starts.still)[noise.still_index].repeat(candidates, 1)
-    return torch.where(still[:, None], first, warm_z[:, -1]), state
+    first = torch.from_numpy(starts.still)[noise.still_index]
+    return torch.where(noise.still[:, None], first, path[:, -1]).repeat(candidates, 1)

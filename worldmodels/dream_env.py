@@ -9,14 +9,17 @@ from torch import Tensor, nn
 
 from agents import ActionSpec
 from generative import to_uint8
-from worldmodels.dream import DreamConfig, Starts
+from worldmodels.dream import DreamConfig, Starts, disagreement_price
+from worldmodels.dream_world import World, draw_variants
+from worldmodels.memories import Ensemble
 
 
 class DreamEnv(gym.Env[np.ndarray, Any]):
     """The dream behind gymnasium's face, with the real environment's spaces.
 
     `observe="frames"` decodes every observation; with `"latents"` the observation is the latent itself, float32 (Z),
-    and a frame is decoded only when someone calls `render`. `info` holds `z`, and `start`: standstill or warm.
+    and a frame is decoded only when someone calls `render`. `info` holds `z`, and `start`: standstill or warm. As in
+    evolution, each dream has a member of an ensemble and a dropout mask of its own, and disagreement is charged.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 50}  # noqa: RUF012
@@ -54,7 +57,7 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
             spaces[0] if observe == "frames" else gym.spaces.Box(-np.inf, np.inf, (latent,), dtype=np.float32)
         )
         self._z: Tensor | None = None
-        self._state: tuple[Tensor, ...] = ()
+        self._world: World | None = None
         self._steps = 0
 
     @torch.inference_mode()
@@ -70,34 +73,41 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
             raise ValueError(f"options['start']={start!r}: choose 'standstill' or 'warm'")
         pool = self.starts.still if start == "standstill" else self.starts.z
         index = int(options.get("index", self.np_random.integers(len(pool)))) % len(pool)
-        self._state, self._steps = self.memory.initial(1), 0
-        if start == "standstill":
-            self._z = torch.from_numpy(pool[index : index + 1].copy())
+        self._steps, still = 0, start == "standstill"
+        latent, actions = self.starts.still.shape[1], self.starts.action.shape[2]
+        if still:
+            path, action = pool[index].reshape(1, 1, latent), np.zeros((1, 0, actions), dtype=np.float32)
         else:
-            z, action = torch.from_numpy(pool[index].copy()), torch.from_numpy(self.starts.action[index].copy())
-            for step in range(len(action)):
-                self._state = self.memory.advance(z[step : step + 1], action[step : step + 1], self._state)
-            self._z = z[-1:]
+            path, action = pool[index : index + 1], self.starts.action[index : index + 1]
+        self._z = torch.from_numpy(path[:, -1].copy())
+        self._world = self._new_world()
+        self._world.wake(torch.from_numpy(path.copy()), torch.from_numpy(action.copy()), torch.tensor([still]))
         return self._observe(), {"z": self._z[0].numpy().copy(), "start": start}
+
+    def _new_world(self) -> World:
+        """Return the world of one dream; only what differs between worlds is drawn."""
+        differs = self.config.dropout > 0 or isinstance(self.memory, Ensemble)
+        seed = int(self.np_random.integers(2**31)) if differs else 0
+        variants = draw_variants([seed], self.memory, self.config.dropout)
+        return World(self.memory, None, variants, 1, price=disagreement_price(self.starts, self.config))
 
     @torch.inference_mode()
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Dream one step."""
-        if self._z is None:
+        if self._z is None or self._world is None:
             raise RuntimeError("call reset() before step()")
         if not self.action_space.contains(action):
             raise ValueError(f"{action!r} is not in {self.action_space}")
         row = torch.from_numpy(self.action_spec.from_env(np.asarray(action)[None]))
-        prediction, self._state = self.memory.step(self._z, row, self._state)
         shape = tuple(self._z.shape)
         uniform = torch.from_numpy(self.np_random.random(shape, dtype=np.float32))
         normal = torch.from_numpy(self.np_random.standard_normal(shape, dtype=np.float32))
-        self._z = prediction.sample(self.config.temperature, uniform, normal)
+        self._z, rewards, logit = self._world.step(self._z, row, self.config.temperature, uniform, normal)
         self._steps += 1
-        chance = float(torch.sigmoid(prediction.termination_logit)[0])
+        chance = float(torch.sigmoid(logit)[0])
         terminated = self.config.terminates and self.np_random.random() < chance
         info = {"z": self._z[0].numpy().copy(), "termination_probability": chance}
-        reward = float(prediction.reward[0])
+        reward = float(rewards[0])
         return self._observe(), reward, bool(terminated), self._steps >= self.config.horizon, info
 
     @torch.inference_mode()

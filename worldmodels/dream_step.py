@@ -7,6 +7,7 @@ memory dreams through `PlainStep`.
 """
 
 import math
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from generative.mixture import LOG_STD_RANGE
-from worldmodels.memory import MDNRNN
+from worldmodels.memories import MDNRNN
 
 
 class Dreamt(NamedTuple):
@@ -29,11 +30,17 @@ class Dreamt(NamedTuple):
     """Log-odds of the end; minus infinity without a termination head."""
     state: tuple[Tensor, ...]
     """The memory's state after the step."""
+    expected: Float[Tensor, "B Z"] | None = None
+    """The expectation of the next latent, where it was asked for."""
 
 
 @runtime_checkable
 class DreamStep(Protocol):
     """Advances dreams by a step; `uniform` and `normal` (B Z) are the only chance in it."""
+
+    def advance(self, z: Tensor, action: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Take one step without predicting anything."""
+        ...
 
     def __call__(
         self, z: Tensor, action: Tensor, state: tuple[Tensor, ...], temperature: float, uniform: Tensor, normal: Tensor
@@ -42,33 +49,63 @@ class DreamStep(Protocol):
         ...
 
 
-def dream_step(memory: nn.Module, dtype: torch.dtype = torch.float32) -> DreamStep:
-    """Return the fastest step there is for a memory; `dtype` is that of its products, where it is a choice."""
-    return FusedStep(memory, dtype) if type(memory) is MDNRNN else PlainStep(memory)
+def dream_step(
+    memory: nn.Module, dtype: torch.dtype = torch.float32, mask: Tensor | None = None, expects: bool = False
+) -> DreamStep:
+    """Return the fastest step there is for a memory.
+
+    Args:
+        memory: that dreams.
+        dtype: of its products, where it is a choice.
+        mask: (B H) that its features are multiplied by before its heads read them and it is fed them again.
+        expects: whether steps also return the expectation of the next latent.
+    """
+    if type(memory) is MDNRNN:
+        return FusedStep(memory, dtype, mask, expects)
+    return PlainStep(memory, mask, expects)
+
+
+def thin_out(memory: Any, state: tuple[Tensor, ...], mask: Tensor | None) -> tuple[Tensor, ...]:
+    """Return a memory's state with its features multiplied by a mask (B H), or as it is without one."""
+    if mask is None:
+        return state
+    thinned: tuple[Tensor, ...] = memory.with_feature(state, memory.feature(state) * mask)
+    return thinned
 
 
 class PlainStep:
     """A memory's own `step`, then a sample of its prediction."""
 
-    def __init__(self, memory: Any) -> None:
-        self.memory = memory
+    def __init__(self, memory: Any, mask: Tensor | None = None, expects: bool = False) -> None:
+        self.memory, self.mask, self.expects = memory, mask, expects
+
+    def advance(self, z: Tensor, action: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Take one step without predicting anything."""
+        return thin_out(self.memory, self.memory.advance(z, action, state), self.mask)
 
     def __call__(
         self, z: Tensor, action: Tensor, state: tuple[Tensor, ...], temperature: float, uniform: Tensor, normal: Tensor
     ) -> Dreamt:
         """Take one step."""
-        prediction, state = self.memory.step(z, action, state)
+        if self.mask is None:
+            prediction, state = self.memory.step(z, action, state)
+        else:
+            state = self.advance(z, action, state)
+            prediction = self.memory.predict(self.memory.feature(state), z)
         z = prediction.sample(temperature, uniform, normal)
-        return Dreamt(z, prediction.reward, prediction.termination_logit, state)
+        expected = prediction.expected_latent() if self.expects else None
+        return Dreamt(z, prediction.reward, prediction.termination_logit, state, expected)
 
 
 class FusedStep:
     """The MDN-RNN's step with weights arranged for it; a copy, which later training does not change."""
 
     @torch.no_grad()
-    def __init__(self, memory: MDNRNN, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self, memory: MDNRNN, dtype: torch.dtype = torch.float32, mask: Tensor | None = None, expects: bool = False
+    ) -> None:
         options = memory.config
-        self.memory, self.dtype = memory, dtype
+        self.memory, self.dtype, self.mask, self.expects = memory, dtype, mask, expects
         self.hidden, self.latent, self.components = options.hidden, options.latent, options.mixtures
         self.log_floor = memory.mixture_head.log_floor
         w_ih, w_hh, b_ih, b_hh = memory.lstm.all_weights[0]
@@ -90,20 +127,30 @@ class FusedStep:
         self, z: Tensor, action: Tensor, state: tuple[Tensor, ...], temperature: float, uniform: Tensor, normal: Tensor
     ) -> Dreamt:
         """Take one step."""
-        h, c = self.advance(z, action, *state)
-        out = F.linear(h.to(self.dtype), self.head_weight, self.head_bias).float()  # (B 3KZ + heads)
+        h, c = self.advance(z, action, state)
+        out = self._read(h.to(self.dtype)).float()  # (B 3KZ + heads)
         moved = self._sample(out, temperature, uniform, normal)
         if self.memory.config.predict == "difference":
             moved += z
-        return Dreamt(moved, *self._heads(out), (h, c))
+        return Dreamt(moved, *self._heads(out), (h, c), self._expected(out, z) if self.expects else None)
 
-    def advance(self, z: Tensor, action: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    def advance(self, z: Tensor, action: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """The LSTM of `torch.nn.LSTM`, its hyperbolic tangents as sigmoids, tanh(x) = 2 sigmoid(2 x) - 1."""
+        h, c = state
         seen = torch.cat([part.to(self.dtype) for part in (z, action, h)], dim=1)  # (B Z+A+H)
-        gates = F.linear(seen, self.lstm_weight, self.lstm_bias).float()  # (B 4H)
+        gates = self._feed(seen).float()  # (B 4H)
         let_in, keep, cell, show = gates.sigmoid_().chunk(4, dim=1)  # (B H) each
         c = torch.addcmul(keep * c, let_in, cell, value=2.0).sub_(let_in)
-        return show * torch.sigmoid(2 * c).mul_(2).sub_(1), c
+        h = show * torch.sigmoid(2 * c).mul_(2).sub_(1)
+        return (h if self.mask is None else h * self.mask), c
+
+    def _feed(self, seen: Tensor) -> Tensor:
+        """Return all gates' inputs."""
+        return F.linear(seen, self.lstm_weight, self.lstm_bias)
+
+    def _read(self, h: Tensor) -> Tensor:
+        """Return all heads' outputs."""
+        return F.linear(h, self.head_weight, self.head_bias)
 
     def _sample(self, out: Tensor, temperature: float, uniform: Tensor, normal: Tensor) -> Tensor:
         """Invert the weights at `uniform`, as `mixture_sample` does, without dividing by their sum."""
@@ -127,6 +174,15 @@ class FusedStep:
         log_std = torch.logaddexp(raw, raw.new_tensor(self.log_floor)).clamp_(*LOG_STD_RANGE)
         return torch.addcmul(means.gather(1, chosen).squeeze(1), log_std.exp_(), normal, value=math.sqrt(temperature))
 
+    def _expected(self, out: Tensor, z: Tensor) -> Tensor:
+        """Average the next latent over the mixture."""
+        width = self.latent * self.components
+        logits, means = (
+            out[:, start : start + width].unflatten(1, (self.components, self.latent)) for start in (0, width)
+        )
+        mean = (torch.softmax(logits, dim=1) * means).sum(1)
+        return mean + z if self.memory.config.predict == "difference" else mean
+
     def _heads(self, out: Tensor) -> tuple[Tensor, Tensor]:
         """Reward and termination, from the columns after the mixture's."""
         memory, column = self.memory, 3 * self.latent * self.components
@@ -134,5 +190,37 @@ class FusedStep:
         if memory.reward_head is not None:
             reward, column = memory.scaled_reward(out[:, column]), column + 1
         if memory.termination_head is not None:
-            end = out[:, column]
+            end = memory.true_logit(out[:, column])
         return reward, end
+
+
+class FusedSteps(FusedStep):
+    """Several MDN-RNNs' steps, each over its own slice of the rows: their products apart, all the rest together."""
+
+    def __init__(self, steps: Sequence[FusedStep], sizes: Sequence[int]) -> None:
+        """Join steps of memories with one config.
+
+        Args:
+            steps: made with one number type, without expectations.
+            sizes: rows of each, in order.
+        """
+        first = steps[0]
+        self.steps, self.sizes = steps, list(sizes)
+        self.memory, self.dtype, self.expects = first.memory, first.dtype, False
+        self.hidden, self.latent, self.components = first.hidden, first.latent, first.components
+        self.log_floor = first.log_floor
+        masks = [step.mask for step in steps if step.mask is not None]
+        self.mask = torch.cat(masks) if masks else None
+
+    def _feed(self, seen: Tensor) -> Tensor:
+        return torch.cat([step._feed(part) for step, part in self._each(seen)])
+
+    def _read(self, h: Tensor) -> Tensor:
+        return torch.cat([step._read(part) for step, part in self._each(h)])
+
+    def _heads(self, out: Tensor) -> tuple[Tensor, Tensor]:
+        rewards, ends = zip(*(step._heads(part) for step, part in self._each(out)), strict=True)
+        return torch.cat(rewards), torch.cat(ends)
+
+    def _each(self, rows: Tensor) -> Iterator[tuple[FusedStep, Tensor]]:
+        return zip(self.steps, rows.split(self.sizes), strict=True)

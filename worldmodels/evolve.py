@@ -48,8 +48,16 @@ class EvolveConfig:
     """Generations between validations of the distribution's mean."""
     validation_tracks: int = 16
     """Real validation tracks for each."""
+    worst: float = 1.0
+    """Share of a candidate's episodes, its worst ones, whose mean is its score; below 1 evolution is pessimistic."""
+    alarm: Literal["none", "stop"] = "none"
+    """Stop when the dream pays more than when validation was best, and validation less than `alarm_share` of that."""
+    alarm_share: float = 0.7
+    """Share of the best validation return below which the alarm rings."""
     envs: int = 16
     """Environments that a worker steps together, and the batch width of its networks."""
+    seed: int | None = None
+    """Of the optimiser and its tracks or dreams; the run's where none is given."""
 
     def __post_init__(self) -> None:
         for name, least in (
@@ -62,10 +70,20 @@ class EvolveConfig:
         ):
             if getattr(self, name) < least:
                 raise ValueError(f"evolve.{name}={getattr(self, name)}: must be at least {least}")
+        if not 0 < self.worst <= 1:
+            raise ValueError(f"evolve.worst={self.worst}: is a share above 0; 1 counts every episode")
+        if not 0 <= self.alarm_share < 1:
+            raise ValueError(f"evolve.alarm_share={self.alarm_share}: is a share from 0 to below 1")
         if not 0 <= self.agreement < 1:
             raise ValueError(f"evolve.agreement={self.agreement}: must be at least 0 and below 1")
         if self.validation_tracks > len(VALIDATION):
             raise ValueError(f"evolve.validation_tracks={self.validation_tracks}: there are {len(VALIDATION)}")
+        if self.seed is not None and self.seed < 0:
+            raise ValueError(f"evolve.seed={self.seed}: must not be negative; leave it out for the run's")
+
+    def seed_in(self, run_seed: int) -> int:
+        """Return the seed that evolution draws from in a run of this seed."""
+        return run_seed if self.seed is None else self.seed
 
 
 @dataclass
@@ -128,6 +146,23 @@ class Trials:
         return np.concatenate(scores)
 
 
+def fitness(scores: np.ndarray, worst: float) -> np.ndarray:
+    """Return each candidate's score (P): the mean over its worst episodes, of scores (P E)."""
+    if worst == 1:
+        return scores.mean(axis=1)
+    counted = max(1, round(worst * scores.shape[1]))
+    return np.sort(scores, axis=1)[:, :counted].mean(axis=1)
+
+
+def exploited(log: Sequence[dict[str, Any]], share: float) -> bool:
+    """Return whether the last validation paid less than a share of the best one while candidates scored more."""
+    best = best_validated(log)
+    if best is None or "validation" not in log[-1]:
+        return False
+    fell = log[-1]["validation"]["mean"] < share * best["validation"]["mean"]
+    return bool(fell and log[-1]["mean"] > best["mean"])
+
+
 def next_episodes(config: EvolveConfig, episodes: int, agreements: Sequence[float]) -> int:
     """Return how many tracks a candidate meets next: twice as many once three generations disagree on the ranking."""
     recent = agreements[-3:]
@@ -164,6 +199,8 @@ def evolve(
     The entry is plain data and has to be appended to the log before the next one is asked for.
     """
     for generation in range(len(log), config.generations):
+        if config.alarm == "stop" and exploited(log, config.alarm_share):
+            return
         begun = time.perf_counter()
         cost = Cost()
         episodes = log[-1]["next_episodes"] if log else config.episodes
@@ -176,7 +213,7 @@ def evolve(
             tracks = training_tracks(seed, DREAM, generation, episodes)
             scores = trials.dream_scores(parameters, tracks, cost)
         tried = time.perf_counter()
-        optimiser.tell(parameters, scores.mean(axis=1))
+        optimiser.tell(parameters, fitness(scores, config.worst))
         told = time.perf_counter()
         entry = _entry(scores, episodes, cost, log, config)
         last = generation == config.generations - 1
@@ -208,7 +245,7 @@ def _timings(cost: Cost, validation: Cost, optimiser: float, whole: float, trial
 def _entry(
     scores: np.ndarray, episodes: int, cost: Cost, log: list[dict[str, Any]], config: EvolveConfig
 ) -> dict[str, Any]:
-    means = scores.mean(axis=1)
+    means = fitness(scores, config.worst)
     agreement = rank_agreement(scores)
     earlier = [entry["agreement"] for entry in log if entry["episodes"] == episodes]
     return {

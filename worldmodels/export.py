@@ -271,13 +271,13 @@ def model_card(run: Run, counts: Mapping[str, int], changed: bool, half: bool, f
         (f"`{name}`", f"{path.stat().st_size:,}", f"`{hashlib.sha256(path.read_bytes()).hexdigest()}`")
         for name, path in _files(folder).items()
     ]
-    untrained = config.features.uses_memory and config.features.memory == "untrained"
+    control = config.features.uses_memory and config.features.memory != "trained"
     return CARD.format(
         head=yaml.safe_dump({"license": "mit", "library_name": "worldmodels", "tags": tags}, sort_keys=False),
         only=only,
         env=config.env,
         parameters=counts["controller"],
-        reads=f"{config.features.reads}, of an untrained memory" if untrained else config.features.reads,
+        reads=f"{config.features.reads}, memory {config.features.memory}" if control else config.features.reads,
         training=_table(("", ""), _training(run)),
         parts=_table(("part", "type", "parameters", "stored as"), parts),
         result=_result(run, changed),

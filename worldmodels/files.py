@@ -25,6 +25,23 @@ def write_json(path: Path, content: Mapping[str, Any] | list[Any]) -> None:
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
+def link_tree(source: Path, target: Path, pattern: str = "*") -> None:
+    """Put the files of a folder (those that fit the pattern, at any depth) into another one, without copying data.
+
+    Files are hard links where the file system has them. Nothing here changes a file in place, so neither folder can
+    spoil the other.
+    """
+    for path in sorted(source.rglob(pattern)):
+        beside = target / path.relative_to(source)
+        if path.is_dir() or beside.exists():
+            continue
+        beside.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(path, beside)
+        except OSError:
+            write_bytes(beside, path.read_bytes())
+
+
 def append_line(path: Path, entry: Mapping[str, Any]) -> None:
     """Append one JSON object as a line and wait until it is on disk."""
     path.parent.mkdir(parents=True, exist_ok=True)

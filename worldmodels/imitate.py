@@ -85,6 +85,6 @@ def same_parts(old: Bundle, new: Bundle) -> bool:
 
 
 def _identity(bundle: Bundle) -> list[object]:
-    """What tells parts apart: their configs, which hold a digest of their weights, and the scaling."""
-    scaling = [None if array is None else array.tobytes() for array in (bundle.shift, bundle.scale)]
-    return [bundle.vision["config"], bundle.memory and bundle.memory["config"], *scaling]
+    """What tells parts apart: their configs, which hold a digest of their weights, and arrays beside them."""
+    arrays = [None if array is None else array.tobytes() for array in (bundle.shift, bundle.scale, bundle.bank)]
+    return [bundle.vision["config"], bundle.memory and bundle.memory["config"], *arrays]

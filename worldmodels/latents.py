@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from generative import to_float
 from worldmodels.episode import EpisodeFile
 from worldmodels.errors import RunError
 from worldmodels.files import write_bytes
-from worldmodels.memory import SequenceBatch
+from worldmodels.memories import SequenceBatch
 from worldmodels.perception import FeaturesConfig
 from worldmodels.targets import RewardTargetConfig, TerminationTargetConfig, episode_targets
 
@@ -67,8 +67,9 @@ class LatentFile:
         """Return the rows `start` to `stop` of an array: mean, std, action, reward or state."""
         with safe_open(self.path, "np") as file:
             part = file.get_slice(name)
-            length = part.get_shape()[0]
-            rows: np.ndarray = part[start : length if stop is None else min(stop, length)]
+            length, *shape = part.get_shape()
+            end = length if stop is None else min(stop, length)
+            rows: np.ndarray = part[start:end] if start < end else np.zeros((0, *shape), np.float32)
         return rows
 
     def targets(self, reward: RewardTargetConfig, termination: TerminationTargetConfig) -> dict[str, np.ndarray]:
@@ -92,6 +93,8 @@ class SequenceBatches:
     seed: int
     reward: RewardTargetConfig
     termination: TerminationTargetConfig
+    latent: Literal["sample", "mean"] = "sample"
+    """mean: posteriors are handed on without their spread."""
 
     def __call__(self, start_step: int = 0) -> Iterator[SequenceBatch]:
         """Yield batches from number `start_step` on; episodes are drawn in proportion to their steps."""
@@ -103,19 +106,23 @@ class SequenceBatches:
             rng = np.random.default_rng([self.seed, step])
             numbers = rng.choice(len(self.files), self.batch, p=chance)
             starts = [int(rng.integers(max(1, steps[number] - self.length + 1))) for number in numbers]
-            yield stack_sequences(
-                [(self.files[number], targets[number], start) for number, start in zip(numbers, starts, strict=True)],
-                self.length,
-            )
+            pieces = [
+                (self.files[number], targets[number], start) for number, start in zip(numbers, starts, strict=True)
+            ]
+            yield stack_sequences(pieces, self.length, self.latent)
             step += 1
 
 
-def stack_sequences(pieces: list[tuple[LatentFile, dict[str, np.ndarray], int]], length: int) -> SequenceBatch:
-    """Read pieces `(file, targets, start)` and pad them to `length` steps."""
+def stack_sequences(
+    pieces: list[tuple[LatentFile, dict[str, np.ndarray], int]],
+    length: int,
+    latent: Literal["sample", "mean"] = "sample",
+) -> SequenceBatch:
+    """Read pieces `(file, targets, start)` and pad them to `length` steps; with latent=mean, spreads are 0."""
     first = pieces[0][0]
-    latent, action_size = first.read("mean", 0, 1).shape[1], first.read("action", 0, 1).shape[1]
+    size, action_size = first.read("mean", 0, 1).shape[1], first.read("action", 0, 1).shape[1]
     count = len(pieces)
-    mean = np.zeros((count, length + 1, latent), dtype=np.float32)
+    mean = np.zeros((count, length + 1, size), dtype=np.float32)
     std = np.zeros_like(mean)
     action = np.zeros((count, length, action_size), dtype=np.float32)
     reward = np.zeros((count, length), dtype=np.float32)
@@ -126,7 +133,8 @@ def stack_sequences(pieces: list[tuple[LatentFile, dict[str, np.ndarray], int]],
         filled = stop - start
         with safe_open(file.path, "np") as opened:
             mean[row, : filled + 1] = opened.get_slice("mean")[start : stop + 1]
-            std[row, : filled + 1] = opened.get_slice("std")[start : stop + 1]
+            if latent == "sample":
+                std[row, : filled + 1] = opened.get_slice("std")[start : stop + 1]
             action[row, :filled] = opened.get_slice("action")[start:stop]
         reward[row, :filled] = targets["reward"][start:stop]
         termination[row, :filled] = targets["termination"][start:stop]
@@ -139,11 +147,12 @@ def held_out_batches(
     length: int,
     reward: RewardTargetConfig,
     termination: TerminationTargetConfig,
+    latent: Literal["sample", "mean"] = "sample",
     most: int = 64,
 ) -> list[SequenceBatch]:
     """Return the held-out episodes from their first step on, at most `most` of them, in batches of 16."""
     pieces = [(file, file.targets(reward, termination), 0) for file in files[:most]]
-    return [stack_sequences(pieces[start : start + 16], length) for start in range(0, len(pieces), 16)]
+    return [stack_sequences(pieces[start : start + 16], length, latent) for start in range(0, len(pieces), 16)]
 
 
 def feature_samples(

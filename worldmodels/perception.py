@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from generative import native_bfloat16, to_float
+from worldmodels.memories import choose_rows, first_state
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,9 @@ class FeaturesConfig:
 
     reads: Literal["vision+memory", "vision", "frame-stack"] = "vision+memory"
     """Latent and memory state, the latent alone, or the latents of the last frames."""
-    memory: Literal["trained", "untrained"] = "trained"
-    """Which memory is read: the trained one, or one with random weights as a control."""
+    memory: Literal["trained", "untrained", "shuffled"] = "trained"
+    """Which memory is read: the trained one, or as a control one with random weights, or shuffled: what the trained one
+    remembered at random moments of the rollouts, which looks the same and tells nothing of this episode."""
     latent: Literal["mean", "sample"] = "mean"
     """Whether a frame's latent is the posterior's mean or drawn from it (the paper draws)."""
     stack: int = 4
@@ -96,7 +98,6 @@ class Perception:
             self.memory = memory
         self.config, self.rows, self.scaling = config, rows, scaling
         self._state: tuple[Tensor, ...] = self.memory.initial(rows) if self.memory is not None else ()
-        self._fresh: tuple[Tensor, ...] = tuple(part.clone() for part in self._state)
         self._stack: Tensor | None = None
         self._new = torch.ones(rows, dtype=torch.bool)
         self._generators: list[np.random.Generator] = [np.random.default_rng(0) for _ in range(rows)]
@@ -104,17 +105,19 @@ class Perception:
 
     @torch.inference_mode()
     def begin(self, row: int, seed: int = 0) -> None:
-        """Forget a row's past; `seed` is that of its latent noise."""
-        for part, fresh in zip(self._state, self._fresh, strict=True):
-            part[row] = fresh[row]
+        """Forget a row's past; `seed` is that of its noise."""
+        if self.memory is not None:
+            fresh = first_state(self.memory, torch.tensor([seed]))
+            for part, new in zip(self._state, fresh, strict=True):
+                part[row] = new[0]
         self._new[row] = True
         self._generators[row] = np.random.default_rng([seed, 1])
 
     @torch.inference_mode()
     def begin_dreams(self, rows: Bool[Tensor, " B"]) -> None:
         """Forget the past of many rows at once, where latents are dreamt and so need no noise of their own."""
-        pairs = zip(self._state, self._fresh, strict=True)
-        self._state = tuple(torch.where(rows[:, None], fresh, part) for part, fresh in pairs)
+        if self.memory is not None:
+            self._state = choose_rows(rows, self.memory.initial(self.rows), self._state)
         self._new |= rows
 
     @torch.inference_mode()

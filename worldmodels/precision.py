@@ -14,7 +14,7 @@ from torch import Tensor
 
 from generative import native_bfloat16
 from worldmodels.dream_step import FusedStep
-from worldmodels.memory import MDNRNN
+from worldmodels.memories import MDNRNN, Ensemble
 
 Dtype = Literal["float32", "bfloat16"]
 
@@ -48,14 +48,19 @@ def latent_change(vision: Any, obs: Float[Tensor, "B C H W"]) -> float:
 
 @torch.inference_mode()
 def state_change(memory: Any, z: Float[Tensor, "S steps Z"], action: Float[Tensor, "S steps A"]) -> float:
-    """Return how much bfloat16 has changed the state `h` of an MDN-RNN after some steps; 0 for other memories."""
+    """Return how much bfloat16 has changed the state `h` of an MDN-RNN after some steps; 0 for other memories.
+
+    Of an ensemble it is the largest change among the members.
+    """
+    if isinstance(memory, Ensemble):
+        return max(state_change(member, z, action) for member in memory.members)
     if type(memory) is not MDNRNN:
         return 0.0
     states = []
     for dtype in (torch.bfloat16, torch.float32):
         step, state = FusedStep(memory, dtype), memory.initial(len(z))
         for time in range(action.shape[1]):
-            state = step.advance(z[:, time], action[:, time], *state)
+            state = step.advance(z[:, time], action[:, time], state)
         states.append(state[0])
     return _change(*states)
 

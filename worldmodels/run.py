@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from worldmodels.config import RunConfig, differences, read_config, write_config
 from worldmodels.errors import RunError
@@ -28,12 +28,14 @@ from worldmodels.precision import Dtype
 from worldmodels.version import __version__
 
 STAGES = {
+    "loop": "rounds",
     "collect": "rollouts",
     "train-vision": "vision",
     "train-memory": "memory",
     "evolve": "controller",
     "evaluate": "evaluation",
     "dream": "dream",
+    "accuracy": "accuracy",
     "report": "report",
 }
 """Each stage and the folder it fills, in order."""
@@ -48,6 +50,7 @@ DEPENDS = {
     "controller": "evolve",
     "evolve": "evolve",
     "dream": "evolve",
+    "loop": "loop",
 }
 """The first stage that uses a section of the configuration; sections not named here never change a result on disk."""
 
@@ -107,7 +110,7 @@ class Run:
         fixed = [
             f"  {name}: {old!r} -> {new!r}   (used by `{DEPENDS[name.split('.')[0]]}`, which has begun)"
             for name, old, new in changed
-            if (stage := DEPENDS.get(name.split(".")[0])) is not None and self.begun(stage)
+            if (stage := DEPENDS.get(name.split(".")[0])) is not None and (self.begun(stage) or self.begun("loop"))
         ]
         if fixed:
             raise RunError(
@@ -120,7 +123,7 @@ class Run:
             self.config = config
             write_config(self.path / "config.yaml", config)
 
-    def settle(self, features: Dtype, dream: Dtype) -> None:
+    def settle(self, features: Dtype | Literal["auto"], dream: Dtype | Literal["auto"]) -> None:
         """Write into the configuration what `features.dtype` and `dream.dtype` stand for on this machine."""
         self.config = replace(
             self.config,

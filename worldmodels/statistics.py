@@ -7,10 +7,12 @@ which assumes no shape: returns are skewed, one crash costs hundreds. Two agents
 compared by the differences per track, which removes the tracks' own difficulty.
 """
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 SOLVED_RETURN = 900.0  # the environment counts as solved at this mean return over 100 tracks
 RESAMPLES = 10_000
@@ -46,6 +48,65 @@ class PairedDifference:
     ci_low: float
     ci_high: float
     share_better: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure over E episodes and its 95 % bootstrap interval; the interval is NaN where resamples cannot tell."""
+
+    value: float
+    ci_low: float
+    ci_high: float
+    episodes: int
+
+
+def estimate_mean(values: Float[np.ndarray, " E"], seed: int) -> Estimate:
+    """Return the mean of one value an episode with its interval; `seed` draws the resamples.
+
+    Raises:
+        ValueError: no values, or a NaN or infinity among them.
+    """
+    checked = _checked("values", values)
+    return Estimate(float(checked.mean()), *_bootstrap_interval(checked, seed), len(checked))
+
+
+def estimate(
+    statistic: Callable[[Int[np.ndarray, " E"]], float], episodes: int, seed: int, resamples: int = 400
+) -> Estimate:
+    """Return a statistic of E episodes with the percentile interval over resampled episodes.
+
+    For what is no mean, such as a correlation or the area under a curve.
+
+    Args:
+        statistic: from the numbers of the episodes that count, repeated where drawn more than once; a NaN says that
+            they cannot tell, and such a resample is left out.
+        episodes: E.
+        seed: draws the resamples.
+        resamples: how many; with fewer than half of them known the interval is NaN.
+
+    Raises:
+        ValueError: no episodes.
+    """
+    if episodes < 1:
+        raise ValueError(f"episodes={episodes}: need at least one episode")
+    rng = np.random.default_rng(seed)
+    drawn = np.array([statistic(rng.integers(episodes, size=episodes)) for _ in range(resamples)])
+    known = drawn[np.isfinite(drawn)]
+    low, high = (math.nan, math.nan)
+    if 2 * len(known) >= resamples:
+        low, high = (float(bound) for bound in np.quantile(known, (0.025, 0.975)))
+    return Estimate(float(statistic(np.arange(episodes))), low, high, episodes)
+
+
+def pearson(a: Float[np.ndarray, " E"], b: Float[np.ndarray, " E"]) -> float:
+    """Linear correlation in [-1, 1] (Pearson 1896).
+
+    Raises:
+        ValueError: lengths differ, fewer than two values, a NaN or infinity, or all values of one side equal.
+    """
+    values_a = _checked("a", a)
+    values_b = _checked("b", b, len(values_a))
+    return _correlation(values_a, values_b)
 
 
 def summarise(returns: Float[np.ndarray, " E"], seed: int) -> Summary:
@@ -97,13 +158,15 @@ def spearman(a: Float[np.ndarray, " E"], b: Float[np.ndarray, " E"]) -> float:
     Raises:
         ValueError: lengths differ, fewer than two values, a NaN or infinity, or all values of one side equal.
     """
-    rank_a = _average_ranks(_checked("a", a))
-    rank_b = _average_ranks(_checked("b", b, len(a)))
-    for name, ranks in (("a", rank_a), ("b", rank_b)):
-        if ranks.min() == ranks.max():
+    return _correlation(_average_ranks(_checked("a", a)), _average_ranks(_checked("b", b, len(a))))
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> float:
+    for name, values in (("a", a), ("b", b)):
+        if values.min() == values.max():
             raise ValueError(f"{name} has one distinct value: its order says nothing; a correlation needs two")
-    rank_a, rank_b = rank_a - rank_a.mean(), rank_b - rank_b.mean()
-    correlation = rank_a @ rank_b / np.sqrt((rank_a @ rank_a) * (rank_b @ rank_b))
+    a, b = a - a.mean(), b - b.mean()
+    correlation = a @ b / np.sqrt((a @ a) * (b @ b))
     return float(np.clip(correlation, -1.0, 1.0))  # rounding may leave the range by one ulp
 
 

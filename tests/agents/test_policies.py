@@ -98,6 +98,29 @@ def test_brownian_starts_uniformly():
     assert np.allclose(np.std(starts, axis=0), np.array([2, 1, 1]) / np.sqrt(12), rtol=0.1)
 
 
+def test_wander_is_an_ornstein_uhlenbeck_process_of_outputs():
+    outputs = []
+    for seed in range(200):
+        policy = make_policy(PolicyConfig(type="wander", forget=5.0), CAR, 1)
+        policy.begin(0, seed)
+        steer = play(policy, 60)[:, 0].clip(-0.999999, 0.999999)
+        outputs.append(np.arctanh(steer))
+    raw = np.stack(outputs)  # (200 60)
+    power = (1 + 0.5**2) / 3  # the mean square of an amplitude uniform on [0, 1] is a third
+    assert raw.std() == pytest.approx(np.sqrt(power), rel=0.15)
+    lag = 5
+    together = (raw[:, lag:] * raw[:, :-lag]).mean()
+    assert together == pytest.approx((np.exp(-1) + 0.5**2) / 3, abs=0.06)
+    spread = raw.std(1)  # episodes differ: some are tame
+    assert spread.min() < 0.1 and spread.max() > 0.6
+
+
+def test_wander_hardly_brakes():
+    policy = make_policy("wander", CAR, 1)
+    brake = np.concatenate([play(begun(policy, seed), 50)[:, 2] for seed in range(100)])
+    assert 0.4 < (brake == 0).mean() < 0.6
+
+
 def test_brownian_over_choices_walks_among_neighbours():
     policy = make_policy(PolicyConfig(type="brownian", dt=1e-3), KEYS, 1)
     policy.begin(0, 0)

@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 
 import gymnasium as gym
@@ -11,7 +12,10 @@ from agents import ActionSpec, ControllerConfig, make_controller
 from generative import VAE, VAEConfig
 from worldmodels.dream import DreamConfig, Noise, Starts, imagine
 from worldmodels.dream_env import DreamEnv
-from worldmodels.memory import MDNRNN, MDNRNNConfig
+from worldmodels.dream_step import FusedStep
+from worldmodels.dream_world import draw_variants
+from worldmodels.memories import MDNRNN, MDNRNNConfig, ShuffledMemory, choose_rows
+from worldmodels.parts import MEMORIES
 from worldmodels.perception import FeaturesConfig, Perception
 
 SPEC = ActionSpec(3, (-1.0, 0.0, 0.0), (1.0, 1.0, 1.0), ("tanh", "tanh", "relu-tanh"), False)
@@ -54,25 +58,46 @@ def dream(parts, starts, parameters, config=CONFIG, seeds=SEEDS, memory=None, fe
     return imagine(generator, perception, controller, parameters, seeds, starts, config)
 
 
-def by_hand(parts, starts, parameters, seed, config=CONFIG):
+def lively(name, seed=0, **options):
+    """A memory of which every feature and head matters."""
+    memory = MEMORIES.create(name, {"latent": 4, "action": 3, **options}, seed).eval()
+    for parameter in memory.parameters():
+        parameter.data *= 3
+    return memory
+
+
+def by_hand(parts, starts, parameters, seed, config=CONFIG, agent=None):
     """One candidate in one dream, one step at a time, as plainly as it can be said."""
-    _, memory = parts
     noise = Noise.draw([seed], starts, config)
-    state = memory.initial(1)
-    if noise.still[0]:
-        z = torch.from_numpy(starts.still)[noise.still_index]
-    else:
-        path, actions = torch.from_numpy(starts.z)[noise.warm_index], torch.from_numpy(starts.action)[noise.warm_index]
-        for step in range(actions.shape[1]):
-            _, state = memory.step(path[:, step], actions[:, step], state)
-        z = path[:, -1]
-    total = 0.0
-    controller = make_controller(ControllerConfig(), 20, SPEC)
+    variants = draw_variants([seed], parts[1], config.dropout)
+    members = list(getattr(parts[1], "members", [parts[1]]))
+    agent = agent or members[0]
+    mask = 1.0 if variants.mask is None else variants.mask
+
+    def warm(memory, mask=1.0):
+        state = memory.initial(1)
+        for step in range(0 if noise.still[0] else actions.shape[1]):
+            state = memory.advance(path[:, step], actions[:, step], state)
+            state = memory.with_feature(state, memory.feature(state) * mask)
+        return state
+
+    path, actions = torch.from_numpy(starts.z)[noise.warm_index], torch.from_numpy(starts.action)[noise.warm_index]
+    z = torch.from_numpy(starts.still)[noise.still_index] if noise.still[0] else path[:, -1]
+    states, known = [warm(member, mask) for member in members], warm(agent)
+    total, spread = 0.0, torch.from_numpy(starts.spread())
+    controller = make_controller(ControllerConfig(), 4 + agent.feature_size, SPEC)
     for step in range(config.horizon):
-        action = controller.act(torch.cat([z, memory.feature(state)], 1), torch.from_numpy(parameters[None]))
-        prediction, state = memory.step(z, action, state)
+        action = controller.act(torch.cat([z, agent.feature(known)], 1), torch.from_numpy(parameters[None]))
+        known = agent.advance(z, action, known)
+        said = []
+        for number, member in enumerate(members):
+            state = member.advance(z, action, states[number])
+            states[number] = member.with_feature(state, member.feature(state) * mask)
+            said.append(member.predict(member.feature(states[number]), z))
+        apart = torch.stack([each.expected_latent() for each in said]).std(0, correction=0) / spread
+        prediction = said[int(variants.member[0])]
         z = prediction.sample(config.temperature, noise.uniform[:, step], noise.normal[:, step])
-        total += float(prediction.reward)
+        total += float(prediction.reward) - config.penalty * float(apart.mean())
         if noise.end[0, step] < torch.sigmoid(prediction.termination_logit):
             return total - config.termination_charge * (config.horizon - step - 1)
     return total
@@ -94,13 +119,117 @@ def test_a_dream_does_not_depend_on_its_company(parts, starts):
     np.testing.assert_array_equal(dream(parts, starts, parameters[[2, 0, 1]]), together[[2, 0, 1]])
 
 
-def test_an_agent_with_a_memory_of_its_own_is_warmed_up_too(parts, starts):
-    twin = MDNRNN(parts[1].config).eval()
-    twin.load_state_dict(parts[1].state_dict())
+ENSEMBLE = {"members": 2, "options": {"hidden": 16}}
+WORLDS = {
+    "lstm": ("lstm", {"hidden": 16}, {}),
+    "feed-forward": ("feed-forward", {"hidden": 16}, {}),
+    "transformer": ("transformer", {"hidden": 16, "heads": 2, "context": 3}, {}),
+    "ensemble": ("ensemble", ENSEMBLE, {}),
+    "penalty-lstm": ("ensemble", {**ENSEMBLE, "member": "lstm"}, {"penalty": 2.0}),
+    "penalty": ("ensemble", ENSEMBLE, {"penalty": 2.0}),
+    "dropout": ("mdn-rnn", {"hidden": 16}, {"dropout": 0.3}),
+    "dropout-transformer": ("transformer", {"hidden": 16, "heads": 2, "context": 3}, {"dropout": 0.3}),
+    "dropout-ensemble": ("ensemble", ENSEMBLE, {"dropout": 0.3}),
+    "all": ("ensemble", ENSEMBLE, {"dropout": 0.3, "penalty": 2.0}),
+}
+
+
+@pytest.mark.parametrize("agent", ["its own", "another", "a copy"])
+@pytest.mark.parametrize("name", WORLDS)
+def test_every_world_dreams_what_a_plain_loop_dreams(parts, starts, name, agent):
+    kind, options, changes = WORLDS[name]
+    config = dataclasses.replace(CONFIG, **changes)
+    world = lively(kind, **options)
+    first = world.members[0] if kind == "ensemble" else world
+    reads = {"its own": first, "another": lively("mdn-rnn", seed=5, hidden=16), "a copy": copy.deepcopy(first)}[agent]
     parameters = candidates(2)
-    np.testing.assert_allclose(
-        dream(parts, starts, parameters, memory=twin), dream(parts, starts, parameters), rtol=1e-4, atol=1e-3
-    )
+    if kind == "ensemble":
+        assert set(draw_variants(SEEDS, world).member.tolist()) == {0, 1}
+    found = dream((parts[0], world), starts, parameters, config, memory=reads)
+    with torch.inference_mode():
+        expected = [
+            [by_hand((parts[0], world), starts, row, seed, config, reads) for seed in SEEDS] for row in parameters
+        ]
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=2e-3)
+    assert len(np.unique(found.round(3))) == 8
+
+
+def test_members_and_masks_are_functions_of_the_seed():
+    world = lively("ensemble", members=4, options={"hidden": 64})
+    variants = draw_variants(range(2000), world, 0.25)
+    shares = torch.bincount(variants.member).float() / 2000
+    assert ((shares - 0.25).abs() < 0.04).all()
+    assert set(variants.mask.unique().tolist()) == {0.0, float(np.float32(1) / np.float32(0.75))}
+    assert abs(float((variants.mask == 0).float().mean()) - 0.25) < 0.01
+    assert abs(float(variants.mask.mean()) - 1) < 0.01
+    assert not torch.equal(variants.mask[0], variants.mask[1])
+    again = draw_variants([1999], world, 0.25)
+    assert torch.equal(again.mask[0], variants.mask[-1]) and again.member[0] == variants.member[-1]
+    assert draw_variants([1], world).mask is None
+
+
+@pytest.mark.parametrize(("penalty", "stepped", "advanced"), [(0.0, 1, 2), (1.0, 3, 0)])
+def test_an_ensemble_costs_one_memory_and_with_a_penalty_all(parts, starts, monkeypatch, penalty, stepped, advanced):
+    world = lively("ensemble", members=3, options={"hidden": 16})
+    rows, advances = [], []
+    call, advance = FusedStep.__call__, FusedStep.advance
+    monkeypatch.setattr(FusedStep, "__call__", lambda self, z, *rest: rows.append(len(z)) or call(self, z, *rest))
+    monkeypatch.setattr(FusedStep, "advance", lambda self, z, *rest: advances.append(len(z)) or advance(self, z, *rest))
+    seeds = range(30, 36)
+    members = draw_variants(seeds, world).member
+    config = dataclasses.replace(CONFIG, penalty=penalty)
+    dream((parts[0], world), starts, candidates(1), config, seeds=seeds, memory=copy.deepcopy(world.members[0]))
+    every = CONFIG.horizon * CONFIG.block * len(seeds)
+    assert sum(rows) == stepped * every
+    # Besides, the agent's memory takes in the dreams that are not member 0's, which it is.
+    others = int((members != 0).sum()) if advanced else 0
+    assert sum(advances) - sum(rows) == CONFIG.horizon * CONFIG.block * others
+    assert advanced == 0 or 0 < others < 6
+
+
+def test_a_penalty_needs_somebody_who_disagrees(parts, starts):
+    with pytest.raises(ValueError, match=r"dream\.penalty: only the members of an ensemble can disagree"):
+        dream(parts, starts, candidates(1), dataclasses.replace(CONFIG, penalty=1.0))
+
+
+def test_an_ensemble_dreams_in_bfloat16_too(parts, starts, monkeypatch):
+    world, used = lively("ensemble", **ENSEMBLE), []
+    made = FusedStep.__init__
+    monkeypatch.setattr(FusedStep, "__init__", lambda self, *given: used.append(given[1]) or made(self, *given))
+    monkeypatch.setattr("worldmodels.dream.native_bfloat16", lambda: True)
+    dream((parts[0], world), starts, candidates(1), dataclasses.replace(CONFIG, dtype="auto"), memory=world.members[0])
+    assert used and set(used) == {torch.bfloat16}
+
+
+def test_a_shuffled_memory_is_read_by_seed_and_step(parts, starts):
+    bank = torch.randn(40, 16, generator=torch.Generator().manual_seed(1))
+    agent, parameters = ShuffledMemory(bank), candidates(2)
+    seen = []
+    inner = agent.feature
+    agent.feature = lambda state: seen.append(inner(state)) or seen[-1]
+    dream(parts, starts, parameters, memory=agent)
+    first = ShuffledMemory(bank)
+    state = first.seeded(torch.tensor(SEEDS))
+    still = Noise.draw(SEEDS, starts, CONFIG).still
+    for _ in range(CONFIG.warmup):
+        state = first.advance(torch.zeros(4, 4), torch.zeros(4, 3), state)
+    state = choose_rows(still, first.seeded(torch.tensor(SEEDS)), state)
+    for features in seen:
+        assert torch.equal(features, first.feature(state).repeat(CONFIG.block, 1))
+        state = first.advance(torch.zeros(4, 4), torch.zeros(4, 3), state)
+    assert len(seen) == CONFIG.horizon
+
+
+def test_a_frame_stack_is_filled_with_the_frames_before_the_dream(parts, starts):
+    config = dataclasses.replace(CONFIG, standstill=0.0)
+    features = FeaturesConfig(reads="frame-stack", stack=3)
+    perception, seen = Perception(parts[0], None, features, 3 * len(SEEDS)), []
+    controller = make_controller(ControllerConfig(), 12, SPEC)
+    inner = controller.act_population
+    controller.act_population = lambda read, parameters: seen.append(read) or inner(read, parameters)
+    imagine(parts[1], perception, controller, np.zeros((1, controller.parameters_size)), SEEDS, starts, config)
+    path = torch.from_numpy(starts.z)[Noise.draw(SEEDS, starts, config).warm_index]
+    assert torch.equal(seen[0][0], path[:, -3:].flatten(1))
 
 
 def test_terminated_dreams_earn_no_more_and_are_charged(parts, starts):
@@ -188,3 +317,25 @@ def test_bad_use_is_explained(parts, starts):
         env.reset(options={"start": "middle"})
     with pytest.raises(ValueError, match="observe"):
         DreamEnv(*parts, starts, SPACES, SPEC, CONFIG, "pixels")
+
+
+@pytest.mark.parametrize("changes", [{}, {"penalty": 1.0}, {"dropout": 0.5}])
+def test_the_environment_has_the_members_and_masks_of_the_dream(starts, parts, changes, monkeypatch):
+    world = lively("ensemble", **ENSEMBLE)
+    config = dataclasses.replace(CONFIG, **changes, terminates=False)
+    env = DreamEnv(parts[0], world, starts, SPACES, SPEC, config, "latents")
+    drawn = []
+    monkeypatch.setattr(
+        "worldmodels.dream_env.draw_variants", lambda *given: drawn.append(draw_variants(*given)) or drawn[-1]
+    )
+    action = np.array([0.3, 0.6, 0.1], np.float32)
+    returns = []
+    for seed in (1, 1, 2, 3, 4, 5):
+        env.reset(seed=seed, options={"start": "warm", "index": 0})
+        returns.append(sum(env.step(action)[1] for _ in range(5)))
+    assert returns[0] == returns[1] and len(set(returns)) == 5
+    assert {int(each.member[0]) for each in drawn} == {0, 1}
+    assert all((each.mask is not None) == ("dropout" in changes) for each in drawn)
+    free = DreamEnv(parts[0], world, starts, SPACES, SPEC, dataclasses.replace(config, penalty=0.0), "latents")
+    free.reset(seed=1, options={"start": "warm", "index": 0})
+    assert (sum(free.step(action)[1] for _ in range(5)) > returns[0]) == ("penalty" in changes)

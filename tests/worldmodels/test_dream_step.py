@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from worldmodels.dream_step import FusedStep, PlainStep, dream_step
-from worldmodels.memory import MDNRNN, MDNRNNConfig
+from worldmodels.memories import MDNRNN, MDNRNNConfig
 from worldmodels.parts import MEMORIES
 
 ROWS, LATENT, ACTION, HIDDEN = 24, 6, 3, 16
@@ -73,3 +73,31 @@ def test_only_the_mdn_rnn_itself_is_fused():
     module = memory()
     assert isinstance(dream_step(module), FusedStep)
     assert isinstance(dream_step(Other(module.config)), PlainStep)
+
+
+@pytest.mark.parametrize("predict", ["next", "difference"])
+def test_a_mask_thins_out_what_heads_read_and_what_is_fed_back(predict):
+    module = memory(predict=predict)
+    z, action, state, uniform, normal = inputs()
+    mask = 2.0 * (torch.rand(ROWS, HIDDEN, generator=torch.Generator().manual_seed(3)) < 0.5)
+    with torch.inference_mode():
+        h, c = module.advance(z, action, state)
+        by_hand = module.predict(h * mask, z)
+        expected = by_hand.sample(1.0, uniform, normal)
+        for stepper in (PlainStep(module, mask), dream_step(module, mask=mask)):
+            dreamt = stepper(z, action, state, 1.0, uniform, normal)
+            torch.testing.assert_close(dreamt.z, expected, atol=2e-5, rtol=1e-5)
+            torch.testing.assert_close(dreamt.reward, by_hand.reward, atol=2e-5, rtol=1e-5)
+            torch.testing.assert_close(dreamt.state, (h * mask, c), atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(stepper.advance(z, action, state), dreamt.state, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{}, {"predict": "difference"}, {"mixtures": 1}])
+def test_the_expectation_is_returned_where_it_is_asked_for(options):
+    module = memory(**options)
+    z, action, state, _, _ = inputs()
+    with torch.inference_mode():
+        expected = module.step(z, action, state)[0].expected_latent()
+        for stepper in (PlainStep(module, expects=True), FusedStep(module, expects=True)):
+            torch.testing.assert_close(step(stepper).expected, expected, atol=2e-5, rtol=1e-5)
+    assert step(FusedStep(module)).expected is None

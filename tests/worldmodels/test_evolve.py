@@ -14,7 +14,16 @@ from scripts import evolve
 from scripts.evolve import worker_setup
 from tests.small import small_config
 from worldmodels import Run, RunError
-from worldmodels.evolve import Cost, EvolveConfig, Trials, best_validated, next_episodes, rank_agreement
+from worldmodels.evolve import (
+    Cost,
+    EvolveConfig,
+    Trials,
+    best_validated,
+    exploited,
+    fitness,
+    next_episodes,
+    rank_agreement,
+)
 from worldmodels.executor import SerialExecutor, WorkerError
 from worldmodels.files import read_lines
 from worldmodels.tracks import TEST, TRAINING, VALIDATION, training_tracks
@@ -233,3 +242,47 @@ def test_the_ranges_of_tracks_are_disjoint():
     drawn = training_tracks(3, 1, 5, 50)
     assert len(set(drawn)) == 50 and all(track in TRAINING for track in drawn)
     assert drawn == training_tracks(3, 1, 5, 50) != training_tracks(4, 1, 5, 50)
+
+
+def test_a_pessimist_counts_the_worst_episodes():
+    scores = np.array([[0.0, 10.0, 20.0, 30.0], [14.0, 14.0, 14.0, 14.0]])
+    assert fitness(scores, 1.0).tolist() == [15.0, 14.0]
+    assert fitness(scores, 0.5).tolist() == [5.0, 14.0]
+    assert fitness(scores, 0.01).tolist() == [0.0, 14.0]
+
+
+def test_a_pessimist_evolves_otherwise(trained, tmp_path):
+    usual = finish(with_config(trained, evolve={"episodes": 4, "max_episodes": 4}))
+    other = copy(trained, tmp_path, "pessimist")
+    shutil.rmtree(other.folder("evolve"))
+    pessimist = finish(with_config(other, evolve={"episodes": 4, "max_episodes": 4, "worst": 0.25}))
+    assert pessimist[0][0]["mean"] < usual[0][0]["mean"]
+    assert pessimist[1] != usual[1]
+
+
+def validated(mean, validation):
+    return {"mean": mean, "validation": {"mean": validation}}
+
+
+def test_a_dream_that_pays_more_while_the_world_pays_less_is_exploited():
+    log = [validated(1.0, 500), {"mean": 2.0}, validated(3.0, 300)]
+    assert exploited(log, 0.7)
+    assert not exploited(log, 0.5)  # it still pays enough
+    assert not exploited([validated(3.0, 500), validated(1.0, 300)], 0.7)  # the dream pays less too
+    assert not exploited(log[:2], 0.7) and not exploited([], 0.7)
+
+
+def test_an_exploited_dream_stops_evolution(trained, monkeypatch):
+    import worldmodels.evolve as module
+
+    means = iter([500.0, 100.0])
+
+    def validate(config, trials, mean, cost):
+        return {"mean": next(means), "std": 0.0, "ci_low": 0.0, "ci_high": 0.0}
+
+    monkeypatch.setattr(module, "_validate", validate)
+    monkeypatch.setattr(module, "exploited", lambda log, share: len(log) == 2)
+    run = with_config(trained, evolve={"generations": 6, "validation_every": 1, "alarm": "stop"})
+    finish(run)
+    assert run.done("evolve")["generations"] == 2
+    assert run.done("evolve")["chosen_generation"] == 0

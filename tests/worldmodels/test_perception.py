@@ -5,7 +5,8 @@ import torch
 from agents import ActionSpec, ControllerConfig, make_controller
 from generative import VAE, VAEConfig
 from worldmodels.assembly import feature_scaling
-from worldmodels.memory import MDNRNN, MDNRNNConfig
+from worldmodels.memories import MDNRNN, MDNRNNConfig, ShuffledMemory
+from worldmodels.parts import MEMORIES
 from worldmodels.perception import FeaturesConfig, Perception, feature_size
 from worldmodels.pilot import Pilot
 
@@ -76,6 +77,43 @@ def test_a_new_episode_forgets_only_its_own_row(parts):
     perception.begin(2)
     remembered = perception.observe(obs[2])[:, 4:]
     assert (remembered[2] == 0).all() and (remembered[[0, 1, 3, 4, 5]] != 0).any(dim=1).all()
+
+
+def test_a_shuffled_memory_is_seeded_by_row_and_blind(parts):
+    bank = torch.randn(200, 16, generator=torch.Generator().manual_seed(0))
+    perception = Perception(parts[0], ShuffledMemory(bank), FeaturesConfig(memory="shuffled"), ROWS)
+    obs = frames(4)
+    for row in range(ROWS):
+        perception.begin(row, seed=row % 3)
+    remembered = []
+    for step in range(4):
+        remembered.append(perception.observe(obs[step])[:, 4:].clone())
+        perception.advance(torch.full((ROWS, 3), float(step)))
+    for seen in remembered:
+        assert torch.equal(seen[:3], seen[3:])  # other frames, the same seeds
+        assert len(seen.unique(dim=0)) == 3
+        assert (seen.unsqueeze(1) == bank).all(2).any(1).all()
+    assert not torch.equal(remembered[0], remembered[1])
+    perception.begin(4, seed=4 % 3)
+    again = perception.observe(obs[0])[:, 4:]
+    assert torch.equal(again[4], remembered[0][4]) and not torch.equal(again[1], remembered[0][1])
+
+
+def test_a_memory_with_wide_states_forgets_row_by_row(parts):
+    memory = MEMORIES.create("transformer", {"latent": 4, "action": 3, "hidden": 16, "heads": 2, "context": 3}).eval()
+    obs, actions = frames(4), np.random.default_rng(1).random((4, ROWS, 3), dtype=np.float32)
+    both = []
+    for begin in (False, True):
+        perception = Perception(parts[0], memory, FeaturesConfig(), ROWS)
+        for step in range(4):
+            if begin and step == 2:
+                perception.begin(1)
+                perception.begin_dreams(torch.arange(ROWS) == 4)
+            both.append(perception.observe(obs[step]).numpy().copy())
+            perception.advance(torch.from_numpy(actions[step]))
+    same = (both[2] == both[6]).all(axis=1)
+    np.testing.assert_array_equal(same, [True, False, True, True, False, True])
+    assert (both[6][[1, 4], 4:] == 0).all() and (both[7][[1, 4], 4:] != both[3][[1, 4], 4:]).any(axis=1).all()
 
 
 def test_sampled_latents_are_seeded_by_row(parts):

@@ -6,7 +6,8 @@ from torch import nn
 from scripts import evolve
 from tests.small import small_config
 from worldmodels import Run, RunError, precision
-from worldmodels.memory import MDNRNN, MDNRNNConfig
+from worldmodels.memories import MDNRNN, MDNRNNConfig
+from worldmodels.parts import MEMORIES
 from worldmodels.precision import TOLERANCE, latent_change, resolve_dtype, state_change
 
 
@@ -57,6 +58,17 @@ def test_the_state_of_a_memory_changes_little_and_of_others_not_at_all():
     z, action = torch.randn(9, 20, 4), torch.rand(9, 20, 3)
     assert 0 < state_change(memory, z, action) < 0.05
     assert state_change(nn.Identity(), z, action) == 0.0
+
+
+def test_an_ensemble_changes_as_much_as_the_member_that_changes_most():
+    options = {"members": 3, "options": {"hidden": 16}, "latent": 4, "action": 3}
+    ensemble = MEMORIES.create("ensemble", options).eval()
+    for scale, member in zip((1.0, 4.0, 1.0), ensemble.members, strict=True):
+        for parameter in member.parameters():
+            parameter.data *= scale
+    z, action = torch.randn(9, 20, 4), torch.rand(9, 20, 3)
+    changes = [state_change(member, z, action) for member in ensemble.members]
+    assert state_change(ensemble, z, action) == max(changes) == changes[1]
 
 
 def test_what_auto_became_is_in_the_runs_config_and_stays(trained, monkeypatch):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from worldmodels.evaluate import paired_rows
-from worldmodels.statistics import paired_difference, spearman, summarise
+from worldmodels.statistics import estimate, estimate_mean, paired_difference, pearson, spearman, summarise
 
 
 def test_summary_of_known_returns() -> None:
@@ -121,3 +121,33 @@ def test_rows_are_paired_by_track_whatever_their_order() -> None:
     others = [{"track": 1, "return": 1.0}, {"track": 3, "return": 5.0}]
     found = paired_rows(ours, others)
     assert (found["episodes"], found["mean"], found["share_better"]) == (2, 4.0, 1.0)
+
+
+def test_an_estimate_of_a_mean_is_the_mean_with_its_interval() -> None:
+    found = estimate_mean(np.arange(101.0), 0)
+    assert found.value == 50 and found.episodes == 101
+    assert found.ci_low == pytest.approx(50 - 1.96 * 29.15 / 101**0.5, abs=0.5)
+    assert found.ci_high == pytest.approx(50 + 1.96 * 29.15 / 101**0.5, abs=0.5)
+
+
+def test_an_estimate_resamples_whole_episodes() -> None:
+    values = np.random.default_rng(0).normal(size=200)
+    found = estimate(lambda index: float(values[index].std()), 200, 0)
+    assert found.value == pytest.approx(values.std())
+    assert found.ci_high - found.ci_low == pytest.approx(2 * 1.96 / (2 * 200) ** 0.5, rel=0.25)
+    assert found == estimate(lambda index: float(values[index].std()), 200, 0)
+    assert found != estimate(lambda index: float(values[index].std()), 200, 1)
+
+
+def test_an_estimate_that_resamples_cannot_tell_has_no_interval() -> None:
+    found = estimate(lambda index: 1.0 if len(set(index)) == len(index) else float("nan"), 10, 0)
+    assert found.value == 1 and np.isnan(found.ci_low) and np.isnan(found.ci_high)
+
+
+def test_pearson_is_one_on_a_line_and_knows_no_constant() -> None:
+    x = np.array([1.0, 2.0, 4.0])
+    assert pearson(x, 3 * x - 1) == pytest.approx(1) and pearson(x, -x) == pytest.approx(-1)
+    noisy = np.array([1.0, 3.0, 2.0])
+    assert pearson(x, noisy) == pytest.approx(np.corrcoef(x, noisy)[0, 1])
+    with pytest.raises(ValueError, match="one distinct value"):
+        pearson(x, np.ones(3))

@@ -19,7 +19,7 @@ from worldmodels.benchmark.figure import Figure, Settings, paired, rate
 from worldmodels.benchmark.machine import use_cores
 from worldmodels.config import RunConfig, preset
 from worldmodels.dream import DreamConfig, Starts, imagine
-from worldmodels.memory import MDNRNN, MDNRNNConfig
+from worldmodels.memories import MDNRNN, MDNRNNConfig
 from worldmodels.parts import MEMORIES, VISIONS
 from worldmodels.perception import Perception
 

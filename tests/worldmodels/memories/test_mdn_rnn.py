@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from tests.worldmodels.memories.batches import action_world, generator, random_batch, train
 from worldmodels.baselines import baselines, fit_persistence, shuffle_actions
-from worldmodels.memory import (
+from worldmodels.memories import (
     MDNRNN,
     MDNRNNConfig,
     Prediction,
@@ -26,55 +27,10 @@ def make(config: MDNRNNConfig = SMALL, seed: int = 0) -> MDNRNN:
         return MDNRNN(config)
 
 
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def random_batch(episodes: int = 4, steps: int = 6, seed: int = 0) -> SequenceBatch:
-    draw = generator(seed)
-    return SequenceBatch(
-        mean=torch.randn(episodes, steps + 1, SMALL.latent, generator=draw),
-        std=torch.rand(episodes, steps + 1, SMALL.latent, generator=draw),
-        action=torch.randn(episodes, steps, SMALL.action, generator=draw),
-        reward=torch.rand(episodes, steps, generator=draw),
-        termination=(torch.rand(episodes, steps, generator=draw) < 0.3).float(),
-        mask=torch.ones(episodes, steps, dtype=torch.bool),
-    )
-
-
-def action_world(episodes: int, steps: int, seed: int) -> SequenceBatch:
-    """z[t + 1] = action[t] = +-1; reward[t] = 3 action[t] - 1; step t ends the episode where action[t] = -1.
-
-    Successive actions are independent: whoever is one step off in any of the three can learn nothing at all.
-    """
-    action = torch.randint(0, 2, (episodes, steps, 1), generator=generator(seed)).float() * 2 - 1
-    mean = torch.cat([torch.zeros(episodes, 1, 1), action], dim=1)
-    return SequenceBatch(
-        mean=mean,
-        std=torch.full_like(mean, 0.05),
-        action=action,
-        reward=3 * action[..., 0] - 1,
-        termination=(action[..., 0] < 0).float(),
-        mask=torch.ones(episodes, steps, dtype=torch.bool),
-    )
-
-
 def after_warm_up(memory: MDNRNN, batch: SequenceBatch) -> Prediction:
     """Predict, with `step`, what follows actions 1 and -1 after the first real steps of two episodes."""
     _, state = memory.forward_sequence(batch.mean[:2, :5], batch.action[:2, :5])
     return memory.step(batch.mean[:2, 5], torch.tensor([[1.0], [-1.0]]), state)[0]
-
-
-def train(memory: MDNRNN, batches: list[SequenceBatch], epochs: int) -> dict[str, float]:
-    optimiser = torch.optim.Adam(memory.parameters(), lr=1e-2)
-    draw, metrics = generator(1), {}
-    for _ in range(epochs):
-        for batch in batches:
-            loss, metrics = memory.loss(batch, draw)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-    return {name: value.item() for name, value in metrics.items()}
 
 
 def test_parameters_are_the_papers_422368_and_a_second_bias_and_the_heads():
@@ -429,3 +385,23 @@ def test_auroc_and_auprc_by_hand():
     assert auprc(np.array([3.0, 2.0, 2.0, 1.0]), np.array([False, True, False, True])) == pytest.approx(
         (1 / 3 + 2 / 4) / 2
     )
+
+
+def test_ends_that_count_more_in_training_are_not_likelier_for_it():
+    """One step in twenty ends the episode, whatever is seen: that is the chance that is predicted."""
+    memory = make(dataclasses.replace(SMALL, termination_positive_weight=10.0))
+    with torch.no_grad():
+        memory.termination_head.weight.zero_()
+    optimiser = torch.optim.LBFGS([memory.termination_head.bias], max_iter=50)
+    ends = (torch.arange(400) % 20 == 0).float().view(20, 20)
+    batch = random_batch(20, 20)._replace(termination=ends)
+
+    def closure():
+        optimiser.zero_grad()
+        loss = memory.loss(batch, torch.Generator().manual_seed(0))[0]
+        loss.backward()
+        return loss
+
+    optimiser.step(closure)
+    prediction, _ = memory.forward_sequence(batch.mean[:, :-1], batch.action)
+    assert torch.sigmoid(prediction.termination_logit).mean().item() == pytest.approx(0.05, abs=0.005)

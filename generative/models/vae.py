@@ -3,11 +3,12 @@
 Kingma & Welling 2014 (arXiv 1312.6114) with the convolutions and the loss of Ha & Schmidhuber 2018:
 `sum over pixels (x - decode(z))^2 + beta * max(KL(q(z|x) || N(0, I)), kl_floor)`, averaged over images. Both
 terms are sums within an image; averaging either of them over pixels or dimensions is the classic way into
-posterior collapse, which `diagnose` recognises.
+posterior collapse, which `diagnose` recognises. `BetaVAE` is the same with the defaults of Higgins et al. 2017.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -22,10 +23,18 @@ from generative.convolutions import (
     paper_decoder,
     paper_encoder,
 )
-
-LOG_VARIANCE_RANGE = (-14.0, 10.0)  # standard deviations from 0.0009 to 148: exp cannot overflow
-ACTIVE_VARIANCE = 0.01  # Burda et al. 2016 (arXiv 1509.00519): a unit whose mean varies less carries nothing
-HEALTHY_SHARE = 0.05
+from generative.models.checks import check_image_size, check_not_negative, check_obs, check_sizes, check_temperature
+from generative.models.health import active_units, errors, verdict
+from generative.models.latents import interpolate
+from generative.models.objective import (
+    LOG_VARIANCE_RANGE,
+    at_least_float32,
+    beta_from_r_loss_factor,
+    gaussian_kl,
+    kl_cost,
+    r_loss_factor_from_beta,
+    squared_error,
+)
 
 
 @dataclass(frozen=True)
@@ -46,18 +55,37 @@ class VAEConfig:
     """Weight of the KL divergence."""
     kl_floor: float = 16.0
     """Nats per frame below which KL costs nothing more (paper: half a nat per latent); 0 turns it off."""
+    free_bits: float = 0.0
+    """Nats per latent dimension, on average over a batch, that cost nothing; instead of kl_floor. 0 turns it off."""
+    beta_warmup: int = 0
+    """Training steps over which beta rises linearly from 0 to its full value."""
+    r_loss_factor: float = 0.0
+    """The book's weight of the mean squared error, instead of beta: beta is numbers per image / this. 0: see beta."""
 
     def __post_init__(self) -> None:
-        for name in ("latent", "image_size", "channels", "width"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: a size; give 1 or more")
-        for name in ("beta", "kl_floor"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name}={getattr(self, name)}: must not be negative; 0 leaves it out")
+        check_sizes(self, "latent", "image_size", "channels", "width")
+        check_not_negative(self, "beta", "kl_floor", "free_bits", "beta_warmup", "r_loss_factor")
         if self.layout == "paper" and self.image_size != 64:
             raise ValueError(f"image_size={self.image_size}: layout=paper needs 64; use it, or layout=fast")
-        if self.image_size % 16:
-            raise ValueError(f"image_size={self.image_size}: layout=fast halves it four times; use a multiple of 16")
+        check_image_size(self)
+        if self.free_bits and self.kl_floor:
+            raise ValueError(
+                f"free_bits={self.free_bits}: takes the place of kl_floor={self.kl_floor}; set one of them to 0"
+            )
+        if self.r_loss_factor and self.beta != type(self).beta:
+            raise ValueError(
+                f"r_loss_factor={self.r_loss_factor}: the same knob as beta={self.beta} in another notation; give one"
+            )
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers an image has."""
+        return self.channels * self.image_size**2
+
+    @property
+    def kl_weight(self) -> float:
+        """The weight of the KL divergence, whichever notation it was given in."""
+        return beta_from_r_loss_factor(self.r_loss_factor, self.numbers) if self.r_loss_factor else self.beta
 
 
 class VAE(nn.Module):
@@ -66,6 +94,10 @@ class VAE(nn.Module):
     type = "vae"  # type: ignore[assignment]  # hides the unrelated Module.type()
     seam = "vision"
     Config = VAEConfig
+    refusals: ClassVar[Mapping[str, str]] = {
+        "log_prob": "a VAE only bounds the probability of an image; `loss` returns the terms of that bound"
+    }
+    trained_steps: Tensor
 
     def __init__(self, config: VAEConfig) -> None:
         super().__init__()
@@ -75,13 +107,14 @@ class VAE(nn.Module):
             self.decoder = paper_decoder(config.channels, config.latent)
             draw = draw_glorot
         else:
-            sizes = (config.channels, config.latent, config.image_size, config.width)
-            self.encoder = fast_encoder(*sizes)
-            self.decoder = fast_decoder(*sizes)
+            self.encoder = fast_encoder(config.channels, 2 * config.latent, config.image_size, config.width)
+            self.decoder = fast_decoder(config.channels, config.latent, config.image_size, config.width)
             draw = draw_he
             self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         draw(self.encoder)
         draw(self.decoder)
+        if config.beta_warmup:  # in the checkpoint, so that a resumed training goes on where it was
+            self.register_buffer("trained_steps", torch.zeros((), dtype=torch.int64))
 
     @property
     def latent_spec(self) -> LatentSpec:
@@ -99,11 +132,17 @@ class VAE(nn.Module):
 
     def decode(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B C H W"]:
         """Returns the images in [0, 1] that latents stand for."""
-        return _at_least_float32(self.decoder(z))
+        return at_least_float32(self.decoder(z))
 
     def reconstruct(self, obs: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """Returns what is left of images after the latent's mean."""
         return self.decode(self.encode(obs)[0])
+
+    def interpolate(
+        self, first: Float[Tensor, "B C H W"], second: Float[Tensor, "B C H W"], steps: int
+    ) -> Float[Tensor, "B S C H W"]:
+        """Returns S images on the way from one image to another, along the line between their means."""
+        return interpolate(lambda obs: self.encode(obs)[0], self.decode, first, second, steps)
 
     def sample(self, n: int, temperature: float, generator: torch.Generator) -> Float[Tensor, "n C H W"]:
         """Returns images of latents drawn from the prior, its variance times `temperature`.
@@ -111,8 +150,7 @@ class VAE(nn.Module):
         Raises:
             ValueError: the temperature is negative.
         """
-        if not temperature >= 0:
-            raise ValueError(f"temperature={temperature}: must be 0 or more")
+        check_temperature(temperature)
         device = next(self.parameters()).device
         z = torch.randn(n, self.config.latent, generator=generator, device=generator.device).to(device)
         return self.decode(temperature**0.5 * z)
@@ -124,10 +162,21 @@ class VAE(nn.Module):
         mean, log_variance = self._encode(obs)
         noise = torch.randn(mean.shape, generator=generator, device=generator.device).to(mean.device)
         decoded = self.decode(mean + torch.exp(0.5 * log_variance) * noise)
-        squared_error = (obs - decoded).square().sum((1, 2, 3)).mean()
-        kl = _kl(mean, log_variance).sum(1)  # (B)
-        loss = squared_error + self.config.beta * kl.clamp(min=self.config.kl_floor).mean()
-        return loss, {"squared_error": squared_error.detach(), "kl": kl.detach().mean()}
+        error, kl = squared_error(obs, decoded), gaussian_kl(mean, log_variance)
+        metrics = {"squared_error": error.detach(), "kl": kl.detach().sum(1).mean()}
+        beta = self._beta()
+        if isinstance(beta, Tensor):
+            metrics["beta"] = beta
+        return error + beta * kl_cost(kl, self.config.kl_floor, self.config.free_bits), metrics
+
+    def _beta(self) -> float | Float[Tensor, ""]:
+        """Returns the weight of the KL: in training on its way up, afterwards the full one."""
+        weight, warmup = self.config.kl_weight, self.config.beta_warmup
+        if not (warmup and self.training):
+            return weight
+        share = (self.trained_steps / warmup).clamp(max=1.0)
+        self.trained_steps += 1
+        return weight * share
 
     @torch.no_grad()
     def diagnose(
@@ -142,63 +191,46 @@ class VAE(nn.Module):
 
         Returns:
             `squared_error` and `baseline_squared_error` per image, `explained` (1 - their ratio), `kl` in
-            nats, `active_units` (dimensions whose mean varies over images), `verdict` "healthy" or
-            "collapsed", `reason`.
+            nats, `active_units` (dimensions whose mean varies over images), the weight of the KL as `beta` and
+            as the book's `r_loss_factor` (None for beta=0), `verdict` "healthy" or "collapsed", `reason`.
 
         Raises:
             ValueError: all images equal the mean frame, so there is nothing to explain.
         """
         mean, log_variance = self._encode(obs)
-        baseline_frame = obs.mean(0) if mean_frame is None else mean_frame.to(obs.device)
-        baseline = (obs - baseline_frame).square().sum((1, 2, 3)).mean().item()
-        if baseline == 0 or len(obs) < 2:
-            raise ValueError("obs: all images are the same; give at least two different ones")
-        error = (obs - self.decode(mean)).square().sum((1, 2, 3)).mean().item()
-        active = int((mean.var(0) > ACTIVE_VARIANCE).sum())
-        explained = 1 - error / baseline
-        verdict, reason = _verdict(explained, active, self.config.latent)
+        facts = errors(obs, self.decode(mean), mean_frame)
+        active, beta = active_units(mean), self.config.kl_weight
+        remedy = "lower beta or the learning rate, or train longer"
+        judgement, reason = verdict(facts["explained"], active, self.config.latent, remedy)
         return {
-            "squared_error": error,
-            "baseline_squared_error": baseline,
-            "explained": explained,
-            "kl": _kl(mean, log_variance).sum(1).mean().item(),
+            **facts,
+            "kl": gaussian_kl(mean, log_variance).sum(1).mean().item(),
             "active_units": active,
-            "verdict": verdict,
+            "beta": beta,
+            "r_loss_factor": r_loss_factor_from_beta(beta, self.config.numbers) if beta else None,
+            "verdict": judgement,
             "reason": reason,
         }
 
     def _encode(self, obs: Float[Tensor, "B C H W"]) -> tuple[Float[Tensor, "B Z"], Float[Tensor, "B Z"]]:
         """Returns mean and clamped log-variance."""
-        expected = (self.config.channels, self.config.image_size, self.config.image_size)
-        if tuple(obs.shape[1:]) != expected:
-            raise ValueError(
-                f"obs of shape {tuple(obs.shape)}: expected (B, {', '.join(map(str, expected))}); "
-                "set image_size and channels to those of the frames"
-            )
-        mean, log_variance = _at_least_float32(self.encoder(obs)).chunk(2, dim=1)
+        check_obs(obs, self.config)
+        mean, log_variance = at_least_float32(self.encoder(obs)).chunk(2, dim=1)
         return mean, log_variance.clamp(*LOG_VARIANCE_RANGE)
 
 
-def _at_least_float32(values: Tensor) -> Tensor:
-    """What a network in half precision returns, for sums and losses."""
-    return values.to(torch.promote_types(values.dtype, torch.float32))
+@dataclass(frozen=True)
+class BetaVAEConfig(VAEConfig):
+    """A VAE whose KL weighs more, for latents that vary one thing each."""
+
+    beta: float = 4.0
+    """Weight of the KL divergence against the summed squared error."""
+    kl_floor: float = 0.0
+    """Nats per frame below which KL costs nothing more; 0 turns it off."""
 
 
-def _kl(mean: Float[Tensor, "B Z"], log_variance: Float[Tensor, "B Z"]) -> Float[Tensor, "B Z"]:
-    """KL divergence in nats of N(mean, exp(log_variance)) from N(0, 1), per dimension."""
-    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
+class BetaVAE(VAE):
+    """A VAE with beta above 1 and no floor (Higgins et al. 2017, "beta-VAE", ICLR)."""
 
-
-def _verdict(explained: float, active: int, latent: int) -> tuple[str, str]:
-    remedy = "lower beta or the learning rate, or train longer"
-    if active == 0:
-        return "collapsed", f"none of the {latent} latent dimensions depends on the image; {remedy}"
-    if not explained >= HEALTHY_SHARE:
-        return (
-            "collapsed",
-            f"the decoder explains {explained:.0%} of the variation, like the mean frame; {remedy}",
-        )
-    return (
-        "healthy",
-        f"{active} of {latent} latent dimensions are active, {explained:.0%} of the variation explained",
-    )
+    type = "beta-vae"
+    Config = BetaVAEConfig

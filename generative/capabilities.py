@@ -1,0 +1,119 @@
+"""What a generative model can do, one narrow Protocol each, and how one asks before relying on it.
+
+A model has a capability, or it refuses with a reason. A method of that name is the capability, unless the
+model's `refusals` (a mapping from capability to reason; of the class for what it never does, of the object for what
+it does not do yet) says otherwise. `require` turns a refusal into an error that also names models which have
+what is asked for. Conditions such as labels follow the arguments named here.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from generative.component import Registry
+from generative.models import MODELS
+from generative.options import ComponentError, did_you_mean
+
+
+class Encodes(Protocol):
+    """Turns data into latents."""
+
+    def encode(self, obs: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns mean and standard deviation (B Z) of the latents of data (B ...)."""
+
+
+class Decodes(Protocol):
+    """Turns latents into data."""
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Returns the data (B ...) that latents (B Z) stand for."""
+
+
+class Reconstructs(Protocol):
+    """Shows what it keeps of data."""
+
+    def reconstruct(self, obs: Tensor) -> Tensor:
+        """Returns data of the same shape, as it comes back."""
+
+
+class Samples(Protocol):
+    """Draws new data."""
+
+    def sample(self, n: int, temperature: float, generator: torch.Generator) -> Tensor:
+        """Returns n draws (n ...); a function of the generator."""
+
+
+class Scores(Protocol):
+    """Is a distribution that can be evaluated."""
+
+    def log_prob(self, obs: Tensor) -> Tensor:
+        """Returns the log-density or log-probability (B) in nats."""
+
+
+class Interpolates(Protocol):
+    """Goes from one datum to another."""
+
+    def interpolate(self, first: Tensor, second: Tensor, steps: int) -> Tensor:
+        """Returns the way (B S ...), both ends included."""
+
+
+class Translates(Protocol):
+    """Turns data of one domain into another."""
+
+    def translate(self, obs: Tensor, direction: str) -> Tensor:
+        """Returns data of the other domain (B ...)."""
+
+
+class Generates(Protocol):
+    """Goes on with a sequence."""
+
+    def generate(self, prompt: Tensor, steps: int, temperature: float, generator: torch.Generator) -> Tensor:
+        """Returns `steps` more elements (B steps ...) of sequences (B T ...)."""
+
+
+CAPABILITIES: dict[str, type] = {
+    "encode": Encodes,
+    "decode": Decodes,
+    "reconstruct": Reconstructs,
+    "sample": Samples,
+    "log_prob": Scores,
+    "interpolate": Interpolates,
+    "translate": Translates,
+    "generate": Generates,
+}
+"""The capabilities by the name of their method."""
+
+
+def refusal(model: nn.Module | type[nn.Module], name: str) -> str | None:
+    """Returns why a model, or every model of a class, does not have a capability; None where it has.
+
+    Raises:
+        ComponentError: there is no capability of this name.
+    """
+    if name not in CAPABILITIES:
+        raise ComponentError(f"{name!r}: no such capability;{did_you_mean(name, CAPABILITIES)}")
+    reasons: Any = getattr(model, "refusals", {})
+    if isinstance(reasons, Mapping) and name in reasons:  # a class's may be a property, which only objects answer
+        return str(reasons[name])
+    return None if callable(getattr(model, name, None)) else "this kind of model does not do that"
+
+
+def offers(model: nn.Module, name: str) -> bool:
+    """Returns whether a model has a capability now."""
+    return refusal(model, name) is None
+
+
+def having(name: str, registry: Registry = MODELS) -> list[str]:
+    """Returns the models of a registry that have a capability, some of them only after a preparation."""
+    return [each for each, module_class in registry.classes().items() if refusal(module_class, name) is None]
+
+
+def require(model: nn.Module, name: str, registry: Registry = MODELS) -> None:
+    """Raises a ComponentError where a model lacks a capability: why, and which models of the registry have it."""
+    reason = refusal(model, name)
+    if reason is not None:
+        kind = getattr(model, "type", type(model).__name__)
+        others = [each for each in having(name, registry) if each != kind]
+        raise ComponentError(f"{kind} cannot `{name}`: {reason} (models that can: {', '.join(others) or 'none'})")

@@ -1,0 +1,101 @@
+"""Figures from nearest neighbours: precision, recall, density, coverage, and copies of training images.
+
+A set's manifold is the union of balls around its members that reach their k-th neighbour. Precision and recall
+(Kynkaanniemi et al. 2019, arXiv 1904.06991) ask how much of one set lies on the other's manifold; density and
+coverage (Naeem et al. 2020, arXiv 2002.09797, eq. 4 and 5) use the real manifold only, so an outlying sample
+cannot inflate them. A model that copies its training images scores well on all four: `memorisation` sees that.
+Memory and time grow with the product of the set sizes; give at most some 5,000 rows.
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from generative.metrics.checks import features64
+from generative.options import ComponentError
+
+NEIGHBOURS = 5
+
+
+def precision(real: Float[Tensor, "N F"], fake: Float[Tensor, "M F"], *, neighbours: int = NEIGHBOURS) -> float:
+    """Returns the share of fake rows on the real manifold: are the samples realistic?
+
+    Raises:
+        ComponentError: a set is not larger than `neighbours`, or a number is not finite.
+    """
+    inside = _inside(real, fake, neighbours)
+    return inside.any(0).double().mean().item()
+
+
+def recall(real: Float[Tensor, "N F"], fake: Float[Tensor, "M F"], *, neighbours: int = NEIGHBOURS) -> float:
+    """Returns the share of real rows on the fake manifold: does the model make everything there is?"""
+    return precision(fake, real, neighbours=neighbours)
+
+
+def density(real: Float[Tensor, "N F"], fake: Float[Tensor, "M F"], *, neighbours: int = NEIGHBOURS) -> float:
+    """Returns the mean number of real balls a fake row lies in, over k; 1 is expected of equal distributions."""
+    inside = _inside(real, fake, neighbours)
+    return inside.double().sum(0).mean().item() / neighbours
+
+
+def coverage(real: Float[Tensor, "N F"], fake: Float[Tensor, "M F"], *, neighbours: int = NEIGHBOURS) -> float:
+    """Returns the share of real rows whose ball holds a fake row; `1 - 2^-k` is expected of equal distributions."""
+    inside = _inside(real, fake, neighbours)
+    return inside.any(1).double().mean().item()
+
+
+def nearest_training(
+    train: Float[Tensor, "N F"], samples: Float[Tensor, "M F"]
+) -> tuple[Float[Tensor, " M"], Int[Tensor, " M"]]:
+    """Returns each sample's distance to its nearest training row and that row's index, to look at them side by side."""
+    nearest = _distances(features64("samples", samples, 1), features64("train", train, 1)).min(1)
+    return nearest.values, nearest.indices
+
+
+def memorisation(train: Float[Tensor, "N F"], samples: Float[Tensor, "M F"], *, ratio: float = 0.2) -> float:
+    """Returns the share of samples that are copies of a training row, exact or nearly so.
+
+    A sample counts when its distance to the nearest training row is at most `ratio` of the distance at which
+    that row has its own nearest neighbour in the training set; held-out data, the floor, hardly ever do.
+    After the authenticity of Alaa et al. 2022 (arXiv 2102.08921), which has `ratio` 1.
+
+    Raises:
+        ComponentError: fewer than two training rows, `ratio` is not within (0, 1], or a number is not finite.
+    """
+    if not 0 < ratio <= 1:
+        raise ComponentError(f"ratio={ratio}: give a number above 0 and up to 1; 0.2 finds near copies only")
+    distance, index = nearest_training(train, samples)
+    own = _reach(features64("train", train), 1)
+    return (distance <= ratio * own[index]).double().mean().item()
+
+
+def nearest_distance_ratio(train: Float[Tensor, "N F"], samples: Float[Tensor, "M F"]) -> float:
+    """Returns the samples' median distance to the training set over that of training rows to each other.
+
+    About 1 for fresh data, towards 0 for copies, large for samples unlike anything seen.
+
+    Raises:
+        ComponentError: more than half of the training rows are duplicates, so there is no scale.
+    """
+    own = _reach(features64("train", train), 1).median().item()
+    if own == 0:
+        raise ComponentError("train: most rows have an exact duplicate; remove the duplicates first")
+    return nearest_training(train, samples)[0].median().item() / own
+
+
+def _distances(a: Float[Tensor, "N F"], b: Float[Tensor, "M F"]) -> Float[Tensor, "N M"]:
+    # Without the matrix-product shortcut, whose rounding makes a row differ from itself.
+    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
+
+
+def _reach(features: Float[Tensor, "N F"], neighbours: int) -> Float[Tensor, " N"]:
+    """Distance of each row to its k-th neighbour among the others."""
+    return _distances(features, features).kthvalue(neighbours + 1, dim=1).values  # the first is the row itself
+
+
+def _inside(real: Float[Tensor, "N F"], fake: Float[Tensor, "M F"], neighbours: int) -> Tensor:
+    """Which fake rows lie in which real balls, as bool (N M)."""
+    if neighbours < 1:
+        raise ComponentError(f"neighbours={neighbours}: give 1 or more; 5 is usual")
+    real, fake = features64("real", real, neighbours + 1), features64("fake", fake, 1)
+    return _distances(real, fake) <= _reach(real, neighbours)[:, None]

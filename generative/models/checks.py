@@ -1,0 +1,42 @@
+"""Checks that the configs and encoders of image models share."""
+
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor
+
+
+def check_sizes(config: Any, *names: str) -> None:
+    """Raises a ValueError where one of a config's sizes is below 1."""
+    for name in names:
+        if getattr(config, name) < 1:
+            raise ValueError(f"{name}={getattr(config, name)}: a size; give 1 or more")
+
+
+def check_not_negative(config: Any, *names: str) -> None:
+    """Raises a ValueError where one of a config's weights is negative or NaN."""
+    for name in names:
+        if not getattr(config, name) >= 0:
+            raise ValueError(f"{name}={getattr(config, name)}: must not be negative; 0 leaves it out")
+
+
+def check_image_size(config: Any) -> None:
+    """Raises a ValueError where the fast layout cannot halve the image size four times."""
+    if config.image_size % 16:
+        raise ValueError(f"image_size={config.image_size}: layout=fast halves it four times; use a multiple of 16")
+
+
+def check_obs(obs: Float[Tensor, "B C H W"], config: Any) -> None:
+    """Raises a ValueError where images do not have a config's channels and size."""
+    expected = (config.channels, config.image_size, config.image_size)
+    if tuple(obs.shape[1:]) != expected:
+        raise ValueError(
+            f"obs of shape {tuple(obs.shape)}: expected (B, {', '.join(map(str, expected))}); "
+            "set image_size and channels to those of the frames"
+        )
+
+
+def check_temperature(temperature: float) -> None:
+    """Raises a ValueError for a negative temperature."""
+    if not temperature >= 0:
+        raise ValueError(f"temperature={temperature}: must be 0 or more")

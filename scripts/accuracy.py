@@ -1,0 +1,166 @@
+"""Measure the world model itself on held-out tracks: predictions beside simple guesses, and dreams beside reality."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from generative import component_bytes
+from scripts.evolve import starting_point
+from scripts.train_memory import encode as encode_rollouts
+from scripts.train_memory import latent_file
+from worldmodels.accuracy.agreement import agreement, controllers
+from worldmodels.accuracy.card import Parts, card, measure, training_guesses
+from worldmodels.accuracy.data import SETS, HeldOut, driven, encode, record
+from worldmodels.accuracy.page import render_card, sheet
+from worldmodels.assembly import env_shape, load_bundle, load_memory, load_starts, load_vision, new_memory
+from worldmodels.bundle import Bundle
+from worldmodels.dataset import episode_files, split
+from worldmodels.evolve import Cost, Trials, optimiser_seed
+from worldmodels.executor import ExecutorConfig, make_executor
+from worldmodels.files import read_lines, write_bytes, write_json, write_text
+from worldmodels.run import Progress, Run
+from worldmodels.tracks import VALIDATION
+from worldmodels.worker import Worker, WorkerSetup
+
+Agent = tuple[Bundle, np.ndarray]
+
+
+def accuracy(run: Run) -> Iterator[Progress]:
+    """Write `accuracy/card.json`, `index.html` and `card.png` and yield the progress in parts of the card.
+
+    Needs a trained vision and memory; without a controller only what needs none is measured. Everything runs in this
+    process. Recorded episodes are kept; run again, the card is made anew if parts, agent or options have changed.
+    """
+    run.require("collect", "train-vision", "train-memory")
+    subject = fingerprint(run)
+    total = 2 * len(SETS) + 2
+    if (run.done("accuracy") or {}).get("subject") == subject:
+        yield Progress("accuracy", total, total, "parts")
+        return
+    with run.working("accuracy"):
+        agent = load_agent_of(run)
+        sets: dict[str, list[HeldOut]] = {}
+        skipped: dict[str, Any] = {}
+        for count, name in enumerate(SETS):
+            yield Progress("accuracy", count, total, "parts")
+            if agent is None and "agent" in driven(name, run.config.accuracy).drivers:
+                skipped[name] = {"skipped": f"no controller yet: run `worldmodels evolve {run.path}` first"}
+            else:
+                sets[name] = held_out(run, name, agent)
+        found: dict[str, dict[str, Any]] = {}
+        for name, measured in _measure(run, sets):
+            found[name] = measured
+            yield Progress("accuracy", len(SETS) + len(found), total, "parts")
+        agreed = _agreement(run, agent)
+        yield Progress("accuracy", 2 * len(SETS) + 1, total, "parts")
+        result = card(_facts(run), {**found, **skipped}, agreed, run.config.accuracy)
+        folder = run.folder("accuracy")
+        write_json(folder / "card.json", result)
+        write_bytes(folder / "card.png", sheet(result))
+        write_text(folder / "index.html", render_card(result))
+        run.finish("accuracy", {"subject": subject, **headline(result)})
+        yield Progress("accuracy", total, total, "parts")
+
+
+def fingerprint(run: Run) -> str:
+    """Return a hash of all that the card follows from: trained parts, agent, its history, options."""
+    digest = hashlib.sha256(repr((run.config.seed, run.config.accuracy, run.config.dream)).encode())
+    for path in (
+        run.folder("train-vision") / "model.safetensors",
+        run.folder("train-memory") / "model.safetensors",
+        run.folder("evolve") / "agent.safetensors",
+        run.folder("evolve") / "generations.jsonl",
+    ):
+        digest.update(path.read_bytes() if path.exists() else b"-")
+    return digest.hexdigest()
+
+
+def load_agent_of(run: Run) -> Agent | None:
+    """Return the bundle and the parameters of the best controller so far, or None."""
+    if not (run.folder("evolve") / "agent.json").exists():
+        return None
+    return load_bundle(run)[:2]
+
+
+def held_out(run: Run, name: str, agent: Agent | None) -> list[HeldOut]:
+    """Return the held-out episodes of a set, recorded where they are missing."""
+    config, vision = run.config, load_vision(run)
+    folder = run.folder("accuracy") / "episodes"
+    files = record(folder, name, config.env, agent, config.accuracy, config.evolve.envs)
+    return [encode(file, vision, config.memory.reward, config.memory.termination) for file in files]
+
+
+def _measure(run: Run, sets: dict[str, list[HeldOut]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    vision, memory = load_vision(run), load_memory(run)
+    shape = env_shape(run.config.env)
+    sized: Any = vision
+    untrained = new_memory(run.config, sized.latent_spec.size, shape.spec, run.config.seed + 1).eval()
+    training = split(episode_files(run.folder("collect")))[0]
+    for _ in encode_rollouts(run, training, vision):
+        pass
+    guesses = training_guesses([latent_file(run, file) for file in training], run.config.seed)
+    parts = Parts(vision, memory, untrained, shape.state_names)
+    yield from measure(parts, sets, guesses, run.config.accuracy, run.config.seed)
+
+
+def _agreement(run: Run, agent: Agent | None) -> dict[str, Any]:
+    """Let controllers of many qualities act in both worlds."""
+    config = run.config
+    log = read_lines(run.folder("evolve") / "generations.jsonl")
+    if not config.accuracy.controllers:
+        return {"skipped": "accuracy.controllers=0"}
+    if agent is None or not log:
+        return {"skipped": "the history of a controller is needed (controller/generations.jsonl): evolve one first"}
+    bundle = replace(agent[0], generator=component_bytes(load_memory(run)))
+    parameters = controllers(
+        config.evolve.optimiser,
+        bundle.build_controller().parameters_size,
+        optimiser_seed(config.seed),
+        [entry["scores"] for entry in log],
+        starting_point(run, bundle),
+        config.accuracy.controllers,
+        config.seed,
+    )
+    tracks = list(VALIDATION[-config.accuracy.controller_tracks :])
+    seeds = list(VALIDATION[: config.accuracy.controller_dreams])
+    setup = WorkerSetup(bundle, config.evolve.envs, config.dream, load_starts(run))
+    real, frames = (np.zeros((len(parameters), len(tracks))) for _ in range(2))
+    with make_executor(ExecutorConfig(type="serial"), Worker, setup) as executor:
+        trials = Trials(executor, config.evolve.envs, config.dream.block)
+        for row, column, played in trials.real(parameters, tracks, False, Cost()):
+            real[row, column], frames[row, column] = played.score, played.frames
+        dreamt = trials.dream_scores(parameters, seeds, Cost())
+    if not np.isfinite(dreamt).all():
+        return {"skipped": "the memory has no reward head: its dreams have no return"}
+    return agreement(real, dreamt, frames, config.dream.horizon * config.env.action_repeat, config.seed)
+
+
+def _facts(run: Run) -> dict[str, Any]:
+    config = run.config
+    return {
+        "run": str(run.path),
+        "env": config.env.id,
+        "action_repeat": config.env.action_repeat,
+        "vision": config.vision.type,
+        "memory": config.memory.type,
+        "evolved_in": config.evolve.world,
+        "dream": asdict(config.dream),
+        "preset": config.preset,
+        "seed": config.seed,
+    }
+
+
+def headline(result: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures that a run folder's overview shows, of the agent's own episodes where there are some."""
+    name = "on-policy" if "one_step" in result["sets"].get("on-policy", {}) else "random"
+    found = result["sets"][name]
+    return {
+        "set": name,
+        "gain_over_persistence": found["one_step"]["gain"]["persistence"]["value"],
+        "action_sensitivity": found["one_step"]["action_sensitivity"]["value"],
+        "beats_persistence": (found["open_loop"].get("beats_persistence") or {}).get("energy"),
+        "spearman": (result["agreement"].get("spearman") or {}).get("value"),
+    }

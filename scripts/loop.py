@@ -1,0 +1,174 @@
+"""The loop: rounds of collect, train-vision, train-memory and evolve, each on what the last one could do.
+
+RUN/rounds/00  01 ...     a run folder each
+RUN/rounds/curve.jsonl    what every round reached, for how many frames
+RUN/rollouts vision memory controller     those of the chosen round, as links
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scripts.collect import collect
+from scripts.evolve import evolve
+from scripts.train_memory import train_memory
+from scripts.train_vision import train_vision
+from worldmodels.assembly import load_bundle
+from worldmodels.errors import RunError
+from worldmodels.executor import available_cores, make_executor
+from worldmodels.files import append_line, link_tree, read_lines, write_json
+from worldmodels.loop import LEARNT, alarm, best_round, finalists, keeps_vision, round_config
+from worldmodels.run import Progress, Run
+from worldmodels.statistics import summarise
+from worldmodels.tracks import VALIDATION
+from worldmodels.worker import RealTask, Worker, WorkerSetup
+
+STAGE_FUNCTIONS: dict[str, Callable[[Run], Iterator[Progress]]] = {
+    "collect": collect,
+    "train-vision": train_vision,
+    "train-memory": train_memory,
+    "evolve": evolve,
+}
+
+
+def loop(run: Run) -> Iterator[Progress]:
+    """Carry out the run's rounds, choose one by validation, and yield the progress in rounds.
+
+    Raises:
+        RunError: the configuration asks for no rounds.
+    """
+    config = run.config.loop
+    if not config.rounds:
+        raise RunError(f"{run.path} has loop.rounds=0: set it to the rounds to do, or use `worldmodels run`")
+    if run.done("loop"):
+        yield Progress("loop", config.rounds, config.rounds, "rounds")
+        return
+    with run.working("loop", run.config.executor.workers or available_cores()):
+        path = run.folder("loop") / "curve.jsonl"
+        curve = read_lines(path)
+        yield Progress("loop", len(curve), config.rounds, "rounds", _shown(curve))
+        while len(curve) < config.rounds and not (config.alarm == "stop" and alarm(config, curve)):
+            for progress in _round(run, curve):
+                shown = {**_shown(curve), "stage": progress.stage, "done": progress.done, "of": progress.total}
+                yield Progress("loop", len(curve), config.rounds, "rounds", shown)
+            row = _row(run, curve)
+            append_line(path, row)
+            curve.append(row)
+            run.log("loop", row["round"], _shown(curve))
+            yield Progress("loop", len(curve), config.rounds, "rounds", _shown(curve))
+        measured = _measure(run, curve)
+        chosen = max(measured, key=lambda row: row["final"]["mean"])
+        _adopt(run, curve, measured, chosen)
+        facts = {"rounds": len(curve), "chosen_round": chosen["round"], "validation": chosen["final"]}
+        run.finish("loop", {**facts, "env_frames": _frames(curve, measured)})
+    yield Progress("loop", config.rounds, config.rounds, "rounds", _shown(curve))
+
+
+def round_folder(run: Run, number: int) -> Path:
+    """Return the run folder of a round."""
+    return run.folder("loop") / f"{number:02d}"
+
+
+def _round(run: Run, curve: list[dict[str, Any]]) -> Iterator[Progress]:
+    """Carry out the round after those of the curve, from where it stands."""
+    number, config = len(curve), run.config.loop
+    before, start = None, None
+    if number:
+        before = start = round_folder(run, number - 1)
+        if config.alarm == "rollback" and alarm(config, curve):
+            start = round_folder(run, best_round(curve)["round"])
+    this = Run.create(round_folder(run, number), round_config(run.config, number, before, start))
+    for stage in LEARNT:
+        if before is not None and stage == "train-vision" and keeps_vision(config, number):
+            _keep_vision(Run(before), this)
+        yield from STAGE_FUNCTIONS[stage](this)
+
+
+def _keep_vision(before: Run, this: Run) -> None:
+    """Take the vision of the round before, and the latents that it gave."""
+    link_tree(before.folder("train-memory") / "latents", this.folder("train-memory") / "latents")
+    done = before.folder("train-vision") / "done.json"
+    link_tree(before.folder("train-vision"), this.folder("train-vision"), "[!d]*")
+    write_json(this.folder("train-vision") / "done.json", json.loads(done.read_text()))
+
+
+def _row(run: Run, curve: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what the round after those of the curve came to."""
+    this = Run(round_folder(run, len(curve)))
+    evolved, remembered, seen = this.done("evolve"), this.done("train-memory"), this.done("train-vision")
+    assert evolved and remembered and seen
+    log = read_lines(this.folder("evolve") / "generations.jsonl")
+    collected = (this.done("collect") or {})["env_frames"]
+    validated = sum(row["frames_validating"] for row in curve) + evolved["validation_frames"]
+    start = this.folder("evolve") / "start.json"
+    return {
+        "round": len(curve),
+        "frames": collected + validated + sum(entry["frames"] for entry in log),
+        "frames_collected": collected,
+        "frames_validating": evolved["validation_frames"],
+        "validation": evolved["validation"],
+        "dream_reward": log[-1]["mean"] / this.config.dream.horizon,
+        "imitated": json.loads(start.read_text())["explained"] if start.exists() else None,
+        "started_at": this.config.evolve.start and Path(this.config.evolve.start).name,
+        "squared_error": seen.get("squared_error"),
+        "nll": remembered["nll"],
+        "nll_shuffled_action": remembered["nll_shuffled_action"],
+        "reward_explained": remembered.get("reward_explained", "n/a"),
+        "seconds": round(sum(line["seconds"] for line in read_lines(this.path / "spent.jsonl")), 1),
+    }
+
+
+def _measure(run: Run, curve: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the finalists' rows with a `final` measure on validation tracks that no round has seen."""
+    config = run.config.loop
+    path = run.folder("loop") / "finalists.jsonl"
+    kept = {row["round"]: row for row in read_lines(path)}
+    first = run.config.evolve.validation_tracks
+    tracks = list(VALIDATION[first : first + config.final_tracks])
+    for row in finalists(config, curve):
+        if row["round"] in kept:
+            continue
+        bundle, parameters, _ = load_bundle(Run(round_folder(run, row["round"])))
+        with make_executor(run.config.executor, Worker, WorkerSetup(bundle, run.config.evolve.envs)) as executor:
+            size = -(-len(tracks) // executor.workers)
+            parts = [tracks[begin : begin + size] for begin in range(0, len(tracks), size)]
+            tasks = [RealTask(parameters[None], [(0, track) for track in part], training=False) for part in parts]
+            played = [played for _, tried in executor.run(tasks) for played in tried.played]
+        final = asdict(summarise(np.array([episode.score for episode in played]), seed=0))
+        kept[row["round"]] = {**row, "final": final, "final_frames": sum(episode.frames for episode in played)}
+        append_line(path, kept[row["round"]])
+    return [kept[row["round"]] for row in finalists(config, curve)]
+
+
+def _frames(curve: list[dict[str, Any]], measured: list[dict[str, Any]]) -> int:
+    """Return every real frame that was played to arrive at the chosen controller."""
+    return int(curve[-1]["frames"] + sum(row["final_frames"] for row in measured))
+
+
+def _adopt(run: Run, curve: list[dict[str, Any]], measured: list[dict[str, Any]], chosen: dict[str, Any]) -> None:
+    """Make the chosen round's results those of the run itself."""
+    source = Run(round_folder(run, chosen["round"]))
+    for stage in LEARNT:
+        link_tree(source.folder(stage), run.folder(stage))
+    facts = {**(source.done("evolve") or {}), "validation": chosen["final"]}
+    facts |= {"env_frames": _frames(curve, measured) - chosen["frames_collected"], "start_frames": 0}
+    facts |= {"start_core_hours": 0.0}
+    (run.folder("evolve") / "done.json").unlink()  # a link: the round keeps its own
+    run.finish("evolve", facts)
+    run.settle(source.config.features.dtype, source.config.dream.dtype)
+
+
+def _shown(curve: list[dict[str, Any]]) -> dict[str, Any]:
+    if not curve:
+        return {}
+    last = curve[-1]
+    return {
+        "validation": last["validation"]["mean"],
+        "best": best_round(curve)["validation"]["mean"],
+        "dream_reward": last["dream_reward"],
+        "frames": last["frames"],
+    }

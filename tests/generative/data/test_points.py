@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+import torch
+
+from generative.data import GridConfig, RingConfig
+
+
+@pytest.mark.parametrize(
+    ("config", "modes"),
+    [(RingConfig(modes=6, radius=3.0, spread=0.1), 6), (GridConfig(side=4, spacing=3.0, spread=0.1), 16)],
+)
+def test_points_lie_around_their_modes(config, modes):
+    data = config.load()
+    places = np.arange(20_000)
+    points, labels = data.points(places), data.labels(places)
+    assert len(data.modes) == len(data.classes) == modes and data.shape == (2,)
+    offsets = points - data.modes[labels]
+    assert np.allclose(offsets.std(0), 0.1, rtol=0.05) and np.allclose(offsets.mean(0), 0, atol=0.01)
+    counts = np.bincount(labels, minlength=modes)
+    assert counts.min() > 0.8 * len(places) / modes
+    nearest = np.linalg.norm(points[:, None] - data.modes, axis=2).argmin(1)
+    assert (nearest == labels).mean() > 0.999
+
+
+def test_modes_are_where_they_are_said_to_be():
+    ring = RingConfig(modes=4, radius=2.0).load().modes
+    assert np.allclose(ring, [[2, 0], [0, 2], [-2, 0], [0, -2]], atol=1e-6)
+    grid = GridConfig(side=3, spacing=2.0).load().modes
+    assert {tuple(each) for each in grid.tolist()} == {(x, y) for x in (-2.0, 0.0, 2.0) for y in (-2.0, 0.0, 2.0)}
+
+
+def test_batches_of_points():
+    data = RingConfig(count=100, seed=1).load()
+    points, labels = next(data.batches(16, seed=2, beside="labels")(5))
+    assert points.dtype == torch.float32 and points.shape == (16, 2) and labels.dtype == torch.int64
+    assert torch.equal(points, next(data.batches(16, seed=2)(5)))
+    assert not torch.equal(points, next(RingConfig(count=100, seed=2).load().batches(16, seed=2)(5)))
+    assert np.abs(points.numpy() - data.modes[labels.numpy()]).max() < 0.2
+    places = np.arange(90)
+    assert (data.labels(places) != RingConfig(count=100, seed=2).load().labels(places)).any()
+
+
+@pytest.mark.parametrize("options", [{"modes": 0}, {"spread": 0.0}, {"count": 1}, {"seed": -1}])
+def test_impossible_options_are_refused(options):
+    with pytest.raises(ValueError, match=f"{next(iter(options))}="):
+        RingConfig(**options)

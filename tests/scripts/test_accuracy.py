@@ -1,0 +1,138 @@
+"""`worldmodels accuracy` from a finished run to its page, and what it leaves out where parts are missing."""
+
+import json
+import os
+import re
+import shutil
+
+import pytest
+
+from scripts import evolve
+from scripts.accuracy import accuracy, held_out, load_agent_of
+from scripts.cli import main
+from scripts.info import info
+from tests.small import small_config
+from worldmodels import Run
+from worldmodels.accuracy import AccuracyConfig
+from worldmodels.accuracy.data import SETS
+from worldmodels.accuracy.page import render_card
+from worldmodels.episode import EpisodeFile
+from worldmodels.errors import RunError
+from worldmodels.tracks import TEST, VALIDATION
+
+QUICK = {"episodes": 4, "controllers": 4, "controller_tracks": 2, "controller_dreams": 4, "samples": 4, "starts": 3}
+
+
+@pytest.fixture(scope="module")
+def measured(_trained, tmp_path_factory):
+    path = tmp_path_factory.mktemp("measured") / "run"
+    shutil.copytree(_trained.path, path)
+    run = Run.create(path, small_config(accuracy=QUICK))
+    for _ in evolve(run):
+        pass
+    progress = list(accuracy(run))
+    assert [state.done for state in progress][-1] == progress[-1].total
+    return run
+
+
+def read(run):
+    return json.loads((run.folder("accuracy") / "card.json").read_text())
+
+
+def test_the_card_has_every_measure_of_every_set(measured):
+    card = read(measured)
+    assert list(card["sets"]) == ["random", "on-policy", "mixed"]
+    for content in card["sets"].values():
+        for part in ("reconstruction", "one_step", "calibration", "termination", "probes", "open_loop", "pixels",
+                     "reward", "physical"):  # fmt: skip
+            assert content.get(part), part
+        assert content["tracks"] == list(VALIDATION[-4:]) and not set(content["tracks"]) & set(TEST)
+        assert set(content["one_step"]["nll"]) == {
+            "memory", "shuffled_action", "persistence", "linear", "linear_no_action"}  # fmt: skip
+        assert set(content["probes"]["now"]) == {"z", "z+h", "z+untrained"}
+        assert content["probes"]["names"][0] == "x"
+    assert card["agreement"]["controllers"] == 4 and "spearman" in card["agreement"]
+    assert card["settings"]["horizons"] == [1, 2, 5, 10, 15, 25]
+
+
+def test_the_page_stands_alone_and_says_what_may_be_compared(measured):
+    page = (measured.folder("accuracy") / "index.html").read_text()
+    assert "What may be compared with what" in page and "may be compared between" in page
+    for row in read(measured)["comparisons"]:
+        assert row["figure"] in page
+    assert page.count("<svg") >= 5 and not re.search(r'(src|href)="http', page)
+    assert len(re.findall(r'\bid="([^"]+)"', page)) == len(set(re.findall(r'\bid="([^"]+)"', page)))
+    assert (measured.folder("accuracy") / "card.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_card_cannot_inject_markup(measured):
+    card = read(measured)
+    card["facts"]["run"] = "<script>alert(1)</script>"
+    assert "<script>" not in render_card(card)
+
+
+def test_again_nothing_is_done_and_a_changed_option_keeps_the_episodes(measured, tmp_path):
+    shutil.copytree(measured.path, tmp_path / "run")
+    run = Run(tmp_path / "run")
+    assert len(list(accuracy(run))) == 1
+    before = read(run)
+    times = {path: os.stat(path).st_mtime_ns for path in (run.folder("accuracy") / "episodes").iterdir()}
+    assert len(times) == 12
+    run.change(small_config(accuracy={**QUICK, "samples": 5, "controllers": 0}))
+    list(accuracy(run))
+    after = read(run)
+    assert {path: os.stat(path).st_mtime_ns for path in times} == times
+    assert after["sets"]["random"]["one_step"] == before["sets"]["random"]["one_step"]
+    assert after["settings"]["samples"] == 5 and "controllers=0" in after["agreement"]["skipped"]
+
+
+def test_another_noise_records_the_mixed_episodes_anew_alone(measured, tmp_path):
+    shutil.copytree(measured.path, tmp_path / "run")
+    run = Run(tmp_path / "run")
+    times = {path.name: os.stat(path).st_mtime_ns for path in (run.folder("accuracy") / "episodes").iterdir()}
+    run.change(small_config(accuracy={**QUICK, "noise": 0.7}))
+    agent = load_agent_of(run)
+    sets = {name: held_out(run, name, agent) for name in SETS}
+    for path in (run.folder("accuracy") / "episodes").iterdir():
+        assert (os.stat(path).st_mtime_ns != times[path.name]) == path.name.startswith("mixed"), path.name
+    calm, wild = sets["on-policy"][0].action, sets["mixed"][0].action
+    assert float(wild.diff(dim=0).abs().mean()) > 2 * float(calm.diff(dim=0).abs().mean())
+
+
+def test_an_agent_drives_alike_however_many_episodes_are_missing(measured, tmp_path):
+    shutil.copytree(measured.path, tmp_path / "run")
+    run = Run(tmp_path / "run")
+    path = sorted((run.folder("accuracy") / "episodes").glob("on-policy_*"))[2]
+    before = EpisodeFile(path).read()
+    path.unlink()
+    held_out(run, "on-policy", load_agent_of(run))
+    after = EpisodeFile(path).read()
+    assert before.track == after.track and (before.obs[:20] == after.obs[:20]).all()
+
+
+def test_without_a_controller_the_rest_is_measured(trained):
+    run = Run(trained.path)
+    run.change(small_config(accuracy=QUICK))
+    list(accuracy(run))
+    card = read(run)
+    assert "worldmodels evolve" in card["sets"]["on-policy"]["skipped"] and "nll" in card["sets"]["random"]["one_step"]
+    assert "skipped" in card["agreement"]
+    assert "worldmodels evolve" in (run.folder("accuracy") / "index.html").read_text()
+    assert re.search(r"accuracy +random episodes: .* nats better than persistence", info(run))
+
+
+def test_an_untrained_run_is_told_what_comes_first(tmp_path):
+    run = Run.create(tmp_path / "run", small_config())
+    with pytest.raises(RunError, match="worldmodels collect"):
+        list(accuracy(run))
+
+
+def test_the_command_line_knows_it(measured, capsys):
+    assert main(["accuracy", str(measured.path)]) == 0
+    assert "index.html" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as caught:
+        main(["accuracy", str(measured.path), "--help"])
+    assert caught.value.code == 0
+    shown = capsys.readouterr().out
+    for field in AccuracyConfig.__dataclass_fields__:
+        assert f"--accuracy.{field.replace('_', '-')}" in shown

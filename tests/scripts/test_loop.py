@@ -1,0 +1,178 @@
+import importlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from generative import load_component
+from scripts import loop
+from scripts.run import stages_of
+from tests.small import small_config
+from worldmodels import Run, load_agent
+from worldmodels.dataset import episode_files
+from worldmodels.errors import RunError
+from worldmodels.files import read_lines
+from worldmodels.loop import LoopConfig, alarm, best_round, keeps_vision, round_config
+from worldmodels.parts import MEMORIES
+
+LOOP = {
+    "rounds": 3, "episodes": 4, "max_frames": 20, "vision_every": 2, "vision_steps": 10, "memory_steps": 10,
+    "generations": 2, "final_tracks": 2, "finalists": 2,
+    "policies": ["agent", "perturbed-agent", "held-uniform"],
+}  # fmt: skip
+
+
+def looped_config(**changes):
+    evolve = {"world": "dream", "generations": 2, "validation_every": 2}
+    return small_config(**{"loop": LOOP, "evolve": evolve, "collect": {"episodes": 6, "early_stop": True}, **changes})
+
+
+def carry_out(run):
+    for _ in loop(run):
+        pass
+    return run
+
+
+@pytest.fixture(scope="module")
+def looped(tmp_path_factory):
+    return carry_out(Run.create(tmp_path_factory.mktemp("looped") / "run", looped_config()))
+
+
+def rounds(run):
+    return [Run(run.folder("loop") / f"{number:02d}") for number in range(run.config.loop.rounds)]
+
+
+def test_every_round_adds_its_episodes_to_those_before(looped):
+    counts = [len(episode_files(this.folder("collect"))) for this in rounds(looped)]
+    assert counts == [6, 10, 14]
+    policies = [file.meta["policy"] for file in episode_files(rounds(looped)[2].folder("collect"))]
+    assert policies[6:] == ["agent", "perturbed-agent", "held-uniform", "agent"] * 2
+    tracks = [file.meta["track"] for file in episode_files(rounds(looped)[2].folder("collect"))]
+    assert len(set(tracks)) == 14
+
+
+def test_frames_are_all_counted(looped):
+    curve = read_lines(looped.folder("loop") / "curve.jsonl")
+    collected = sum(file.meta["env_frames"] for file in episode_files(rounds(looped)[2].folder("collect")))
+    assert curve[-1]["frames"] == collected + sum(row["frames_validating"] for row in curve)
+    finals = read_lines(looped.folder("loop") / "finalists.jsonl")
+    whole = curve[-1]["frames"] + sum(row["final_frames"] for row in finals)
+    done = {stage: looped.done(stage)["env_frames"] for stage in ("loop", "collect", "evolve")}
+    assert done["loop"] == whole == done["collect"] + done["evolve"]
+
+
+def test_vision_is_kept_and_trained_on_in_turn(looped):
+    seen = [(this.folder("train-vision") / "model.safetensors").read_bytes() for this in rounds(looped)]
+    assert seen[0] == seen[1] != seen[2]
+    assert rounds(looped)[2].config.vision.start.endswith("01")
+
+
+def test_memory_trains_on_from_the_round_before(looped, tmp_path):
+    """Two rounds of 10 steps move weights that started at random less apart than two starts are."""
+
+    def weights(run):
+        memory = load_component(run.folder("train-memory"), MEMORIES)
+        return memory.state_dict()["lstm.weight_hh_l0"].numpy()
+
+    first, second, _ = rounds(looped)
+    anew = replace(second.config, memory=replace(second.config.memory, start=""), collect=first.config.collect)
+    from scripts import collect, train_memory, train_vision
+
+    other = Run.create(tmp_path / "anew", replace(anew, vision=first.config.vision))
+    for stage in (collect, train_vision, train_memory):
+        for _ in stage(other):
+            pass
+    near = np.abs(weights(first) - weights(second)).mean()
+    assert near < 0.5 * np.abs(weights(first) - weights(other)).mean()
+
+
+def test_the_chosen_round_becomes_the_run(looped):
+    finals = read_lines(looped.folder("loop") / "finalists.jsonl")
+    best = max(finals, key=lambda row: row["final"]["mean"])
+    assert looped.done("loop")["chosen_round"] == best["round"]
+    chosen = rounds(looped)[best["round"]]
+    for name in ("controller/agent.safetensors", "vision/model.safetensors", "memory/model.safetensors"):
+        assert (looped.path / name).read_bytes() == (chosen.path / name).read_bytes()
+    assert looped.done("evolve")["validation"] == best["final"]
+    assert chosen.done("evolve")["validation"] != best["final"]
+    load_agent(looped)
+
+
+def test_an_interrupted_loop_goes_on_to_the_same_end(looped, tmp_path):
+    run = Run.create(tmp_path / "run", looped_config())
+    stages = []
+    for progress in loop(run):
+        stages.append((progress.done, progress.metrics.get("stage")))
+        if stages[-1] == (1, "train-memory"):
+            break
+    assert (tmp_path / "run" / "rounds" / "01").exists() and not run.done("loop")
+    carry_out(Run(tmp_path / "run"))
+    for ours, other in zip(rounds(run), rounds(looped), strict=True):
+        one, two = (each.folder("evolve") / "agent.safetensors" for each in (ours, other))
+        assert one.read_bytes() == two.read_bytes()
+
+
+def test_a_loop_stands_for_the_stages_of_its_rounds():
+    assert stages_of("run", looped_config()) == ["loop", "evaluate", "dream", "report"]
+    assert stages_of("run", small_config())[0] == "collect"
+    assert "loop" not in stages_of("run", small_config())
+
+
+def test_a_run_without_rounds_is_refused(tmp_path):
+    with pytest.raises(RunError, match=r"loop\.rounds=0"):
+        carry_out(Run.create(tmp_path / "run", small_config()))
+
+
+def test_a_configuration_stays_while_the_loop_is_under_way(looped):
+    with pytest.raises(RunError, match=r"collect\.episodes"):
+        Run.create(looped.path, looped_config(collect={"episodes": 8, "early_stop": True}))
+
+
+def row(number, validation, dream):
+    return {"round": number, "validation": {"mean": validation}, "dream_reward": dream}
+
+
+@pytest.mark.parametrize(
+    ("last", "rings"),
+    [((100, 3.0), True), ((100, 1.0), False), ((600, 3.0), False)],
+    ids=["promises more and pays less", "promises less too", "pays nearly as much"],
+)
+def test_the_alarm_rings_for_a_dream_that_is_exploited(last, rings):
+    curve = [row(0, 50, 1.0), row(1, 700, 2.0), row(2, *last)]
+    assert alarm(LoopConfig(rounds=5), curve) is rings
+    assert not alarm(LoopConfig(rounds=5, alarm="none"), curve)
+    assert best_round(curve)["round"] == 1
+
+
+def test_a_rollback_begins_at_the_best_round(looped, monkeypatch):
+    module = importlib.import_module("scripts.loop")  # `scripts.loop` is also the function of that name
+    asked = []
+
+    def stop(config, number, before, start):
+        asked.append((number, before.name, start.name))
+        raise RunError("seen enough")
+
+    monkeypatch.setattr(module, "round_config", stop)
+    curve = [row(0, 500, 1.0), row(1, 20, 2.0)]
+    with pytest.raises(RunError, match="seen enough"):
+        list(module._round(looped, curve))
+    assert asked == [(2, "01", "00")]
+
+
+def test_rounds_differ_in_seed_and_later_ones_go_on(tmp_path):
+    config = looped_config()
+    first, second = round_config(config, 0, None, None), round_config(config, 1, Path("r/00"), Path("r/00"))
+    assert first.seed != second.seed and first.loop.rounds == 0
+    assert first.evolve.start == "" and second.evolve.start == second.memory.start == "r/00"
+    anew = looped_config(loop={**LOOP, "warm_start": False})
+    assert round_config(anew, 1, Path("r/00"), Path("r/00")).memory == anew.memory
+    assert [keeps_vision(config.loop, number) for number in range(5)] == [False, True, False, True, False]
+
+
+def test_what_stands_still_records_no_more(looped):
+    """The toy's early stop: recorded rewards are the environment's own, whatever training charges."""
+    file = episode_files(rounds(looped)[1].folder("collect"))[-1]
+    assert json.dumps(file.meta["policy"])
+    assert np.abs(file.steps()[1]).max() < 10

@@ -1,0 +1,63 @@
+"""Where dreams begin, and what stands for a frame."""
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from worldmodels.dream import DreamConfig, gather_starts
+from worldmodels.errors import RunError
+from worldmodels.latents import LatentFile, SequenceBatches
+from worldmodels.targets import RewardTargetConfig, TerminationTargetConfig
+
+STEPS = 30
+
+
+@pytest.fixture
+def files(tmp_path):
+    found = []
+    for number in range(3):
+        path = tmp_path / f"{number}.safetensors"
+        mean = np.tile(np.arange(STEPS + 1, dtype=np.float32)[:, None], (1, 2)) + 100 * number
+        arrays = {
+            "mean": mean,
+            "std": np.ones_like(mean),
+            "action": np.zeros((STEPS, 1), np.float32),
+            "reward": np.zeros(STEPS, np.float32),
+            "state": np.zeros((STEPS + 1, 0), np.float32),
+        }
+        save_file(arrays, path, {"track": str(number), "terminated": "0"})
+        found.append(LatentFile(path))
+    return found
+
+
+def test_no_dream_starts_where_it_would_be_over(files):
+    """The mean says which step it is: step 12 is the last before the end."""
+    ended = [(np.arange(STEPS) >= 12).astype(np.float32)] * 3
+    config = DreamConfig(warmup=5, starts=300)
+    begun = gather_starts(files, config, 0, ended, "mean").z[:, -1, 0] % 100
+    assert set(begun.astype(int)) == set(range(5, 13))
+    anywhere = gather_starts(files, config, 0, None, "mean").z[:, -1, 0] % 100
+    assert set(anywhere.astype(int)) == set(range(5, STEPS + 1))
+
+
+def test_episodes_that_are_over_from_the_first_step_are_named(files):
+    with pytest.raises(RunError, match=r"lower dream\.warmup"):
+        gather_starts(files, DreamConfig(warmup=5), 0, [np.ones(STEPS, np.float32)] * 3)
+
+
+def test_starts_are_means_or_draws(files):
+    config = DreamConfig(warmup=0, starts=200)
+    means = gather_starts(files, config, 0, None, "mean")
+    assert np.array_equal(means.still, np.round(means.still))
+    draws = gather_starts(files, config, 0)
+    assert (draws.still - means.still).std() == pytest.approx(1.0, rel=0.2)
+
+
+def test_sequences_are_means_or_posteriors(files):
+    def first(latent):
+        targets = RewardTargetConfig(type="raw"), TerminationTargetConfig(type="env")
+        return next(SequenceBatches(files, 4, 8, 0, *targets, latent)(0))
+
+    mean, sample = first("mean"), first("sample")
+    assert not mean.std.any() and (sample.std == 1).all()
+    assert (mean.mean == sample.mean).all()

@@ -1,0 +1,64 @@
+"""How a world model is measured: the options of the accuracy card."""
+
+from dataclasses import dataclass
+
+from worldmodels.tracks import VALIDATION
+
+PIXEL_BATCH = 256
+"""Frames that are encoded or decoded at a time."""
+
+
+@dataclass(frozen=True)
+class AccuracyConfig:
+    """How a world model is measured on held-out tracks."""
+
+    episodes: int = 10
+    """Episodes of each policy, on the same validation tracks, the last ones: the controller is chosen on the first."""
+    max_frames: int = 500
+    """Frames after which such an episode is cut."""
+    noise: float = 0.1
+    """Exploration noise of the agent in the mixed episodes, as a part of each action's range."""
+    warmup: int = 50
+    """Real steps that the memory sees before it goes on alone."""
+    horizons: tuple[int, ...] = (1, 2, 5, 10, 15, 25, 50, 100)
+    """Steps alone after which dream and truth are compared, ascending."""
+    samples: int = 16
+    """Dreams from each starting point."""
+    starts: int = 8
+    """Starting points in each episode."""
+    return_steps: int = 50
+    """Steps over which predicted and real return are compared."""
+    ahead: int = 20
+    """Steps ahead at which probes also look for the simulator's state."""
+    controllers: int = 30
+    """Controllers of many qualities on which dream and real return are compared; 0 leaves that out."""
+    controller_tracks: int = 4
+    """Validation tracks that each of them drives."""
+    controller_dreams: int = 32
+    """Dreams that each of them plays."""
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ("episodes", 2),
+            ("max_frames", 2),
+            ("warmup", 1),
+            ("samples", 2),
+            ("starts", 1),
+            ("return_steps", 1),
+            ("ahead", 1),
+            ("controller_tracks", 2),
+            ("controller_dreams", 2),
+        ):
+            if getattr(self, name) < least:
+                raise ValueError(f"accuracy.{name}={getattr(self, name)}: must be at least {least}")
+        for name in ("episodes", "controller_tracks"):
+            if getattr(self, name) > len(VALIDATION):
+                raise ValueError(f"accuracy.{name}={getattr(self, name)}: there are {len(VALIDATION)} such tracks")
+        if not self.horizons or list(self.horizons) != sorted({*self.horizons}) or self.horizons[0] < 1:
+            raise ValueError(f"accuracy.horizons={self.horizons}: give ascending numbers of steps from 1 on")
+        if self.controllers != 0 and self.controllers < 3:
+            raise ValueError(
+                f"accuracy.controllers={self.controllers}: a correlation needs 3 at least; 0 leaves it out"
+            )
+        if not self.noise >= 0:
+            raise ValueError(f"accuracy.noise={self.noise}: must not be negative")

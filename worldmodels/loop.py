@@ -1,0 +1,149 @@
+"""The loop: play, learn the world from what was seen, evolve in the dream, play again with what was evolved.
+
+A world model of random play knows nothing of driving, so a controller evolved in its dream leaves the data within
+seconds. Each round therefore records the newest controller, copies of it with moved parameters, and some random play;
+trains vision and memory further on everything recorded so far; and evolves on in the new dream (Ha and Schmidhuber
+2018, section 5; Sutton's Dyna, 1991). A round is a run folder of its own; this module says with which configuration.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from worldmodels.collect import AGENTS, Driver
+from worldmodels.tracks import LOOP, stream
+
+if TYPE_CHECKING:
+    from worldmodels.config import RunConfig
+
+LEARNT = ("collect", "train-vision", "train-memory", "evolve")
+"""The stages of a round."""
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """Rounds after the first one, which is the rest of the configuration as it stands."""
+
+    rounds: int = 0
+    """Rounds in all; 0 for no loop: every stage runs once."""
+    policies: tuple[Driver, ...] = ("agent", "perturbed-agent", "held-uniform")
+    """Who drives in later rounds, episode by episode in turn."""
+    episodes: int = 20
+    """Episodes that a later round records."""
+    max_frames: int = 1000
+    """Frames after which they are cut."""
+    vision_every: int = 4
+    """Rounds between trainings of vision; in between it is taken over as it is, and so are latents."""
+    vision_steps: int = 500
+    """Optimiser steps of a later training of vision."""
+    memory_steps: int = 300
+    """Optimiser steps of a later training of memory."""
+    generations: int = 20
+    """Generations of a later round."""
+    controller: Literal["last", "new"] = "last"
+    """Where a later round's evolution begins: at the controller of the round before, or at zeros."""
+    sigma: float = 0.1
+    """Standard deviation with which a later round's evolution begins."""
+    warm_start: bool = True
+    """Train vision and memory on from the round before; otherwise anew."""
+    alarm: Literal["none", "stop", "rollback"] = "rollback"
+    """When the dream promises more and the real world pays less than `alarm_share` of its best: go on regardless, stop,
+    or let the next round begin at the best round's controller."""
+    alarm_share: float = 0.7
+    """Share of the best validation return below which the alarm rings."""
+    finalists: int = 3
+    """Best validated rounds that are measured again before one is chosen; 1 takes the best one's word."""
+    final_tracks: int = 32
+    """Further validation tracks on which finalists are measured."""
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ("rounds", 0),
+            ("episodes", 1),
+            ("max_frames", 2),
+            ("vision_every", 1),
+            ("vision_steps", 1),
+            ("memory_steps", 1),
+            ("generations", 1),
+            ("finalists", 1),
+            ("final_tracks", 2),
+        ):
+            if getattr(self, name) < least:
+                raise ValueError(f"loop.{name}={getattr(self, name)}: must be at least {least}")
+        if not self.policies:
+            raise ValueError("loop.policies=(): name at least one policy, for example agent")
+        if not 0 <= self.alarm_share < 1:
+            raise ValueError(f"loop.alarm_share={self.alarm_share}: is a share from 0 to below 1")
+        if not self.sigma > 0:
+            raise ValueError(f"loop.sigma={self.sigma}: must be above 0")
+
+
+def round_config(config: "RunConfig", number: int, before: Path | None, start: Path | None) -> "RunConfig":
+    """Return the configuration of a round.
+
+    Args:
+        config: the loop's.
+        number: of the round, from 0.
+        before: folder of the round before; None for the first.
+        start: folder of the round whose controller drives and evolves on; None for the first.
+    """
+    seed = int(stream(config.seed, LOOP, number).integers(2**31))
+    alone = replace(config, seed=seed, loop=replace(config.loop, rounds=0))
+    if before is None or start is None:
+        return alone
+    loop = config.loop
+    begun = str(before) if loop.warm_start else ""
+    return replace(
+        alone,
+        collect=replace(
+            config.collect,
+            policies=loop.policies,
+            episodes=loop.episodes,
+            max_frames=loop.max_frames,
+            agent=str(start) if any(name in AGENTS for name in loop.policies) else "",
+            extends=str(before),
+        ),
+        vision=replace(config.vision, start=begun, fit=_fit(config.vision.fit, loop.vision_steps, loop.warm_start)),
+        memory=replace(config.memory, start=begun, fit=_fit(config.memory.fit, loop.memory_steps, loop.warm_start)),
+        evolve=replace(
+            config.evolve,
+            start=str(start) if loop.controller == "last" else "",
+            generations=loop.generations,
+            optimiser=replace(config.evolve.optimiser, sigma=loop.sigma),
+        ),
+    )
+
+
+def _fit(config: Any, steps: int, warm: bool) -> Any:
+    """Return the training of a later round: as long as the first one where it begins anew."""
+    return replace(config, steps=steps) if warm else config
+
+
+def keeps_vision(config: LoopConfig, number: int) -> bool:
+    """Return whether a round takes vision over from the one before."""
+    return number > 0 and number % config.vision_every > 0
+
+
+def alarm(config: LoopConfig, curve: Sequence[dict[str, Any]]) -> bool:
+    """Return whether the last round was exploited: its dream promised more than the best round's and paid less.
+
+    Args:
+        config: the loop's.
+        curve: rows of the rounds so far, with `validation` and `dream_reward` (per step).
+    """
+    if config.alarm == "none" or len(curve) < 2:
+        return False
+    best, last = best_round(curve), curve[-1]
+    fell = last["validation"]["mean"] < config.alarm_share * best["validation"]["mean"]
+    return fell and last["dream_reward"] > best["dream_reward"]
+
+
+def best_round(curve: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the row of the round with the highest validation mean, the earliest of equals."""
+    return max(curve, key=lambda row: row["validation"]["mean"])
+
+
+def finalists(config: LoopConfig, curve: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of the rounds that are measured again, the best validated first."""
+    return sorted(curve, key=lambda row: -row["validation"]["mean"])[: config.finalists]

@@ -1,0 +1,51 @@
+"""Memories (M): what predicts the next latent, the reward and the end, and remembers; one type a file."""
+
+from worldmodels.memories.contract import (
+    Memory,
+    Metrics,
+    PointPrediction,
+    Predicted,
+    Prediction,
+    SequenceBatch,
+    State,
+    choose_rows,
+    first_state,
+    masked_mean,
+    sample_latents,
+)
+from worldmodels.memories.ensemble import Ensemble, EnsembleConfig, EnsemblePrediction, agent_memory
+from worldmodels.memories.feed_forward import FeedForward, FeedForwardConfig
+from worldmodels.memories.lstm import LSTMConfig, LSTMMemory
+from worldmodels.memories.mdn_rnn import MDNRNN, MDNRNNConfig
+from worldmodels.memories.registry import BUILT_IN, MEMBERS
+from worldmodels.memories.shuffled import ShuffledMemory
+from worldmodels.memories.transformer import Transformer, TransformerConfig
+
+__all__ = [
+    "BUILT_IN",
+    "MDNRNN",
+    "MEMBERS",
+    "Ensemble",
+    "EnsembleConfig",
+    "EnsemblePrediction",
+    "FeedForward",
+    "FeedForwardConfig",
+    "LSTMConfig",
+    "LSTMMemory",
+    "MDNRNNConfig",
+    "Memory",
+    "Metrics",
+    "PointPrediction",
+    "Predicted",
+    "Prediction",
+    "SequenceBatch",
+    "ShuffledMemory",
+    "State",
+    "Transformer",
+    "TransformerConfig",
+    "agent_memory",
+    "choose_rows",
+    "first_state",
+    "masked_mean",
+    "sample_latents",
+]
