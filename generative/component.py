@@ -5,8 +5,8 @@ A component is an `nn.Module` with a frozen dataclass `Config`, a class attribut
 ("vision", "memory", ...) by name; packages of third parties join through the entry-point group
 `worldmodels.components`, so nobody edits this file.
 
-A component that several objectives pull in different directions (a critic and a generator) has `turns` instead of
-`loss`: see `TakesTurns`. So may one that has something to do after every step, such as averaging its weights.
+A component that several objectives pull in different directions (a critic and a generator) has `objectives` in
+place of `loss`: see `HasObjectives`. So may one that does something after every step, such as averaging its weights.
 
 What no gradient finds (principal components, the spread of latents) a component has from `Estimates`: a stage
 calls `fit` on a component with parameters that require gradients, and then `estimate` on one that has it. A
@@ -52,8 +52,8 @@ class Component(Protocol):
         """Returns the scalar to minimise and scalars to log; every random number comes from `generator`."""
 
 
-class Turn(NamedTuple):
-    """One objective's turn in a training step."""
+class Objective(NamedTuple):
+    """What one part of a component is to step down now."""
 
     part: str
     """Name of the submodule whose parameters, and no others, go down the loss's gradient."""
@@ -74,7 +74,7 @@ class Part:
 
 
 @runtime_checkable
-class TakesTurns(Protocol):
+class HasObjectives(Protocol):
     """A component with several objectives, which a training step serves in turn; it needs no `loss`."""
 
     parts: Mapping[str, Part]
@@ -82,10 +82,10 @@ class TakesTurns(Protocol):
     batches_per_step: int
     """How many batches a training step uses."""
 
-    def turns(self, batches: Sequence[Any], generator: torch.Generator) -> Iterator[Turn]:
-        """Yields the turns of one step; while it waits at a `yield`, that turn's part takes its optimiser step.
+    def objectives(self, batches: Sequence[Any], generator: torch.Generator) -> Iterator[Objective]:
+        """Yields the objectives of one step; while it waits at a `yield`, that part takes its optimiser step.
 
-        So what is computed after a `yield` sees the new weights: the next turn, a clipping of the weights, a moving
+        So what is computed after a `yield` sees the new weights: the next loss, a clipping of the weights, a moving
         average. It always runs to its end, and every random number comes from `generator`.
         """
 

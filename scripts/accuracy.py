@@ -118,7 +118,7 @@ def _agreement(run: Run, agent: Agent | None) -> dict[str, Any]:
     parameters = controllers(
         config.evolve.optimiser,
         bundle.build_controller().parameters_size,
-        optimiser_seed(config.seed),
+        optimiser_seed(config.evolve.seed_in(config.seed)),
         [entry["scores"] for entry in log],
         starting_point(run, bundle),
         config.accuracy.controllers,

@@ -89,7 +89,10 @@ def round_config(config: "RunConfig", number: int, before: Path | None, start: P
         start: folder of the round whose controller drives and evolves on; None for the first.
     """
     seed = int(stream(config.seed, LOOP, number).integers(2**31))
-    alone = replace(config, seed=seed, loop=replace(config.loop, rounds=0))
+    evolve = config.evolve
+    if evolve.seed is not None:
+        evolve = replace(evolve, seed=int(stream(evolve.seed, LOOP, number).integers(2**31)))
+    alone = replace(config, seed=seed, evolve=evolve, loop=replace(config.loop, rounds=0))
     if before is None or start is None:
         return alone
     loop = config.loop
@@ -107,10 +110,10 @@ def round_config(config: "RunConfig", number: int, before: Path | None, start: P
         vision=replace(config.vision, start=begun, fit=_fit(config.vision.fit, loop.vision_steps, loop.warm_start)),
         memory=replace(config.memory, start=begun, fit=_fit(config.memory.fit, loop.memory_steps, loop.warm_start)),
         evolve=replace(
-            config.evolve,
+            evolve,
             start=str(start) if loop.controller == "last" else "",
             generations=loop.generations,
-            optimiser=replace(config.evolve.optimiser, sigma=loop.sigma),
+            optimiser=replace(evolve.optimiser, sigma=loop.sigma),
         ),
     )
 

@@ -3,7 +3,17 @@
 from generative.component import Registry
 from generative.models.autoencoder import Autoencoder, AutoencoderConfig
 from generative.models.classifier import CNNClassifier, CNNClassifierConfig, MLPClassifier, MLPClassifierConfig
+from generative.models.conditional_gan import ConditionalGAN, ConditionalGANConfig
 from generative.models.conditional_vae import ConditionalVAE, ConditionalVAEConfig
+from generative.models.gan import DCGAN, WGAN, WGANGP, DCGANConfig, WGANConfig, WGANGPConfig
+from generative.models.naive_bayes import (
+    Multinomial,
+    MultinomialConfig,
+    NaiveBayes,
+    NaiveBayesConfig,
+    ToyDistribution,
+    ToyDistributionConfig,
+)
 from generative.models.objective import beta_from_r_loss_factor, r_loss_factor_from_beta
 from generative.models.pca import PCA, PCAConfig
 from generative.models.random_convolutions import RandomConvolutions, RandomConvolutionsConfig
@@ -22,29 +32,50 @@ MODELS = Registry(
         "random-convolutions": RandomConvolutions,
         "mlp-classifier": MLPClassifier,
         "cnn-classifier": CNNClassifier,
+        "dcgan": DCGAN,
+        "wgan": WGAN,
+        "wgan-gp": WGANGP,
+        "conditional-gan": ConditionalGAN,
+        "naive-bayes": NaiveBayes,
+        "multinomial": Multinomial,
+        "toy-distribution": ToyDistribution,
     },
 )
 
 __all__ = [
+    "DCGAN",
     "MODELS",
     "PCA",
     "VAE",
     "VQVAE",
+    "WGAN",
+    "WGANGP",
     "Autoencoder",
     "AutoencoderConfig",
-    "CNNClassifier",
-    "CNNClassifierConfig",
     "BetaVAE",
     "BetaVAEConfig",
+    "CNNClassifier",
+    "CNNClassifierConfig",
+    "ConditionalGAN",
+    "ConditionalGANConfig",
     "ConditionalVAE",
     "ConditionalVAEConfig",
+    "DCGANConfig",
     "MLPClassifier",
     "MLPClassifierConfig",
+    "Multinomial",
+    "MultinomialConfig",
+    "NaiveBayes",
+    "NaiveBayesConfig",
     "PCAConfig",
     "RandomConvolutions",
     "RandomConvolutionsConfig",
+    "ToyDistribution",
+    "ToyDistributionConfig",
     "VAEConfig",
     "VQVAEConfig",
+    "WGANConfig",
+    "WGANGPConfig",
     "beta_from_r_loss_factor",
     "r_loss_factor_from_beta",
 ]

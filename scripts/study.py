@@ -1,0 +1,264 @@
+"""`worldmodels study`: many configurations times seeds side by side, sharing what they have in common.
+
+FOLDER/resolved.yaml     the study, in full
+FOLDER/shared/           a run folder for every result that cells have in common, named by stage and hash
+FOLDER/cells/NAME-sSEED/ a run folder for every cell and seed; what is shared is linked into it
+FOLDER/table.csv  index.html  accuracy.png
+"""
+
+import fcntl
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import tyro
+
+from scripts.progress import show
+from scripts.study_jobs import MEASURE, Job, StudyWorker, measures
+from worldmodels.errors import RunError
+from worldmodels.executor import Executor, make_executor
+from worldmodels.files import read_lines, write_bytes, write_text
+from worldmodels.run import STAGES, Progress, Run
+from worldmodels.study import Cell, Step, Study, impossible, refuse_changes, steps
+from worldmodels.study_file import read_study, write_study
+from worldmodels.study_page import render_study
+from worldmodels.study_plots import accuracy_png, drawn
+from worldmodels.study_table import LEARNING, Row, read_row, summaries, table_csv
+
+MONTH = 30 * 86_400.0
+"""Seconds after which a job counts as hung, where the configuration does not say: trainings take hours."""
+
+
+DESCRIPTION = """Run many configurations times seeds, sharing what they have in common, and compare them.
+
+The file names a `preset` or `config`, fields to `set` for all, and `cells` (names with their fields) or a `grid`
+(fields with lists of values):
+
+  preset: quick
+  set: {evolve.world: dream}
+  cells: {mdn-rnn: {}, lstm: {memory.type: lstm}}
+  seeds: [0, 1, 2]         # the whole recipe anew
+  optimiser_seeds: []      # or evolution alone, for each of the seeds
+  evaluate: validation     # or test
+  tracks: 32
+  accuracy: true
+
+Run it again and it goes on where it stopped; new cells and seeds may be added. On a cluster FOLDER must be one that
+all machines see."""
+
+
+@dataclass
+class Session:
+    """A study at work in its folder."""
+
+    folder: Path
+    study: Study
+    cells: list[Cell] = field(default_factory=list)
+    stopped: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """State and reason of cells that do not go on, by folder name."""
+
+    def __post_init__(self) -> None:
+        self.cells = self.study.expand()
+
+    def live(self) -> list[Cell]:
+        """Return the cells that go on."""
+        return [cell for cell in self.cells if cell.folder not in self.stopped]
+
+    def shared(self, step: Step) -> Path:
+        """Return the run folder in which a step is done."""
+        return self.folder / "shared" / step.folder
+
+    def path(self, cell: Cell) -> Path:
+        """Return a cell's run folder."""
+        return self.folder / "cells" / cell.folder
+
+    def check(self) -> None:
+        """Find the cells that cannot be run; parts do not depend on the seed."""
+        reasons: dict[str, str | None] = {}
+        for cell in self.cells:
+            if cell.name not in reasons:
+                reasons[cell.name] = impossible(cell)
+            reason = reasons[cell.name]
+            if reason is not None:
+                self.stopped[cell.folder] = ("impossible", reason)
+
+    def jobs(self, stage: str) -> dict[Path, tuple[Job, list[Cell]]]:
+        """Return the jobs of a phase by folder, finished ones included, each with the cells that need it.
+
+        A cell that has its controller needs no stage, so `shared` can be deleted once all have theirs.
+        """
+        found: dict[Path, tuple[Job, list[Cell]]] = {}
+        for cell in self.live():
+            plan = steps(cell.config)
+            if stage == MEASURE:
+                sources = tuple((step.stage, self.shared(step)) for step in plan)
+                found[self.path(cell)] = (Job(stage, self.path(cell), cell.config, sources, self.study), [cell])
+                continue
+            if (self.path(cell) / STAGES[plan[-1].stage] / "done.json").exists():
+                continue
+            for place, step in enumerate(plan):
+                if step.stage == stage:
+                    sources = tuple((before.stage, self.shared(before)) for before in plan[:place])
+                    job = Job(stage, self.shared(step), cell.config, sources, self.study)
+                    found.setdefault(job.folder, (job, []))[1].append(cell)
+        return found
+
+    def finished(self, job: Job) -> bool:
+        """Return whether a job needs no more doing."""
+        if job.stage == MEASURE:
+            path = job.folder / "measured.json"
+            return path.exists() and json.loads(path.read_text())["measures"] == measures(self.study, job.config)
+        done = (job.folder / STAGES[job.stage] / "done.json").exists()
+        return done and (job.stage != "train-vision" or (job.folder / "encoded.json").exists())
+
+    def rows(self) -> list[Row]:
+        """Return the table as it stands."""
+        measured = {folder for folder, (job, _) in self.jobs(MEASURE).items() if self.finished(job)}
+        rows = []
+        for cell in self.cells:
+            if cell.folder in self.stopped:
+                rows.append(Row(cell, *self.stopped[cell.folder]))
+            elif self.path(cell) in measured:
+                rows.append(read_row(Run(self.path(cell)), cell, self.study))
+            else:
+                rows.append(Row(cell, "unfinished"))
+        return rows
+
+
+def study(session: Session) -> Iterator[Progress]:
+    """Carry out a study from where it stands, and yield the progress of each phase in jobs.
+
+    A job that fails stops its cells only; a study taken up again tries it once more. The results are written however
+    this ends.
+
+    Raises:
+        RunError: another process works on the study, or it was begun with other cells.
+    """
+    begin(session)
+    with _locked(session.folder), ExitStack() as stack:
+        stack.callback(write_results, session)
+        session.check()
+        config = session.study.base.executor
+        config = replace(config, item_timeout=config.item_timeout or MONTH)
+        executor: Executor | None = None
+        for stage in (*LEARNING, MEASURE):
+            jobs = session.jobs(stage)
+            todo = [pair for pair in jobs.values() if not session.finished(pair[0])]
+            if not jobs:
+                continue
+            yield Progress("study", len(jobs) - len(todo), len(jobs), f"{stage} jobs")
+            if todo and executor is None:
+                executor = stack.enter_context(make_executor(config, StudyWorker, os.getcwd()))
+            for done, (number, reason) in enumerate(_outcomes(executor, todo), 1):
+                if reason:
+                    session.stopped |= {cell.folder: ("failed", f"{stage}: {reason}") for cell in todo[number][1]}
+                yield Progress("study", len(jobs) - len(todo) + done, len(jobs), f"{stage} jobs")
+
+
+def _outcomes(executor: Executor | None, todo: Sequence[tuple[Job, list[Cell]]]) -> Iterator[tuple[int, str]]:
+    if executor is not None and todo:
+        yield from executor.run([job for job, _ in todo])
+
+
+def begin(session: Session) -> None:
+    """Write the study into its folder, or compare it with the one that is there.
+
+    Raises:
+        RunError: the folder belongs to something else, or the study was begun otherwise.
+    """
+    path = session.folder / "resolved.yaml"
+    if path.exists():
+        refuse_changes(read_study(path), session.study)
+    elif session.folder.is_dir() and any(entry.name != "study.yaml" for entry in session.folder.iterdir()):
+        raise RunError(f"{session.folder} exists and is no study; choose another name or empty it")
+    write_study(path, session.study)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    with open(folder / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(f"another process is working on {folder}; wait for it or stop it") from None
+        yield
+
+
+def write_results(session: Session) -> None:
+    """Write table, page and plot from what is finished."""
+    rows = session.rows()
+    cells = summaries(session.study, rows)
+    write_text(session.folder / "table.csv", table_csv(session.study, rows))
+    if drawn(session.study, cells):
+        write_bytes(session.folder / "accuracy.png", accuracy_png(session.study, cells))
+    facts = {"made once for all": made_of(session.live()), "core-hours in all": f"{core_hours(session):.2f}"}
+    write_text(session.folder / "index.html", render_study(session.folder.name, session.study, rows, facts))
+
+
+def core_hours(session: Session) -> float:
+    """Return what the study has cost so far, what is shared counted once."""
+    total = 0.0
+    for folder in (session.folder / "shared", session.folder / "cells"):
+        for path in folder.glob("*/spent.jsonl"):
+            own = (
+                {path.parent.name.rpartition("-")[0]} if folder.name == "shared" else {MEASURE, "evaluate", "accuracy"}
+            )
+            total += sum(line["seconds"] * line["cores"] for line in read_lines(path) if line["stage"] in own)
+    return total / 3600
+
+
+def made_of(cells: Sequence[Cell]) -> str:
+    """Say how many results of each stage a study needs."""
+    every = {step for cell in cells for step in steps(cell.config)}
+    names = {"loop": "loops", "collect": "sets of rollouts", "train-vision": "visions", "train-memory": "memories",
+             "evolve": "controllers"}  # fmt: skip
+    counts = {stage: sum(step.stage == stage for step in every) for stage in LEARNING}
+    return ", ".join(f"{count} {names[stage]}" for stage, count in counts.items() if count)
+
+
+@dataclass(frozen=True)
+class StudyRequest:
+    """What `worldmodels study` is asked for."""
+
+    folder: tyro.conf.Positional[str]
+    """The study's folder; a bare name means runs/NAME."""
+    file: str = ""
+    """The study's YAML file; by default FOLDER/study.yaml, or the study that was begun in FOLDER."""
+    workers: int = 0
+    """Jobs side by side; 0: as the study's executor.workers says, one a core by default."""
+    dry_run: bool = False
+    """Only say what would be made, and which cells cannot be."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Carry out the command line that follows `worldmodels study`, and return the exit code: 1 if a cell failed.
+
+    Raises:
+        RunError: if the study cannot go on.
+    """
+    from scripts.cli import UsageError, run_path
+
+    asked = tyro.cli(StudyRequest, args=list(arguments), prog="worldmodels study", description=DESCRIPTION)
+    folder = run_path(asked.folder)
+    files = [Path(asked.file)] if asked.file else [folder / "study.yaml", folder / "resolved.yaml"]
+    file = next((path for path in files if asked.file or path.exists()), None)
+    if file is None:
+        raise UsageError(f"{folder} has no study.yaml: worldmodels study {asked.folder} --file STUDY.yaml")
+    chosen = read_study(file)
+    if asked.workers:
+        executor = replace(chosen.base.executor, workers=asked.workers)
+        chosen = replace(chosen, base=replace(chosen.base, executor=executor))
+    session = Session(Path(os.path.abspath(folder)), chosen)
+    print(f"study: {folder}, {len(session.cells)} runs of {len(chosen.cells)} cells from {made_of(session.cells)}")
+    if asked.dry_run:
+        session.check()
+    else:
+        show(study(session))
+        print(f"table: {folder / 'table.csv'}\npage: {folder / 'index.html'}")
+    for name, (state, reason) in session.stopped.items():
+        print(f"{name} {state}: {reason}", file=sys.stderr)
+    return 1 if any(state == "failed" for state, _ in session.stopped.values()) else 0

@@ -1,0 +1,160 @@
+"""What a process of a study does: one job at a time, a stage in a run folder or the measurement of a cell."""
+
+import hashlib
+import json
+import os
+import traceback
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from scripts.run import STAGE_FUNCTIONS
+from scripts.train_memory import encode
+from worldmodels.assembly import env_shape, load_bundle, load_vision
+from worldmodels.config import RunConfig
+from worldmodels.dataset import episode_files, split
+from worldmodels.errors import RunError
+from worldmodels.evaluate import episode_row
+from worldmodels.executor import ExecutorConfig, WorkerError, make_executor
+from worldmodels.files import append_line, link_tree, read_lines, write_bytes, write_json, write_text
+from worldmodels.run import Run
+from worldmodels.study import Study
+from worldmodels.study_table import LEARNING, measured_tracks
+from worldmodels.worker import RealTask, Worker, WorkerSetup
+
+ALONE = ExecutorConfig(type="serial", workers=1)
+"""How a job does its own work: in its process."""
+MEASURE = "measure"
+"""The job after the stages."""
+
+
+class Job(NamedTuple):
+    """One thing to do in a process of its own: a stage in a run folder, or the measurement of a cell."""
+
+    stage: str
+    folder: Path
+    config: RunConfig
+    sources: tuple[tuple[str, Path], ...]
+    """Finished stages to link first, each with the run folder that has it."""
+    study: Study
+
+
+class StudyWorker:
+    """Carries out jobs, and returns the reason of a failure or an empty text.
+
+    The setup is the folder that relative paths in configurations start from: where the command was given.
+    """
+
+    def __init__(self, setup: str) -> None:
+        os.chdir(setup)
+
+    def __call__(self, job: Job) -> str:
+        """Do a job from where it stands."""
+        try:
+            carry_out(job)
+        except Exception as error:
+            write_text(_failure(job.folder), traceback.format_exc())
+            lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+            reason = lines[-1] if isinstance(error, WorkerError) else " ".join(line.strip() for line in lines)
+            return reason if isinstance(error, RunError | ValueError) else f"{type(error).__name__}: {reason}"
+        _failure(job.folder).unlink(missing_ok=True)
+        return ""
+
+
+def _failure(folder: Path) -> Path:
+    """Return where the whole story of a failure is kept: beside the run folder."""
+    return folder.parent / f"{folder.name}.failure.txt"
+
+
+def carry_out(job: Job) -> None:
+    """Do a job from where it stands: everything in this process."""
+    known = (job.folder / "config.yaml").exists()
+    run = Run(job.folder) if known and job.stage != MEASURE and Run(job.folder).done(job.stage) else None
+    if run is None:
+        run = Run.create(job.folder, job.config)
+        for stage, source in job.sources:
+            if not run.done(stage):
+                take(Run(source), run, stage)
+    run.config = replace(run.config, executor=ALONE)
+    if job.stage == MEASURE:
+        measure(run, job.study)
+        return
+    for _ in STAGE_FUNCTIONS[job.stage](run):
+        pass
+    if job.stage == "train-vision":
+        encode_all(run)
+
+
+def encode_all(run: Run) -> None:
+    """Encode the rollouts once, for every memory that will train on them."""
+    training, held_out = split(episode_files(run.folder("collect")))
+    with run.working("train-vision"):
+        for _ in encode(run, [*training, *held_out], load_vision(run)):
+            pass
+        write_json(run.path / "encoded.json", {"episodes": len(training) + len(held_out)})
+
+
+def take(source: Run, target: Run, stage: str) -> None:
+    """Link a finished stage into another run folder, with the figures it logged and the time it took.
+
+    Only `done.json` makes it count, and comes last.
+    """
+    if target.done(stage):
+        return
+    source.require(stage)
+    if stage == "loop":  # the rounds stay where they are
+        for name in ("curve.jsonl", "finalists.jsonl"):
+            link_tree(source.folder(stage), target.folder(stage), name)
+        for inner in LEARNING[1:]:
+            take(source, target, inner)
+    else:
+        link_tree(source.folder(stage), target.folder(stage), "[!d]*")
+    if stage == "train-vision":
+        link_tree(source.folder("train-memory") / "latents", target.folder("train-memory") / "latents")
+    link_tree(source.path / "tensorboard" / stage, target.path / "tensorboard" / stage)
+    for name in ("metrics.jsonl", "spent.jsonl"):
+        taken = (stage, "precision") if stage in ("evolve", "loop") else (stage,)
+        lines = [line for line in read_lines(target.path / name) if line["stage"] not in taken]
+        lines += [line for line in read_lines(source.path / name) if line["stage"] in taken]
+        write_text(target.path / name, "".join(json.dumps(line) + "\n" for line in lines))
+    if stage in ("evolve", "loop"):
+        target.settle(source.config.features.dtype, source.config.dream.dtype)
+    write_bytes(target.folder(stage) / "done.json", (source.folder(stage) / "done.json").read_bytes())
+
+
+def measure(run: Run, study: Study) -> None:
+    """Measure a cell's controller and world model; what is measured already is kept."""
+    if study.evaluate == "validation":
+        validate(run, study)
+    else:
+        for _ in STAGE_FUNCTIONS["evaluate"](run):
+            pass
+    if study.accuracy:
+        for _ in STAGE_FUNCTIONS["accuracy"](run):
+            pass
+    write_json(run.path / "measured.json", {"measures": measures(study, run.config)})
+
+
+def measures(study: Study, config: RunConfig) -> str:
+    """Return a hash of how a cell is measured."""
+    how = (study.evaluate, study.tracks, study.accuracy, config.evaluate, config.accuracy if study.accuracy else None)
+    return hashlib.sha256(repr(how).encode()).hexdigest()[:12]
+
+
+def validate(run: Run, study: Study) -> None:
+    """Let the cell's controller drive the study's validation tracks; a finished episode is kept."""
+    path = run.path / "validation" / "episodes.jsonl"
+    kept = {line["track"] for line in read_lines(path)}
+    missing = [track for track in measured_tracks(study) if track not in kept]
+    if not missing:
+        return
+    width = run.config.evolve.envs
+    with run.working(MEASURE):
+        bundle, parameters, _ = load_bundle(run)
+        names = env_shape(run.config.env).state_names
+        chunks = [missing[start : start + width] for start in range(0, len(missing), width)]
+        tasks = [RealTask(parameters[None], [(0, track) for track in chunk], training=False) for chunk in chunks]
+        with make_executor(ALONE, Worker, WorkerSetup(bundle, width)) as executor:
+            for number, tried in executor.run(tasks):
+                for track, played in zip(chunks[number], tried.played, strict=True):
+                    append_line(path, episode_row(track, played, names) | {"env": run.config.env.id})

@@ -1,0 +1,264 @@
+import csv
+import json
+import math
+import os
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import yaml
+
+from scripts import evaluate, study_jobs
+from scripts.cli import main
+from scripts.info import info
+from scripts.study import Session, study
+from scripts.study_jobs import take
+from tests.small import SMALL
+from worldmodels import Run
+from worldmodels.errors import RunError
+from worldmodels.files import read_lines
+from worldmodels.statistics import summarise
+from worldmodels.study_file import study_from
+
+TINY = {
+    "collect": {"episodes": 6},
+    "vision": {**SMALL["vision"], "fit": {"steps": 12, "log_every": 6, "checkpoint_every": 6}},
+    "memory": {"fit": {"steps": 12, "log_every": 6, "checkpoint_every": 6}},
+    "evolve": {**SMALL["evolve"], "generations": 2, "validation_tracks": 2, "optimiser": {"population": 4}},
+    "evaluate": {"baseline": False, "video": False},
+    "accuracy": {"episodes": 2, "samples": 2, "starts": 1, "horizons": [1, 10], "controllers": 3,
+                 "controller_tracks": 2, "controller_dreams": 2},
+    "executor": {"type": "serial"},
+}  # fmt: skip
+CELLS = {
+    "mdn-rnn": {},
+    "lstm": {"memory.type": "lstm"},
+    "diverges": {"memory.fit.learning_rate": 1.0e30, "memory.fit.gradient_clip": 1.0e30},
+    "penalised": {"evolve.world": "dream", "dream.penalty": 1.0},
+}
+
+
+def plan(**fields):
+    return {"preset": "toy", "set": TINY, "cells": CELLS, "tracks": 3, **fields}
+
+
+def carry_out(folder, **fields):
+    session = Session(folder, study_from(plan(**fields)))
+    for _ in study(session):
+        pass
+    return session
+
+
+def table(folder):
+    with open(folder / "table.csv", newline="") as file:
+        return {row["folder"]: row for row in csv.DictReader(file)}
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    return carry_out(tmp_path_factory.mktemp("study") / "mine")
+
+
+def made(folder):
+    """How often each stage was carried out."""
+    shared = [path.name.rpartition("-")[0] for path in sorted((folder / "shared").iterdir()) if path.is_dir()]
+    begun = {stage: shared.count(stage) for stage in ("collect", "train-vision", "train-memory", "evolve")}
+    for stage, count in begun.items():
+        spent = [line for path in folder.glob(f"shared/{stage}-*/spent.jsonl") for line in read_lines(path)
+                 if line["stage"] == stage]  # fmt: skip
+        assert len(spent) == count * (2 if stage == "train-vision" else 1)  # encoding counts as vision's
+    return begun
+
+
+def test_what_cells_have_in_common_is_made_once(done):
+    assert made(done.folder) == {"collect": 1, "train-vision": 1, "train-memory": 3, "evolve": 2}
+    one, two = (Run(done.folder / "cells" / name) for name in ("mdn-rnn-s0", "lstm-s0"))
+    for name in (
+        "rollouts/episode_000000.zip",
+        "vision/model.safetensors",
+        "memory/latents/episode_000000.safetensors",
+    ):
+        assert os.path.samefile(one.path / name, two.path / name)
+    assert not os.path.samefile(one.path / "memory/model.safetensors", two.path / "memory/model.safetensors")
+    assert one.config.memory.type == "mdn-rnn" and two.config.memory.type == "lstm"
+
+
+def test_cells_that_fail_or_cannot_be_are_reported_and_the_others_go_on(done):
+    rows = table(done.folder)
+    states = {name.removeprefix("cells/"): row["state"] for name, row in rows.items()}
+    assert states == {"mdn-rnn-s0": "finished", "lstm-s0": "finished", "diverges-s0": "failed",
+                      "penalised-s0": "impossible"}  # fmt: skip
+    assert rows["cells/diverges-s0"]["reason"].startswith("train-memory: ")
+    assert "ensemble" in rows["cells/penalised-s0"]["reason"] and not rows["cells/penalised-s0"]["return"]
+    assert len(list((done.folder / "shared").glob("train-memory-*.failure.txt"))) == 1
+    assert "ensemble" in (done.folder / "index.html").read_text()
+
+
+def test_the_table_says_what_the_cells_folders_say(done):
+    for cell in done.cells[:2]:
+        run, row = Run(done.path(cell)), table(done.folder)[f"cells/{cell.folder}"]
+        played = read_lines(run.path / "validation" / "episodes.jsonl")
+        assert [line["track"] for line in played] == [10_500, 10_501, 10_502]
+        summary = summarise(np.array([line["return"] for line in played]), seed=0)
+        assert [float(row[name]) for name in ("return", "ci_low", "ci_high")] == [summary.mean, summary.ci_low,
+                                                                               summary.ci_high]  # fmt: skip
+        assert int(row["frames"]) == run.done("collect")["env_frames"] + run.done("evolve")["env_frames"]
+        card = json.loads((run.folder("accuracy") / "card.json").read_text())
+        found = card["sets"]["random"]
+        assert float(row["random.nll_gain"]) == found["one_step"]["gain"]["persistence"]["value"]
+        assert float(row["on-policy.action_sensitivity"]) == \
+            card["sets"]["on-policy"]["one_step"]["action_sensitivity"]["value"]  # fmt: skip
+        energy = found["open_loop"]["energy"]
+        assert float(row["random.open_loop_10"]) == energy["memory"][1]["value"]
+        share = energy["memory"][1]["value"] / energy["persistence"][1]["value"]
+        assert float(row["random.open_loop_10_share"]) == pytest.approx(share)
+        stages = [line["stage"] for line in read_lines(run.path / "spent.jsonl")]
+        assert stages == ["collect", "train-vision", "train-vision", "train-memory", "evolve", "measure", "accuracy"]
+        spent = sum(line["seconds"] for line in read_lines(run.path / "spent.jsonl")
+                    if line["stage"] in ("collect", "train-vision", "train-memory", "evolve"))  # fmt: skip
+        assert float(row["core_hours"]) == pytest.approx(spent / 3600, abs=1e-5)
+        assert math.isfinite(float(row["random.reward_r2"]))
+    assert (done.folder / "accuracy.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_cell_is_an_ordinary_run_folder(done, tmp_path):
+    run = Run(done.folder / "cells" / "lstm-s0")
+    text = info(run)
+    assert "evolve        2 generations" in text and "collect       6 episodes" in text
+    assert [row["step"] for row in run.history("train-memory")][-1] == 12
+    assert run.config.executor == done.study.base.executor and run.config.features.dtype != "auto"
+    copy = Run.create(tmp_path / "copy", run.config)
+    for stage in ("collect", "train-vision", "train-memory", "evolve"):
+        take(run, copy, stage)
+    copy.config = replace(copy.config, evaluate=replace(copy.config.evaluate, tracks=2))
+    list(evaluate(copy))
+    assert copy.done("evaluate")["tracks"] == 2
+
+
+def without_time(folder):
+    """All but the time it took and the accuracy, which the second study leaves out for speed."""
+    names = ("state", "memory.type", "return", "ci_low", "ci_high", "tracks", "frames")
+    return {cell: [row[name] for name in names] for cell, row in table(folder).items()}
+
+
+def test_a_stopped_study_goes_on_to_the_same_table(done, tmp_path, monkeypatch):
+    """Ctrl-C in the middle of the second memory's training."""
+    original, begun = study_jobs.STAGE_FUNCTIONS["train-memory"], []
+
+    def stops(run):
+        begun.append(run.path.name)
+        for progress in original(run):
+            yield progress
+            if len(begun) == 2 and progress.unit == "steps":
+                raise KeyboardInterrupt
+
+    monkeypatch.setitem(study_jobs.STAGE_FUNCTIONS, "train-memory", stops)
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(tmp_path / "s", accuracy=False)
+    assert {row["state"] for row in table(tmp_path / "s").values()} == {"unfinished", "impossible"}
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "s" / "shared").glob("*/*/done.json")}
+    assert {path.parent.name for path in kept} == {"rollouts", "vision", "memory"}
+    monkeypatch.setitem(study_jobs.STAGE_FUNCTIONS, "train-memory", original)
+    carry_out(tmp_path / "s", accuracy=False)
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert without_time(tmp_path / "s") == without_time(done.folder)
+    for name in ("mdn-rnn-s0", "lstm-s0"):
+        agent = f"cells/{name}/controller/agent.safetensors"
+        one, two = tmp_path / "s" / agent, done.folder / agent
+        assert one.read_bytes() == two.read_bytes()
+
+
+def test_evolution_alone_is_repeated_on_the_same_memory_and_cells_are_added_later(tmp_path):
+    fields = {"cells": {"one": {}}, "optimiser_seeds": [0, 1], "accuracy": False, "evaluate": "test", "tracks": 2}
+    session = carry_out(tmp_path / "s", **fields)
+    assert made(session.folder) == {"collect": 1, "train-vision": 1, "train-memory": 1, "evolve": 2}
+    first, second = (Run(session.path(cell)) for cell in session.cells)
+    logs = [read_lines(run.folder("evolve") / "generations.jsonl") for run in (first, second)]
+    assert logs[0][0]["scores"] != logs[1][0]["scores"]
+    for run, row in zip((first, second), table(session.folder).values(), strict=True):
+        assert float(row["return"]) == run.done("evaluate")["summary"]["mean"]
+        assert row["random.nll_gain"] == ""
+    before = {path: path.stat().st_mtime_ns for path in session.folder.glob("*/*/*/done.json")}
+    more = {**fields, "cells": {"one": {}, "two": {"features.reads": "vision"}}}
+    carry_out(tmp_path / "s", **more)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert made(session.folder)["evolve"] == 4 and made(session.folder)["train-memory"] == 1
+    assert len(table(session.folder)) == 4
+    shutil.rmtree(session.folder / "shared")
+    carry_out(tmp_path / "s", **{**more, "tracks": 3})  # more tracks need no training
+    assert {row["tracks"] for row in table(session.folder).values()} == {"3"}
+    assert not (session.folder / "shared").exists()
+    with pytest.raises(RunError, match=r"cells\.one.*missing"):
+        carry_out(tmp_path / "s", **{**fields, "cells": {"two": {"features.reads": "vision"}}})
+
+
+def test_a_loop_is_done_as_a_whole(tmp_path):
+    rounds = {"rounds": 2, "episodes": 2, "max_frames": 20, "vision_every": 2, "memory_steps": 4, "generations": 1,
+              "final_tracks": 2, "finalists": 1, "policies": ["agent", "held-uniform"]}  # fmt: skip
+    cells = {"loop": {"loop": rounds, "evolve.world": "dream"}}
+    session = carry_out(tmp_path / "s", cells=cells, accuracy=False, tracks=2)
+    (shared,) = (tmp_path / "s" / "shared").iterdir()
+    assert shared.name.startswith("loop-") and (shared / "rounds" / "01" / "config.yaml").exists()
+    run = Run(session.path(session.cells[0]))
+    assert run.done("loop")["rounds"] == 2 and "2 rounds" in info(run)
+    row = table(tmp_path / "s")["cells/loop-s0"]
+    assert row["state"] == "finished" and int(row["frames"]) == run.done("loop")["env_frames"]
+    assert float(row["core_hours"]) > 0
+
+
+def test_the_seed_of_the_run_is_the_seed_of_evolution_by_default(done, trained):
+    """The same memory, evolved with the run's seed, and with that number as the seed of evolution."""
+    from scripts import evolve
+
+    trained.config = replace(trained.config, evolve=replace(trained.config.evolve, generations=1))
+    logs = []
+    for seed in (None, trained.config.seed, 5):
+        trained.config = replace(trained.config, evolve=replace(trained.config.evolve, seed=seed))
+        list(evolve(trained))
+        logs.append(read_lines(trained.folder("evolve") / "generations.jsonl")[0]["scores"])
+        for path in trained.folder("evolve").iterdir():
+            path.unlink()
+    assert logs[0] == logs[1] != logs[2]
+
+
+def test_the_command(done, tmp_path, capsys):
+    file = tmp_path / "study.yaml"
+    file.write_text(yaml.safe_dump(plan()))
+    assert main(["study", str(tmp_path / "new"), "--file", str(file), "--dry-run"]) == 0
+    captured = capsys.readouterr()
+    assert "4 runs of 4 cells from 1 sets of rollouts, 1 visions, 3 memories, 4 controllers" in captured.out
+    assert "penalised-s0 impossible" in captured.err and not (tmp_path / "new").exists()
+    assert main(["study", str(done.folder)]) == 1  # taken up from its own folder; one cell fails again
+    captured = capsys.readouterr()
+    assert "diverges-s0 failed" in captured.err and str(done.folder / "table.csv") in captured.out
+    assert main(["study", str(tmp_path / "nothing")]) == 2
+    assert "--file" in capsys.readouterr().err
+    file.write_text(yaml.safe_dump(plan(cells={"mdn-rnn": {"memory.options.hiden": 3}})))
+    assert main(["study", str(tmp_path / "new"), "--file", str(file)]) == 1
+    assert "hidden" in capsys.readouterr().err
+    assert main(["study", str(tmp_path), "--file", str(file).replace("study.yaml", "none.yaml")]) == 1
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(plan(set={**TINY, "seed": 0, "dream": {"horizon": 9}})))
+    assert main(["study", str(done.folder), "--file", str(file)]) == 1
+    assert "dream.horizon: 30 -> 9" in capsys.readouterr().err
+
+
+def test_relative_paths_mean_the_same_in_every_process(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    study_jobs.StudyWorker("here")
+    assert os.getcwd() == str(tmp_path / "here")
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("\\section{}")
+    with pytest.raises(RunError, match="is no study"):
+        carry_out(tmp_path)
+
+
+def test_two_processes_do_not_work_on_one_study(done):
+    running = study(Session(done.folder, done.study))
+    next(running)
+    with pytest.raises(RunError, match="another process"):
+        next(study(Session(done.folder, done.study)))
+    running.close()
