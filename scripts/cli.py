@@ -227,7 +227,7 @@ def parse(command: str, arguments: list[str]) -> Request:
     dry_run = "--dry-run" in rest
     rest = [word for word in rest if word != "--dry-run"]
     if dry_run and command not in LONG:
-        raise UsageError(f"`{command}` takes seconds and has no --dry-run")
+        raise UsageError(f"`{command}` has no --dry-run; those that take long do: {', '.join(LONG)}")
     if chosen and file:
         raise UsageError("give --preset or --config, not both: a config file is complete in itself")
     helping = "-h" in rest or "--help" in rest

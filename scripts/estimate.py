@@ -2,18 +2,22 @@
 
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
+from agents import make_controller
 from envs import make_env
 from worldmodels.assembly import EnvShape, env_shape, new_memory, new_vision
 from worldmodels.config import RunConfig
+from worldmodels.dream import Starts, imagine
 from worldmodels.episode import Episode, encode_episode
 from worldmodels.executor import available_cores
-from worldmodels.memories import SequenceBatch
-from worldmodels.perception import Perception
+from worldmodels.loop import LEARNT, keeps_vision, round_config
+from worldmodels.memories import SequenceBatch, agent_memory
+from worldmodels.perception import Perception, feature_size
 
 BUDGET = 2.0
 """Seconds spent on measuring each rate."""
@@ -27,41 +31,112 @@ class Expected(NamedTuple):
     megabytes: float
 
 
+class Rates(NamedTuple):
+    """What this machine does on one core."""
+
+    cores: int
+    """Of them, those that play or dream side by side."""
+    env: float
+    """Frames a second of one environment, without networks."""
+    frame_bytes: float
+    """Size of a recorded observation on disk."""
+    network: float
+    """Seconds that vision and memory take for a step of one environment."""
+    vision: float
+    """Seconds of an optimiser step of vision."""
+    memory: float
+    """Seconds of an optimiser step of memory."""
+    dream: float
+    """Seconds of a step of one dream."""
+
+
 def estimate(config: RunConfig, stages: Sequence[str]) -> str:
     """Measure this machine for a few seconds and return a table of what the stages would take."""
-    shape = env_shape(config.env)
     workers = config.executor.workers or available_cores()
+    rates = _measure(config, workers)
     rows: list[tuple[str, Expected]] = []
-    rate, frame_bytes = _env_rate(config, shape)
-    limit = config.env.max_steps or 1000
-    cores = min(workers, available_cores())
-    recording = rate * cores
-    playing = cores / (1 / rate + _network_seconds(config, shape) / config.env.action_repeat)
-    if "collect" in stages:
-        frames = config.collect.episodes * min(limit, config.collect.max_frames)
-        rows.append(
-            ("collect", Expected(frames, frames / recording, frames / config.env.action_repeat * frame_bytes / 1e6))
-        )
-    if "train-vision" in stages:
-        steps = config.vision.fit.steps
-        rows.append(("train-vision", Expected(0, steps * _vision_step(config, shape), 60.0)))
-    if "train-memory" in stages:
-        rows.append(("train-memory", Expected(0, config.memory.fit.steps * _memory_step(config, shape), 20.0)))
-    if "evolve" in stages:
-        evolve = config.evolve
-        validated = -(-evolve.generations // evolve.validation_every) * evolve.validation_tracks
-        played = evolve.generations * evolve.optimiser.population * evolve.episodes if evolve.world == "real" else 0
-        frames = (validated + played) * limit
-        rows.append(("evolve", Expected(frames, frames / playing, 5.0)))
-    if "evaluate" in stages:
-        frames = config.evaluate.tracks * limit
-        rows.append(("evaluate", Expected(frames, frames / playing, 5.0)))
-    return _table(rows, rate, workers)
+    for stage in stages:
+        if stage == "loop":
+            rows.append((stage, _loop(config, rates)))
+        elif stage in COSTS:
+            rows.append((stage, COSTS[stage](config, rates)))
+    return _table(rows, rates.env, workers)
+
+
+def _measure(config: RunConfig, workers: int) -> Rates:
+    shape = env_shape(config.env)
+    env, frame_bytes = _env_rate(config, shape)
+    dreams = config.loop.rounds > 0 or config.evolve.world == "dream"
+    return Rates(
+        min(workers, available_cores()),
+        env,
+        frame_bytes,
+        _network_seconds(config, shape),
+        _vision_step(config, shape),
+        _memory_step(config, shape),
+        _dream_step(config, shape) if dreams else 0.0,
+    )
+
+
+def _collect(config: RunConfig, rates: Rates) -> Expected:
+    frames = config.collect.episodes * min(config.env.max_steps or 1000, config.collect.max_frames)
+    kept = frames / config.env.action_repeat * rates.frame_bytes / 1e6
+    return Expected(frames, frames / (rates.env * rates.cores), kept)
+
+
+def _evolve(config: RunConfig, rates: Rates) -> Expected:
+    evolve, limit = config.evolve, config.env.max_steps or 1000
+    tried = evolve.generations * evolve.optimiser.population * evolve.episodes
+    frames = -(-evolve.generations // evolve.validation_every) * evolve.validation_tracks * limit
+    dreaming = 0.0
+    if evolve.world == "real":
+        frames += tried * limit
+    else:
+        dreaming = tried * config.dream.horizon * rates.dream / rates.cores
+    return Expected(frames, _playing(config, frames, rates) + dreaming, 5.0)
+
+
+def _evaluate(config: RunConfig, rates: Rates) -> Expected:
+    frames = config.evaluate.tracks * (config.env.max_steps or 1000)
+    return Expected(frames, _playing(config, frames, rates), 5.0)
+
+
+def _playing(config: RunConfig, frames: int, rates: Rates) -> float:
+    """Return the seconds that frames with networks take."""
+    return frames * (1 / rates.env + rates.network / config.env.action_repeat) / rates.cores
+
+
+COSTS: dict[str, Callable[[RunConfig, Rates], Expected]] = {
+    "collect": _collect,
+    "train-vision": lambda config, rates: Expected(0, config.vision.fit.steps * rates.vision, 60.0),
+    "train-memory": lambda config, rates: Expected(0, config.memory.fit.steps * rates.memory, 20.0),
+    "evolve": _evolve,
+    "evaluate": _evaluate,
+}
+"""What each stage takes; those that are not here take seconds."""
+
+
+def _loop(config: RunConfig, rates: Rates) -> Expected:
+    """Return what all rounds take."""
+    before = Path("round before")
+    costs = []
+    for number in range(config.loop.rounds):
+        this = round_config(config, number, before if number else None, before if number else None)
+        stages = [stage for stage in LEARNT if not (stage == "train-vision" and keeps_vision(config.loop, number))]
+        costs += [COSTS[stage](this, rates) for stage in stages]
+    frames = config.loop.finalists * config.loop.final_tracks * (config.env.max_steps or 1000)
+    costs.append(Expected(frames, _playing(config, frames, rates), 0.0))
+    return _total(costs)
+
+
+def _total(costs: Sequence[Expected]) -> Expected:
+    frames, seconds, megabytes = (sum(values) for values in zip(*costs, strict=True))
+    return Expected(int(frames), seconds, megabytes)
 
 
 def _table(rows: list[tuple[str, Expected]], rate: float, workers: int) -> str:
     lines = [f"{'stage':14}{'frames':>14}{'time':>12}{'disk':>10}"]
-    total = Expected(*(sum(values) for values in zip(*(row for _, row in rows), strict=True)))  # type: ignore[arg-type]
+    total = _total([row for _, row in rows])
     for name, row in [*rows, ("in all", total)]:
         lines.append(f"{name:14}{row.frames:>14,}{_duration(row.seconds):>12}{row.megabytes:>7.0f} MB")
     lines.append(
@@ -143,6 +218,30 @@ def _memory_step(config: RunConfig, shape: EnvShape) -> float:
         torch.ones(batch, steps, dtype=torch.bool),
     )
     return _seconds_per_step(lambda: memory.loss(sequences, torch.Generator())[0].backward())
+
+
+def _dream_step(config: RunConfig, shape: EnvShape) -> float:
+    """Return the seconds that a step of one dream takes, in blocks as large as the run's."""
+    vision: Any = new_vision(config, shape, 0)
+    latent = vision.latent_spec.size
+    memory = new_memory(config, latent, shape.spec, 0).eval()
+    agent: Any = agent_memory(memory)
+    dreams = config.evolve.episodes
+    perception = Perception(vision.eval(), agent, config.features, config.dream.block * dreams)
+    controller = make_controller(
+        config.controller, feature_size(config.features, latent, agent.feature_size), shape.spec
+    )
+    rng = np.random.default_rng(0)
+    starts = Starts(
+        rng.standard_normal((8, latent), dtype=np.float32),
+        rng.standard_normal((8, config.dream.warmup + 1, latent), dtype=np.float32),
+        rng.random((8, config.dream.warmup, shape.spec.size), dtype=np.float32),
+    )
+    parameters = np.zeros((config.dream.block, controller.parameters_size), dtype=np.float32)
+    seconds = _seconds_per_step(
+        lambda: imagine(memory, perception, controller, parameters, list(range(dreams)), starts, config.dream)
+    )
+    return seconds / (config.dream.block * dreams * config.dream.horizon)
 
 
 def _seconds_per_step(step: Callable[[], Any]) -> float:

@@ -159,8 +159,9 @@ def exploited(log: Sequence[dict[str, Any]], share: float) -> bool:
     best = best_validated(log)
     if best is None or "validation" not in log[-1]:
         return False
+    earned = best["validation"]["mean"] > 0  # before anything is earned there is nothing to lose
     fell = log[-1]["validation"]["mean"] < share * best["validation"]["mean"]
-    return bool(fell and log[-1]["mean"] > best["mean"])
+    return bool(earned and fell and log[-1]["mean"] > best["mean"])
 
 
 def next_episodes(config: EvolveConfig, episodes: int, agreements: Sequence[float]) -> int:

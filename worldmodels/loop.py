@@ -139,7 +139,8 @@ def alarm(config: LoopConfig, curve: Sequence[dict[str, Any]]) -> bool:
         return False
     best, last = best_round(curve), curve[-1]
     fell = last["validation"]["mean"] < config.alarm_share * best["validation"]["mean"]
-    return fell and last["dream_reward"] > best["dream_reward"]
+    earned = best["validation"]["mean"] > 0  # before anything is earned there is nothing to lose
+    return earned and fell and last["dream_reward"] > best["dream_reward"]
 
 
 def best_round(curve: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -146,6 +146,10 @@ def test_the_alarm_rings_for_a_dream_that_is_exploited(last, rings):
     assert best_round(curve)["round"] == 1
 
 
+def test_nothing_earned_is_nothing_to_lose():
+    assert not alarm(LoopConfig(rounds=5), [row(0, -60, 1.0), row(1, -65, 3.0)])
+
+
 def test_a_rollback_begins_at_the_best_round(looped, monkeypatch):
     module = importlib.import_module("scripts.loop")  # `scripts.loop` is also the function of that name
     asked = []

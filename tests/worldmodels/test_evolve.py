@@ -269,6 +269,7 @@ def test_a_dream_that_pays_more_while_the_world_pays_less_is_exploited():
     assert exploited(log, 0.7)
     assert not exploited(log, 0.5)  # it still pays enough
     assert not exploited([validated(3.0, 500), validated(1.0, 300)], 0.7)  # the dream pays less too
+    assert not exploited([validated(1.0, -60), validated(3.0, -65)], 0.7)  # nothing was earned yet
     assert not exploited(log[:2], 0.7) and not exploited([], 0.7)
 
 
