@@ -4,9 +4,9 @@ The noise of a step is a function of (seed, step) and the batches of a step are 
 training resumed from a checkpoint ends in exactly the numbers of an uninterrupted one (on the same CPU and
 threads; a GPU's own kernels may round differently), and there is no random state to keep.
 
-A component with one objective has `loss`; one with several, such as a GAN, has `turns` (see `TakesTurns`), and each of
-its parts steps down the gradient of its own objective only. Moving averages of weights are the component's: they
-are among its weights, so they are saved and restored with them.
+A component with one objective has `loss`; one with several, such as a GAN, has `objectives` (see `HasObjectives`),
+and each of its parts steps down the gradient of its own objective only. Moving averages of weights belong to the
+component: they are among its weights, so they are saved and restored with them.
 """
 
 import math
@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from generative.checkpoint import load_checkpoint, save_checkpoint
-from generative.component import Component, Part, TakesTurns, Turn, resolve_device, seeded
+from generative.component import Component, HasObjectives, Objective, Part, resolve_device, seeded
 from generative.options import config_to_mapping
 from generative.precision import native_bfloat16
 
@@ -92,12 +92,12 @@ def fit(
     """Trains a component in place and yields the mean metrics of every `log_every` steps.
 
     A row holds step, loss, the component's own metrics, grad_norm (before clipping), learning_rate and
-    samples_per_second. Of a component that takes turns it holds `<part>_loss` and `<part>_gradient` for each part
-    in place of loss and grad_norm; what a part does several times in a step is averaged. Rows of steps after the
-    last checkpoint come again after a resume, with the same numbers.
+    samples_per_second. Of a component with several objectives it holds `<part>_loss` and `<part>_gradient` for each
+    part in place of loss and grad_norm; what a part does several times in a step is averaged. Rows of steps after
+    the last checkpoint come again after a resume, with the same numbers.
 
     Args:
-        module: a component; its `loss(batch, generator)` or its `turns` are minimised. Left in evaluation mode.
+        module: a component; its `loss(batch, generator)` or its `objectives` are minimised. Left in evaluation mode.
         batches: called with the number of the first batch to use (a step uses one, or `batches_per_step`), returns
             the endless stream of batches from there on: a tensor, or a tuple, list, named tuple or dict of tensors
             with the batch axis first.
@@ -124,7 +124,7 @@ def fit(
         raise ValueError(
             f"steps={config.steps}: {checkpoint} has done {step} already; raise steps or remove that folder"
         )
-    each_step = module.batches_per_step if isinstance(module, TakesTurns) else 1
+    each_step = module.batches_per_step if isinstance(module, HasObjectives) else 1
     stream = batches(step * each_step)
     clock, samples = time.perf_counter(), 0
     while step < config.steps:
@@ -160,50 +160,52 @@ def _step(
     step: int,
     noise_seed: int,
 ) -> dict[str, float]:
-    """Does every turn of one step and returns the metrics; never lets the weights become NaN."""
+    """Serves every objective once and returns the metrics; never lets the weights become NaN."""
     device = next(module.parameters()).device
     generator = torch.Generator(device).manual_seed(noise_seed)
     for group in optimiser.param_groups:
         group["lr"] = config.rate(step) * group["rate"]
     module.train()
-    several = isinstance(module, TakesTurns)
-    turns = module.turns(batches, generator) if several else _only_turn(module, batches[0], generator)
+    objectives = _objectives(module, batches, generator)
     half = torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16")
     found: dict[str, list[float]] = {}
     with seeded(noise_seed, device):  # for dropout layers, which can only draw from the global stream
         while True:
             with half:
-                turn = next(turns, None)
-            if turn is None:
+                objective = next(objectives, None)
+            if objective is None:
                 return {name: sum(values) / len(values) for name, values in found.items()}
-            for name, value in _turn(module, optimiser, turn, config, step).items():
+            for name, value in _descend(module, optimiser, objective, config, step).items():
                 found.setdefault(name, []).append(value)
 
 
-def _only_turn(module: nn.Module, batch: Any, generator: torch.Generator) -> Iterator[Turn]:
-    yield Turn("", *cast(Component, module).loss(batch, generator))
+def _objectives(module: nn.Module, batches: Sequence[Any], generator: torch.Generator) -> Iterator[Objective]:
+    if isinstance(module, HasObjectives):
+        yield from cast(HasObjectives, module).objectives(batches, generator)
+    else:
+        yield Objective("", *cast(Component, module).loss(batches[0], generator))
 
 
-def _turn(
-    module: nn.Module, optimiser: torch.optim.Optimizer, turn: Turn, config: FitConfig, step: int
+def _descend(
+    module: nn.Module, optimiser: torch.optim.Optimizer, objective: Objective, config: FitConfig, step: int
 ) -> dict[str, float]:
     """Steps down the gradient of one objective in its part's parameters and returns its metrics."""
-    part, loss, norm_name = module.get_submodule(turn.part), "loss", "grad_norm"
+    part, loss, norm_name = module.get_submodule(objective.part), "loss", "grad_norm"
     optimiser.zero_grad(set_to_none=True)
-    if turn.part:  # only its parameters get a gradient, so only they move
-        loss, norm_name = f"{turn.part}_loss", f"{turn.part}_gradient"
-        turn.loss.backward(inputs=[each for each in part.parameters() if each.requires_grad])
+    if objective.part:  # only its parameters get a gradient, so only they move
+        loss, norm_name = f"{objective.part}_loss", f"{objective.part}_gradient"
+        objective.loss.backward(inputs=[each for each in part.parameters() if each.requires_grad])
     else:
-        turn.loss.backward()
+        objective.loss.backward()
     norm = torch.nn.utils.clip_grad_norm_(part.parameters(), config.gradient_clip or math.inf)
     if config.clip_value:
         torch.nn.utils.clip_grad_value_(part.parameters(), config.clip_value)
-    scalars = {loss: turn.loss.detach(), **turn.metrics, norm_name: norm}
+    scalars = {loss: objective.loss.detach(), **objective.metrics, norm_name: norm}
     stacked = torch.stack([value.float() for value in scalars.values()])
-    values = stacked.tolist()  # the one place of a turn that waits for the device
+    values = stacked.tolist()  # the one place of an objective that waits for the device
     row = dict(zip(scalars, values, strict=True))
     if not (math.isfinite(row[loss]) and math.isfinite(row[norm_name])):
-        of_part = f" of the {turn.part}" if turn.part else ""
+        of_part = f" of the {objective.part}" if objective.part else ""
         raise TrainingDiverged(
             f"step {step + 1}: loss {row[loss]}, gradient norm {row[norm_name]}{of_part}; lower learning_rate="
             f"{config.learning_rate}, set gradient_clip or warmup, or check the data for non-finite values"
@@ -213,7 +215,7 @@ def _turn(
 
 
 def _optimiser(module: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
-    parts = module.parts if isinstance(module, TakesTurns) else {"": Part()}
+    parts = module.parts if isinstance(module, HasObjectives) else {"": Part()}
     groups: list[dict[str, Any]] = []
     for name, part in parts.items():
         parameters = [each for each in module.get_submodule(name).parameters() if each.requires_grad]

@@ -17,7 +17,7 @@ from generative.capabilities import require
 from generative.component import save_component
 from generative.diagnosis import Evidence, History, Verdict, diagnose
 
-Row = Mapping[str, float]
+Row = Mapping[str, float | int]
 Gather = Callable[[nn.Module], Evidence]
 """Returns what there is to see of a component besides its rows, such as samples and the data's features."""
 
@@ -100,7 +100,7 @@ def watch(
                 save_component(module, snapshot, {"step": step})
 
 
-def judge(module: nn.Module, history: History, gather: Gather | None = None) -> list[Verdict]:
+def judge(module: nn.Module, history: Sequence[Row], gather: Gather | None = None) -> list[Verdict]:
     """Returns what is wrong with a component now; it is looked at in evaluation mode, without gradients."""
     training = module.training
     module.eval()
@@ -109,7 +109,8 @@ def judge(module: nn.Module, history: History, gather: Gather | None = None) -> 
             evidence = Evidence() if gather is None else gather(module)
     finally:
         module.train(training)
-    return diagnose(replace(evidence, history=history))
+    rows: History = [{name: float(value) for name, value in row.items()} for row in history]
+    return diagnose(replace(evidence, history=rows))
 
 
 def sample_evidence(

@@ -11,12 +11,11 @@ from generative.models.naive_bayes import (
     MultinomialConfig,
     NaiveBayes,
     NaiveBayesConfig,
-    ToyDistribution,
-    ToyDistributionConfig,
 )
 from generative.models.objective import beta_from_r_loss_factor, r_loss_factor_from_beta
 from generative.models.pca import PCA, PCAConfig
 from generative.models.random_convolutions import RandomConvolutions, RandomConvolutionsConfig
+from generative.models.toy_distribution import ToyDistribution, ToyDistributionConfig
 from generative.models.vae import VAE, BetaVAE, BetaVAEConfig, VAEConfig
 from generative.models.vq_vae import VQVAE, VQVAEConfig
 

@@ -1,7 +1,6 @@
-"""The simplest generative models: a box, a table of all combinations, and naive Bayes. They are counted, not trained.
+"""A table of all combinations of features, and naive Bayes: models that are counted, not trained.
 
-The book's first chapter: a uniform distribution over the smallest box around points; a multinomial with one
-probability for each combination of features; naive Bayes, which takes features as independent, so that a few
+The multinomial has one probability for each combination; naive Bayes takes features as independent, so that a few
 numbers do (Bishop 2006, sections 2.2 and 8.2.2). Probabilities are `(count + smoothing) / (all + smoothing *
 categories)`, the mean under a Dirichlet prior (ibid. section 2.2.1); with smoothing 0 what was never seen cannot be.
 
@@ -19,84 +18,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from generative.models.checks import check_not_negative, check_obs, check_sizes, check_temperature
+from generative.models.toy_distribution import REFUSALS, take_items
 
 LARGEST_TABLE = 1_000_000
-REFUSALS: Mapping[str, str] = {
-    name: "it counts data and has no latents" for name in ("encode", "decode", "reconstruct", "interpolate")
-}
-
-
-@dataclass(frozen=True)
-class ToyDistributionConfig:
-    """Size of the box."""
-
-    dimensions: int = 2
-    """Numbers of a point."""
-    count: int = 10_000
-    """Points that the box is put around."""
-    margin: float = 0.0
-    """How far the box reaches beyond the outermost points, as a share of its sides."""
-
-    def __post_init__(self) -> None:
-        check_sizes(self, "dimensions", "count")
-        check_not_negative(self, "margin")
-
-
-class ToyDistribution(nn.Module):
-    """A uniform distribution over the smallest box, sides along the axes, that holds all points seen."""
-
-    type = "toy-distribution"  # type: ignore[assignment]  # hides the unrelated Module.type()
-    seam = "model"
-    Config = ToyDistributionConfig
-    refusals: ClassVar[Mapping[str, str]] = REFUSALS
-    low: Tensor
-    high: Tensor
-
-    def __init__(self, config: ToyDistributionConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.register_buffer("low", torch.full((config.dimensions,), -100.0))
-        self.register_buffer("high", torch.full((config.dimensions,), 100.0))
-
-    @torch.no_grad()
-    def estimate(self, batches: Iterator[Any], generator: torch.Generator) -> None:
-        """Puts the box around `count` points (B D); raises ValueError where they are all equal in a dimension."""
-        points = _take(batches, self.config.count)
-        self._check(points)
-        low, high = points.amin(0), points.amax(0)
-        if not (high > low).all():
-            raise ValueError(
-                f"points: {len(points)} with one value in a dimension, so the box has no volume; give more"
-            )
-        beyond = self.config.margin * (high - low)
-        self.low.copy_(low - beyond)
-        self.high.copy_(high + beyond)
-
-    def log_prob(self, obs: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:
-        """Returns the log-density in nats: minus the log-volume inside, minus infinity outside."""
-        self._check(obs)
-        inside = ((obs >= self.low) & (obs <= self.high)).all(1)
-        density = -(self.high - self.low).log().sum()
-        return torch.where(inside, density, -torch.inf)
-
-    def sample(self, n: int, temperature: float, generator: torch.Generator) -> Float[Tensor, "n D"]:
-        """Returns points of the box, their variance times `temperature`; raises ValueError where it is negative."""
-        check_temperature(temperature)
-        share = torch.rand(n, len(self.low), generator=generator, device=generator.device).to(self.low)
-        return (self.low + self.high) / 2 + temperature**0.5 * (share - 0.5) * (self.high - self.low)
-
-    def loss(
-        self, obs: Float[Tensor, "B D"], generator: torch.Generator
-    ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
-        """Returns the negative log-density per point, infinite when one is outside; has no gradient."""
-        loss = -self.log_prob(obs).mean()
-        return loss, {"outside": self.log_prob(obs).isinf().float().mean()}
-
-    def _check(self, points: Tensor) -> None:
-        if points.shape[1:] != (self.config.dimensions,):
-            raise ValueError(
-                f"points of shape {tuple(points.shape)}: expected (B, {self.config.dimensions}); set dimensions"
-            )
 
 
 @dataclass(frozen=True)
@@ -143,7 +67,7 @@ class Multinomial(nn.Module):
     @torch.no_grad()
     def estimate(self, batches: Iterator[Any], generator: torch.Generator) -> None:
         """Counts `count` rows (B F) of integers."""
-        rows = self._index(_take(batches, self.config.count))
+        rows = self._index(take_items(batches, self.config.count))
         counts = torch.bincount(rows, minlength=len(self.log_table)).double()
         self.log_table.copy_(_log_share(counts, self.config.smoothing, len(self.log_table)))
 
@@ -223,7 +147,7 @@ class NaiveBayes(nn.Module):
     @torch.no_grad()
     def estimate(self, batches: Iterator[Any], generator: torch.Generator) -> None:
         """Counts `count` images (B C H W) in [0, 1] or rows (B F) of integers."""
-        rows = self._rows(_take(batches, self.config.count))
+        rows = self._rows(take_items(batches, self.config.count))
         sizes = torch.tensor(self.config.sizes, device=rows.device)
         counts = torch.zeros(self.log_tables.shape, dtype=torch.float64, device=rows.device)
         counts.scatter_add_(1, rows.T, torch.ones_like(rows.T, dtype=torch.float64))
@@ -317,15 +241,6 @@ def _check_rows(rows: Tensor, categories: tuple[int, ...]) -> None:
         )
     if rows.numel() and (rows.amin() < 0 or (rows >= torch.tensor(categories, device=rows.device)).any()):
         raise ValueError(f"rows: a value below 0 or not below its feature's size; set categories, now {categories}")
-
-
-def _take(batches: Iterator[Any], count: int) -> Tensor:
-    """Returns the first `count` items of a stream of batches; labels beside them are left out."""
-    found: list[Tensor] = []
-    while sum(map(len, found)) < count:
-        batch = next(batches)
-        found.append(batch if isinstance(batch, Tensor) else batch[0])
-    return torch.cat(found)[:count]
 
 
 def _log_share(counts: Tensor, smoothing: float, categories: int | Tensor) -> Tensor:

@@ -1,0 +1,95 @@
+"""The book's first model: a uniform distribution over the smallest box around the points seen."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from generative.models.checks import check_not_negative, check_sizes, check_temperature
+
+REFUSALS: Mapping[str, str] = {
+    name: "it counts data and has no latents" for name in ("encode", "decode", "reconstruct", "interpolate")
+}
+
+
+@dataclass(frozen=True)
+class ToyDistributionConfig:
+    """Size of the box."""
+
+    dimensions: int = 2
+    """Numbers of a point."""
+    count: int = 10_000
+    """Points that the box is put around."""
+    margin: float = 0.0
+    """How far the box reaches beyond the outermost points, as a share of its sides."""
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "dimensions", "count")
+        check_not_negative(self, "margin")
+
+
+class ToyDistribution(nn.Module):
+    """A uniform distribution over the smallest box, sides along the axes, that holds all points seen."""
+
+    type = "toy-distribution"  # type: ignore[assignment]  # hides the unrelated Module.type()
+    seam = "model"
+    Config = ToyDistributionConfig
+    refusals: ClassVar[Mapping[str, str]] = REFUSALS
+    low: Tensor
+    high: Tensor
+
+    def __init__(self, config: ToyDistributionConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.register_buffer("low", torch.full((config.dimensions,), -100.0))
+        self.register_buffer("high", torch.full((config.dimensions,), 100.0))
+
+    @torch.no_grad()
+    def estimate(self, batches: Iterator[Any], generator: torch.Generator) -> None:
+        """Puts the box around `count` points (B D); raises ValueError where they are all equal in a dimension."""
+        points = take_items(batches, self.config.count)
+        self._check(points)
+        low, high = points.amin(0), points.amax(0)
+        if not (high > low).all():
+            raise ValueError(f"points: all {len(points)} are equal in a dimension, so the box has no volume; give more")
+        beyond = self.config.margin * (high - low)
+        self.low.copy_(low - beyond)
+        self.high.copy_(high + beyond)
+
+    def log_prob(self, obs: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:
+        """Returns the log-density in nats: minus the log-volume inside, minus infinity outside."""
+        self._check(obs)
+        inside = ((obs >= self.low) & (obs <= self.high)).all(1)
+        density = -(self.high - self.low).log().sum()
+        return torch.where(inside, density, -torch.inf)
+
+    def sample(self, n: int, temperature: float, generator: torch.Generator) -> Float[Tensor, "n D"]:
+        """Returns points of the box, their variance times `temperature`; raises ValueError where it is negative."""
+        check_temperature(temperature)
+        share = torch.rand(n, len(self.low), generator=generator, device=generator.device).to(self.low)
+        return (self.low + self.high) / 2 + temperature**0.5 * (share - 0.5) * (self.high - self.low)
+
+    def loss(
+        self, obs: Float[Tensor, "B D"], generator: torch.Generator
+    ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
+        """Returns the negative log-density per point, infinite when one is outside; has no gradient."""
+        loss = -self.log_prob(obs).mean()
+        return loss, {"outside": self.log_prob(obs).isinf().float().mean()}
+
+    def _check(self, points: Tensor) -> None:
+        if points.shape[1:] != (self.config.dimensions,):
+            raise ValueError(
+                f"points of shape {tuple(points.shape)}: expected (B, {self.config.dimensions}); set dimensions"
+            )
+
+
+def take_items(batches: Iterator[Any], count: int) -> Tensor:
+    """Returns the first `count` items of a stream of batches; labels beside them are left out."""
+    found: list[Tensor] = []
+    while sum(map(len, found)) < count:
+        batch = next(batches)
+        found.append(batch if isinstance(batch, Tensor) else batch[0])
+    return torch.cat(found)[:count]
