@@ -20,7 +20,7 @@ from generative.metrics.neighbours import coverage, memorisation, precision
 from generative.metrics.representation import active_units
 from generative.options import ComponentError
 
-History = Sequence[Mapping[str, float]]
+History = Sequence[Mapping[str, float | int]]
 """Rows of metrics in the order of training, as `fit` yields them."""
 Problem = Literal[
     "posterior collapse",

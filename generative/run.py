@@ -174,11 +174,11 @@ class Run:
             )
         return facts
 
-    def log(self, row: Mapping[str, float]) -> None:
+    def log(self, row: Mapping[str, float | int]) -> None:
         """Appends a row to metrics.jsonl."""
         append_line(self.path / "metrics.jsonl", row)
 
-    def history(self) -> list[dict[str, float]]:
+    def history(self) -> list[dict[str, float | int]]:
         """Returns the rows by step; what a resumed training wrote twice counts once."""
         rows = {row["step"]: row for row in read_lines(self.path / "metrics.jsonl")}
         return [rows[step] for step in sorted(rows)]

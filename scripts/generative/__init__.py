@@ -1,0 +1,1 @@
+"""The commands of `generative`: one file each; `cli.py` reads the command line."""

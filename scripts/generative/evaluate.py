@@ -1,0 +1,204 @@
+"""`generative evaluate`: the figures that a model's capabilities allow, each with floor and baseline."""
+
+import dataclasses
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from generative import offers
+from generative.data import ImageData, PointData
+from generative.latent.interpolation import encode_means
+from generative.metrics import (
+    Extractor,
+    Figure,
+    coverage,
+    high_quality_share,
+    measure,
+    measure_code,
+    measure_path,
+    modes_covered,
+    random_convolutions,
+)
+from generative.run import Run, write_json
+from scripts.generative.diagnose import verdicts
+from scripts.generative.feed import Data, codes, decoder, open_run, places, says_classes, take
+
+OF_SAMPLES = ("FD", "KD", "precision", "recall", "density", "coverage", "NDB", "vendi", "memorisation")
+OF_PAIRS = ("MSE", "PSNR", "SSIM")
+OF_FACTORS = ("linear-probe", "neighbour-probe", "MIG")
+HEADLINES = ("coverage[points]", "bits per number", "FD[random-convolutions]", "accuracy", "MSE", "linear-probe")
+"""The figure that stands for a model: the first of these that it has."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How much to measure with."""
+
+    samples: int = 1000
+    """Samples, training images and held-out images at most, each; figures of unequal numbers do not compare."""
+    seed: int = 0
+    """Of samples and of what the metrics draw."""
+
+    def __post_init__(self) -> None:
+        if self.samples < 100:
+            raise ValueError(f"samples={self.samples}: too few for a distance between distributions; give 100 or more")
+
+
+def main(run: Run, options: Options) -> Sequence[str]:
+    """Writes `evaluation.json` and returns a line for each figure and verdict."""
+    module, data = open_run(run)
+    facts = evaluate(run, module, data, options)
+    lines = [
+        f"{row['name']:28} {row['value']:10.4g}   real {_number(row['floor']):>9}   "
+        f"{row['baseline']} {_number(row['ceiling'])}   ({row['better']} is better, {row['samples']} samples)"
+        for row in facts["figures"]
+    ]
+    lines += [f"{each['problem']}: {each['evidence']}. {each['remedy']}" for each in facts["verdicts"]]
+    return [*lines, f"figures: {run.path / 'evaluation.json'}"]
+
+
+def evaluate(run: Run, module: nn.Module, data: Data, options: Options) -> dict[str, Any]:
+    """Measures a model, writes `evaluation.json` and returns what stands in it."""
+    found = [dataclasses.asdict(each) for each in figures(module, data, options)]
+    headline = next((row for name in HEADLINES for row in found if row["name"] == name), None)
+    judged = [dataclasses.asdict(each) for each in verdicts(run, module, data, options.samples, options.seed)]
+    facts = {
+        "samples": options.samples,
+        "seed": options.seed,
+        "headline": headline,
+        "beats_baseline": None if headline is None else beats(headline),
+        "figures": found,
+        "verdicts": judged,
+    }
+    write_json(run.path / "evaluation.json", facts)
+    return facts
+
+
+def beats(row: dict[str, Any]) -> bool:
+    """Returns whether a figure is better than its baseline."""
+    return row["value"] < row["ceiling"] if row["better"] == "lower" else row["value"] > row["ceiling"]
+
+
+@torch.no_grad()
+def figures(module: nn.Module, data: Data, options: Options) -> Iterator[Figure]:
+    """Yields the figures, those of samples first."""
+    if isinstance(data, PointData):
+        if offers(module, "sample"):
+            yield from _of_points(module, data, options)
+        return
+    count = min(options.samples, len(data), len(data.held_out()))
+    train, held = take(module, data, count), take(module, data.held_out(), count)
+    if offers(module, "sample"):
+        yield from _of_samples(module, train.values, held.values, options)
+    if offers(module, "reconstruct"):
+        model: Any = module
+        parts = zip(held.values.split(256), *(each.split(256) for each in held.condition), strict=True)
+        back = torch.cat([model.reconstruct(*part) for part in parts]).clamp(0, 1)
+        for name in OF_PAIRS:
+            yield measure(name, back, train.values, held.values, seed=options.seed)
+    if hasattr(cast(Any, module).config, "levels"):
+        yield _bits(module, train.values, held.values)
+    if says_classes(module):
+        yield _accuracy(module, data, held.values, cast(Tensor, held.labels))
+    if offers(module, "encode"):
+        yield from _of_codes(module, data, options)
+    if offers(module, "decode"):
+        ends = codes(module, data, 64, options.seed)
+        first, last = ends.values.chunk(2)
+        decode = decoder(module, ends.condition)
+        for name in ("relative-path-length", "spike-ratio"):
+            yield measure_path(name, lambda z: decode(z).clamp(0, 1), first[: len(last)], last)
+
+
+def _of_samples(module: nn.Module, train: Tensor, held: Tensor, options: Options) -> Iterator[Figure]:
+    count = min(len(train), len(held))
+    made = cast(Any, module).sample(count, 1.0, torch.Generator().manual_seed(options.seed)).clamp(0, 1)
+    extractor = Remembering.of(random_convolutions(train.shape[1]), train, held, made)
+    mixed = independent_pixels(train, count, options.seed)
+    for name in OF_SAMPLES:
+        figure = measure(name, made, train, held, extractor, seed=options.seed)
+        if name == "FD":  # noise is no opponent; the right share of every pixel by itself is one
+            naive = measure(name, mixed, train, held, extractor, seed=options.seed)
+            figure = dataclasses.replace(figure, ceiling=naive.value, baseline="independent pixels")
+        yield figure
+
+
+@dataclass(frozen=True)
+class Remembering(Extractor):
+    """An extractor that looks only once at the sets of images that every metric asks about."""
+
+    kept: tuple[tuple[Tensor, Tensor], ...] = ()
+    """Images, and their features."""
+
+    @classmethod
+    def of(cls, extractor: Extractor, *sets: Tensor) -> "Remembering":
+        """Returns one that gives the same features, and remembers those of some sets."""
+        kept = tuple((images, extractor(images)) for images in sets)
+        return cls(extractor.name, extractor.hash, extractor.function, kept)
+
+    def __call__(self, images: Float[Tensor, "N C H W"]) -> Float[Tensor, "N F"]:
+        """Returns the features; see `Extractor`."""
+        for known, features in self.kept:
+            if known is images:
+                return features
+        return super().__call__(images)
+
+
+def independent_pixels(images: Tensor, count: int, seed: int) -> Tensor:
+    """Returns images of which every number comes from another image: each right by itself, nothing fits together."""
+    generator = torch.Generator().manual_seed(seed)
+    flat = images.flatten(1)
+    rows = torch.randint(len(flat), (count, flat.shape[1]), generator=generator)
+    return flat.gather(0, rows).unflatten(1, images.shape[1:])
+
+
+def _of_points(module: nn.Module, data: PointData, options: Options) -> Iterator[Figure]:
+    real, held = (take(module, part, options.samples).values for part in (data, data.held_out()))
+    generator = torch.Generator().manual_seed(options.seed)
+    made = cast(Any, module).sample(len(held), 1.0, generator)
+    spread = torch.linalg.cholesky(torch.cov(real.T.double()))
+    gaussian = (real.mean(0) + torch.randn(len(held), real.shape[1], generator=generator).double() @ spread.T).float()
+    centres, radius = torch.from_numpy(data.modes), 3 * data.spread
+    what = {
+        "coverage[points]": lambda points: coverage(real.double(), points.double()),
+        "modes covered": lambda points: float(modes_covered(points, centres, radius=radius)),
+        "high-quality share": lambda points: high_quality_share(points, centres, radius=radius),
+    }
+    for name, function in what.items():
+        value, floor, ceiling = (function(points) for points in (made, held, gaussian))
+        yield Figure(name, value, floor, ceiling, "one Gaussian", "higher", None, len(held))
+
+
+def _bits(module: nn.Module, train: Tensor, held: Tensor) -> Figure:
+    """Returns the likelihood of a model that counts: a fair code needs so many bits for each number of an image."""
+    model: Any = module
+    value, floor = (float(-model.log_prob(each).mean()) / (math.log(2) * each[0].numel()) for each in (held, train))
+    uniform = math.log2(model.config.levels)
+    return Figure("bits per number", value, floor, uniform, "all values alike", "lower", None, len(held))
+
+
+def _accuracy(module: nn.Module, data: ImageData, images: Tensor, labels: Tensor) -> Figure:
+    said = torch.cat([module(part).argmax(1) for part in images.split(256)])
+    right = float((said == labels).double().mean())
+    common = float(torch.bincount(labels, minlength=len(data.classes)).max() / len(labels))
+    return Figure("accuracy", right, 1.0, common, "commonest class", "higher", None, len(labels))
+
+
+def _of_codes(module: nn.Module, data: ImageData, options: Options) -> Iterator[Figure]:
+    held = data.held_out()
+    items = take(module, held, options.samples)
+    means = encode_means(module, items.values, items.condition)
+    yield measure_code("active-units", means, seed=options.seed)
+    if data.factor_names:
+        factors = torch.from_numpy(held.factors(places(held, options.samples)))
+        for name in OF_FACTORS:
+            yield measure_code(name, means, factors, seed=options.seed)
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}"

@@ -1,0 +1,70 @@
+"""`generative interpolate`: ways from one image to another, by the line and by the arc, and a morph as GIF.
+
+Between codes of held-out images, or between latents of the prior where a model cannot encode.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import nn
+
+from generative.data import ImageData
+from generative.latent import between, gif_bytes, morph
+from generative.latent.interpolation import Mode
+from generative.run import Run, write_bytes
+from scripts.generative.feed import codes, decoder, open_run, require_images
+from scripts.generative.pictures import labelled_rows, rgb
+from worldmodels.video import png_bytes
+
+
+@dataclass(frozen=True)
+class Options:
+    """Which images, and how many between them."""
+
+    pairs: int = 4
+    """Pairs of images; each gets a row by the line (lerp) and one by the arc (slerp)."""
+    steps: int = 10
+    """Images on a way, both ends included."""
+    mode: Mode = "spherical"
+    """Way of the morph: linear or spherical."""
+    keys: int = 6
+    """Images that the morph passes."""
+    frames: int = 12
+    """Frames of the morph from one of them to the next."""
+    fps: int = 12
+    """Frames of the morph per second."""
+    seed: int = 0
+    """Chooses the images."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("pairs", 1), ("steps", 2), ("keys", 2), ("frames", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name}={getattr(self, name)}: give {least} or more")
+
+
+def main(run: Run, options: Options) -> Sequence[str]:
+    """Writes `interpolation.png` and `morph.gif`; raises ComponentError where the model cannot decode."""
+    module, data = open_run(run)
+    images, folder = require_images(data, "interpolate"), run.path / "pictures"
+    write_bytes(folder / "interpolation.png", png_bytes(ways(module, images, options)))
+    keys = codes(module, images, options.keys, options.seed)
+    frames = morph(decoder(module, keys.condition), keys.values, options.frames, options.mode)
+    write_bytes(folder / "morph.gif", gif_bytes(rgb(frames), options.fps))
+    return [f"lines and arcs: {folder / 'interpolation.png'}", f"morph: {folder / 'morph.gif'}"]
+
+
+@torch.no_grad()
+def ways(module: nn.Module, data: ImageData, options: Options) -> UInt8[np.ndarray, "H W 3"]:
+    """Returns the picture: for each pair the line above the arc, under the label of the pair's first image."""
+    ends = codes(module, data, 2 * options.pairs, options.seed)
+    first, last = ends.values.chunk(2)
+    rows, labels = [], []
+    for pair in range(len(first)):
+        decode = decoder(module, [each[pair:] for each in ends.condition])
+        for mode, label in (("linear", "line"), ("spherical", "arc")):
+            rows.append(decode(between(first[[pair]], last[[pair]], options.steps, mode)[0]))  # type: ignore[arg-type]
+            labels.append(label)
+    return labelled_rows(torch.stack(rows), labels)

@@ -1,0 +1,53 @@
+"""`generative sample`: a grid of draws from a trained model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from generative import require
+from generative.data import ImageData
+from generative.run import Run, write_bytes
+from scripts.generative.feed import open_run
+from scripts.generative.pictures import scatter, tiled
+from worldmodels.video import png_bytes
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to draw."""
+
+    count: int = 64
+    """How many."""
+    columns: int = 8
+    """Images in a row."""
+    temperature: float = 1.0
+    """Of the prior: below 1 more typical, above 1 more various."""
+    seed: int = 0
+    """Determines the draws."""
+    out: str = ""
+    """File for the picture; samples/drawn.png in the run folder by default."""
+
+    def __post_init__(self) -> None:
+        for name in ("count", "columns"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}: give 1 or more")
+
+
+def main(run: Run, options: Options) -> Sequence[str]:
+    """Writes the grid; raises ComponentError where the model cannot sample, and says why."""
+    module, data = open_run(run)
+    require(module, "sample")
+    model: Any = module
+    with torch.no_grad():
+        drawn = model.sample(options.count, options.temperature, torch.Generator().manual_seed(options.seed))
+    if isinstance(data, ImageData):
+        picture = tiled(drawn, options.columns)
+    else:
+        picture = scatter(drawn, torch.from_numpy(data.points(np.arange(min(1000, len(data))))))
+    path = Path(options.out) if options.out else run.path / "samples" / "drawn.png"
+    write_bytes(path, png_bytes(picture))
+    return [f"{options.count} samples: {path}"]

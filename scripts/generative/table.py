@@ -1,0 +1,141 @@
+"""`generative table`: every model with its fast preset over several seeds, as one page of Markdown with sample grids.
+
+A row is written as soon as its seeds are trained and measured; what is finished in the folder of runs is not done
+again, so the command goes on where it was stopped.
+"""
+
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from generative import MODELS, ComponentError
+from generative.options import did_you_mean
+from generative.run import Run, preset, preset_names, write_bytes, write_text
+from scripts.generative import evaluate
+from scripts.generative.feed import open_run, resolve
+from scripts.generative.report import write_report
+from scripts.generative.train import train
+from scripts.progress import show
+
+HEAD = """# Generative models
+
+Every model with its `{preset}` preset on data that is there offline, trained from {seeds} seeds. Each figure stands
+between the same figure of held-out real data (its floor) and that of a naive baseline; the spread is the standard
+deviation over seeds. Figures compare only where data, extractor and number of samples agree. Made by
+`generative table`, which does only what is missing.
+
+"""
+COLUMNS = (
+    *("model", "data", "steps", "seconds", "figure", "model (± over seeds)", "real data", "baseline", "beats it"),
+    *("failures found", "samples"),
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Which rows, and where they go."""
+
+    models: tuple[str, ...] = ()
+    """Which models; all that have the preset by default."""
+    preset: str = "fast"
+    """Which preset of each."""
+    seeds: int = 3
+    """Trainings of each, from seed 0 on."""
+    samples: int = 1000
+    """Samples that figures are made of."""
+    runs: str = "runs/generative/table"
+    """Folder of the runs; delete one to do it again."""
+    out: str = "docs/results/generative.md"
+    """The page; its pictures go into a folder of the same name beside it."""
+    device: str = "auto"
+    """Where to train."""
+
+    def __post_init__(self) -> None:
+        if self.seeds < 1:
+            raise ValueError(f"seeds={self.seeds}: give 1 or more")
+
+
+def main(options: Options) -> Iterator[str]:
+    """Does the rows and writes the page after each; yields a line for every row.
+
+    Raises:
+        ComponentError: a model is unknown or has no such preset.
+    """
+    head = HEAD.format(preset=options.preset, seeds=options.seeds)
+    head += f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}\n"
+    rows: list[str] = []
+    for model in chosen(options):
+        measured = [(run, facts) for run, facts in (_one(model, seed, options) for seed in range(options.seeds))]
+        rows.append(_row(model, measured, options))
+        write_text(Path(options.out), "".join([head, *rows]))
+        yield rows[-1].strip()
+    yield f"table: {options.out}"
+
+
+def chosen(options: Options) -> list[str]:
+    """Returns the models of the table; raises ComponentError for one that is unknown or has no such preset."""
+    able = [name for name in MODELS.names() if options.preset in preset_names(name)]
+    for name in options.models:
+        if name not in able:
+            raise ComponentError(f"{name!r}: no model with a preset {options.preset!r};{did_you_mean(name, able)}")
+    return list(options.models) or able
+
+
+def _one(model: str, seed: int, options: Options) -> tuple[Run, dict[str, Any]]:
+    """Returns the run of a model and seed, trained and measured now where it is not yet."""
+    config = resolve(replace(preset(model, options.preset), seed=seed, device=options.device))
+    run = Run.create(Path(options.runs) / f"{model}-{seed}", config)
+    if run.facts() is None:
+        show(train(run))
+    facts = run.facts("evaluation")
+    if facts is None or facts["samples"] != options.samples:
+        module, data = open_run(run)
+        facts = evaluate.evaluate(run, module, data, evaluate.Options(samples=options.samples))
+        write_report(run)
+    return run, facts
+
+
+def _row(model: str, measured: Sequence[tuple[Run, dict[str, Any]]], options: Options) -> str:
+    run = measured[0][0]
+    trained = [each.require_trained() for each, _ in measured]
+    seconds = statistics.mean(each["seconds"] for each in trained)
+    headlines = [each["headline"] for _, each in measured if each["headline"]]
+    failures = sorted({verdict["problem"] for _, each in measured for verdict in each["verdicts"]})
+    cells = [f"`{model}`", _data(run), f"{trained[0]['steps']:,}", f"{seconds:.0f}"]
+    if headlines:
+        name, better = headlines[0]["name"], headlines[0]["better"]
+        wins = sum(evaluate.beats(each) for each in headlines)
+        cells += [
+            f"{name}, {better} is better",
+            _spread([each["value"] for each in headlines]),
+            f"{statistics.mean(each['floor'] for each in headlines):.3g}",
+            f"{statistics.mean(each['ceiling'] for each in headlines):.3g} ({headlines[0]['baseline']})",
+            f"{wins} of {len(headlines)}",
+        ]
+    else:
+        cells += ["none", "", "", "", ""]
+    return "| " + " | ".join([*cells, ", ".join(failures) or "none", _picture(model, run, options)]) + " |\n"
+
+
+def _data(run: Run) -> str:
+    size = run.config.data.options.get("size")
+    return run.config.data.type + (f" {size} px" if size else "")
+
+
+def _spread(values: Sequence[float]) -> str:
+    if len(values) < 2:
+        return f"{values[0]:.3g}"
+    return f"{statistics.mean(values):.3g} ± {statistics.stdev(values):.2g}"
+
+
+def _picture(model: str, run: Run, options: Options) -> str:
+    """Copies the last grid beside the page and returns a link to it."""
+    grids = [path for path in sorted((run.path / "samples").glob("*.png")) if path.stem.isdigit()]
+    if not grids:
+        return ""
+    page = Path(options.out)
+    target = page.with_suffix("") / f"{model}.png"
+    write_bytes(target, grids[-1].read_bytes())
+    return f"[grid]({page.stem}/{model}.png)"

@@ -1,0 +1,116 @@
+"""`generative train`: data, model, loop, and on the way a grid of what the model makes."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from generative import Estimates, fit, offers, resolve_device, save_component
+from generative.latent.interpolation import encode_means
+from generative.run import Run, write_bytes, write_json
+from scripts.generative.feed import Data, Items, build, load, stream, take, values_stream
+from scripts.generative.pictures import shown
+from worldmodels.run import Progress
+from worldmodels.video import png_bytes
+
+HELD_OUT = 256
+"""Held-out items whose loss goes into the curves."""
+DENSITY_ITEMS = 4096
+"""Items whose codes a density is fitted to."""
+
+
+def train(run: Run) -> Iterator[Progress]:
+    """Trains the model of a run, from where it stands, and yields the progress in optimiser steps.
+
+    Raises:
+        ComponentError: unknown names, or checkpoints that cannot be read.
+        ValueError: the data do not fit the model, or the settings are not those of the checkpoints.
+        TrainingDiverged: loss or gradient became infinite or NaN.
+    """
+    config = run.config
+    data = load(config.data)
+    module = build(config, data)
+    steps = config.fit.steps if any(each.requires_grad for each in module.parameters()) else 0
+    done = run.facts()
+    if done is not None and done["steps"] >= steps:
+        yield Progress("train", done["steps"], done["steps"], "steps")
+        return
+    device = resolve_device(config.device)
+    with run.working():
+        held = _on(take(module, data.held_out(), HELD_OUT), device)
+        if not (run.path / "samples").is_dir():
+            _show(run, module.to(device), data, 0)
+        if steps:
+            yield from _fit(run, module, data, held)
+        _finish(module, data, config.batch, config.seed)
+        save_component(module, run.model, {"preset": config.preset, "data": config.data.type, "steps": steps})
+        _show(run, module, data, steps)
+    facts = {"steps": steps, "seconds": round(run.seconds(), 3), "numbers": _numbers(module), "device": str(device)}
+    write_json(run.path / "trained.json", facts)
+    yield Progress("train", steps, steps, "steps")
+
+
+def _fit(run: Run, module: nn.Module, data: Data, held: Items) -> Iterator[Progress]:
+    config = run.config
+    batches = stream(module, data, config.batch, config.seed)
+    shown_at = 0
+    for row in fit(
+        module, batches, config.fit, seed=config.seed, device=config.device, checkpoint=run.model / "checkpoints"
+    ):
+        step = int(row["step"])
+        row = {**row, **_held_out_loss(module, held, config.seed)}
+        run.log(row)
+        if step - shown_at >= config.show_every and step < config.fit.steps:
+            _show(run, module, data, step)
+            shown_at = step
+        yield Progress("train", step, config.fit.steps, "steps", row)
+
+
+@torch.no_grad()
+def _held_out_loss(module: nn.Module, held: Items, seed: int) -> dict[str, float]:
+    """Returns the loss of held-out items, always under the same noise; nothing of a model with several losses."""
+    if not hasattr(module, "loss"):
+        return {}
+    module.eval()
+    model: Any = module
+    batch = (held.values, held.labels) if held.labels is not None else held.values
+    loss, _ = model.loss(batch, torch.Generator(held.values.device).manual_seed(seed))
+    return {"held_out_loss": float(loss)} if torch.isfinite(loss) else {}
+
+
+def _finish(module: nn.Module, data: Data, batch: int, seed: int) -> None:
+    """Sets what no gradient finds: spreads, components, and the density of codes that `sample` draws from."""
+    module.eval()
+    device = next((each.device for each in [*module.parameters(), *module.buffers()]), torch.device("cpu"))
+    generator = torch.Generator().manual_seed(seed)
+    module.cpu()
+    if isinstance(module, Estimates):
+        module.estimate(values_stream(data, batch, seed), generator)
+    if hasattr(module, "fit_density"):
+        codes = encode_means(module, take(module, data, DENSITY_ITEMS).values)
+        cast(Any, module).fit_density(codes, generator)
+    module.to(device)
+
+
+def _show(run: Run, module: nn.Module, data: Data, step: int) -> None:
+    picture = shown(module, data, run.config.shown, run.config.seed) if _can_show(module) else None
+    (run.path / "samples").mkdir(exist_ok=True)
+    if picture is not None:
+        write_bytes(run.path / "samples" / f"{step:08d}.png", png_bytes(picture))
+
+
+def _can_show(module: nn.Module) -> bool:
+    return offers(module, "sample") or offers(module, "reconstruct") or hasattr(module, "head")
+
+
+def _on(items: Items, device: torch.device) -> Items:
+    def moved(tensor: Tensor | None) -> Tensor | None:
+        return None if tensor is None else tensor.to(device)
+
+    return replace(items, values=items.values.to(device), labels=moved(items.labels))
+
+
+def _numbers(module: nn.Module) -> int:
+    return sum(each.numel() for each in module.parameters() if each.requires_grad)

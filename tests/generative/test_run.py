@@ -1,0 +1,127 @@
+import json
+
+import pytest
+import yaml
+
+from generative import MODELS, ComponentError, FitConfig, config_from_mapping
+from generative.data import data_class
+from generative.run import (
+    Choice,
+    Run,
+    RunConfig,
+    append_line,
+    preset,
+    preset_names,
+    read_lines,
+    write_json,
+)
+
+CONFIG = RunConfig(Choice("vae", {"latent": 4}), Choice("faces", {"size": 16}), FitConfig(steps=10), batch=8)
+
+
+def changed(**values):
+    return RunConfig(**{**{name: getattr(CONFIG, name) for name in RunConfig.__dataclass_fields__}, **values})
+
+
+@pytest.mark.parametrize(("model", "name"), [(model, name) for model in MODELS.names() for name in preset_names(model)])
+def test_every_preset_is_made_of_options_that_there_are(model, name):
+    config = preset(model, name)
+    assert config.model.type == model and config.preset == name
+    config_from_mapping(MODELS.config_class(model), config.model.options)
+    config_from_mapping(data_class(config.data.type), config.data.options)
+    assert preset_names(model)[name]
+
+
+def test_a_preset_that_is_not_there_is_named_with_those_that_are():
+    with pytest.raises(ComponentError, match=r"vae has no preset 'bok'; did you mean 'book'\? known: fast"):
+        preset("vae", "bok")
+    with pytest.raises(ComponentError, match="nothing has no preset 'fast'; known: none"):
+        preset("nothing")
+
+
+@pytest.mark.parametrize("values", [{"batch": 0}, {"shown": 0}, {"show_every": -1}, {"seed": -1}])
+def test_senseless_values_are_refused_by_name(values):
+    (name,) = values
+    with pytest.raises(ValueError, match=f"{name}="):
+        changed(**values)
+
+
+def test_a_folder_gives_its_configuration_back(tmp_path):
+    run = Run.create(tmp_path / "run", CONFIG)
+    assert run.config == CONFIG and Run(tmp_path / "run").config == CONFIG
+    assert json.loads((tmp_path / "run" / "versions.json").read_text())["torch"]
+    assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["model"]["options"] == {"latent": 4}
+
+
+def test_what_determines_the_result_cannot_change_and_the_rest_can(tmp_path):
+    Run.create(tmp_path / "run", CONFIG)
+    with pytest.raises(ComponentError, match=r"batch was 8, is 9; .*fit.learning_rate was 0.001, is 0.1"):
+        Run.create(tmp_path / "run", changed(batch=9, fit=FitConfig(steps=10, learning_rate=0.1)))
+    with pytest.raises(ComponentError, match=r"model.options.latent was 4, is 5"):
+        Run.create(tmp_path / "run", changed(model=Choice("vae", {"latent": 5})))
+    longer = changed(fit=FitConfig(steps=20, log_every=1), device="cpu", shown=9, show_every=3)
+    assert Run.create(tmp_path / "run", longer).config == longer
+    assert Run(tmp_path / "run").config == longer
+
+
+def test_a_foreign_folder_is_left_alone(tmp_path):
+    (tmp_path / "letters").write_text("dear")
+    with pytest.raises(ComponentError, match="no run folder"):
+        Run.create(tmp_path, CONFIG)
+    with pytest.raises(ComponentError, match="generative train"):
+        Run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("format_version: 99\n", "format_version is 99"), ("- a\n", "format_version is None"), ("a: [", "no YAML")],
+)
+def test_a_damaged_or_newer_configuration_is_refused(tmp_path, content, message):
+    (tmp_path / "config.yaml").write_text(content)
+    with pytest.raises(ComponentError, match=message):
+        Run(tmp_path)
+
+
+def test_a_python_object_in_the_configuration_is_not_made(tmp_path):
+    (tmp_path / "config.yaml").write_text("format_version: !!python/object/apply:os.getcwd []\n")
+    with pytest.raises(ComponentError, match="no YAML"):
+        Run(tmp_path)
+
+
+def test_rows_written_twice_count_once_and_a_torn_one_not_at_all(tmp_path):
+    run = Run.create(tmp_path / "run", CONFIG)
+    for step, loss in ((1, 5.0), (2, 4.0), (3, 3.0), (2, 4.5)):
+        run.log({"step": step, "loss": loss})
+    with open(run.path / "metrics.jsonl", "a") as file:
+        file.write('{"step": 4, "lo')
+    assert [row["loss"] for row in run.history()] == [5.0, 4.5, 3.0]
+    run.log({"step": 5, "loss": 1.0})  # after a torn line, not behind it
+    assert [row["step"] for row in run.history()] == [1, 2, 3, 5]
+
+
+def test_nobody_else_works_in_the_folder_meanwhile(tmp_path):
+    run = Run.create(tmp_path / "run", CONFIG)
+    with run.working():
+        with pytest.raises(ComponentError, match="another process"), Run(run.path).working():
+            pass
+    with Run(run.path).working():
+        pass
+    assert len(read_lines(run.path / "spent.jsonl")) == 2 and run.seconds() >= 0
+
+
+def test_what_is_not_trained_says_how_to_go_on(tmp_path):
+    run = Run.create(tmp_path / "run", CONFIG)
+    assert run.facts() is None
+    with pytest.raises(ComponentError, match=r"has not ended.*generative train"):
+        run.require_trained()
+    write_json(run.path / "trained.json", {"steps": 3})
+    assert run.require_trained() == {"steps": 3}
+
+
+def test_json_takes_no_nan_and_keeps_the_old_file(tmp_path):
+    write_json(tmp_path / "a.json", {"a": 1})
+    with pytest.raises(ValueError):
+        write_json(tmp_path / "a.json", {"a": float("nan")})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"a": 1}
+    append_line(tmp_path / "b.jsonl", {"b": 2})
+    assert read_lines(tmp_path / "b.jsonl") == [{"b": 2}] and read_lines(tmp_path / "c.jsonl") == []

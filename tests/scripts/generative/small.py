@@ -1,0 +1,41 @@
+"""Runs that are small enough to train in a test."""
+
+from generative.fit import FitConfig
+from generative.run import Choice, Run, RunConfig
+from scripts.generative.feed import resolve
+from scripts.generative.train import train
+
+SHAPES = Choice("shapes", {"size": 16, "channels": 1, "count": 400})
+DIGITS = Choice("digits", {"size": 16})
+RING = Choice("ring", {"count": 2000})
+FIT = FitConfig(steps=8, log_every=2, checkpoint_every=3)
+MODELS = {
+    "vae": ({"latent": 4, "width": 8, "kl_floor": 0.0}, SHAPES),
+    "autoencoder": ({"latent": 4, "width": 8, "density": 2}, SHAPES),
+    "conditional-vae": ({"latent": 4, "width": 8}, DIGITS),
+    "vq-vae": ({"width": 8, "codes": 16}, SHAPES),
+    "pca": ({"latent": 6, "frames": 200}, SHAPES),
+    "random-convolutions": ({"latent": 8, "width": 8}, SHAPES),
+    "mlp-classifier": ({"hidden": [16]}, DIGITS),
+    "dcgan": ({"latent": 4, "width": 8}, SHAPES),
+    "conditional-gan": ({"latent": 4, "width": 8, "critic_steps": 1}, DIGITS),
+    "naive-bayes": ({}, DIGITS),
+}
+
+
+def config(model="vae", data=None, **values):
+    options, usual = MODELS[model]
+    return resolve(
+        RunConfig(
+            model=Choice(model, options),
+            data=data or usual,
+            **{"fit": FIT, "batch": 16, "shown": 16, "show_every": 4, "device": "cpu", "preset": "none", **values},
+        )
+    )
+
+
+def finished(path, *arguments, **values):
+    run = Run.create(path, config(*arguments, **values))
+    for _ in train(run):
+        pass
+    return run

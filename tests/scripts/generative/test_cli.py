@@ -1,0 +1,161 @@
+import json
+import re
+
+import cv2
+import pytest
+import yaml
+from PIL import Image
+
+from generative.run import Run
+from scripts.generative.cli import COMMANDS, main, parse_train
+
+TINY = [
+    *("--data", "shapes", "--data.size", "16", "--data.channels", "1", "--data.count", "600", "--model.latent", "4"),
+    *("--model.width", "8", "--fit.steps", "20", "--fit.warmup", "2", "--fit.log-every", "5", "--show-every", "10"),
+    *("--shown", "16", "--batch", "16", "--device", "cpu"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "code"),
+    [
+        (["tarin", "vae"], "did you mean `train`", 2),
+        (["train"], "name the model", 2),
+        (["train", "vea"], "did you mean 'vae'", 1),
+        (["train", "vae", "--data", "fases"], "did you mean 'faces'", 1),
+        (["train", "vae", "--preset", "fsat"], "did you mean 'fast'", 1),
+        (["train", "vae", "--data"], "--data needs a value", 2),
+        (["train", "vae", "--data", "folder"], "folder needs --data.path", 2),
+        (["train", "vae", "--data", "car-racing"], "car-racing needs --data.run", 2),
+        (["train", "vae", "--data", "car-racing", "--data.run", "nowhere"], "holds no episodes", 1),
+        (["train", "vae", "--data", "ring"], "items of shape (2,)", 1),
+        (["train", "vae", "--data.size", "17"], "image_size=17", 1),
+        (["sample"], "name the run", 2),
+        (["sample", "nothing"], "no run folder", 1),
+        (["table", "--models", "vea"], "did you mean 'vae'", 1),
+    ],
+)
+def test_what_cannot_be_done_says_why_in_one_line(words, message, code, capsys):
+    assert main(words) == code
+    said = capsys.readouterr().err
+    assert message in said and "Traceback" not in said and said.startswith("generative")
+
+
+@pytest.mark.parametrize(
+    "words", [["--model.latnt", "3"], ["--data.sise", "3"], ["--batch", "many"], ["--fit.stps", "1"]]
+)
+def test_a_wrong_option_is_named(words, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["train", "vae", *words])
+    assert caught.value.code == 2
+    said = capsys.readouterr()
+    assert words[0].split(".")[-1].strip("-") in said.err + said.out
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "train"])
+def test_every_command_explains_itself(command, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--help"])
+    assert caught.value.code == 0 and COMMANDS[command].split(":")[0][:20] in capsys.readouterr().out
+
+
+def test_help_of_train_shows_the_options_of_the_model_and_the_data(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "vae", "--data", "shapes", "--help"])
+    said = capsys.readouterr().out
+    assert "--model.latent" in said and "--data.shapes" in said and "--fit.learning-rate" in said
+
+
+def test_options_of_the_command_line_go_over_those_of_the_preset():
+    path, config = parse_train(
+        [
+            "vae",
+            "--data.size",
+            "48",
+            "--data.hair-styles",
+            "bald",
+            "long",
+            "--model.beta",
+            "0.5",
+            "--seed=3",
+            "--out",
+            "x",
+        ]
+    )
+    assert path.parts == ("runs", "generative", "x") and config.preset == "fast" and config.seed == 3
+    assert config.data.options["size"] == 48 and config.data.options["hair_styles"] == ["bald", "long"]
+    assert config.model.options["beta"] == 0.5 and config.model.options["image_size"] == 48
+    assert config.model.options["width"] == 16  # the preset's
+    assert parse_train(["autoencoder", "--preset", "book"])[1].model.options["latent"] == 2
+
+
+def test_other_data_bring_their_own_sizes_and_classes():
+    _, config = parse_train(["conditional-vae", "--data", "faces", "--data.size", "32"])
+    options = config.model.options
+    assert (options["image_size"], options["channels"], options["classes"]) == (32, 3, 5)
+
+
+def test_list_names_models_presets_data_and_metrics(capsys):
+    assert main(["list"]) == 0
+    said = capsys.readouterr().out
+    for word in ("wgan-gp", "--preset book", "car-racing", "faces", "memorisation"):
+        assert word in said
+    vae, convolutions = (re.search(rf"^  {name} +(.*)$", said, re.M)[1] for name in ("vae", "random-convolutions"))
+    assert "sample" in vae and "sample" not in convolutions
+
+
+def test_from_training_to_the_report(capsys):
+    assert main(["train", "vae", *TINY, "--out", "tiny"]) == 0
+    run = Run("runs/generative/tiny")
+    assert yaml.safe_load((run.path / "config.yaml").read_text())["model"]["options"]["image_size"] == 16
+    for words in (
+        ["sample", "tiny", "--count", "6", "--columns", "3", "--out", "drawn.png"],
+        ["reconstruct", "tiny", "--count", "5"],
+        ["interpolate", "tiny", "--pairs", "2", "--steps", "4", "--keys", "3", "--frames", "2"],
+        ["traverse", "tiny", "--most", "3", "--steps", "5"],
+        ["attribute", "tiny", "--attribute", "size", "--judge-steps", "0", "--images", "60"],
+        ["evaluate", "tiny", "--samples", "100"],
+        ["diagnose", "tiny", "--samples", "100"],
+        ["report", "tiny"],
+    ):
+        assert main(words) == 0, capsys.readouterr().err
+    assert cv2.imread("drawn.png").shape == (2 * 48 + 2, 3 * 48 + 2 * 2, 3)
+    assert cv2.imread(str(run.path / "pictures" / "reconstructions.png")).shape == (2 * 48 + 2, 5 * 48 + 4 * 2, 3)
+    assert cv2.imread(str(run.path / "pictures" / "interpolation.png")).shape[0] == 4 * 48 + 3 * 2
+    assert cv2.imread(str(run.path / "pictures" / "traversal.png")).shape[0] == 3 * 48 + 2 * 2
+    with Image.open(run.path / "pictures" / "morph.gif") as gif:
+        assert gif.n_frames == 6
+    page = (run.path / "report" / "index.html").read_text()
+    figures = json.loads((run.path / "evaluation.json").read_text())["figures"]
+    assert {row["name"] for row in figures} >= {"FD[random-convolutions]", "MSE", "MIG", "active-units"}
+    assert all(row["name"].split("[")[0] in page for row in figures) and "random-convolutions:" in page
+    assert page.count("data:image/png") >= 3 + 1 + 4 and "data:image/gif" in page and "<svg" in page
+    assert not re.search(r"(src|href)=\"(?!data:|#)", page)
+
+
+def test_train_again_by_its_folder_goes_on_and_other_settings_are_refused(capsys):
+    assert main(["train", "vae", *TINY, "--out", "tiny"]) == 0
+    assert main(["train", "--out", "tiny"]) == 0
+    assert "20 steps" in capsys.readouterr().out
+    assert main(["train", "vae", *TINY, "--out", "tiny", "--model.beta", "3"]) == 1
+    assert "beta was 1.0, is 3.0" in capsys.readouterr().err
+
+
+def test_a_model_says_what_it_cannot_do(capsys):
+    assert main(["train", "random-convolutions", *TINY[:8], "--device", "cpu", "--out", "rc"]) == 0
+    assert main(["sample", "rc"]) == 1
+    assert "random-convolutions cannot `sample`" in capsys.readouterr().err
+    assert main(["interpolate", "rc"]) == 1
+
+
+def test_a_gan_is_looked_at_between_latents_of_its_prior():
+    words = [*TINY, "--batch", "8"]
+    assert main(["train", "dcgan", *words, "--out", "gan"]) == 0
+    assert main(["interpolate", "gan", "--pairs", "1", "--keys", "2", "--frames", "2"]) == 0
+    assert main(["traverse", "gan", "--most", "2"]) == 0
+    assert cv2.imread("runs/generative/gan/pictures/interpolation.png").std() > 1

@@ -1,0 +1,124 @@
+import numpy as np
+import pytest
+import torch
+
+from generative import MODELS
+from generative.data import load_data
+from generative.metrics import pixels
+from generative.run import Run
+from scripts.generative.diagnose import verdicts
+from scripts.generative.evaluate import Options, Remembering, beats, evaluate, figures, independent_pixels
+from scripts.generative.feed import codes, open_run
+from tests.scripts.generative.small import RING, config, finished
+
+
+def test_pixels_by_themselves_are_right_and_together_are_not():
+    data = load_data("digits", {"size": 16})
+    images = torch.from_numpy(data.images(np.arange(1500))).permute(0, 3, 1, 2) / 255
+    mixed = independent_pixels(images, 1500, 0)
+    torch.testing.assert_close(mixed.mean(0), images.mean(0), atol=0.05, rtol=0)
+    torch.testing.assert_close(mixed.std(0), images.std(0), atol=0.06, rtol=0)
+
+    def neighbours(batch):
+        left, right = batch[..., 8, 7].flatten(), batch[..., 8, 8].flatten()
+        return float(torch.corrcoef(torch.stack([left, right]))[0, 1])
+
+    assert neighbours(images) > 0.7 and abs(neighbours(mixed)) < 0.1
+
+
+def test_a_model_of_linear_data_beats_independent_pixels_and_its_figures_have_a_scale(tmp_path):
+    run = finished(tmp_path / "run", "pca")
+    module, data = open_run(run)
+    facts = evaluate(run, module, data, Options(samples=100))
+    found = {row["name"]: row for row in facts["figures"]}
+    assert facts["headline"]["name"] == "FD[random-convolutions]" and facts["beats_baseline"] is True
+    assert found["MSE"]["value"] < found["MSE"]["ceiling"]
+    assert found["linear-probe"]["value"] > found["linear-probe"]["ceiling"] + 0.1
+    assert found["linear-probe"]["floor"] > 0.85
+    assert run.facts("evaluation")["figures"] == facts["figures"]
+
+
+def test_a_model_that_learned_nothing_does_not_beat_its_baseline(tmp_path):
+    module = MODELS.create("pca", config("pca").model.options).eval()
+    data = load_data("shapes", {"size": 16, "channels": 1, "count": 400})
+    found = {figure.name: figure for figure in figures(module, data, Options(samples=100))}
+    assert not beats(vars(found["MSE"]))
+
+
+def test_a_classifier_is_measured_by_its_accuracy(tmp_path):
+    module, data = open_run(finished(tmp_path / "run", "mlp-classifier"))
+    (found,) = figures(module, data, Options(samples=2000))
+    held = data.held_out()
+    places = np.arange(len(held))
+    said = module(torch.from_numpy(held.images(places)).permute(0, 3, 1, 2) / 255).argmax(1).numpy()
+    assert found.value == pytest.approx((said == held.labels(places)).mean())
+    assert found.ceiling == pytest.approx(np.bincount(held.labels(places)).max() / len(held))
+
+
+def test_counted_pixels_are_measured_in_bits(tmp_path):
+    module, data = open_run(finished(tmp_path / "run", "naive-bayes"))
+    found = {figure.name: figure for figure in figures(module, data, Options(samples=100))}
+    bits = found["bits per number"]
+    assert 0 < bits.floor <= bits.value + 0.1 and bits.value < bits.ceiling
+    assert bits.ceiling == pytest.approx(np.log2(module.config.levels))
+
+
+def test_points_are_measured_by_the_modes_they_cover(tmp_path):
+    run = finished(tmp_path / "run", "dcgan", RING)
+    module, data = open_run(run)
+
+    class Perfect(torch.nn.Module):
+        config = module.config
+        type = "perfect"
+
+        def sample(self, n, temperature, generator):
+            return torch.from_numpy(data.points(np.arange(n)))
+
+    class Collapsed(Perfect):
+        def sample(self, n, temperature, generator):
+            return torch.from_numpy(data.modes[:1]).expand(n, -1) + 0.01 * torch.randn(n, 2, generator=generator)
+
+    perfect, collapsed = (
+        {figure.name: figure.value for figure in figures(model(), data, Options(samples=200))}
+        for model in (Perfect, Collapsed)
+    )
+    assert perfect["modes covered"] == 8 and perfect["coverage[points]"] > 0.9
+    assert collapsed["modes covered"] == 1 and collapsed["coverage[points]"] < 0.3
+    assert "mode collapse" in {each.problem for each in verdicts(run, Collapsed(), data, 200, 0)}
+
+
+def test_remembered_features_are_the_same_and_are_not_computed_again():
+    calls = []
+
+    def function(images):
+        calls.append(len(images))
+        return images.flatten(1)
+
+    plain = pixels()
+    seen = Remembering.of(type(plain)("spy", plain.hash, function), images := torch.rand(5, 1, 4, 4))
+    assert calls == [5]
+    assert torch.equal(seen(images), plain(images)) and calls == [5]
+    other = torch.rand(3, 1, 4, 4)
+    assert torch.equal(seen(other), plain(other)) and calls == [5, 3]
+    assert seen.label.endswith(plain.hash[:12])
+
+
+def test_a_collapsed_posterior_is_found_in_the_history_of_a_run(tmp_path):
+    run = finished(tmp_path / "run")
+    module, data = open_run(run)
+    for row in run.history():
+        run.log({**row, "kl": 0.001})
+    assert "posterior collapse" in {each.problem for each in verdicts(Run(run.path), module, data, 40, 0)}
+
+
+def test_latents_are_codes_of_held_out_images_or_draws_of_the_prior(tmp_path):
+    module, data = open_run(finished(tmp_path / "vae"))
+    held = data.held_out()
+    images = torch.from_numpy(held.images(np.arange(len(held)))).permute(0, 3, 1, 2) / 255
+    known = module.encode(images)[0]
+    distance = torch.cdist(codes(module, data, 5, 0).values, known).amin(1)
+    assert distance.max() < 1e-4
+    module, data = open_run(finished(tmp_path / "gan", "conditional-gan"))
+    drawn = codes(module, data, 400, 0)
+    assert drawn.values.shape == (len(drawn.values), 4) and abs(float(drawn.values.std()) - 1) < 0.1
+    assert len(drawn.labels) == len(drawn.values) and drawn.labels.max() == 9

@@ -1,0 +1,62 @@
+import pytest
+
+from generative.run import Run
+from scripts.generative import table
+from scripts.generative.report import write_report
+from tests.scripts.generative.small import config
+
+
+@pytest.fixture
+def options(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(table, "preset", lambda model, name: config(model))
+    return table.Options(
+        ("pca", "mlp-classifier"), seeds=2, samples=100, runs="runs", out="docs/models.md", device="cpu"
+    )
+
+
+def test_rows_have_figures_spread_floor_baseline_and_a_grid(options, tmp_path):
+    lines = list(table.main(options))
+    page = (tmp_path / "docs" / "models.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    assert len(rows) == 2 and lines[:2] == rows and lines[2] == "table: docs/models.md"
+    cells = [cell.strip() for cell in rows[0].strip("|").split("|")]
+    assert len(cells) == len(table.COLUMNS) and cells[0] == "`pca`" and cells[1] == "shapes 16 px" and cells[2] == "0"
+    assert cells[4].startswith("FD[random-convolutions]") and "±" in cells[5] and "independent pixels" in cells[7]
+    assert cells[8] == "2 of 2" and cells[10] == "[grid](models/pca.png)"
+    assert (tmp_path / "docs" / "models" / "pca.png").read_bytes().startswith(b"\x89PNG")
+    assert "accuracy" in rows[1] and "commonest class" in rows[1]
+
+
+def test_what_is_finished_is_not_done_again(options, monkeypatch, tmp_path):
+    stream = table.main(options)
+    assert next(stream).startswith("| `pca`")  # stopped after the first row
+    stream.close()
+    page = (tmp_path / "docs" / "models.md").read_text()
+    assert "`pca`" in page and "`mlp-classifier`" not in page
+    trained = []
+    real = table.train
+
+    def spy(run):
+        trained.append(run.path.name)
+        return real(run)
+
+    monkeypatch.setattr(table, "train", spy)
+    list(table.main(options))
+    assert trained == ["mlp-classifier-0", "mlp-classifier-1"]
+    before = (tmp_path / "docs" / "models.md").read_text()
+    list(table.main(options))
+    assert len(trained) == 2 and (tmp_path / "docs" / "models.md").read_text() == before
+
+
+def test_by_default_every_model_with_the_preset_has_a_row():
+    models = table.chosen(table.Options())
+    assert {"vae", "wgan-gp", "pca", "cnn-classifier", "naive-bayes"} <= set(models)
+    assert "multinomial" not in models
+    assert set(table.chosen(table.Options(preset="ring"))) == {"dcgan", "wgan-gp"}
+
+
+def test_a_report_of_an_unfinished_run_says_so(tmp_path):
+    run = Run.create(tmp_path / "run", config())
+    page = write_report(run).read_text()
+    assert "training has not ended" in page and "Not measured yet" in page

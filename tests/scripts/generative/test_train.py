@@ -1,0 +1,116 @@
+import cv2
+import pytest
+import torch
+
+from generative import MODELS as REGISTRY
+from generative import ComponentError, Estimates, load_component
+from generative.run import Choice, Run
+from scripts.generative.feed import build, load, open_run
+from scripts.generative.train import train
+from tests.scripts.generative.small import DIGITS, MODELS, RING, config, finished
+
+
+def picture(path):
+    return cv2.imread(str(path))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_training_leaves_a_model_its_figures_and_what_it_made(model, tmp_path):
+    run = finished(tmp_path / "run", model)
+    facts = run.require_trained()
+    loaded = load_component(run.model, REGISTRY)
+    trained = any(each.requires_grad for each in loaded.parameters())
+    assert facts["steps"] == (8 if trained else 0) and facts["seconds"] > 0
+    assert [row["step"] for row in run.history()] == ([2, 4, 6, 8] if trained else [])
+    if trained and hasattr(loaded, "loss"):
+        assert all(row["held_out_loss"] > 0 for row in run.history())
+    grids = [int(path.stem) for path in sorted((run.path / "samples").glob("*.png"))]
+    if model == "random-convolutions":
+        assert grids == []
+    else:
+        assert grids == ([0, 4, 8] if trained else [0])
+        assert picture(run.path / "samples" / f"{grids[-1]:08d}.png").std() > 1
+
+
+def test_what_no_gradient_finds_is_estimated_at_the_end(tmp_path):
+    for model in ("pca", "autoencoder", "vq-vae"):
+        run = finished(tmp_path / model, model)
+        module, data = open_run(run)
+        fresh = build(run.config, data)
+        assert isinstance(module, Estimates)
+        own = {"pca": "mean", "autoencoder": "scale.scale", "vq-vae": "scale.scale"}[model]
+        assert not torch.equal(module.state_dict()[own], fresh.state_dict()[own])
+    module, _ = open_run(Run(tmp_path / "autoencoder"))
+    assert module.density.fitted and module.sample(2, 1.0, torch.Generator().manual_seed(0)).isfinite().all()
+
+
+@pytest.mark.parametrize("model", ["vae", "dcgan"])
+def test_a_training_taken_up_ends_as_one_that_was_never_stopped(model, tmp_path):
+    whole = finished(tmp_path / "whole", model)
+    broken = Run.create(tmp_path / "broken", config(model))
+    stream = train(broken)
+    for state in stream:
+        if state.done >= 4:
+            stream.close()
+            break
+    assert broken.facts() is None and len(list((broken.model / "checkpoints").iterdir())) == 1
+    resumed = Run.create(tmp_path / "broken", config(model))
+    assert next(train(resumed)).done == 4  # the checkpoint is of step 3, the row of step 4 comes again
+    for _ in train(resumed):
+        pass
+    assert (resumed.model / "model.safetensors").read_bytes() == (whole.model / "model.safetensors").read_bytes()
+    ours, theirs = (
+        [{key: value for key, value in row.items() if key != "samples_per_second"} for row in run.history()]
+        for run in (resumed, whole)
+    )
+    assert ours == theirs
+    assert len(list(resumed.path.glob("samples/*.png"))) == len(list(whole.path.glob("samples/*.png")))
+
+
+def test_a_finished_training_is_not_done_again_and_a_longer_one_goes_on(tmp_path):
+    run = finished(tmp_path / "run")
+    before = (run.model / "model.safetensors").stat().st_mtime_ns
+    finished(tmp_path / "run")
+    assert (run.model / "model.safetensors").stat().st_mtime_ns == before
+    longer = config(fit=type(run.config.fit)(steps=10, log_every=2, checkpoint_every=3))
+    run = Run.create(tmp_path / "run", longer)
+    assert [state.done for state in train(run)] == [10, 10]
+    assert run.require_trained()["steps"] == 10
+
+
+def test_the_seed_decides_weights_order_and_noise(tmp_path):
+    weights = [
+        (finished(tmp_path / name, seed=seed).model / "model.safetensors").read_bytes()
+        for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    ]
+    assert weights[0] == weights[1] != weights[2]
+
+
+def test_the_data_decide_what_the_options_leave_open(tmp_path):
+    options = config("conditional-vae").model.options
+    assert (options["image_size"], options["channels"], options["classes"]) == (16, 1, 10)
+    points = config("dcgan", RING).model.options
+    assert (points["layout"], points["dimensions"]) == ("points", 2)
+    run = finished(tmp_path / "ring", "dcgan", RING)
+    assert picture(run.path / "samples" / "00000008.png").shape == (384, 384, 3)
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "data", "message"),
+    [
+        ("vae", {"image_size": 32}, DIGITS, r"items of shape \(16, 16, 1\), but the model takes \(32, 32, 1\)"),
+        ("vae", {"latnt": 3}, DIGITS, "latnt.*did you mean 'latent'"),
+        ("conditional-vae", {"classes": 10}, Choice("arrays", {"path": "frames.npy"}), "needs labels"),
+        ("vea", {}, DIGITS, "did you mean 'vae'"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_the_first_step(model, options, data, message, tmp_path, monkeypatch):
+    import numpy as np
+
+    from generative.run import RunConfig
+
+    monkeypatch.chdir(tmp_path)
+    np.save("frames.npy", np.random.default_rng(0).integers(0, 256, (40, 16, 16, 1), dtype=np.uint8))
+    wrong = RunConfig(Choice(model, options), data, batch=16)
+    with pytest.raises((ComponentError, ValueError), match=message):
+        build(wrong, load(wrong.data))
