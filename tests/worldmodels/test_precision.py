@@ -63,12 +63,10 @@ def test_the_state_of_a_memory_changes_little_and_of_others_not_at_all():
 def test_an_ensemble_changes_as_much_as_the_member_that_changes_most():
     options = {"members": 3, "options": {"hidden": 16}, "latent": 4, "action": 3}
     ensemble = MEMORIES.create("ensemble", options).eval()
-    for scale, member in zip((1.0, 4.0, 1.0), ensemble.members, strict=True):
-        for parameter in member.parameters():
-            parameter.data *= scale
-    z, action = torch.randn(9, 20, 4), torch.rand(9, 20, 3)
+    generator = torch.Generator().manual_seed(0)
+    z, action = torch.randn(9, 20, 4, generator=generator), torch.rand(9, 20, 3, generator=generator)
     changes = [state_change(member, z, action) for member in ensemble.members]
-    assert state_change(ensemble, z, action) == max(changes) == changes[1]
+    assert state_change(ensemble, z, action) == max(changes) > min(changes)
 
 
 def test_what_auto_became_is_in_the_runs_config_and_stays(trained, monkeypatch):
