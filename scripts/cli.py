@@ -23,8 +23,8 @@ from worldmodels.version import __version__
 COMMANDS = {
     "run": "all stages in order, each from where it stands",
     "collect": "record rollouts: who drives, how many episodes",
-    "train-vision": "train V, the VAE: frames -> latents",
-    "train-memory": "train M, the MDN-RNN: latents, actions -> what comes next",
+    "train-vision": "train V, the VAE or another vision: frames -> latents",
+    "train-memory": "train M, the MDN-RNN or another memory: latents, actions -> what comes next",
     "evolve": "evolve C, the controller, with CMA-ES in the real world or in the dream",
     "loop": "rounds of collect, train and evolve, each on what the last one could do",
     "evaluate": "measure the chosen controller on held-out test tracks",

@@ -28,8 +28,8 @@ def write_json(path: Path, content: Mapping[str, Any] | list[Any]) -> None:
 def link_tree(source: Path, target: Path, pattern: str = "*") -> None:
     """Put the files of a folder (those that fit the pattern, at any depth) into another one, without copying data.
 
-    Files are hard links where the file system has them. Nothing here changes a file in place, so neither folder can
-    spoil the other.
+    Files are hard links where the file system has them, so link only what is finished: a file that is replaced parts
+    from its link, but a log that still grows would grow in both folders.
     """
     for path in sorted(source.rglob(pattern)):
         beside = target / path.relative_to(source)
