@@ -16,7 +16,7 @@ from worldmodels.bundle import Bundle, save_agent
 from worldmodels.dataset import episode_files, sample_frames, split
 from worldmodels.dream import Starts
 from worldmodels.errors import RunError
-from worldmodels.evolve import Trials, best_validated, restore
+from worldmodels.evolve import Cost, Trials, best_validated, finalists, measure_again, restore
 from worldmodels.evolve import evolve as generations
 from worldmodels.executor import available_cores, make_executor
 from worldmodels.files import append_line, read_lines, write_bytes, write_json
@@ -45,7 +45,8 @@ def evolve(run: Run) -> Iterator[Progress]:
         size = bundle.build_controller().parameters_size
         yield Progress("evolve", len(log), config.generations, "generations", {"parameters": size})
         seed = config.seed_in(run.config.seed)
-        optimiser = restore(config, size, seed, log, starting_point(run, bundle))
+        start = starting_point(run, bundle)
+        optimiser = restore(config, size, seed, log, start)
         with make_executor(run.config.executor, Worker, worker_setup(run, bundle)) as executor:
             trials = Trials(executor, config.envs, run.config.dream.block)
             for entry, mean in generations(config, optimiser, trials, seed, log):
@@ -55,7 +56,27 @@ def evolve(run: Run) -> Iterator[Progress]:
                 run.log("evolve", entry["generation"], _shown(entry))
                 log.append(entry)
                 yield Progress("evolve", len(log), config.generations, "generations", _shown(entry))
-        run.finish("evolve", {**_facts(log, size), **_start_facts(folder)})
+            facts = _facts(log, size)
+            if config.finalists > 1:
+                entries = finalists(config, log)
+                yield Progress("evolve", len(log), config.generations, "generations", {"finalists": len(entries)})
+                means = [_mean_after(run, size, log[: entry["generation"] + 1], start) for entry in entries]
+                cost = Cost()
+                measured = measure_again(config, trials, means, cost)
+                winner = max(range(len(entries)), key=lambda index: measured[index]["mean"])
+                chosen = entries[winner]["generation"]
+                save_agent(folder, bundle, means[winner], {"generation": chosen, **measured[winner]})
+                numbers = [entry["generation"] for entry in entries]
+                facts |= {"chosen_generation": chosen, "validation": measured[winner]}
+                facts |= {"finalists": dict(zip(map(str, numbers), measured, strict=True))}
+                facts |= {name: facts[name] + cost.frames for name in ("env_frames", "validation_frames")}
+        run.finish("evolve", {**facts, **_start_facts(folder)})
+
+
+def _mean_after(run: Run, size: int, log: list[dict[str, Any]], start: np.ndarray | None) -> np.ndarray:
+    """Return the distribution's mean, float32 (N), after the logged generations."""
+    config = run.config.evolve
+    return restore(config, size, config.seed_in(run.config.seed), log, start).mean.astype(np.float32)
 
 
 def settle_dtypes(run: Run) -> None:

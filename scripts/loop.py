@@ -103,15 +103,16 @@ def _row(run: Run, curve: list[dict[str, Any]]) -> dict[str, Any]:
     assert evolved and remembered and seen
     log = read_lines(this.folder("evolve") / "generations.jsonl")
     collected = (this.done("collect") or {})["env_frames"]
-    validated = sum(row["frames_validating"] for row in curve) + evolved["validation_frames"]
+    evolving = evolved["env_frames"]
     start = this.folder("evolve") / "start.json"
     return {
         "round": len(curve),
-        "frames": collected + validated + sum(entry["frames"] for entry in log),
+        "frames": collected + sum(row["frames_evolving"] for row in curve) + evolving,
         "frames_collected": collected,
+        "frames_evolving": evolving,
         "frames_validating": evolved["validation_frames"],
         "validation": evolved["validation"],
-        "dream_reward": log[-1]["mean"] / this.config.dream.horizon,
+        "dream_reward": log[-1]["mean"] / this.config.dream.horizon if this.config.evolve.world == "dream" else None,
         "imitated": json.loads(start.read_text())["explained"] if start.exists() else None,
         "started_at": this.config.evolve.start and Path(this.config.evolve.start).name,
         "squared_error": seen.get("squared_error"),
@@ -127,7 +128,7 @@ def _measure(run: Run, curve: list[dict[str, Any]]) -> list[dict[str, Any]]:
     config = run.config.loop
     path = run.folder("loop") / "finalists.jsonl"
     kept = {row["round"]: row for row in read_lines(path)}
-    first = run.config.evolve.validation_tracks
+    first = run.config.evolve.validation_tracks + run.config.evolve.tracks_again
     tracks = list(VALIDATION[first : first + config.final_tracks])
     for row in finalists(config, curve):
         if row["round"] in kept:
@@ -166,9 +167,10 @@ def _shown(curve: list[dict[str, Any]]) -> dict[str, Any]:
     if not curve:
         return {}
     last = curve[-1]
+    dreamt = {} if last["dream_reward"] is None else {"dream_reward": last["dream_reward"]}
     return {
         "validation": last["validation"]["mean"],
         "best": best_round(curve)["validation"]["mean"],
-        "dream_reward": last["dream_reward"],
+        **dreamt,
         "frames": last["frames"],
     }

@@ -48,6 +48,10 @@ class EvolveConfig:
     """Generations between validations of the distribution's mean."""
     validation_tracks: int = 16
     """Real validation tracks for each."""
+    finalists: int = 1
+    """Best validated generations that are measured again before one is chosen; 1 takes the best one's word."""
+    final_tracks: int = 64
+    """Further validation tracks on which finalists are measured."""
     worst: float = 1.0
     """Share of a candidate's episodes, its worst ones, whose mean is its score; below 1 evolution is pessimistic."""
     alarm: Literal["none", "stop"] = "none"
@@ -66,6 +70,8 @@ class EvolveConfig:
             ("max_episodes", self.episodes),
             ("validation_every", 1),
             ("validation_tracks", 2),
+            ("finalists", 1),
+            ("final_tracks", 2),
             ("envs", 1),
         ):
             if getattr(self, name) < least:
@@ -76,10 +82,17 @@ class EvolveConfig:
             raise ValueError(f"evolve.alarm_share={self.alarm_share}: is a share from 0 to below 1")
         if not 0 <= self.agreement < 1:
             raise ValueError(f"evolve.agreement={self.agreement}: must be at least 0 and below 1")
-        if self.validation_tracks > len(VALIDATION):
-            raise ValueError(f"evolve.validation_tracks={self.validation_tracks}: there are {len(VALIDATION)}")
+        if self.validation_tracks + self.tracks_again > len(VALIDATION):
+            asked = f"evolve.validation_tracks={self.validation_tracks}"
+            asked += f" and evolve.final_tracks={self.final_tracks}" if self.tracks_again else ""
+            raise ValueError(f"{asked}: there are {len(VALIDATION)} validation tracks")
         if self.seed is not None and self.seed < 0:
             raise ValueError(f"evolve.seed={self.seed}: must not be negative; leave it out for the run's")
+
+    @property
+    def tracks_again(self) -> int:
+        """On how many further validation tracks something is measured."""
+        return self.final_tracks if self.finalists > 1 else 0
 
     def seed_in(self, run_seed: int) -> int:
         """Return the seed that evolution draws from in a run of this seed."""
@@ -264,8 +277,27 @@ def _entry(
 
 def _validate(config: EvolveConfig, trials: Trials, mean: np.ndarray, cost: Cost) -> dict[str, Any]:
     tracks = list(VALIDATION[: config.validation_tracks])
-    summary = summarise(trials.real_scores(mean[None], tracks, False, cost)[0], seed=0)
+    return _summary(trials.real_scores(mean[None], tracks, False, cost)[0])
+
+
+def _summary(scores: np.ndarray) -> dict[str, Any]:
+    summary = summarise(scores, seed=0)
     return {"mean": summary.mean, "std": summary.std, "ci_low": summary.ci_low, "ci_high": summary.ci_high}
+
+
+def measure_again(
+    config: EvolveConfig, trials: Trials, means: Sequence[np.ndarray], cost: Cost
+) -> list[dict[str, Any]]:
+    """Return what each mean scores on the validation tracks after those that chose it."""
+    first = config.validation_tracks
+    tracks = list(VALIDATION[first : first + config.final_tracks])
+    return [_summary(row) for row in trials.real_scores(np.stack(means), tracks, False, cost)]
+
+
+def finalists(config: EvolveConfig, log: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the entries of the generations that are measured again, the best validated first."""
+    validated = [entry for entry in log if "validation" in entry]
+    return sorted(validated, key=lambda entry: -entry["validation"]["mean"])[: config.finalists]
 
 
 def best_validated(log: Sequence[dict[str, Any]]) -> dict[str, Any] | None:

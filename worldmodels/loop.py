@@ -1,9 +1,11 @@
-"""The loop: play, learn the world from what was seen, evolve in the dream, play again with what was evolved.
+"""The loop: play, learn the world from what was seen, evolve, play again with what was evolved.
 
 A world model of random play knows nothing of driving, so a controller evolved in its dream leaves the data within
 seconds. Each round therefore records the newest controller, copies of it with moved parameters, and some random play;
 trains vision and memory further on everything recorded so far; and evolves on in the new dream (Ha and Schmidhuber
-2018, section 5; Sutton's Dyna, 1991). A round is a run folder of its own; this module says with which configuration.
+2018, section 5; Sutton's Dyna, 1991). With `evolve.world: real` the rounds serve the features instead: vision and
+memory of a driver's frames tell more about driving than those of random play. A round is a run folder of its own; this
+module says with which configuration.
 """
 
 from collections.abc import Sequence
@@ -133,9 +135,9 @@ def alarm(config: LoopConfig, curve: Sequence[dict[str, Any]]) -> bool:
 
     Args:
         config: the loop's.
-        curve: rows of the rounds so far, with `validation` and `dream_reward` (per step).
+        curve: rows of the rounds so far, with `validation` and `dream_reward` (per step; None where nothing is dreamt).
     """
-    if config.alarm == "none" or len(curve) < 2:
+    if config.alarm == "none" or len(curve) < 2 or curve[-1]["dream_reward"] is None:
         return False
     best, last = best_round(curve), curve[-1]
     fell = last["validation"]["mean"] < config.alarm_share * best["validation"]["mean"]

@@ -125,9 +125,11 @@ def impossible(cell: Cell) -> str | None:
     evolve, loop = cell.config.evolve, cell.config.loop
     if loop.rounds and cell.optimiser_seed is not None:
         return "a loop records what it evolves, so evolution alone cannot be repeated: use seeds"
-    if evolve.validation_tracks + (loop.final_tracks if loop.rounds else 0) > TRACKS.start - VALIDATION.start:
+    chosen_on = evolve.validation_tracks + evolve.tracks_again + (loop.final_tracks if loop.rounds else 0)
+    if chosen_on > TRACKS.start - VALIDATION.start:
         return (
-            "evolve.validation_tracks and loop.final_tracks reach into the tracks that studies measure on: lower them"
+            "evolve.validation_tracks, evolve.final_tracks and loop.final_tracks reach into the tracks that studies "
+            "measure on: lower them"
         )
     try:
         check_config(cell.config)

@@ -63,6 +63,26 @@ def test_frames_are_all_counted(looped):
     assert done["loop"] == whole == done["collect"] + done["evolve"]
 
 
+def test_rounds_in_the_real_environment_take_the_controller_over(tmp_path):
+    """Parts of the second round are new ones, made of the first one's driving; evolution goes on from an imitation."""
+    evolve = {"world": "real", "generations": 2, "validation_every": 1, "finalists": 2, "final_tracks": 2}
+    run = carry_out(Run.create(tmp_path / "run", looped_config(loop=LOOP | {"rounds": 2}, evolve=evolve)))
+    first, second = rounds(run)
+    start = json.loads((second.folder("evolve") / "start.json").read_text())
+    assert start["run"] == str(first.path) and 0 < start["explained"] <= 1
+    curve = read_lines(run.folder("loop") / "curve.jsonl")
+    assert [row["dream_reward"] for row in curve] == [None, None]
+    spent = sum(each.done("evolve")["env_frames"] for each in (first, second))
+    assert curve[-1]["frames"] == second.done("collect")["env_frames"] + spent
+    tried = sum(entry["frames"] for each in (first, second) for entry in read_lines(log_of(each)))
+    assert 0 < tried < spent
+    assert not alarm(run.config.loop, [row(0, 700, None), row(1, 10, None)])
+
+
+def log_of(run):
+    return run.folder("evolve") / "generations.jsonl"
+
+
 def test_vision_is_kept_and_trained_on_in_turn(looped):
     seen = [(this.folder("train-vision") / "model.safetensors").read_bytes() for this in rounds(looped)]
     assert seen[0] == seen[1] != seen[2]

@@ -14,6 +14,7 @@ from scripts import evolve
 from scripts.evolve import worker_setup
 from tests.small import small_config
 from worldmodels import Run, RunError
+from worldmodels.assembly import load_bundle
 from worldmodels.evolve import (
     Cost,
     EvolveConfig,
@@ -23,6 +24,7 @@ from worldmodels.evolve import (
     fitness,
     next_episodes,
     rank_agreement,
+    restore,
 )
 from worldmodels.executor import SerialExecutor, WorkerError
 from worldmodels.files import read_lines
@@ -173,6 +175,30 @@ def test_what_ships_is_the_best_validated_mean(trained):
     assert chosen == best_validated(log)["generation"] == run.done("evolve")["chosen_generation"]
     assert "validation" in log[-1]  # the last one is always validated
     assert run.done("evolve")["env_frames"] == sum(entry["frames"] + entry["validation_frames"] for entry in log)
+
+
+def test_finalists_are_measured_again_on_further_tracks(trained, tmp_path):
+    changes = {"generations": 4, "validation_every": 1, "finalists": 3, "final_tracks": 5}
+    run = with_config(trained, evolve=changes)
+    finish(run)
+    log, facts = read_lines(run.folder("evolve") / "generations.jsonl"), run.done("evolve")
+    ranked = sorted(log, key=lambda entry: -entry["validation"]["mean"])
+    assert list(facts["finalists"]) == [str(entry["generation"]) for entry in ranked[:3]]
+
+    bundle, parameters, said = load_bundle(run)
+    trials = Trials(SerialExecutor(Worker, worker_setup(run, bundle)), 4, 4)
+    again, cost = {}, Cost()
+    for entry in ranked[:3]:
+        before = log[: entry["generation"] + 1]
+        mean = np.float32(restore(run.config.evolve, len(parameters), run.config.seed, before).mean)
+        again[entry["generation"]] = (trials.real_scores(mean[None], VALIDATION[3:8], False, cost)[0].mean(), mean)
+        assert facts["finalists"][str(entry["generation"])]["mean"] == again[entry["generation"]][0]
+    chosen = max(again, key=lambda generation: again[generation][0])
+    assert chosen == facts["chosen_generation"] == said["generation"]
+    np.testing.assert_array_equal(parameters, again[chosen][1])
+    assert facts["validation"] == facts["finalists"][str(chosen)]
+    assert facts["validation_frames"] == sum(entry["validation_frames"] for entry in log) + cost.frames
+    assert facts["env_frames"] == sum(entry["frames"] for entry in log) + facts["validation_frames"]
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,7 @@ def test_a_grid_needs_lists_and_distinct_names():
         ({"evolve.world": "dream", "dream.penalty": 1.0}, {}, "ensemble"),
         ({"loop.rounds": 2}, {"optimiser_seeds": [1]}, "use seeds"),
         ({"evolve.validation_tracks": 501}, {}, "reach into"),
+        ({"evolve.validation_tracks": 490, "evolve.finalists": 2, "evolve.final_tracks": 20}, {}, "reach into"),
         ({"loop.rounds": 2, "evolve.validation_tracks": 490, "loop.final_tracks": 20}, {}, "reach into"),
     ],
 )
