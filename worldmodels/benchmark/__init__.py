@@ -10,6 +10,7 @@ from worldmodels.benchmark.environments import ENVPOOL, FRAMES, envpool, frames
 from worldmodels.benchmark.evaluation import EVALUATION, evaluation
 from worldmodels.benchmark.exactness import EQUALITY, FIDELITY, equality, fidelity
 from worldmodels.benchmark.figure import Figure, Settings, Skip
+from worldmodels.benchmark.generation import GENERATION, generation
 from worldmodels.benchmark.machine import describe_machine, disturbed
 from worldmodels.benchmark.networks import DREAM, VISION, dream, vision
 from worldmodels.benchmark.resident import MEMORY, memory
@@ -34,6 +35,7 @@ FIGURES: dict[str, Subject] = {
         (EQUALITY, equality),
         (EVALUATION, evaluation),
         (DREAM, dream),
+        (GENERATION, generation),
         (VISION, vision),
         (MEMORY, memory),
     )

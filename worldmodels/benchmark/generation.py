@@ -1,0 +1,68 @@
+"""What a generation costs in a dream, beside the same number of steps in the fast real environment."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+
+from worldmodels.benchmark.driving import TRACKS
+from worldmodels.benchmark.evaluation import EPISODE, SPREAD, random_agent
+from worldmodels.benchmark.figure import Figure, Settings, paired, rate
+from worldmodels.benchmark.machine import use_cores
+from worldmodels.dream import DreamConfig, Starts
+from worldmodels.worker import DreamTask, RealTask, Worker, WorkerSetup
+
+GENERATION = Figure(
+    "generation",
+    "a generation in dreams on one core, against the same steps in the fast environment",
+    "x",
+    ">= 20",
+    "steps/s",
+)
+LEAST = 20.0
+CANDIDATES, DREAMS, HORIZON = 64, 16, 100
+WIDTH = 16
+"""Environments that the real side steps together."""
+STARTS = 100
+
+
+def generation(settings: Settings) -> Figure:
+    """Try 64 candidates in 16 dreams each, then as many of them as the time allows on real tracks: one worker, both."""
+    with use_cores(1):
+        frames, horizon = settings.scaled(EPISODE, 2), settings.scaled(HORIZON, 2)
+        candidates, width = settings.scaled(CANDIDATES, 2), settings.scaled(WIDTH, 2)
+        agent = random_agent(frames)
+        bundle = replace(agent.bundle, generator=agent.bundle.memory)
+        # A dream that ended would still be paid for, so none ends; from standstill, so that only its steps are timed.
+        config = DreamConfig(horizon=horizon, warmup=0, standstill=1.0, terminates=False)
+        latent, action = agent.vision.latent_spec.size, bundle.spec.size
+        rng = np.random.default_rng(0)
+        still = rng.standard_normal((STARTS, latent), dtype=np.float32)
+        starts = Starts(still, still[:, None], np.zeros((STARTS, 0, action), dtype=np.float32))
+        parameters = SPREAD * rng.standard_normal((candidates, agent.parameters.shape[1]), dtype=np.float32)
+        worker = Worker(WorkerSetup(bundle, width, config, starts))
+        tracks = itertools.cycle(TRACKS)
+
+        def dreamt() -> int:
+            for first in range(0, candidates, config.block):
+                worker(DreamTask(parameters[first : first + config.block], list(range(DREAMS))))
+            return candidates * DREAMS * horizon
+
+        def played() -> int:
+            pairs = [(row % candidates, next(tracks)) for row in range(width)]
+            return sum(one.frames for one in worker(RealTask(parameters, pairs, training=False)).played)
+
+        try:
+            dreamt(), played()
+            pairs = paired(lambda seconds: rate(dreamt, seconds), lambda seconds: rate(played, seconds), settings)
+        finally:
+            worker.close()
+    return GENERATION.timed(
+        pairs,
+        LEAST,
+        candidates=candidates,
+        dreams=DREAMS,
+        horizon=horizon,
+        dtype=str(config.torch_dtype).removeprefix("torch."),
+        action_repeat=1,
+    )
