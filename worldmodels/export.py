@@ -122,7 +122,7 @@ def _copy(run: Run, new: Path, *names: str) -> None:
 
 def _spent(run: Run) -> list[dict[str, Any]]:
     """Return what training the agent took, without what was spent on measuring or filming it."""
-    return [line for line in read_lines(run.path / "spent.jsonl") if line["stage"] in TRAINED_BY]
+    return [line for line in read_lines(run.path / "spent.jsonl") if line["stage"] in (*TRAINED_BY, "loop")]
 
 
 def _files(folder: Path) -> dict[str, Path]:
@@ -298,7 +298,14 @@ def _training(run: Run) -> list[tuple[str, ...]]:
     config, versions = run.config, json.loads((run.path / "versions.json").read_text())
     collected, evolved = run.done("collect") or {}, run.done("evolve") or {}
     hours = sum(line["seconds"] * line["cores"] for line in _spent(run)) / 3600
-    validation = evolved["validation"]
+    validation, looped = evolved["validation"], run.done("loop")
+    generations = f"{evolved['generations']:,} generations in the {config.evolve.world} world"
+    chosen = f"generation {evolved['chosen_generation']}"
+    measured_on = config.evolve.tracks_again or config.evolve.validation_tracks
+    if looped:
+        generations = f"{looped['rounds']} rounds; in the chosen one {generations}"
+        chosen = f"round {looped['chosen_round']}, {chosen}"
+        measured_on = config.loop.final_tracks
     names = ("worldmodels", "python", "torch", "numpy", "gymnasium", "box2d", "cma", "ray")
     return [
         ("preset", f"{config.preset}, seed {config.seed}"),
@@ -307,15 +314,14 @@ def _training(run: Run) -> list[tuple[str, ...]]:
         ("collection", f"{collected['episodes']:,} episodes, {collected['env_frames']:,} frames"),
         (
             "evolution",
-            f"{evolved['generations']:,} generations in the {config.evolve.world} world; {evolved['env_frames']:,} "
-            f"real frames, {evolved['validation_frames']:,} of them for validation",
+            f"{generations}; {evolved['env_frames']:,} real frames"
+            + ("" if looped else f", {evolved['validation_frames']:,} of them for validation"),
         ),
         ("real frames in all", f"{collected['env_frames'] + evolved['env_frames']:,}"),
         ("core-hours", f"{hours:.2f}" if hours else "not recorded"),
         (
             "chosen",
-            f"generation {evolved['chosen_generation']}, mean return {validation['mean']:.1f} on "
-            f"{config.evolve.validation_tracks} validation tracks",
+            f"{chosen}, mean return {validation['mean']:.1f} on {measured_on} validation tracks",
         ),
     ]
 

@@ -13,6 +13,7 @@ from tests.small import small_config
 from worldmodels import Run, load_agent
 from worldmodels.dataset import episode_files
 from worldmodels.errors import RunError
+from worldmodels.export import export_agent
 from worldmodels.files import read_lines
 from worldmodels.loop import LoopConfig, alarm, best_round, keeps_vision, round_config
 from worldmodels.parts import MEMORIES
@@ -118,6 +119,15 @@ def test_the_chosen_round_becomes_the_run(looped):
     assert looped.done("evolve")["validation"] == best["final"]
     assert chosen.done("evolve")["validation"] != best["final"]
     load_agent(looped)
+
+
+def test_the_card_of_an_exported_agent_tells_of_the_rounds(looped, tmp_path):
+    export_agent(looped, tmp_path / "agent")
+    card, done = (tmp_path / "agent" / "README.md").read_text(), looped.done("loop")
+    assert "| evolution | 3 rounds; in the chosen one 2 generations in the dream world; " in card
+    assert f"| chosen | round {done['chosen_round']}, generation 1, mean return " in card
+    assert " on 2 validation tracks |" in card and "core-hours | not recorded" not in card
+    load_agent(tmp_path / "agent")
 
 
 def test_an_interrupted_loop_goes_on_to_the_same_end(looped, tmp_path):
