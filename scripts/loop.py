@@ -17,7 +17,7 @@ from scripts.collect import collect
 from scripts.evolve import evolve
 from scripts.train_memory import train_memory
 from scripts.train_vision import train_vision
-from worldmodels.assembly import load_bundle
+from worldmodels.assembly import check_config, load_bundle
 from worldmodels.errors import RunError
 from worldmodels.executor import available_cores, make_executor
 from worldmodels.files import append_line, link_tree, read_lines, write_json
@@ -47,6 +47,8 @@ def loop(run: Run) -> Iterator[Progress]:
     if run.done("loop"):
         yield Progress("loop", config.rounds, config.rounds, "rounds")
         return
+    if config.rounds > 1:  # what later rounds change is refused now or never
+        check_config(round_config(run.config, 1, round_folder(run, 0), round_folder(run, 0)))
     with run.working("loop", run.config.executor.workers or available_cores()):
         path = run.folder("loop") / "curve.jsonl"
         curve = read_lines(path)

@@ -92,6 +92,24 @@ def config_mapping(config: RunConfig) -> dict[str, Any]:
     return config_to_mapping(config)
 
 
+def nested(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return dotted fields as nested ones; the opposite of `flat`.
+
+    Raises:
+        RunError: a field is given as a value and as a section.
+    """
+    found: dict[str, Any] = {}
+    for name, value in fields.items():
+        *sections, last = name.split(".")
+        inner = found
+        for section in sections:
+            inner = inner.setdefault(section, {})
+            if not isinstance(inner, dict):
+                raise RunError(f"{name}: `{section}` has a value of its own already; leave one of them out")
+        inner[last] = value
+    return found
+
+
 def _merge(base: dict[str, Any], over: Any, where: str) -> dict[str, Any]:
     """Lay `over` over `base`; every key must exist there, except inside `options`."""
     if not isinstance(over, Mapping):

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import yaml
+
 from worldmodels.collect import AGENTS, Driver
 from worldmodels.tracks import LOOP, stream
 
@@ -49,6 +51,8 @@ class LoopConfig:
     """Standard deviation with which a later round's evolution begins."""
     warm_start: bool = True
     """Train vision and memory on from the round before; otherwise anew."""
+    changes: tuple[str, ...] = ()
+    """Fields that later rounds have otherwise, such as `vision.options.beta=0.1`."""
     alarm: Literal["none", "stop", "rollback"] = "rollback"
     """When the dream promises more and the real world pays less than `alarm_share` of its best: go on regardless, stop,
     or let the next round begin at the best round's controller."""
@@ -75,6 +79,9 @@ class LoopConfig:
                 raise ValueError(f"loop.{name}={getattr(self, name)}: must be at least {least}")
         if not self.policies:
             raise ValueError("loop.policies=(): name at least one policy, for example agent")
+        for change in self.changes:
+            if "." not in change.partition("=")[0] or "=" not in change:
+                raise ValueError(f"loop.changes: `{change}` is no field and value such as vision.options.beta=0.1")
         if not 0 <= self.alarm_share < 1:
             raise ValueError(f"loop.alarm_share={self.alarm_share}: is a share from 0 to below 1")
         if not self.sigma > 0:
@@ -99,7 +106,7 @@ def round_config(config: "RunConfig", number: int, before: Path | None, start: P
         return alone
     loop = config.loop
     begun = str(before) if loop.warm_start else ""
-    return replace(
+    later = replace(
         alone,
         collect=replace(
             config.collect,
@@ -118,6 +125,15 @@ def round_config(config: "RunConfig", number: int, before: Path | None, start: P
             optimiser=replace(evolve.optimiser, sigma=loop.sigma),
         ),
     )
+    return _changed(later, loop.changes)
+
+
+def _changed(config: "RunConfig", changes: Sequence[str]) -> "RunConfig":
+    """Return a configuration with the fields that `changes` name; a RunError names one that does not exist."""
+    from worldmodels.config import config_from, nested  # here, because it reads this module
+
+    parted = (change.split("=", 1) for change in changes)
+    return config_from(nested({name: yaml.safe_load(value) for name, value in parted}), config)
 
 
 def _fit(config: Any, steps: int, warm: bool) -> Any:

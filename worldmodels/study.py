@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from generative import ComponentError
 from worldmodels.assembly import check_config
-from worldmodels.config import RunConfig, config_from, config_mapping, differences
+from worldmodels.config import RunConfig, config_from, config_mapping, differences, nested
 from worldmodels.errors import RunError
 from worldmodels.loop import LEARNT
 from worldmodels.run import DEPENDS
@@ -171,24 +171,6 @@ def flat(fields: Any, where: str) -> dict[str, Any]:
             found |= {f"{name}.{inner}": each for inner, each in flat(value, f"{where}.{name}").items()}
         else:
             found[str(name)] = value
-    return found
-
-
-def nested(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return dotted fields as nested ones; the opposite of `flat`.
-
-    Raises:
-        RunError: a field is given as a value and as a section.
-    """
-    found: dict[str, Any] = {}
-    for name, value in fields.items():
-        *sections, last = name.split(".")
-        inner = found
-        for section in sections:
-            inner = inner.setdefault(section, {})
-            if not isinstance(inner, dict):
-                raise RunError(f"{name}: `{section}` has a value of its own already; leave one of them out")
-        inner[last] = value
     return found
 
 

@@ -160,6 +160,25 @@ def test_a_configuration_stays_while_the_loop_is_under_way(looped):
         Run.create(looped.path, looped_config(collect={"episodes": 8, "early_stop": True}))
 
 
+def test_later_rounds_can_have_other_fields():
+    changes = ["vision.options.beta=0.25", "evolve.world=dream", "memory.latent=mean"]
+    config = looped_config(loop=LOOP | {"changes": changes}, evolve={"world": "real"})
+    first, later = round_config(config, 0, None, None), round_config(config, 1, Path("00"), Path("00"))
+    assert (first.vision.options.beta, first.evolve.world, first.memory.latent) == (1.0, "real", "sample")
+    assert (later.vision.options.beta, later.evolve.world, later.memory.latent) == (0.25, "dream", "mean")
+    assert later.vision.options.width == first.vision.options.width and later.evolve.start == "00"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [("vision.options.betta=1", "betta"), ("vision=1", "no field and value"), ("vision.batch", "no field and value")],
+)
+def test_a_change_that_cannot_be_made_is_refused_before_anything_is_done(tmp_path, change, message):
+    with pytest.raises(RunError, match=message):
+        carry_out(Run.create(tmp_path / "run", looped_config(loop=LOOP | {"changes": [change]})))
+    assert not (tmp_path / "run" / "rounds" / "00").exists()
+
+
 def row(number, validation, dream):
     return {"round": number, "validation": {"mean": validation}, "dream_reward": dream}
 

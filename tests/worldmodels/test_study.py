@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 from tests.small import SMALL
+from worldmodels.config import nested
 from worldmodels.errors import RunError
-from worldmodels.study import flat, impossible, nested, refuse_changes, steps
+from worldmodels.study import flat, impossible, refuse_changes, steps
 from worldmodels.study_file import read_study, study_from, write_study
 from worldmodels.study_page import render_study
 from worldmodels.study_plots import accuracy_png, drawn
