@@ -108,6 +108,21 @@ class ActionSpec:
         """The action of a controller whose weights are all zero."""
         return self.squash_action(torch.zeros(1, self.size))[0].numpy()
 
+    def effort(self, action: Any) -> Any:
+        """How far actions that go either way, such as steering, are from zero: 1 at a bound, a mean over dimensions.
+
+        Args:
+            action: Float (*B A), an array or a tensor.
+
+        Returns:
+            The same type, (*B); 0 where no dimension goes both ways.
+        """
+        both = [index for index, (low, high) in enumerate(zip(self.low, self.high, strict=True)) if low < 0 < high]
+        if not both:
+            return 0.0 * action[..., 0]
+        shares = [abs(action[..., index]) / max(-self.low[index], self.high[index]) for index in both]
+        return sum(shares[1:], shares[0]) / len(both)
+
     def clip(self, action: Float[np.ndarray, "*W A"]) -> Float32[np.ndarray, "*W A"]:
         """The nearest valid action: clipped to the bounds, or the one-hot of the largest entry."""
         if self.discrete:

@@ -8,11 +8,14 @@ Axes: B rows, P population, N parameters, E episodes, F features, A action, W sl
 
 import difflib
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, UInt8
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from agents.actions import ActionSpec
 
 T = TypeVar("T")
 
@@ -20,6 +23,9 @@ T = TypeVar("T")
 @runtime_checkable
 class Controller(Protocol):
     """Features to actions, where every row brings its own flat parameter vector (C of Ha and Schmidhuber)."""
+
+    action_spec: "ActionSpec"
+    """What its actions are."""
 
     @property
     def parameters_size(self) -> int:

@@ -48,7 +48,7 @@ def evolve(run: Run) -> Iterator[Progress]:
         start = starting_point(run, bundle)
         optimiser = restore(config, size, seed, log, start)
         with make_executor(run.config.executor, Worker, worker_setup(run, bundle)) as executor:
-            trials = Trials(executor, config.envs, run.config.dream.block)
+            trials = Trials(executor, config.envs, run.config.dream.block, config.action_cost)
             for entry, mean in generations(config, optimiser, trials, seed, log):
                 if "validation" in entry and best_validated([*log, entry]) is entry:
                     save_agent(folder, bundle, mean, {"generation": entry["generation"], **entry["validation"]})
@@ -123,7 +123,7 @@ def worker_setup(run: Run, bundle: Bundle) -> WorkerSetup:
     if config.evolve.world == "real":
         return WorkerSetup(bundle, config.evolve.envs)
     starts = Starts.load(run.folder("train-memory") / "starts.safetensors")
-    return WorkerSetup(bundle, config.evolve.envs, config.dream, starts)
+    return WorkerSetup(bundle, config.evolve.envs, config.dream, starts, config.evolve.action_cost)
 
 
 def _read_log(run: Run) -> list[dict[str, Any]]:

@@ -202,6 +202,7 @@ def imagine(
     seeds: Sequence[int],
     starts: Starts,
     config: DreamConfig,
+    action_cost: float = 0.0,
 ) -> np.ndarray:
     """Play every candidate in every dream and return the returns, float64 (C E).
 
@@ -213,6 +214,7 @@ def imagine(
         seeds: of the E dreams, common to all candidates.
         starts: where dreams begin.
         config: how they go.
+        action_cost: charge on the effort (`ActionSpec.effort`) of every step that is played.
     """
     candidates, dreams = config.block, len(seeds)
     if len(parameters) > candidates or perception.rows != candidates * dreams:
@@ -234,6 +236,8 @@ def imagine(
         features = perception.features(z)
         action = controller.act_population(features.view(candidates, dreams, -1), padded).flatten(0, 1)
         z, reward, end_logit = world.step(z, action, config.temperature, uniform[step], normal[step])
+        if action_cost:
+            reward = reward - action_cost * controller.action_spec.effort(action)
         score += torch.where(alive, reward, 0).double()
         if config.terminates:
             ended = alive & (end[step] < torch.sigmoid(end_logit))

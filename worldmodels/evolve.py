@@ -52,6 +52,9 @@ class EvolveConfig:
     """Best validated generations that are measured again before one is chosen; 1 takes the best one's word."""
     final_tracks: int = 64
     """Further validation tracks on which finalists are measured."""
+    action_cost: float = 0.0
+    """Charge a frame on how far actions that go either way, such as steering, are from zero (1 at a bound), in training
+    only: evolution under noise likes to steer from bound to bound, which noise cannot spoil and which wastes speed."""
     worst: float = 1.0
     """Share of a candidate's episodes, its worst ones, whose mean is its score; below 1 evolution is pessimistic."""
     alarm: Literal["none", "stop"] = "none"
@@ -76,6 +79,8 @@ class EvolveConfig:
         ):
             if getattr(self, name) < least:
                 raise ValueError(f"evolve.{name}={getattr(self, name)}: must be at least {least}")
+        if not 0 <= self.action_cost < float("inf"):
+            raise ValueError(f"evolve.action_cost={self.action_cost}: is a charge of at least 0 a frame")
         if not 0 < self.worst <= 1:
             raise ValueError(f"evolve.worst={self.worst}: is a share above 0; 1 counts every episode")
         if not 0 <= self.alarm_share < 1:
@@ -117,8 +122,9 @@ class Cost:
 class Trials:
     """Cuts trials into tasks for an executor and puts the results together in order."""
 
-    def __init__(self, executor: Executor, width: int, block: int):
-        self.executor, self.width, self.block = executor, width, block
+    def __init__(self, executor: Executor, width: int, block: int, action_cost: float = 0.0):
+        """Hold the executor, the environments and the candidates of a batch, and `EvolveConfig.action_cost`."""
+        self.executor, self.width, self.block, self.action_cost = executor, width, block, action_cost
 
     def real(
         self, parameters: np.ndarray, tracks: Sequence[int], training: bool, cost: Cost
@@ -141,10 +147,10 @@ class Trials:
                 yield candidate, index, played
 
     def real_scores(self, parameters: np.ndarray, tracks: Sequence[int], training: bool, cost: Cost) -> np.ndarray:
-        """Return the scores, float64 (P E), of every candidate on every track."""
+        """Return the scores, float64 (P E), of every candidate on every track; in training less what actions cost."""
         scores = np.full((len(parameters), len(tracks)), np.nan)
         for candidate, index, played in self.real(parameters, tracks, training, cost):
-            scores[candidate, index] = played.score
+            scores[candidate, index] = played.score - (self.action_cost * played.effort if training else 0.0)
         return scores
 
     def dream_scores(self, parameters: np.ndarray, seeds: Sequence[int], cost: Cost) -> np.ndarray:

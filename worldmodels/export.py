@@ -28,7 +28,7 @@ from torch import nn
 from generative import load_metadata, save_component
 from generative.files import sync_folder
 from worldmodels.assembly import load_bundle, load_memory, load_starts, load_vision
-from worldmodels.config import write_config
+from worldmodels.config import RunConfig, write_config
 from worldmodels.dream import Starts
 from worldmodels.errors import RunError
 from worldmodels.files import append_line, read_lines, write_bytes, write_text
@@ -70,9 +70,7 @@ def export_agent(run: Run, folder: Path, half: bool = True) -> dict[str, int]:
     counts = {STAGES[stage]: sum(part.numel() for part in module.parameters()) for stage, module in parts.items()}
     counts[STAGES["evolve"]] = len(parameters)
     with _new_folder(folder) as new:
-        # Where the run worked says nothing about where the agent will.
-        executor = replace(run.config.executor, workers=0, ray_address="")
-        write_config(new / "config.yaml", replace(run.config, executor=executor))
+        write_config(new / "config.yaml", _without_places(run.config))
         _copy(run, new, "versions.json", *(f"{STAGES[stage]}/done.json" for stage in TRAINED_BY))
         _copy(run, new, *(f"{STAGES['evolve']}/agent.{kind}" for kind in ("json", "safetensors")))
         for line in _spent(run):
@@ -81,6 +79,22 @@ def export_agent(run: Run, folder: Path, half: bool = True) -> dict[str, int]:
         thin_starts(load_starts(run), half).save(new / STAGES["train-memory"] / "starts.safetensors")
         write_text(new / "README.md", model_card(run, counts, any(changed), half, new))
         return {name: path.stat().st_size for name, path in _files(new).items()}
+
+
+def _without_places(config: RunConfig) -> RunConfig:
+    """Return a configuration without the machines of the run, and of other runs' folders only their names."""
+
+    def name(folder: str) -> str:
+        return Path(folder).name
+
+    return replace(
+        config,
+        collect=replace(config.collect, agent=name(config.collect.agent), extends=name(config.collect.extends)),
+        vision=replace(config.vision, start=name(config.vision.start)),
+        memory=replace(config.memory, start=name(config.memory.start)),
+        evolve=replace(config.evolve, start=name(config.evolve.start)),
+        executor=replace(config.executor, workers=0, ray_address=""),
+    )
 
 
 def _save_part(run: Run, stage: str, module: nn.Module, folder: Path, half: bool) -> bool:
@@ -306,6 +320,9 @@ def _training(run: Run) -> list[tuple[str, ...]]:
         generations = f"{looped['rounds']} rounds; in the chosen one {generations}"
         chosen = f"round {looped['chosen_round']}, {chosen}"
         measured_on = config.loop.final_tracks
+    before = {name: evolved.get(f"start_{name}", 0) for name in ("frames", "core_hours")}
+    if config.evolve.start:
+        generations += f", from what the agent of `{Path(config.evolve.start).name}` knew"
     names = ("worldmodels", "python", "torch", "numpy", "gymnasium", "box2d", "cma", "ray")
     return [
         ("preset", f"{config.preset}, seed {config.seed}"),
@@ -317,8 +334,8 @@ def _training(run: Run) -> list[tuple[str, ...]]:
             f"{generations}; {evolved['env_frames']:,} real frames"
             + ("" if looped else f", {evolved['validation_frames']:,} of them for validation"),
         ),
-        ("real frames in all", f"{collected['env_frames'] + evolved['env_frames']:,}"),
-        ("core-hours", f"{hours:.2f}" if hours else "not recorded"),
+        ("real frames in all", f"{collected['env_frames'] + evolved['env_frames'] + before['frames']:,}"),
+        ("core-hours", f"{hours + before['core_hours']:.2f}" if hours else "not recorded"),
         (
             "chosen",
             f"{chosen}, mean return {validation['mean']:.1f} on {measured_on} validation tracks",

@@ -45,6 +45,8 @@ class Played:
     """float32 (S): the simulator's state at the end."""
     episode: Episode | None = None
     """The recording, if one was asked for."""
+    effort: float = 0.0
+    """Sum over frames of `ActionSpec.effort`: how much was steered."""
 
 
 @dataclass
@@ -62,6 +64,7 @@ class _Slot:
     score: float = 0.0
     steps: int = 0
     frames: int = 0
+    effort: float = 0.0
     lap: bool = False
     obs: list[np.ndarray] = field(default_factory=list)
     action: list[np.ndarray] = field(default_factory=list)
@@ -91,6 +94,7 @@ def play(
         active = np.array([slot is not None for slot in slots])
         thinking = time.perf_counter()
         action = policy.act(obs, active)
+        effort = spec.effort(action)
         acting = time.perf_counter()
         obs, reward, terminated, truncated, info = env.step(spec.to_env(action))
         states = env.simulator_states() if record else None
@@ -100,6 +104,7 @@ def play(
             slot.score += float(reward[index])
             slot.steps += 1
             slot.frames += int(info["frames"][index])
+            slot.effort += float(effort[index]) * int(info["frames"][index])
             slot.lap = slot.lap or bool(info["lap_finished"][index])
             if record and states is not None:
                 slot.obs.append(obs[index].copy())
@@ -154,4 +159,6 @@ def _finish(slot: _Slot, terminated: bool, truncated: bool, state: np.ndarray, r
             track=slot.play.track,
             **facts,
         )
-    return Played(slot.score, slot.steps, slot.frames, lap=slot.lap, state=state, episode=episode, **facts)
+    return Played(
+        slot.score, slot.steps, slot.frames, lap=slot.lap, state=state, episode=episode, effort=slot.effort, **facts
+    )

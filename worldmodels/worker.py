@@ -65,6 +65,8 @@ class WorkerSetup:
     """Environments stepped together, and so the batch width of the networks."""
     dream: DreamConfig | None = None
     starts: Starts | None = None
+    action_cost: float = 0.0
+    """`EvolveConfig.action_cost` in dreams."""
 
 
 class Worker:
@@ -131,7 +133,14 @@ class Worker:
         begun = time.perf_counter()
         perception = setup.bundle.perception(setup.dream.block * len(task.seeds), self._vision, self._memory)
         dreamt = imagine(
-            self._generator, perception, self._controller, task.parameters, task.seeds, setup.starts, setup.dream
+            self._generator,
+            perception,
+            self._controller,
+            task.parameters,
+            task.seeds,
+            setup.starts,
+            setup.dream,
+            setup.action_cost * setup.bundle.env.action_repeat,
         )
         seconds = time.perf_counter() - begun
         return Tried([], dreamt, 0.0, seconds)

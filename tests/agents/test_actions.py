@@ -130,3 +130,12 @@ def test_bad_squash_is_refused():
 
 def test_an_env_may_name_squashes_for_its_box_and_be_discrete():
     assert ActionSpec.from_space(gym.spaces.Discrete(3), ("tanh",) * 3) == ActionSpec.from_space(gym.spaces.Discrete(3))
+
+
+def test_effort_is_how_far_two_sided_actions_are_from_zero():
+    spec = ActionSpec(4, (-1.0, 0.0, -2.0, 0.0), (1.0, 1.0, 4.0, 1.0), ("tanh",) * 4, False)
+    actions = np.array([[0, 1, 0, 1], [-1, 0, 0, 0], [0.5, 0, -2, 1], [1, 1, 4, 1]], dtype=np.float32)
+    np.testing.assert_allclose(spec.effort(actions), [0, 0.5, 0.5, 1])
+    np.testing.assert_allclose(spec.effort(torch.from_numpy(actions)[None]).numpy(), [[0, 0.5, 0.5, 1]])
+    gas_only = ActionSpec(1, (0.0,), (1.0,), ("tanh",), False)
+    np.testing.assert_array_equal(gas_only.effort(np.ones((2, 1), dtype=np.float32)), [0, 0])

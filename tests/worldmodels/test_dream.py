@@ -50,12 +50,25 @@ def candidates(count):
     return np.random.default_rng(5).normal(size=(count, size)).astype(np.float32)
 
 
-def dream(parts, starts, parameters, config=CONFIG, seeds=SEEDS, memory=None, features=None):
+def dream(parts, starts, parameters, config=CONFIG, seeds=SEEDS, memory=None, features=None, action_cost=0.0):
     vision, generator = parts
     features = features or FeaturesConfig()
     perception = Perception(vision, memory or generator, features, config.block * len(seeds))
     controller = make_controller(ControllerConfig(), 20 if features.uses_memory else 4, SPEC)
-    return imagine(generator, perception, controller, parameters, seeds, starts, config)
+    return imagine(generator, perception, controller, parameters, seeds, starts, config, action_cost)
+
+
+def test_steering_costs_while_a_dream_lasts(parts, starts):
+    """A controller that only steers hard pays for each step, one that never steers pays nothing."""
+    parameters = np.zeros((2, candidates(1).shape[1]), dtype=np.float32)
+    parameters[1, 0] = 100  # the bias of the steering
+    endless = dataclasses.replace(CONFIG, terminates=False)
+    free, charged = (dream(parts, starts, parameters, endless, action_cost=cost) for cost in (0.0, 0.25))
+    np.testing.assert_array_equal(charged[0], free[0])
+    np.testing.assert_allclose(free[1] - charged[1], 0.25 * endless.horizon, rtol=1e-5)
+    free, charged = (dream(parts, starts, parameters, action_cost=cost) for cost in (0.0, 0.25))
+    paid = (free - charged)[1] / 0.25
+    assert (paid >= 0.99).all() and paid.min() < CONFIG.horizon - 1  # a dream that is over costs nothing more
 
 
 def lively(name, seed=0, **options):

@@ -12,9 +12,11 @@ import pytest
 
 from scripts import evolve
 from scripts.evolve import worker_setup
+from scripts.train_memory import latent_file
 from tests.small import small_config
 from worldmodels import Run, RunError
-from worldmodels.assembly import load_bundle
+from worldmodels.assembly import assemble, load_bundle
+from worldmodels.dataset import episode_files
 from worldmodels.evolve import (
     Cost,
     EvolveConfig,
@@ -145,10 +147,6 @@ def test_candidates_share_tracks_and_generations_do_not(trained, monkeypatch):
 
 
 def test_a_score_does_not_depend_on_how_trials_are_cut(trained):
-    from scripts.train_memory import latent_file
-    from worldmodels.assembly import assemble
-    from worldmodels.dataset import episode_files
-
     run = with_config(trained, evolve={"world": "dream"})
     bundle = assemble(run, [latent_file(run, file) for file in episode_files(run.folder("collect"))])
     parameters = np.random.default_rng(0).normal(size=(5, bundle.build_controller().parameters_size))
@@ -165,6 +163,32 @@ def test_a_score_does_not_depend_on_how_trials_are_cut(trained):
     np.testing.assert_array_equal(together[4:], trials.dream_scores(parameters[4:], [1, 2, 3], Cost()))
     with pytest.raises(WorkerError, match="do not fit"):
         executor.map([DreamTask(parameters.astype(np.float32), [1, 2])])
+
+
+def test_steering_costs_in_training_only(trained):
+    run = with_config(trained, evolve={"action_cost": 0.25})
+    bundle = assemble(run, [latent_file(run, file) for file in episode_files(run.folder("collect"))])
+    parameters = np.random.default_rng(0).normal(size=(3, bundle.build_controller().parameters_size))
+    executor = SerialExecutor(Worker, worker_setup(run, bundle))
+    free, charged = Trials(executor, 4, 4), Trials(executor, 4, 4, run.config.evolve.action_cost)
+    tracks, pairs = [3, 1_000_001], [(row, track) for track in (3, 1_000_001) for row in range(3)]
+    ((_, tried),) = executor.run([RealTask(parameters.astype(np.float32), pairs, True)])
+    effort = np.array([played.effort for played in tried.played]).reshape(2, 3).T
+    assert (effort > 0).all()
+    gap = free.real_scores(parameters, tracks, True, Cost()) - charged.real_scores(parameters, tracks, True, Cost())
+    np.testing.assert_allclose(gap, 0.25 * effort)
+    measured = [each.real_scores(parameters, tracks, False, Cost()) for each in (free, charged)]
+    np.testing.assert_array_equal(*measured)
+
+
+@pytest.mark.parametrize("world", ["real", "dream"])
+def test_evolution_charges_what_the_configuration_says(trained, tmp_path, world):
+    changes = {"world": world, "generations": 1}
+    free = finish(with_config(copy(trained, tmp_path, "free"), evolve=changes))[0]
+    charged = finish(with_config(copy(trained, tmp_path, "charged"), evolve=changes | {"action_cost": 0.5}))[0]
+    assert all(np.subtract(free[0]["scores"], charged[0]["scores"]) > 0)
+    if world == "real":
+        assert free[0]["frames"] == charged[0]["frames"]
 
 
 def test_what_ships_is_the_best_validated_mean(trained):

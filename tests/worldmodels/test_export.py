@@ -2,6 +2,7 @@ import hashlib
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from scripts import evaluate, evolve
 from scripts.cli import main, parse
 from worldmodels import Run, RunError, load_agent, load_dream, make_env
 from worldmodels.assembly import load_memory, load_starts, load_vision
-from worldmodels.config import config_from
+from worldmodels.config import config_from, write_config
 from worldmodels.dream import Starts
 from worldmodels.export import agent_folder, export_agent, thin_starts, unpack_pretrained
 from worldmodels.files import append_line, read_lines
@@ -113,11 +114,28 @@ def test_it_is_smaller_and_holds_what_an_agent_needs(finished, _exported):
 
 
 def test_where_the_run_worked_stays_behind(copy, tmp_path):
-    copy.change(config_from({"executor": {"workers": 7, "ray_address": "head:6379"}}, copy.config))
+    places = {
+        "executor": {"workers": 7, "ray_address": "head:6379"},
+        "collect": {"policies": ["agent"], "agent": "/home/me/first", "extends": "/home/me/first"},
+        "vision": {"start": "/home/me/first"},
+        "memory": {"start": "/home/me/first"},
+        "evolve": {"start": "/home/me/second"},
+    }
+    write_config(copy.path / "config.yaml", config_from(places, copy.config))
+    copy = Run(copy.path)
+    done = copy.folder("evolve") / "done.json"
+    done.write_text(json.dumps(json.loads(done.read_text()) | {"start_frames": 1_000_000, "start_core_hours": 500.0}))
     export_agent(copy, tmp_path / "agent")
     config = Run(tmp_path / "agent").config
     assert (config.executor.workers, config.executor.ray_address) == (0, "")
-    assert config.evolve == copy.config.evolve and config.features == copy.config.features
+    assert (config.collect.agent, config.collect.extends, config.evolve.start) == ("first", "first", "second")
+    assert config.evolve == replace(copy.config.evolve, start="second") and config.features == copy.config.features
+    written = [path.read_bytes() for path in (tmp_path / "agent").rglob("*") if path.is_file()]
+    assert not any(b"/home/me" in content for content in written)
+    rows = table((tmp_path / "agent" / "README.md").read_text())
+    assert rows["evolution"][0].startswith("3 generations in the real world, from what the agent of `second` knew;")
+    assert int(rows["real frames in all"][0].replace(",", "")) > 1_000_000
+    assert float(rows["core-hours"][0]) > 500
 
 
 def test_evaluate_dream_report_and_info_run_on_it(exported, finished, capsys):

@@ -64,6 +64,16 @@ def test_results_do_not_depend_on_the_number_of_slots():
         np.testing.assert_array_equal(a.episode.state, b.episode.state)
 
 
+@pytest.mark.parametrize("repeat", [1, 4])
+def test_effort_is_summed_over_frames(repeat):
+    config = EnvConfig(id=TOY.id, crop=(0, 0), max_steps=50, size=32, options={"size": 32}, action_repeat=repeat)
+    for played in run(3, PLAYS, config)[0]:
+        steered = np.abs(played.episode.action[:, 0])
+        frames = np.full(len(steered), repeat)
+        frames[-1] = played.frames - repeat * (len(steered) - 1)
+        assert played.effort == pytest.approx(float((steered * frames).sum())) and played.effort > 0
+
+
 def test_recorded_actions_and_rewards_are_those_of_the_environment():
     played = run(2, PLAYS)[0][1]
     env = make_env(TOY)
