@@ -122,8 +122,8 @@ def mode_collapse(
 
     Samples that are various but look like nothing real are bad, not collapsed, and get no verdict.
     """
-    count = min(len(held_out), len(samples))  # coverage grows with the number of samples
-    held_out, samples = held_out[:count], samples[:count]
+    count = min(len(train), len(held_out), len(samples))  # sets of one size, or the larger one is never covered
+    train, held_out, samples = (each[_evenly(len(each), count)] for each in (train, held_out, samples))
     covered, expected = coverage(train, samples), coverage(train, held_out)
     if covered >= 0.5 * expected:
         return None
@@ -279,6 +279,10 @@ def _late(values: np.ndarray) -> float | None:
 
 def _quarter(values: np.ndarray) -> int:
     return math.ceil(len(values) / 4)
+
+
+def _evenly(count: int, wanted: int) -> Int[Tensor, " W"]:
+    return torch.arange(wanted) * count // wanted
 
 
 def _variance(features: Tensor) -> float:

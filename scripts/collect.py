@@ -15,6 +15,7 @@ from worldmodels.dataset import episode_files
 from worldmodels.episode import EpisodeFile, write_episode
 from worldmodels.errors import RunError
 from worldmodels.executor import available_cores, make_executor
+from worldmodels.export import agent_folder
 from worldmodels.files import link_tree, write_json
 from worldmodels.perception import FeaturesConfig
 from worldmodels.run import Progress, Run
@@ -103,7 +104,7 @@ def _setup(run: Run, shape: EnvShape, facts: dict[str, object]) -> CollectSetup:
     limit = min(config.env.max_steps or config.collect.max_frames, config.collect.max_frames)
     bundle, parameters = None, None
     if config.collect.needs_agent:
-        bundle, parameters, _ = load_bundle(Run(config.collect.agent))
+        bundle, parameters, _ = load_bundle(Run(agent_folder(config.collect.agent)))
         if (bundle.env.id, bundle.env.size, bundle.env.crop) != (config.env.id, config.env.size, config.env.crop):
             raise RunError(
                 f"collect.agent={config.collect.agent} drives {bundle.env.id} at {bundle.env.size} pixels, rows "

@@ -36,7 +36,7 @@ class CollectConfig:
     max_frames: int = 1000
     """Frames after which an episode is cut."""
     agent: str = ""
-    """Run folder whose agent drives where a policy is `agent`."""
+    """Run folder whose agent drives where a policy is `agent`; `pretrained` is the one that the package ships."""
     noise: float = 0.1
     """Exploration noise of that agent, as a part of each action's range."""
     forget: float = 8.0

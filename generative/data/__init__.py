@@ -1,10 +1,21 @@
 """Data that is there offline, and the user's own: one contract for all of it, checked before training starts."""
 
 from generative.data.arrays import ArraysConfig, array_data
+from generative.data.avatars import AvatarsConfig
 from generative.data.bundled import DigitsConfig, PhotographsConfig
 from generative.data.check import check_data
 from generative.data.cifar import CifarConfig
-from generative.data.contract import Batches, ImageData, ImageSource, PointData, image_data, in_values
+from generative.data.contract import (
+    Batches,
+    Data,
+    ImageData,
+    ImageSource,
+    PointData,
+    RowData,
+    image_data,
+    in_values,
+    one_hot,
+)
 from generative.data.faces import FacesConfig, draw_faces, face_attributes
 from generative.data.folder import FolderConfig
 from generative.data.idx import IdxConfig
@@ -16,8 +27,10 @@ from generative.data.wrapped import dataset_data
 __all__ = [
     "DATA",
     "ArraysConfig",
+    "AvatarsConfig",
     "Batches",
     "CifarConfig",
+    "Data",
     "DataConfig",
     "DigitsConfig",
     "FacesConfig",
@@ -29,6 +42,7 @@ __all__ = [
     "PhotographsConfig",
     "PointData",
     "RingConfig",
+    "RowData",
     "ShapesConfig",
     "array_data",
     "check_data",
@@ -41,4 +55,5 @@ __all__ = [
     "image_data",
     "in_values",
     "load_data",
+    "one_hot",
 ]

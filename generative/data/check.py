@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from generative.data.contract import Beside, ImageData, PointData
+from generative.data.contract import Beside, Data, ImageData, PointData, RowData
 
 _SAMPLES = 64
 
 
 def check_data(
-    data: ImageData | PointData,
+    data: Data,
     *,
     batch: int,
     shape: Sequence[int] | None = None,
@@ -24,7 +24,8 @@ def check_data(
     Args:
         data: what to train on.
         batch: items in a batch.
-        shape: what the model takes: height, width and channels, or dimensions of a point; None if any.
+        shape: what the model takes: height, width and channels, features of a row, or dimensions of a point; None if
+            any.
         beside: what the model needs beside the items.
 
     Raises:
@@ -42,10 +43,16 @@ def check_data(
         if len(part) == 0:
             raise ValueError(f"{data.name}: no {where} items; give more data")
         places = np.unique(np.linspace(0, len(part) - 1, _SAMPLES).astype(np.int64))
-        problem = _image_problem(part, places) if isinstance(part, ImageData) else _point_problem(part, places)
+        problem = _problem(part, places)
         problem = problem or (_beside_problem(part, beside, places) if isinstance(part, ImageData) and beside else None)
         if problem:
             raise ValueError(f"{data.name}, {where} part: {problem}")
+
+
+def _problem(part: Data, places: np.ndarray) -> str | None:
+    if isinstance(part, ImageData):
+        return _image_problem(part, places)
+    return _row_problem(part, places) if isinstance(part, RowData) else _point_problem(part, places)
 
 
 def _image_problem(data: ImageData, places: np.ndarray) -> str | None:
@@ -58,6 +65,15 @@ def _image_problem(data: ImageData, places: np.ndarray) -> str | None:
         return f"no value above {images.max()} of 255, which is black to the eye; scale the images to 0 to 255"
     if len(places) > 1 and (images == images[0]).all():
         return "all images looked at are the same; give different ones"
+    return None
+
+
+def _row_problem(data: RowData, places: np.ndarray) -> str | None:
+    rows = data.rows(places)
+    if rows.dtype != np.int64 or rows.shape != (len(places), *data.shape):
+        return f"rows of {rows.dtype} {rows.shape[1:]}, but the data says int64 {data.shape}; correct its reader"
+    if rows.min() < 0 or (rows >= data.categories).any():
+        return f"a value below 0 or not below its feature's count {data.categories}; correct its reader"
     return None
 
 

@@ -4,14 +4,16 @@ A data set is its training part; `held_out()` gives the rest, and nobody trains 
 (N H W C) wherever they are stored or passed on; `in_values` is the one place where they become a model's input.
 """
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64, Shaped, UInt8
+from jaxtyping import Float, Float32, Float64, Int, Int64, Shaped, UInt8
 from torch import Tensor
+from torch.nn import functional
 
 from generative.convolutions import to_float
 from generative.data.draws import split
@@ -20,6 +22,7 @@ Values = Literal["stored", "unit", "signed"]
 """stored: uint8 (B H W C). unit: float32 (B C H W) in [0, 1]. signed: the same in [-1, 1], for tanh generators."""
 Beside = Literal["labels", "factors", "attributes"]
 Items = Int64[np.ndarray, " N"]
+Rows = Int64[np.ndarray, "N F"]
 
 
 @dataclass(frozen=True)
@@ -160,6 +163,56 @@ class ImageData:
 
 
 @dataclass(frozen=True)
+class RowData:
+    """Rows of categories, the same features in each: a description of something in a few words."""
+
+    name: str
+    """As in the registry or given by the user; begins error messages."""
+    features: Mapping[str, tuple[str, ...]] = field(repr=False)
+    """Names of the features in the order of the columns, and of the values that each can have."""
+    read: Callable[[Items], Rows] = field(repr=False)
+    """Returns rows, each number below the count of its feature's values."""
+    items: Int64[np.ndarray, " T"] = field(repr=False)
+    """Numbers of the rows in this part."""
+    others: Int64[np.ndarray, " E"] | None = field(default=None, repr=False)
+    """Numbers of the held-out rows; None in the held-out part itself."""
+    log_prob: Callable[[Rows], Float64[np.ndarray, " N"]] | None = field(default=None, repr=False)
+    """Returns the true log-probability of rows in nats, for data whose distribution is known."""
+    draw: Callable[[Rows], UInt8[np.ndarray, "N H W C"]] | None = field(default=None, repr=False)
+    """Returns pictures of rows, for data that can be looked at."""
+
+    @property
+    def shape(self) -> tuple[int]:
+        """Number of features."""
+        return (len(self.features),)
+
+    @property
+    def categories(self) -> tuple[int, ...]:
+        """How many values each feature has."""
+        return tuple(map(len, self.features.values()))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """None: a row is all that is known."""
+        return ()
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def held_out(self) -> "RowData":
+        """Returns the rows kept away from training; raises ValueError when this is that part already."""
+        return replace(self, items=_other_part(self.name, self.others), others=None)
+
+    def rows(self, positions: Items) -> Rows:
+        """Returns the rows at positions 0 to len - 1 of this part."""
+        return self.read(self.items[positions])
+
+    def batches(self, batch: int, seed: int) -> Batches:
+        """Returns the stream of shuffled int64 batches (B F)."""
+        return Batches(lambda positions: torch.from_numpy(self.rows(positions)), len(self), batch, seed)
+
+
+@dataclass(frozen=True)
 class PointData:
     """Points around known modes, to see at a glance which of them a model covers."""
 
@@ -175,6 +228,12 @@ class PointData:
     """Numbers of the points in this part."""
     others: Int64[np.ndarray, " E"] | None = field(default=None, repr=False)
     """Numbers of the held-out points; None in the held-out part itself."""
+
+    def log_prob(self, points: Float[np.ndarray, "N D"]) -> Float64[np.ndarray, " N"]:
+        """Returns the true log-density of points in nats."""
+        apart = np.square(points[:, None] - self.modes.astype(np.float64)).sum(2) / self.spread**2  # (N M)
+        scale = math.log(len(self.modes)) + self.modes.shape[1] * math.log(self.spread * math.sqrt(2 * math.pi))
+        return np.logaddexp.reduce(-apart / 2, 1) - scale
 
     @property
     def shape(self) -> tuple[int]:
@@ -209,6 +268,9 @@ class PointData:
             return points if beside is None else (points, labels)
 
         return Batches(read, len(self), batch, seed)
+
+
+Data = ImageData | RowData | PointData
 
 
 def image_data(
@@ -247,6 +309,12 @@ def in_values(images: UInt8[Tensor, "B H W C"], values: Values) -> Shaped[Tensor
         return images
     scaled = to_float(images)  # (B C H W)
     return scaled if values == "unit" else scaled.mul_(2).sub_(1)
+
+
+def one_hot(rows: Int[Tensor, "N F"], categories: Sequence[int]) -> Float[Tensor, "N K"]:
+    """Returns rows as zeros and ones, a column for each value of each feature: as many differ as features do, twice."""
+    parts = [functional.one_hot(column.long(), size) for column, size in zip(rows.T, categories, strict=True)]
+    return torch.cat(parts, 1).float()
 
 
 def _known(name: str, what: str, function: Callable[[Items], Any] | None) -> Callable[[Items], Any]:

@@ -11,9 +11,10 @@ from typing import Any, Protocol, cast
 
 from generative.component import ENTRY_POINT_GROUP
 from generative.data.arrays import ArraysConfig
+from generative.data.avatars import AvatarsConfig
 from generative.data.bundled import DigitsConfig, PhotographsConfig
 from generative.data.cifar import CifarConfig
-from generative.data.contract import ImageData, PointData
+from generative.data.contract import Data
 from generative.data.faces import FacesConfig
 from generative.data.folder import FolderConfig
 from generative.data.idx import IdxConfig
@@ -25,7 +26,7 @@ from generative.options import ComponentError, config_from_mapping, did_you_mean
 class DataConfig(Protocol):
     """A frozen dataclass of options."""
 
-    def load(self) -> ImageData | PointData:
+    def load(self) -> Data:
         """Returns the data."""
 
 
@@ -34,6 +35,7 @@ DATA: dict[str, type] = {
     "faces": FacesConfig,
     "digits": DigitsConfig,
     "photographs": PhotographsConfig,
+    "avatars": AvatarsConfig,
     "ring": RingConfig,
     "grid": GridConfig,
     "folder": FolderConfig,
@@ -67,7 +69,7 @@ def data_class(name: str) -> type:
     return found
 
 
-def load_data(name: str, options: Mapping[str, Any] | None = None) -> ImageData | PointData:
+def load_data(name: str, options: Mapping[str, Any] | None = None) -> Data:
     """Returns a data set by name.
 
     Args:

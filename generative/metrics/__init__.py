@@ -19,7 +19,7 @@ from generative.metrics.fidelity import psnr, squared_error, ssim
 from generative.metrics.figure import METRICS, Figure, Metric, find_metric
 from generative.metrics.lipschitz import LipschitzBounds, lipschitz_bounds, lipschitz_lower, lipschitz_upper, slope
 from generative.metrics.measure import measure, measure_code, measure_lipschitz, measure_path, measure_stability
-from generative.metrics.modes import different_bins, high_quality_share, modes_covered, vendi_score
+from generative.metrics.modes import different_bins, high_quality_share, modes_covered, pair_distance, vendi_score
 from generative.metrics.neighbours import (
     coverage,
     density,
@@ -85,6 +85,7 @@ __all__ = [
     "nearest_distance_ratio",
     "nearest_training",
     "neighbour_probe",
+    "pair_distance",
     "path_length",
     "pixels",
     "precision",

@@ -1,10 +1,12 @@
 """How many different things a model makes: differing bins, modes of a known mixture, Vendi score."""
 
+import itertools
 import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from sklearn.cluster import KMeans
 from torch import Tensor
 
@@ -60,6 +62,38 @@ def high_quality_share(points: Float[Tensor, "N D"], centres: Float[Tensor, "K D
     """
     near = torch.cdist(centres.double(), features64("points", points, 1)).le(radius)
     return near.any(0).double().mean().item()
+
+
+def pair_distance(real: Int[Tensor, "N F"], fake: Int[Tensor, "M F"], categories: Sequence[int]) -> float:
+    """Returns how differently values of two features go together: total variation, the mean over pairs of features.
+
+    Half the sum of absolute differences of both relative frequencies of each pair of values: 0 where equal, at most 1.
+    Rows that are right feature by feature, but made up of different rows, are as far off as the features depend on
+    each other. Few rows differ by chance, so compare it with that of as many real rows.
+
+    Args:
+        real: rows of integers.
+        fake: rows of the same features.
+        categories: how many values each feature has.
+
+    Raises:
+        ComponentError: fewer than two features, no rows, or a value that its feature does not have.
+    """
+    if len(categories) < 2:
+        raise ComponentError(f"categories={tuple(categories)}: give at least two features to go together")
+    first, second = (_joint(name, rows, categories) for name, rows in (("real", real), ("fake", fake)))
+    pairs = zip(first, second, strict=True)
+    return float(np.mean([(a - b).abs().sum().item() / 2 for a, b in pairs]))
+
+
+def _joint(name: str, rows: Int[Tensor, "N F"], categories: Sequence[int]) -> Iterator[Float[Tensor, " P"]]:
+    """Yields the relative frequencies of the pairs of values of every two features."""
+    fits = rows.ndim == 2 and rows.shape[1] == len(categories) and len(rows) > 0
+    if not fits or rows.min() < 0 or (rows >= torch.tensor(categories)).any():
+        raise ComponentError(f"{name}: give rows of integers (N {len(categories)}), each below {tuple(categories)}")
+    for a, b in itertools.combinations(range(len(categories)), 2):
+        counts = torch.bincount(rows[:, a] * categories[b] + rows[:, b], minlength=categories[a] * categories[b])
+        yield counts.double() / len(rows)
 
 
 def vendi_score(features: Float[Tensor, "N F"]) -> float:

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from generative import offers
-from generative.data import ImageData
+from generative.data import Data, ImageData, RowData, one_hot
 from generative.diagnosis import Evidence, Verdict, diagnose
 from generative.latent.interpolation import encode_means
 from generative.metrics import random_convolutions
 from generative.run import Run
-from scripts.generative.feed import Data, open_run, take
+from scripts.generative.feed import open_run, take
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,8 @@ def own_words(module: nn.Module, data: Data, samples: int) -> list[str]:
 
 
 def _features(data: Data, like: Tensor) -> Any:
+    if isinstance(data, RowData):
+        return lambda rows: one_hot(rows, data.categories).double()
     if not isinstance(data, ImageData):
         return lambda points: points.double()
     return random_convolutions(int(np.prod(like.shape[1:2])))

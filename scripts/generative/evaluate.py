@@ -9,9 +9,10 @@ from typing import Any, cast
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.distributions import MultivariateNormal
 
 from generative import offers
-from generative.data import ImageData, PointData
+from generative.data import Data, ImageData, PointData, RowData
 from generative.latent.interpolation import encode_means
 from generative.metrics import (
     Extractor,
@@ -22,16 +23,20 @@ from generative.metrics import (
     measure_code,
     measure_path,
     modes_covered,
+    pair_distance,
     random_convolutions,
 )
 from generative.run import Run, write_json
 from scripts.generative.diagnose import verdicts
-from scripts.generative.feed import Data, codes, decoder, open_run, places, says_classes, take
+from scripts.generative.feed import codes, decoder, open_run, places, says_classes, take
 
 OF_SAMPLES = ("FD", "KD", "precision", "recall", "density", "coverage", "NDB", "vendi", "memorisation")
 OF_PAIRS = ("MSE", "PSNR", "SSIM")
 OF_FACTORS = ("linear-probe", "neighbour-probe", "MIG")
-HEADLINES = ("coverage[points]", "bits per number", "FD[random-convolutions]", "accuracy", "MSE", "linear-probe")
+HEADLINES = (
+    *("nats per point", "coverage[points]", "bits per number"),
+    *("FD[random-convolutions]", "accuracy", "MSE", "linear-probe"),
+)
 """The figure that stands for a model: the first of these that it has."""
 
 
@@ -90,6 +95,9 @@ def figures(module: nn.Module, data: Data, options: Options) -> Iterator[Figure]
     if isinstance(data, PointData):
         if offers(module, "sample"):
             yield from _of_points(module, data, options)
+        return
+    if isinstance(data, RowData):
+        yield from _of_rows(module, data, options)
         return
     count = min(options.samples, len(data), len(data.held_out()))
     train, held = take(module, data, count), take(module, data.held_out(), count)
@@ -172,6 +180,30 @@ def _of_points(module: nn.Module, data: PointData, options: Options) -> Iterator
     for name, function in what.items():
         value, floor, ceiling = (function(points) for points in (made, held, gaussian))
         yield Figure(name, value, floor, ceiling, "one Gaussian", "higher", None, len(held))
+    if offers(module, "log_prob"):
+        bell = MultivariateNormal(real.mean(0).double(), scale_tril=spread)
+        value, ceiling = (
+            -float(said.mean()) for said in (cast(Any, module).log_prob(held), bell.log_prob(held.double()))
+        )
+        floor = -float(data.log_prob(held.numpy()).mean())
+        yield Figure("nats per point", value, floor, ceiling, "one Gaussian", "lower", None, len(held))
+
+
+def _of_rows(module: nn.Module, data: RowData, options: Options) -> Iterator[Figure]:
+    """Yields how likely held-out rows are, and how well samples know which values go together."""
+    model: Any = module
+    train, held = (take(module, part, options.samples).values for part in (data, data.held_out()))
+    if offers(module, "log_prob"):
+        fair = math.log(2) * len(data.categories)  # nats per row to bits per number
+        value, uniform = -float(model.log_prob(held).mean()) / fair, math.log(math.prod(data.categories)) / fair
+        floor = -float(data.log_prob(held.numpy()).mean()) / fair if data.log_prob else math.nan
+        yield Figure("bits per number", value, floor, uniform, "all values alike", "lower", None, len(held))
+    if offers(module, "sample"):
+        generator = torch.Generator().manual_seed(options.seed)
+        made = model.sample(len(held), 1.0, generator)
+        mixed = train.gather(0, torch.rand(train.shape, generator=generator).argsort(0))
+        value, floor, ceiling = (pair_distance(held, rows, data.categories) for rows in (made, train, mixed))
+        yield Figure("pair distance", value, floor, ceiling, "independent features", "lower", None, len(held))
 
 
 def _bits(module: nn.Module, train: Tensor, held: Tensor) -> Figure:

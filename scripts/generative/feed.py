@@ -11,7 +11,7 @@ from jaxtyping import Int64
 from torch import Tensor, nn
 
 from generative import MODELS, ComponentError, config_from_mapping, config_to_mapping, load_component, offers, require
-from generative.data import ImageData, PointData, check_data, data_class, data_names, in_values
+from generative.data import Data, ImageData, RowData, check_data, data_class, data_names, in_values
 from generative.data.contract import Beside
 from generative.data.registry import DATA
 from generative.latent.interpolation import encode_means
@@ -20,7 +20,6 @@ from scripts.generative.car_racing import CarRacingConfig
 
 OURS = {"car-racing": CarRacingConfig}
 """Data sets that only this layer can read."""
-Data = ImageData | PointData
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Items:
     """Some items of a data set as a model takes them."""
 
     values: Tensor
-    """Images (N C H W) in [0, 1] or points (N D)."""
+    """Images (N C H W) in [0, 1], rows of categories (N F) or points (N D)."""
     labels: Tensor | None
     """Class numbers (N), for models that take them."""
 
@@ -64,6 +63,8 @@ def sizes(model: str, data: Data) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if isinstance(data, ImageData):
         found = {"image_size": data.shape[0], "channels": data.shape[2]}
+    elif isinstance(data, RowData):
+        found = {"categories": data.categories}
     else:
         found = {"dimensions": data.shape[0], "layout": "points"} if "dimensions" in names else {}
     if data.classes:
@@ -99,6 +100,8 @@ def shape(module: nn.Module) -> tuple[int, ...] | None:
     config = cast(Any, module).config
     if hasattr(config, "dimensions") and getattr(config, "layout", "points") == "points":
         return (config.dimensions,)
+    if getattr(config, "categories", ()):
+        return (len(config.categories),)
     return (config.image_size, config.image_size, config.channels) if hasattr(config, "image_size") else None
 
 
@@ -119,6 +122,8 @@ def stream(module: nn.Module, data: Data, batch: int, seed: int) -> Callable[[in
     """Returns the batches that a model trains on."""
     if isinstance(data, ImageData):
         return data.batches(batch, seed, "unit", beside(module))
+    if isinstance(data, RowData):
+        return data.batches(batch, seed)
     return data.batches(batch, seed, "labels" if beside(module) else None)
 
 
@@ -135,6 +140,8 @@ def places(data: Data, count: int) -> Int64[np.ndarray, " N"]:
 def take(module: nn.Module, data: Data, count: int) -> Items:
     """Returns the items at `places`."""
     where = places(data, count)
+    if isinstance(data, RowData):
+        return Items(torch.from_numpy(data.rows(where)), None)
     if isinstance(data, ImageData):
         values = in_values(torch.from_numpy(data.images(where)), "unit")
     else:
@@ -185,7 +192,8 @@ def open_run(run: Run) -> tuple[nn.Module, Data]:
 
 
 def require_images(data: Data, command: str) -> ImageData:
-    """Returns data of images; raises ComponentError for points."""
+    """Returns data of images; raises ComponentError for rows and points."""
     if not isinstance(data, ImageData):
-        raise ComponentError(f"`{command}` shows images, and {data.name} has points; use `evaluate` or `report`")
+        what = "rows" if isinstance(data, RowData) else "points"
+        raise ComponentError(f"`{command}` shows images, and {data.name} has {what}; use `evaluate` or `report`")
     return data

@@ -10,8 +10,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from generative import offers, to_uint8
-from generative.data import ImageData
-from scripts.generative.feed import Data, Items, says_classes, take
+from generative.data import Data, ImageData, RowData, in_values
+from scripts.generative.feed import Items, says_classes, take
 
 LEAST_SIDE = 48
 """Pixels that the side of an image has at least in a picture; small ones are enlarged by whole numbers."""
@@ -81,6 +81,18 @@ def scatter(points: Float[Tensor, "N 2"], real: Float[Tensor, "M 2"], side: int 
     return sheet
 
 
+def drawn(samples: Tensor, data: Data, columns: int) -> UInt8[np.ndarray, "H W 3"] | None:
+    """Returns samples as a picture: images and what rows describe in a grid, points over those of the data.
+
+    None for rows of which the data has no pictures.
+    """
+    if isinstance(data, ImageData):
+        return tiled(samples, columns)
+    if isinstance(data, RowData):
+        return data.draw and tiled(in_values(torch.from_numpy(data.draw(samples.cpu().numpy())), "unit"), columns)
+    return scatter(samples, torch.from_numpy(data.points(np.arange(min(1000, len(data))))))
+
+
 @torch.no_grad()
 def shown(module: nn.Module, data: Data, count: int, seed: int) -> UInt8[np.ndarray, "H W 3"] | None:
     """Returns what there is to see of a model: samples, else reconstructions, else predicted classes, else None.
@@ -90,14 +102,12 @@ def shown(module: nn.Module, data: Data, count: int, seed: int) -> UInt8[np.ndar
     model: Any = module
     module.eval()
     device = next((each.device for each in [*module.parameters(), *module.buffers()]), torch.device("cpu"))
-    if not isinstance(data, ImageData):
-        if not offers(module, "sample"):
-            return None
-        samples = model.sample(4 * count, 1.0, torch.Generator(device).manual_seed(seed))
-        return scatter(samples, torch.from_numpy(data.points(np.arange(min(1000, len(data))))))
     columns = 10 if count % 10 == 0 else 8
     if offers(module, "sample"):
-        return tiled(model.sample(count, 1.0, torch.Generator(device).manual_seed(seed)), columns)
+        more = 1 if isinstance(data, ImageData | RowData) else 4  # points are small
+        return drawn(model.sample(more * count, 1.0, torch.Generator(device).manual_seed(seed)), data, columns)
+    if not isinstance(data, ImageData):
+        return None
     items = take(module, data.held_out(), count)
     if offers(module, "reconstruct"):
         return reconstructions(module, items.first(16), device)

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from generative import require
-from generative.data import ImageData
+from generative import ComponentError, require
 from generative.run import Run, write_bytes
 from scripts.generative.feed import open_run
-from scripts.generative.pictures import scatter, tiled
+from scripts.generative.pictures import drawn
 from worldmodels.video import png_bytes
 
 
@@ -43,11 +41,10 @@ def main(run: Run, options: Options) -> Sequence[str]:
     require(module, "sample")
     model: Any = module
     with torch.no_grad():
-        drawn = model.sample(options.count, options.temperature, torch.Generator().manual_seed(options.seed))
-    if isinstance(data, ImageData):
-        picture = tiled(drawn, options.columns)
-    else:
-        picture = scatter(drawn, torch.from_numpy(data.points(np.arange(min(1000, len(data))))))
+        samples = model.sample(options.count, options.temperature, torch.Generator().manual_seed(options.seed))
+    picture = drawn(samples, data, options.columns)
+    if picture is None:
+        raise ComponentError(f"{data.name}: has no pictures of its rows; draw them in Python with model.sample()")
     path = Path(options.out) if options.out else run.path / "samples" / "drawn.png"
     write_bytes(path, png_bytes(picture))
     return [f"{options.count} samples: {path}"]

@@ -74,6 +74,17 @@ def replaced(**fields):
     return Evidence(**{**healthy().__dict__, **fields})
 
 
+def test_few_samples_beside_much_data_are_no_collapse():
+    """A large training set has small neighbourhoods, which a tenth as many samples, a little off, never fill."""
+
+    def near_a_plane(count, off, seed):
+        return torch.cat([normal(count, 6, seed=seed), off * normal(count, 6, seed=seed + 50)], 1)
+
+    train, held, good = (near_a_plane(*how) for how in ((2000, 0.05, 0), (150, 0.05, 1), (150, 0.3, 2)))
+    assert mode_collapse(train, held, good) is None
+    assert mode_collapse(train, held, held[:1] + 0.05 * good) is not None
+
+
 def test_a_healthy_run_gets_no_verdict():
     assert diagnose(healthy()) == []
     assert diagnose(Evidence()) == []

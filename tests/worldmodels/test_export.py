@@ -12,7 +12,7 @@ import yaml
 from safetensors.numpy import load_file
 
 from generative import save_component
-from scripts import evaluate, evolve
+from scripts import collect, evaluate, evolve
 from scripts.cli import main, parse
 from worldmodels import Run, RunError, load_agent, load_dream, make_env
 from worldmodels.assembly import load_memory, load_starts, load_vision
@@ -381,3 +381,9 @@ def test_two_that_unpack_at_once_both_find_it(shipped, monkeypatch, tmp_path):
     monkeypatch.setattr("worldmodels.export._files", while_another_is_first)
     assert unpack_pretrained(folder) == folder
     assert (folder / "config.yaml").exists() and len(list(folder.parent.iterdir())) == 1
+
+
+def test_the_shipped_agent_drives_for_a_collection_by_its_name(shipped, finished):
+    policies = {"policies": ["agent"], "agent": "pretrained", "episodes": 2, "max_frames": 12, "extends": ""}
+    run = Run.create("runs/driven", config_from({"collect": policies}, finished.config))
+    assert list(collect(run))[-1].done == 2

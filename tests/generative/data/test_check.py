@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from generative.data import FacesConfig, GridConfig, ShapesConfig, array_data, check_data, image_data
+from generative.data import AvatarsConfig, FacesConfig, GridConfig, ShapesConfig, array_data, check_data, image_data
 from generative.data.contract import ImageSource
 
 IMAGES = np.random.default_rng(3).integers(0, 256, (40, 8, 8, 3), np.uint8)
@@ -54,6 +54,21 @@ def test_the_held_out_part_is_looked_at_too():
     dark[held] = 0
     with pytest.raises(ValueError, match="held-out part: no value above"):
         check_data(array_data("mine", dark), batch=4)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (lambda items: np.full((len(items), 6), 3), "training part: a value below 0 or not below its feature's count"),
+        (lambda items: np.full((len(items), 6), -1), "a value below 0"),
+        (lambda items: np.zeros((len(items), 5), np.int64), r"rows of int64 \(5,\), but the data says int64 \(6,\)"),
+    ],
+)
+def test_rows_of_wrong_values_are_found(rows, message):
+    data = AvatarsConfig(count=100).load()
+    check_data(data, batch=4, shape=(6,))
+    with pytest.raises(ValueError, match=message):
+        check_data(dataclasses.replace(data, read=rows), batch=4)
 
 
 def test_points_that_are_no_numbers_are_found():

@@ -29,6 +29,14 @@ def test_modes_are_where_they_are_said_to_be():
     assert {tuple(each) for each in grid.tolist()} == {(x, y) for x in (-2.0, 0.0, 2.0) for y in (-2.0, 0.0, 2.0)}
 
 
+def test_the_true_density_is_that_of_the_mixture():
+    data = RingConfig(modes=3, spread=0.5).load()
+    bells = [np.exp(-np.square(np.array([0.3, -0.2]) - mode).sum() / 0.5) / (2 * np.pi * 0.25) for mode in data.modes]
+    assert data.log_prob(np.array([[0.3, -0.2]]))[0] == pytest.approx(np.log(np.mean(bells)), rel=1e-6)
+    far = data.log_prob(np.array([[100.0, 0.0]]))[0]
+    assert np.isfinite(far) and far < -10_000
+
+
 def test_batches_of_points():
     data = RingConfig(count=100, seed=1).load()
     points, labels = next(data.batches(16, seed=2, beside="labels")(5))

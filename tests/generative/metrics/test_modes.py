@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from generative.metrics import different_bins, high_quality_share, modes_covered, vendi_score
+from generative.metrics import different_bins, high_quality_share, modes_covered, pair_distance, vendi_score
 from generative.options import ComponentError
 
 
@@ -69,3 +69,27 @@ def test_unusable_arguments_are_refused():
         different_bins(normal(10, 2, 0), normal(10, 2, 1), bins=11)
     with pytest.raises(ComponentError, match="all zero"):
         vendi_score(torch.zeros(3, 2))
+
+
+def test_values_that_go_together_are_told_from_values_that_only_occur():
+    generator = torch.Generator().manual_seed(0)
+    first = torch.randint(4, (8000, 1), generator=generator)
+    real = torch.cat([first, first, torch.randint(3, (8000, 1), generator=generator)], 1)
+    mixed = real.gather(0, torch.rand(real.shape, generator=generator).argsort(0))
+    assert pair_distance(real, real, (4, 4, 3)) == 0
+    assert pair_distance(real[:4000], real[4000:], (4, 4, 3)) < 0.03
+    assert pair_distance(real, mixed, (4, 4, 3)) == pytest.approx(0.75 / 3, abs=0.02)  # of one of three pairs
+    apart = torch.zeros(10, 2, dtype=torch.int64)
+    assert pair_distance(apart, apart + 1, (2, 2)) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("rows", "categories", "message"),
+    [([[0]], (2,), "at least two"), ([[0, 2]], (2, 2), "each below"), ([[-1, 0]], (2, 2), "each below")],
+)
+def test_rows_that_do_not_fit_are_refused(rows, categories, message):
+    good = torch.zeros(3, len(categories), dtype=torch.int64)
+    with pytest.raises(ComponentError, match=message):
+        pair_distance(good, torch.tensor(rows), categories)
+    with pytest.raises(ComponentError, match=message):
+        pair_distance(torch.tensor(rows), good, categories)

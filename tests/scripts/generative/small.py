@@ -7,6 +7,8 @@ from scripts.generative.train import train
 
 SHAPES = Choice("shapes", {"size": 16, "channels": 1, "count": 400})
 DIGITS = Choice("digits", {"size": 16})
+AVATARS = Choice("avatars", {"count": 2000})
+GRID = Choice("grid", {"count": 2000})
 RING = Choice("ring", {"count": 2000})
 FIT = FitConfig(steps=8, log_every=2, checkpoint_every=3)
 MODELS = {
@@ -20,6 +22,8 @@ MODELS = {
     "dcgan": ({"latent": 4, "width": 8}, SHAPES),
     "conditional-gan": ({"latent": 4, "width": 8, "critic_steps": 1}, DIGITS),
     "naive-bayes": ({}, DIGITS),
+    "toy-distribution": ({"margin": 0.02}, GRID),
+    "multinomial": ({"count": 1800}, AVATARS),
 }
 
 

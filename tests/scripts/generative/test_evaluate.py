@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -6,10 +8,11 @@ from generative import MODELS
 from generative.data import load_data
 from generative.metrics import pixels
 from generative.run import Run
+from scripts.generative import pictures, sample
 from scripts.generative.diagnose import verdicts
 from scripts.generative.evaluate import Options, Remembering, beats, evaluate, figures, independent_pixels
 from scripts.generative.feed import codes, open_run
-from tests.scripts.generative.small import RING, config, finished
+from tests.scripts.generative.small import AVATARS, GRID, RING, config, finished
 
 
 def test_pixels_by_themselves_are_right_and_together_are_not():
@@ -61,6 +64,48 @@ def test_counted_pixels_are_measured_in_bits(tmp_path):
     bits = found["bits per number"]
     assert 0 < bits.floor <= bits.value + 0.1 and bits.value < bits.ceiling
     assert bits.ceiling == pytest.approx(np.log2(module.config.levels))
+
+
+def test_rows_are_measured_by_their_likelihood_and_by_what_goes_together(tmp_path):
+    found = {}
+    for model in ("multinomial", "naive-bayes"):
+        run = finished(tmp_path / model, model, AVATARS)
+        module, data = open_run(run)
+        facts = evaluate(run, module, data, Options(samples=200))
+        assert facts["headline"]["name"] == "bits per number" and facts["verdicts"] == []
+        found[model] = {row["name"]: row for row in facts["figures"]}
+    bits, pairs = (found["naive-bayes"][name] for name in ("bits per number", "pair distance"))
+    held = data.held_out()
+    truth = -data.log_prob(held.rows(np.arange(200))).mean() / 6 / np.log(2)
+    assert bits["floor"] == pytest.approx(truth) and bits["floor"] < bits["value"] < bits["ceiling"]
+    assert bits["ceiling"] == pytest.approx(np.log2(data.categories).mean())
+    assert pairs["floor"] < pairs["ceiling"]
+    counted = found["multinomial"]["pair distance"]
+    assert counted["value"] < pairs["value"]  # which takes features as independent
+
+
+def test_what_rows_describe_is_drawn(tmp_path):
+    run = finished(tmp_path / "run", "multinomial", shown=16)
+    assert list((run.path / "samples").glob("*.png"))
+    (line,) = sample.main(run, sample.Options(count=4))
+    assert "4 samples" in line and (run.path / "samples" / "drawn.png").is_file()
+    module, data = open_run(run)
+    blind = dataclasses.replace(data, draw=None)
+    assert pictures.shown(module, blind, 4, 0) is None
+
+
+def test_a_density_over_points_is_measured_against_the_true_one(tmp_path):
+    run = finished(tmp_path / "run", "toy-distribution", GRID)
+    module, data = open_run(run)
+    facts = evaluate(run, module, data, Options(samples=200))
+    nats = facts["headline"]
+    assert nats["name"] == "nats per point" and facts["beats_baseline"]
+    held = data.held_out().points(np.arange(200))
+    sides = module.high - module.low
+    assert nats["value"] == pytest.approx(float(sides.log().sum()), rel=1e-5)
+    assert nats["floor"] < nats["value"] < nats["ceiling"] and nats["floor"] == pytest.approx(
+        -data.log_prob(held).mean(), abs=0.3
+    )
 
 
 def test_points_are_measured_by_the_modes_they_cover(tmp_path):
