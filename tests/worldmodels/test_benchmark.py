@@ -137,7 +137,18 @@ def test_a_wrong_name_or_option_is_explained(arguments, said, capsys):
 def test_the_list_has_every_name_and_target(capsys):
     assert main(["--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    names = ["frames", "envpool", "fidelity", "equality", "evaluation", "dream", "generation", "vision", "memory"]
+    names = [
+        "frames",
+        "envpool",
+        "fidelity",
+        "equality",
+        "evaluation",
+        "dream",
+        "generation",
+        "vision",
+        "generative",
+        "memory",
+    ]
     assert [line.split()[0] for line in lines] == names == list(FIGURES)
     assert main(["--help"]) == 0
 
@@ -265,7 +276,7 @@ def test_the_plain_dream_is_as_long_and_of_the_same_kind_as_ours():
     assert product_peak(0.001, size=64) > 0
 
 
-@pytest.mark.parametrize("name", ["frames", "evaluation", "dream", "generation", "vision"])
+@pytest.mark.parametrize("name", ["frames", "evaluation", "dream", "generation", "vision", "generative"])
 def test_a_timed_figure_runs_from_end_to_end(name):
     found = measure(name, TINY)
     assert found.value > 0 and found.met in (True, False) and len(found.pairs) == 1 and not found.skipped

@@ -12,7 +12,7 @@ from worldmodels.benchmark.exactness import EQUALITY, FIDELITY, equality, fideli
 from worldmodels.benchmark.figure import Figure, Settings, Skip
 from worldmodels.benchmark.generation import GENERATION, generation
 from worldmodels.benchmark.machine import describe_machine, disturbed
-from worldmodels.benchmark.networks import DREAM, VISION, dream, vision
+from worldmodels.benchmark.networks import COMPONENT, DREAM, VISION, component, dream, vision
 from worldmodels.benchmark.resident import MEMORY, memory
 
 __all__ = ["FIGURES", "Figure", "Settings", "Skip", "describe_machine", "disturbed", "measure"]
@@ -37,6 +37,7 @@ FIGURES: dict[str, Subject] = {
         (DREAM, dream),
         (GENERATION, generation),
         (VISION, vision),
+        (COMPONENT, component),
         (MEMORY, memory),
     )
 }

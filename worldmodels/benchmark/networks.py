@@ -1,7 +1,7 @@
 """How fast the networks are: steps of a dream on one core, and frames of a vision's training on all."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch.distributions import Categorical, Normal
 from agents import ActionSpec, ControllerConfig, make_controller
 from envs import EnvConfig
 from generative import VAE, fit, to_float
+from generative.data import array_data
 from worldmodels.benchmark.environments import OURS
 from worldmodels.benchmark.evaluation import driven_frames
 from worldmodels.benchmark.figure import Figure, Settings, paired, rate
@@ -32,8 +33,20 @@ VISION = Figure(
     "vision", "training frames of the default vision on all cores, against the paper's layers", "x", ">= 3", "frames/s"
 )
 VISION_LEAST = 3.0
+COMPONENT = Figure(
+    "generative",
+    "training frames of the same vision by `generative train`, against the world model's own stage",
+    "x",
+    ">= 0.95",
+    "frames/s",
+)
+COMPONENT_LEAST = 0.95
 FRAMES = 512
 """Different frames that vision is trained on."""
+
+
+Training = Callable[[Tensor, Any], Iterator[Any]]
+"""Of frames (uint8, N H W C) and a vision's config: trains without end, and yields after every step."""
 
 
 @dataclass(frozen=True)
@@ -171,20 +184,37 @@ def product_peak(seconds: float, size: int = 1024) -> float:
 
 def vision(settings: Settings) -> Figure:
     """Train both autoencoders on the same frames: ours as the stage does, theirs with torch's defaults."""
+    return _trainings(VISION, VISION_LEAST, settings, our_training, their_training)
+
+
+def component(settings: Settings) -> Figure:
+    """Train the default vision on the same frames: as `generative train` does, and as the stage does."""
+    return _trainings(COMPONENT, COMPONENT_LEAST, settings, component_training, our_training)
+
+
+def _trainings(blank: Figure, least: float, settings: Settings, ours: Training, theirs: Training) -> Figure:
     with use_cores(None):
         config = preset("default").vision
         size = min(settings.scaled(FRAMES), FRAMES)
-        frames = torch.from_numpy(driven_frames(EnvConfig(id=OURS), max(size, config.batch)))
-        ours, theirs = our_training(frames, config), their_training(frames, config.batch)
+        frames = torch.from_numpy(driven_frames(EnvConfig(id=OURS), max(size, 2 * config.batch)))
+        first, second = ours(frames, config), theirs(frames, config)
 
         threads = torch.get_num_threads()
 
         def steps(training: Iterator[Any], seconds: float) -> float:
             return rate(lambda: next(training) and config.batch, seconds)
 
-        next(ours), next(theirs)
-        pairs = paired(lambda seconds: steps(ours, seconds), lambda seconds: steps(theirs, seconds), settings)
-    return VISION.timed(pairs, VISION_LEAST, batch=config.batch, threads=threads)
+        next(first), next(second)
+        pairs = paired(lambda seconds: steps(first, seconds), lambda seconds: steps(second, seconds), settings)
+    return blank.timed(pairs, least, batch=config.batch, threads=threads)
+
+
+def component_training(frames: Tensor, config: Any) -> Iterator[Any]:
+    """Train the default preset's vision without end on a data set of images; yield after every step."""
+    module = VISIONS.create(config.type, config.options, seed=0)
+    options = replace(config.fit, steps=10**9, log_every=1)
+    batches = array_data("frames", frames.numpy()).batches(config.batch, 0, "unit")
+    return fit(module, batches, options, seed=0)
 
 
 def our_training(frames: Tensor, config: Any) -> Iterator[Any]:
@@ -200,13 +230,13 @@ def our_training(frames: Tensor, config: Any) -> Iterator[Any]:
     return fit(module, batches, options, seed=0)
 
 
-def their_training(frames: Tensor, batch: int) -> Iterator[bool]:
+def their_training(frames: Tensor, config: Any) -> Iterator[bool]:
     """Train the paper's layers with Adam, float32 and contiguous memory; yield after every step."""
     module = VAE(VAE.Config(layout="paper"))
     optimiser = torch.optim.Adam(module.parameters(), lr=1e-4)
     generator, rng = torch.Generator().manual_seed(0), np.random.default_rng(0)
     while True:
-        picked = frames[rng.integers(len(frames), size=batch)]
+        picked = frames[rng.integers(len(frames), size=config.batch)]
         obs = picked.permute(0, 3, 1, 2).float().contiguous() / 255  # (B C H W)
         loss, _ = module.loss(obs, generator)
         optimiser.zero_grad()
