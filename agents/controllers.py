@@ -8,12 +8,14 @@ Bits: on one machine an action depends on its own features and parameters only, 
 width; matmul kernels round differently at other widths. So mask finished episodes, never drop their rows.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from agents.actions import ActionSpec
@@ -58,6 +60,20 @@ class MLPController:
     def parameters_size(self) -> int:
         """Length N of one flat parameter vector."""
         return sum(n_out * (n_in + 1) for n_in, n_out in self.sizes)
+
+    def resting(self, bias: Sequence[float]) -> Float64[np.ndarray, " N"]:
+        """Parameters of zeros but for the biases of the outputs, before squashing: the same action whatever it sees.
+
+        Raises:
+            ValueError: not one finite number for each output.
+        """
+        outputs = self.action_spec.size
+        if len(bias) != outputs or not np.isfinite(bias).all():
+            raise ValueError(f"bias={tuple(bias)}: give {outputs} finite numbers, one for each output")
+        parameters = np.zeros(self.parameters_size)
+        last = self.parameters_size - outputs * (self.sizes[-1][0] + 1)
+        parameters[last : last + outputs] = bias
+        return parameters
 
     def act(self, features: Float[Tensor, "B F"], parameters: Float[Tensor, "B N"]) -> Float[Tensor, "B A"]:
         """Squashed actions, row b by the controller `parameters[b]`.

@@ -7,7 +7,7 @@ Axes: B rows, P population, N parameters, E episodes, F features, A action, W sl
 """
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -30,6 +30,10 @@ class Controller(Protocol):
     @property
     def parameters_size(self) -> int:
         """Length N of the flat parameter vector of one controller."""
+        ...
+
+    def resting(self, bias: Sequence[float]) -> Float64[np.ndarray, " N"]:
+        """Parameters of zeros but for the biases of the outputs, before squashing."""
         ...
 
     def act(self, features: Float[Tensor, "B F"], parameters: Float[Tensor, "B N"]) -> Float[Tensor, "B A"]:

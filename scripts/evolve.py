@@ -97,7 +97,7 @@ def starting_point(run: Run, bundle: Bundle) -> np.ndarray | None:
     """Return the parameters at which evolution begins, float64 (N), found once and kept; None for zeros."""
     config, folder = run.config.evolve, run.folder("evolve")
     if not config.start:
-        return None
+        return bundle.build_controller().resting(config.bias) if config.bias else None
     if not (folder / "start.json").exists():
         before = Run(config.start)
         old, parameters, _ = load_bundle(before)

@@ -7,6 +7,7 @@ meets follows the noise: where two halves of the tracks rank the candidates diff
 The log of scores is the state: an optimiser that is told the same scores again is the same optimiser.
 """
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +36,9 @@ class EvolveConfig:
     start: str = ""
     """Run folder whose controller evolution begins at, or an imitation of it where vision or memory are others; empty
     for zeros."""
+    bias: tuple[float, ...] = ()
+    """Biases of the outputs, before squashing, with which an evolution from zeros begins; empty for none. A negative
+    one for CarRacing's brake lets it rest: noise about zero brakes half of the time."""
     generations: int = 100
     """Rounds of ask and tell."""
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
@@ -81,6 +85,10 @@ class EvolveConfig:
                 raise ValueError(f"evolve.{name}={getattr(self, name)}: must be at least {least}")
         if not 0 <= self.action_cost < float("inf"):
             raise ValueError(f"evolve.action_cost={self.action_cost}: is a charge of at least 0 a frame")
+        if not all(map(math.isfinite, self.bias)):
+            raise ValueError(f"evolve.bias={self.bias}: give finite numbers")
+        if self.bias and self.start:
+            raise ValueError(f"evolve.bias={self.bias}: evolve.start={self.start} has biases of its own; set one")
         if not 0 < self.worst <= 1:
             raise ValueError(f"evolve.worst={self.worst}: is a share above 0; 1 counts every episode")
         if not 0 <= self.alarm_share < 1:

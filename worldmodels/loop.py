@@ -121,6 +121,7 @@ def round_config(config: "RunConfig", number: int, before: Path | None, start: P
         evolve=replace(
             evolve,
             start=str(start) if loop.controller == "last" else "",
+            bias=() if loop.controller == "last" else evolve.bias,
             generations=loop.generations,
             optimiser=replace(evolve.optimiser, sigma=loop.sigma),
         ),

@@ -23,8 +23,9 @@ HEAD = """# Generative models
 
 Every model with its `{preset}` preset on data that is there offline, trained from {seeds} seeds. Each figure stands
 between the same figure of held-out real data (its floor) and that of a naive baseline; the spread is the standard
-deviation over seeds. Figures compare only where data, extractor and number of samples agree. Made by
-`generative table`, which does only what is missing.
+deviation over seeds. Figures compare only where data, extractor and number of samples agree. Seconds are those of one
+training, on the machine that did it and beside whatever else it did. Made by `generative table`, which does only what
+is missing.
 
 """
 COLUMNS = (
@@ -131,11 +132,11 @@ def _spread(values: Sequence[float]) -> str:
 
 
 def _picture(model: str, run: Run, options: Options) -> str:
-    """Copies the last grid beside the page and returns a link to it."""
+    """Copies the last grid beside the page and returns what shows it there."""
     grids = [path for path in sorted((run.path / "samples").glob("*.png")) if path.stem.isdigit()]
     if not grids:
         return ""
     page = Path(options.out)
     target = page.with_suffix("") / f"{model}.png"
     write_bytes(target, grids[-1].read_bytes())
-    return f"[grid]({page.stem}/{model}.png)"
+    return f'<img src="{page.stem}/{model}.png" width="240" alt="{model}">'

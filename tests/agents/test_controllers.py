@@ -39,6 +39,22 @@ def test_zero_weights_do_the_papers_zero_action(name):
     assert action.tolist() == [[0.0, 0.5, 0.0]] * 4
 
 
+@pytest.mark.parametrize("name", CONTROLLERS)
+def test_a_resting_controller_does_what_its_biases_say(name):
+    controller = make_controller(ControllerConfig(type=name), 10, CAR)
+    parameters = torch.from_numpy(controller.resting((0.5, -1.0, -2.0))).float()
+    action = controller.act(normal(4, 10), parameters.expand(4, -1))
+    wanted = CAR.squash_action(torch.tensor([[0.5, -1.0, -2.0]])).expand(4, -1)
+    torch.testing.assert_close(action, wanted)
+    noise = 0.3 * normal(500, controller.parameters_size)
+    features = normal(1, 10, seed=1).expand(500, -1)
+    braking = [(controller.act(features, start + noise)[:, 2] > 0).float().mean() for start in (parameters, 0)]
+    assert braking[0] < 0.1 and braking[1] > 0.4
+    for bias in ((0.0, 0.0), (0.0, 0.0, float("nan"))):
+        with pytest.raises(ValueError, match="3 finite numbers"):
+            controller.resting(bias)
+
+
 def test_bias_comes_first_then_one_weight_row_per_feature():
     controller = LinearController(4, CAR)
     parameters = torch.zeros(3, 15)

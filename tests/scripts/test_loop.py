@@ -169,6 +169,12 @@ def test_later_rounds_can_have_other_fields():
     assert later.vision.options.width == first.vision.options.width and later.evolve.start == "00"
 
 
+def test_a_bias_is_where_zeros_begin_and_no_later_controller():
+    config = looped_config(evolve={"bias": [0.0, 0.0, -2.0]})
+    first, later = round_config(config, 0, None, None), round_config(config, 1, Path("00"), Path("00"))
+    assert first.evolve.bias == (0.0, 0.0, -2.0) and later.evolve.bias == ()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [("vision.options.betta=1", "betta"), ("vision=1", "no field and value"), ("vision.batch", "no field and value")],

@@ -87,6 +87,12 @@ def test_parts_that_fit_are_left_alone():
     check_config(small_config())
 
 
+def test_a_bias_that_does_not_fit_the_actions_is_refused():
+    check_config(small_config(evolve={"bias": [0.0, 0.0, -1.0]}))
+    with pytest.raises(RunError, match=r"evolve\.bias=\(0\.0, 1\.0\): .* has 3 outputs"):
+        check_config(small_config(evolve={"bias": [0.0, 1.0]}))
+
+
 @pytest.mark.parametrize("kind", ["discrete", "spatial"])
 def test_latents_that_are_no_vector_of_numbers_are_refused(kind):
     config, _, memory, spec = parts()

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from scripts import evolve
-from scripts.evolve import worker_setup
+from scripts.evolve import starting_point, worker_setup
 from scripts.train_memory import latent_file
 from tests.small import small_config
 from worldmodels import Run, RunError
@@ -189,6 +189,20 @@ def test_evolution_charges_what_the_configuration_says(trained, tmp_path, world)
     assert all(np.subtract(free[0]["scores"], charged[0]["scores"]) > 0)
     if world == "real":
         assert free[0]["frames"] == charged[0]["frames"]
+
+
+def test_evolution_begins_with_the_biases_it_is_given(trained, tmp_path):
+    zeros = finish(with_config(copy(trained, tmp_path, "zeros"), evolve={"generations": 1}))[0]
+    run = with_config(copy(trained, tmp_path, "biased"), evolve={"generations": 1, "bias": [0.0, 0.5, -2.0]})
+    assert finish(run)[0][0]["scores"] != zeros[0]["scores"]
+    start = starting_point(
+        run, assemble(run, [latent_file(run, file) for file in episode_files(run.folder("collect"))])
+    )
+    assert start is not None and np.count_nonzero(start) == 2 and start[:3].tolist() == [0.0, 0.5, -2.0]
+    with pytest.raises(ValueError, match=r"evolve\.bias.*of its own"):
+        EvolveConfig(bias=(0.0,), start="runs/other")
+    with pytest.raises(ValueError, match="finite"):
+        EvolveConfig(bias=(float("inf"),))
 
 
 def test_what_ships_is_the_best_validated_mean(trained):
