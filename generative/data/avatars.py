@@ -63,7 +63,7 @@ class AvatarsConfig:
     """Number of rows, a tenth of them held out."""
     seed: int = 0
     """Determines every row."""
-    size: int = 48
+    picture_size: int = 48
     """Height and width of the pictures of rows in pixels."""
 
     def __post_init__(self) -> None:
@@ -71,8 +71,8 @@ class AvatarsConfig:
             raise ValueError(f"count={self.count}: must be at least 2, as one row is held out")
         if self.seed < 0:
             raise ValueError(f"seed={self.seed}: must not be negative; give 0 or more")
-        if self.size < 16:
-            raise ValueError(f"size={self.size}: faces need at least 16 pixels, better 32")
+        if self.picture_size < 16:
+            raise ValueError(f"picture_size={self.picture_size}: faces need at least 16 pixels, better 32")
 
     def load(self) -> RowData:
         """Returns the rows."""
@@ -87,7 +87,7 @@ class AvatarsConfig:
             return rows
 
         return RowData(
-            "avatars", FEATURES, read, *split(self.count), true_log_prob, lambda rows: faces(rows, self.size)
+            "avatars", FEATURES, read, *split(self.count), true_log_prob, lambda rows: faces(rows, self.picture_size)
         )
 
 

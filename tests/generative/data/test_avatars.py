@@ -47,7 +47,7 @@ def test_features_depend_on_each_other_so_that_independence_is_wrong_by_a_known_
 
 
 def test_rows_are_drawn_as_faces_in_which_every_feature_shows():
-    draw = data(size=32).draw
+    draw = data(picture_size=32).draw
     row = np.array([[2, 1, 0, 1, 1, 1]])
     face = draw(row)
     assert face.shape == (1, 32, 32, 3) and face.dtype == np.uint8
@@ -68,7 +68,7 @@ def test_seed_parts_and_batches():
     assert batch.dtype == torch.int64 and batch.shape == (32, 6)
 
 
-@pytest.mark.parametrize("options", [{"count": 1}, {"seed": -1}, {"size": 8}])
+@pytest.mark.parametrize("options", [{"count": 1}, {"seed": -1}, {"picture_size": 8}])
 def test_impossible_options_are_refused(options):
     with pytest.raises(ValueError, match=f"{next(iter(options))}="):
         AvatarsConfig(**options)
