@@ -1,9 +1,11 @@
 """Attribute vectors: "add a smile" as a step in latent space, with its size, its side effects and a judge.
 
 The vector is the difference between the mean code of the images that have an attribute and of those that do not
-(Larsen et al. 2016, arXiv 1512.09300). Three figures say what it is worth, all on images that it was not made from:
-Cohen's d along it, the d of every other attribute along it (what one moves by accident where data or model confuse the
-two), and what independent classifiers say of the changed pictures.
+(Larsen et al. 2016, arXiv 1512.09300); where another attribute usually comes along in the data, the difference can be
+taken among images that agree in it (White 2016, "Sampling Generative Networks", arXiv 1609.04468). Three figures say
+what it is worth, all on images that it was not made from: Cohen's d along it, the d of every other attribute along it
+(what one moves by accident where data or model confuse the two), and what independent classifiers say of the changed
+pictures.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 CONFOUNDED = 0.5
@@ -56,6 +58,7 @@ def learn_attribute(
     held_codes: Float[Tensor, "M Z"],
     held_attributes: UInt8[np.ndarray, "M A"],
     names: Sequence[str],
+    balance: Sequence[str] = (),
 ) -> Attribute:
     """Returns the vector of an attribute, made from one set of codes and measured on another.
 
@@ -66,15 +69,21 @@ def learn_attribute(
         held_codes: codes of other images.
         held_attributes: their attributes.
         names: of the columns.
+        balance: other names; images with and without are compared only where they agree in all of these.
 
     Raises:
         ValueError: unknown name, or one of the sets has fewer than two images with it or without it.
     """
-    if name not in names:
-        raise ValueError(f"attribute={name!r}: unknown; known are {', '.join(names)}")
+    for each in (name, *balance):
+        if each not in names:
+            raise ValueError(f"attribute={each!r}: unknown; known are {', '.join(names)}")
+    if name in balance:
+        raise ValueError(f"balance={name}: is the attribute itself; balance others against it")
     column = list(names).index(name)
     has = torch.from_numpy(attributes[:, column].astype(bool))
-    vector = attribute_direction(codes, has)
+    agreeing = attributes[:, [list(names).index(each) for each in balance]]
+    _, group = np.unique(agreeing, axis=0, return_inverse=True)
+    vector = attribute_direction(codes, has, torch.from_numpy(group.reshape(-1)))
     others = confounds(held_codes, held_attributes, vector, names)
     effect = others.pop(name)
     agreement = np.abs(2 * np.mean(held_attributes == held_attributes[:, [column]], axis=0) - 1)
@@ -82,16 +91,32 @@ def learn_attribute(
     return Attribute(name, tuple(vector.tolist()), effect, others, int(has.sum()), int((~has).sum()))
 
 
-def attribute_direction(codes: Float[Tensor, "N Z"], has: Tensor) -> Float[Tensor, " Z"]:
-    """Returns the mean code where `has` (N, bool) is true minus that where it is false; not normalised.
+def attribute_direction(
+    codes: Float[Tensor, "N Z"], has: Bool[Tensor, " N"], group: Int[Tensor, " N"] | None = None
+) -> Float[Tensor, " Z"]:
+    """Returns the mean code where `has` is true minus that where it is false; not normalised.
+
+    Args:
+        codes: mean codes of images.
+        has: whether they have the attribute.
+        group: the difference is taken within each group and averaged, groups with few images on one side counting
+            for little (by the harmonic mean of both numbers); None for one group.
 
     Raises:
-        ValueError: fewer than two images on one of the sides.
+        ValueError: no group has two images on either side.
     """
-    yes, no = int(has.sum()), int((~has).sum())
-    if min(yes, no) < 2:
-        raise ValueError(f"{yes} images with the attribute and {no} without: give some dozens of both")
-    return codes[has].mean(0) - codes[~has].mean(0)
+    group = torch.zeros_like(has, dtype=torch.int64) if group is None else group
+    parts, weights = [], []
+    for number in group.unique():
+        yes, no = (group == number) & has, (group == number) & ~has
+        if min(yes.sum(), no.sum()) >= 2:
+            parts.append(codes[yes].mean(0) - codes[no].mean(0))
+            weights.append(1 / (1 / yes.sum() + 1 / no.sum()))
+    if not parts:
+        yes, no = int(has.sum()), int((~has).sum())
+        raise ValueError(f"{yes} images with the attribute and {no} without: give some dozens of both in one group")
+    weight = torch.stack(weights).to(codes)
+    return (weight[:, None] * torch.stack(parts)).sum(0) / weight.sum()
 
 
 def effect_size(values: Float[Tensor, " N"], has: Tensor) -> float:

@@ -33,6 +33,8 @@ class Options:
     """Name of a yes-or-no attribute of the data, or of a true factor, which is then halved at its median."""
     strength: float = 3.0
     """How often the vector is added where judges look; 1 goes from the mean without to the mean with the attribute."""
+    balance: tuple[str, ...] = ()
+    """Attributes or factors that the vector should leave alone: only images that agree in them are compared."""
     keep: tuple[str, ...] = ()
     """What the judges watch besides: attributes, factors or `classes`; glasses and classes where the data have them."""
     images: int = 10_000
@@ -59,6 +61,7 @@ def main(run: Run, options: Options) -> Sequence[str]:
     """
     seen = learn(run, options)
     facts: dict[str, Any] = {**dataclasses.asdict(seen.attribute), "images": options.images}
+    facts["balance"] = list(options.balance)
     lines = _in_words(seen.attribute)
     if options.judge_steps:
         names = watched(seen.data, options)
@@ -98,7 +101,9 @@ def learn(run: Run, options: Options) -> Seen:
     known, held_known = (look_up(part, places(part, options.images), halved_at) for part in (data, held))
     items, held_items = (take(module, part, options.images) for part in (data, held))
     codes, held_codes = (encode_means(module, each.values, each.condition) for each in (items, held_items))
-    attribute = learn_attribute(options.attribute, codes, known.table, held_codes, held_known.table, known.names)
+    attribute = learn_attribute(
+        options.attribute, codes, known.table, held_codes, held_known.table, known.names, options.balance
+    )
     without = torch.from_numpy(held_known.target(options.attribute) == 0)
     return Seen(module, data, attribute, held_items.values[without], held_codes[without])
 
@@ -123,7 +128,9 @@ def judged(seen: Seen, options: Options, judges: Mapping[str, Judge]) -> Judgeme
 def picture(seen: Seen, options: Options) -> UInt8[np.ndarray, "H W 3"]:
     """Returns held-out images without the attribute: the image itself, then the vector added more and more often."""
     strengths = [options.strength * share for share in (-0.5, 0.0, 0.25, 0.5, 0.75, 1.0, 1.5)]
-    codes, images = seen.codes[: options.rows], seen.images[: options.rows]
+    count = min(options.rows, len(seen.codes))
+    chosen = torch.arange(count) * len(seen.codes) // count  # from all of them: neighbours may be of one episode
+    codes, images = seen.codes[chosen], seen.images[chosen]
     made = added(decoder(seen.module, ()), codes, seen.attribute.step, strengths).clamp(0, 1)
     captions = ["image", *(f"{strength:+.2g}" for strength in strengths)]
     rows = torch.cat([images[:, None], made], 1)  # (R 1+S C H W)
@@ -140,7 +147,10 @@ def _in_words(found: Attribute) -> list[str]:
         f"moved along: {others or 'nothing else is known'}",
     ]
     if found.confounded:
-        lines.append(f"confounded with {', '.join(found.confounded)}: the vector also says something about them")
+        lines.append(
+            f"confounded with {', '.join(found.confounded)}: the vector also says something about them; "
+            "--balance NAME compares only images that agree in one"
+        )
     return lines
 
 

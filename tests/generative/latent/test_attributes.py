@@ -59,6 +59,28 @@ def test_what_goes_together_in_the_data_is_called_confounded():
     assert abs(found.others["glasses"]) < 0.15
 
 
+def test_a_balanced_vector_leaves_alone_what_goes_together_in_the_data():
+    worlds = *world(4000, 0, tie=0.8), *world(4000, 1, tie=0.8), NAMES
+    plain, balanced = learn_attribute("smile", *worlds), learn_attribute("smile", *worlds, balance=("hat", "glasses"))
+    assert plain.step[3] > 2.0 and abs(balanced.step[3]) < 0.2
+    torch.testing.assert_close(balanced.step, torch.tensor([2.0, 1.5, 0, 0, 0, 0]), atol=0.25, rtol=0)
+    assert 0 < balanced.others["hat"] < plain.others["hat"] - 0.3
+    for balance, message in ((("hta",), "'hta': unknown"), (("smile",), "is the attribute itself")):
+        with pytest.raises(ValueError, match=message):
+            learn_attribute("smile", *worlds, balance=balance)
+
+
+def test_groups_count_by_how_much_they_say():
+    codes = torch.tensor([[0.0], [2.0], [0.0], [2.0], [10.0], [10.0], [0.0], [0.0], [0.0], [0.0]])
+    has = torch.tensor([0, 1, 0, 1, 1, 1, 0, 0, 0, 0]).bool()
+    group = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1, 1, 1])
+    weights = np.array([1 / (1 / 2 + 1 / 2), 1 / (1 / 2 + 1 / 4)])
+    expected = (weights * [2.0, 10.0]).sum() / weights.sum()
+    assert attribute_direction(codes, has, group).item() == pytest.approx(expected)
+    with pytest.raises(ValueError, match="in one group"):
+        attribute_direction(codes, has, has.long())
+
+
 def test_another_name_for_the_same_thing_is_no_confound():
     (codes, table), (held, held_table) = world(2000, 0), world(2000, 1)
     for each in (table, held_table):
