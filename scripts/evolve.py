@@ -10,6 +10,7 @@ import torch
 from safetensors.numpy import load_file, save
 
 from generative import to_float
+from scripts.temperature import choose_temperature
 from scripts.train_memory import latent_file
 from worldmodels.assembly import assemble, load_bundle, load_memory, load_starts, load_vision
 from worldmodels.bundle import Bundle, save_agent
@@ -41,11 +42,15 @@ def evolve(run: Run) -> Iterator[Progress]:
         settle_dtypes(run)
         latents = [latent_file(run, file) for file in split(episode_files(run.folder("collect")))[0]]
         bundle = assemble(run, latents)
-        log = _read_log(run)
         size = bundle.build_controller().parameters_size
-        yield Progress("evolve", len(log), config.generations, "generations", {"parameters": size})
         seed = config.seed_in(run.config.seed)
         start = starting_point(run, bundle)
+        yield from choose_temperature(run, worker_setup(run, bundle), size, start)
+        log = _read_log(run)
+        yield Progress("evolve", len(log), config.generations, "generations", {"parameters": size})
+        if (best := best_validated(log)) is not None and not (folder / "agent.safetensors").exists():
+            mean = _mean_after(run, size, log[: best["generation"] + 1], start)
+            save_agent(folder, bundle, mean, {"generation": best["generation"], **best["validation"]})
         optimiser = restore(config, size, seed, log, start)
         with make_executor(run.config.executor, Worker, worker_setup(run, bundle)) as executor:
             trials = Trials(executor, config.envs, run.config.dream.block, config.action_cost)
@@ -70,7 +75,7 @@ def evolve(run: Run) -> Iterator[Progress]:
                 facts |= {"chosen_generation": chosen, "validation": measured[winner]}
                 facts |= {"finalists": dict(zip(map(str, numbers), measured, strict=True))}
                 facts |= {name: facts[name] + cost.frames for name in ("env_frames", "validation_frames")}
-        run.finish("evolve", {**facts, **_start_facts(folder)})
+        run.finish("evolve", {**facts, **_temperature_facts(folder, facts), **_start_facts(folder)})
 
 
 def _mean_after(run: Run, size: int, log: list[dict[str, Any]], start: np.ndarray | None) -> np.ndarray:
@@ -152,6 +157,16 @@ def _facts(log: list[dict[str, Any]], size: int) -> dict[str, Any]:
         "env_frames": sum(entry["frames"] + entry["validation_frames"] for entry in log),
         "validation_frames": sum(entry["validation_frames"] for entry in log),
     }
+
+
+def _temperature_facts(folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
+    """Return the facts that the choice of a temperature adds to, with what it was chosen by."""
+    path = folder / "temperature.json"
+    if not path.exists():
+        return {}
+    choice = json.loads(path.read_text())
+    spent = {name: facts[name] + choice[name] for name in ("env_frames", "validation_frames")}
+    return {**spent, "temperature": choice["temperature"], "temperatures": choice["validation"]}
 
 
 def _start_facts(folder: Path) -> dict[str, Any]:

@@ -59,6 +59,11 @@ class EvolveConfig:
     action_cost: float = 0.0
     """Charge a frame on how far actions that go either way, such as steering, are from zero (1 at a bound), in training
     only: evolution under noise likes to steer from bound to bound, which noise cannot spoil and which wastes speed."""
+    temperatures: tuple[float, ...] = ()
+    """Dream temperatures of which the one is kept whose evolution validates best after `trial_generations`; empty keeps
+    dream.temperature."""
+    trial_generations: int = 10
+    """Generations at each of `temperatures`; evolution goes on from the best one's."""
     worst: float = 1.0
     """Share of a candidate's episodes, its worst ones, whose mean is its score; below 1 evolution is pessimistic."""
     alarm: Literal["none", "stop"] = "none"
@@ -80,6 +85,7 @@ class EvolveConfig:
             ("finalists", 1),
             ("final_tracks", 2),
             ("envs", 1),
+            ("trial_generations", 1),
         ):
             if getattr(self, name) < least:
                 raise ValueError(f"evolve.{name}={getattr(self, name)}: must be at least {least}")
@@ -89,6 +95,14 @@ class EvolveConfig:
             raise ValueError(f"evolve.bias={self.bias}: give finite numbers")
         if self.bias and self.start:
             raise ValueError(f"evolve.bias={self.bias}: evolve.start={self.start} has biases of its own; set one")
+        if self.temperatures and self.world == "real":
+            raise ValueError(f"evolve.temperatures={self.temperatures}: are of dreams; set evolve.world=dream too")
+        if len(set(self.temperatures)) < len(self.temperatures) or not all(0 <= each for each in self.temperatures):
+            raise ValueError(f"evolve.temperatures={self.temperatures}: give each once, at least 0")
+        if self.temperatures and self.trial_generations > self.generations:
+            raise ValueError(
+                f"evolve.trial_generations={self.trial_generations}: more than evolve.generations={self.generations}"
+            )
         if not 0 < self.worst <= 1:
             raise ValueError(f"evolve.worst={self.worst}: is a share above 0; 1 counts every episode")
         if not 0 <= self.alarm_share < 1:

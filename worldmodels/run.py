@@ -106,6 +106,8 @@ class Run:
             config = replace(config, features=replace(config.features, dtype=self.config.features.dtype))
         if config.dream.dtype == "auto":
             config = replace(config, dream=replace(config.dream, dtype=self.config.dream.dtype))
+        if config.evolve.temperatures == self.config.evolve.temperatures != ():
+            config = replace(config, dream=replace(config.dream, temperature=self.config.dream.temperature))
         changed = differences(self.config, config)
         fixed = [
             f"  {name}: {old!r} -> {new!r}   (used by `{DEPENDS[name.split('.')[0]]}`, which has begun)"
@@ -130,6 +132,11 @@ class Run:
             features=replace(self.config.features, dtype=features),
             dream=replace(self.config.dream, dtype=dream),
         )
+        write_config(self.path / "config.yaml", self.config)
+
+    def settle_temperature(self, temperature: float) -> None:
+        """Write into the configuration which of `evolve.temperatures` was chosen."""
+        self.config = replace(self.config, dream=replace(self.config.dream, temperature=temperature))
         write_config(self.path / "config.yaml", self.config)
 
     def folder(self, stage: str) -> Path:

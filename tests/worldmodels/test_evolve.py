@@ -205,6 +205,58 @@ def test_evolution_begins_with_the_biases_it_is_given(trained, tmp_path):
         EvolveConfig(bias=(float("inf"),))
 
 
+TEMPERED = {
+    "world": "dream",
+    "generations": 4,
+    "validation_every": 2,
+    "temperatures": [0.1, 2.0],
+    "trial_generations": 2,
+}
+
+
+def test_evolution_goes_on_at_the_temperature_that_validates_best(trained, tmp_path, monkeypatch):
+    from scripts import temperature as module
+
+    run = with_config(copy(trained, tmp_path, "tempered"), evolve=TEMPERED)
+    stopped = copy(run, tmp_path, "stopped")
+    found, agent = finish(run)
+    choice = json.loads((run.folder("evolve") / "temperature.json").read_text())
+    trials = {each: read_lines(run.folder("evolve") / "temperatures" / f"{each:g}.jsonl") for each in (0.1, 2.0)}
+    assert [len(log) for log in trials.values()] == [2, 2] and trials[0.1][0]["scores"] != trials[2.0][0]["scores"]
+    best = max(trials, key=lambda each: trials[each][-1]["validation"]["mean"])
+    (other,) = set(trials) - {best}
+    assert choice["temperature"] == Run(run.path).config.dream.temperature == best
+
+    changes = {name: value for name, value in TEMPERED.items() if not name.startswith("t")}
+    plain = with_config(copy(trained, tmp_path, "plain"), evolve=changes, dream={"temperature": best})
+    assert finish(plain) == (found, agent)
+    spent = sum(entry["frames"] + entry["validation_frames"] for entry in trials[other])
+    assert run.done("evolve")["env_frames"] == plain.done("evolve")["env_frames"] + spent and spent > 0
+
+    def fail(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:  # stopped when all is tried and nothing is chosen
+        patch.setattr(module, "write_json", fail)
+        with pytest.raises(KeyboardInterrupt):
+            finish(stopped)
+    assert finish(with_config(stopped, evolve=TEMPERED)) == (found, agent)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"world": "real"}, "are of dreams"),
+        ({"temperatures": (1.0, 1.0)}, "give each once"),
+        ({"temperatures": (-1.0,)}, "at least 0"),
+        ({"trial_generations": 5}, r"more than evolve\.generations=4"),
+    ],
+)
+def test_temperatures_that_cannot_be_tried_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        EvolveConfig(**{**TEMPERED, "temperatures": (0.5, 1.0), **changes})
+
+
 def test_what_ships_is_the_best_validated_mean(trained):
     run = with_config(trained)
     finish(run)
