@@ -33,6 +33,8 @@ class PolicyConfig:
     """Time of one brownian step: its standard deviation is sqrt(dt), in the units of the action."""
     forget: float = 8.0
     """Steps over which wander's outputs lose all but 1/e of what they were."""
+    bias: tuple[float, ...] = ()
+    """Added to wander's outputs before they are squashed, one for each action; empty adds nothing."""
     action: tuple[float, ...] = ()
     """What constant does; empty for what a controller of zero weights does."""
     noise: float = 0.0
@@ -46,6 +48,8 @@ class PolicyConfig:
             raise ValueError(f"dt={self.dt}: must be positive and finite; ctallec's world-models takes 1/50")
         if not (isfinite(self.forget) and self.forget > 0):
             raise ValueError(f"forget={self.forget}: must be a positive, finite number of steps; 8 is usual")
+        if not all(map(isfinite, self.bias)):
+            raise ValueError(f"bias={self.bias}: give finite numbers")
         if not (isfinite(self.noise) and self.noise >= 0):
             raise ValueError(f"noise={self.noise}: must be finite and at least 0 (none)")
 
@@ -161,6 +165,9 @@ class Wander(SlotPolicy):
 
     def __init__(self, config: PolicyConfig, spec: ActionSpec, width: int) -> None:
         super().__init__(config, spec, width)
+        if config.bias and len(config.bias) != spec.size:
+            raise ValueError(f"bias={config.bias}: give {spec.size} numbers, one for each action")
+        self._bias = np.array(config.bias or (0.0,) * spec.size)
         self._keep = exp(-1 / config.forget)
         self._amplitude = np.zeros((width, spec.size), np.float32)
         self._centre = np.zeros((width, spec.size), np.float32)
@@ -174,8 +181,8 @@ class Wander(SlotPolicy):
     def _next(self, slot: int, rng: np.random.Generator) -> np.ndarray:
         moved = sqrt(1 - self._keep**2) * rng.standard_normal(self.spec.size)
         self._position[slot] = self._keep * self._position[slot] + moved
-        raw = self._amplitude[slot] * (self._centre[slot] + self._position[slot])
-        return self.spec.squash_action(torch.from_numpy(raw[None]))[0].numpy()
+        raw = self._bias + self._amplitude[slot] * (self._centre[slot] + self._position[slot])
+        return self.spec.squash_action(torch.from_numpy(raw[None].astype(np.float32)))[0].numpy()
 
 
 class Constant(SlotPolicy):

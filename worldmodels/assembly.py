@@ -97,9 +97,9 @@ def check_parts(config: RunConfig, vision: nn.Module, memory: nn.Module, spec: A
 def check_config(config: RunConfig) -> None:
     """Refuse a configuration whose parts cannot go together, before anything is trained; see `check_parts`."""
     shape = env_shape(config.env)
-    bias = config.evolve.bias
-    if bias and len(bias) != shape.spec.size:
-        raise RunError(f"evolve.bias={bias}: {config.env.id} has {shape.spec.size} outputs; give a number for each")
+    for name, bias in (("collect.bias", config.collect.bias), ("evolve.bias", config.evolve.bias)):
+        if bias and len(bias) != shape.spec.size:
+            raise RunError(f"{name}={bias}: {config.env.id} has {shape.spec.size} outputs; give a number for each")
     vision: Any = new_vision(config, shape, config.seed)
     check_parts(config, vision, new_memory(config, vision.latent_spec.size, shape.spec, config.seed), shape.spec)
 

@@ -45,6 +45,9 @@ class CollectConfig:
     perturbation: float = 0.1
     """Standard deviation of what is added to the parameters of a perturbed agent, or of a random controller's, drawn
     once an episode."""
+    bias: tuple[float, ...] = ()
+    """Biases of the outputs, before squashing, about which wander and random controllers vary; empty for none. With a
+    low gas and a resting brake CarRacing's road is followed for longer than at half gas with noise on the brake."""
     extends: str = ""
     """Run folder whose episodes are taken over before new ones are recorded."""
     early_stop: bool = False
@@ -151,13 +154,14 @@ class CollectWorker:
             noise, forget = setup.collect.noise, setup.collect.forget
             controller, candidates = setup.bundle.build_controller(), setup.parameters[None]
             if name == "random-controller":
-                candidates = np.zeros_like(candidates)
+                candidates = controller.resting(setup.collect.bias or (0.0,) * self.spec.size)[None].astype(np.float32)
             return Pilot(perception, controller, self.spec, candidates, noise, spread=spread, forget=forget)
         if name == "random-agent":
             assert setup.bundle is not None
             bundle = setup.bundle
             return RandomAgents(lambda: RandomAgent(bundle, self.spec), self.width)
-        return make_policy(PolicyConfig(type=name), self.spec, self.width)
+        bias = setup.collect.bias if name == "wander" else ()
+        return make_policy(PolicyConfig(type=name, bias=bias), self.spec, self.width)
 
 
 class RandomAgent:

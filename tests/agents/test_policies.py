@@ -121,6 +121,17 @@ def test_wander_hardly_brakes():
     assert 0.4 < (brake == 0).mean() < 0.6
 
 
+def test_wander_varies_about_its_bias():
+    plain, biased = (make_policy(PolicyConfig(type="wander", bias=bias), CAR, 1) for bias in ((), (0.0, -1.0, -1.5)))
+    actions = np.concatenate([play(begun(biased, seed), 50) for seed in range(100)])
+    assert (actions[:, 2] == 0).mean() > 0.9 and 0.1 < np.median(actions[:, 1]) < 0.25
+    mine, theirs = (play(begun(policy, 3), 20)[:, 0] for policy in (plain, biased))
+    np.testing.assert_allclose(mine, theirs, atol=1e-6)  # steering has none
+    for bias, message in (((0.0,), "give 3 numbers"), ((0.0, 0.0, float("nan")), "finite")):
+        with pytest.raises(ValueError, match=message):
+            make_policy(PolicyConfig(type="wander", bias=bias), CAR, 1)
+
+
 def test_brownian_over_choices_walks_among_neighbours():
     policy = make_policy(PolicyConfig(type="brownian", dt=1e-3), KEYS, 1)
     policy.begin(0, 0)

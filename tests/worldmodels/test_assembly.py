@@ -91,6 +91,8 @@ def test_a_bias_that_does_not_fit_the_actions_is_refused():
     check_config(small_config(evolve={"bias": [0.0, 0.0, -1.0]}))
     with pytest.raises(RunError, match=r"evolve\.bias=\(0\.0, 1\.0\): .* has 3 outputs"):
         check_config(small_config(evolve={"bias": [0.0, 1.0]}))
+    with pytest.raises(RunError, match=r"collect\.bias"):
+        check_config(small_config(collect={"bias": [0.0, 1.0]}))
 
 
 @pytest.mark.parametrize("kind", ["discrete", "spatial"])

@@ -61,6 +61,16 @@ def test_a_random_controller_owes_the_agent_nothing(tmp_path):
     assert not np.array_equal(ours, recorded(tmp_path, given, "random-controller", [8])[0])
 
 
+@pytest.mark.parametrize("policy", ["random-controller", "wander"])
+def test_what_is_random_varies_about_the_bias_it_is_given(tmp_path, policy):
+    braking = []
+    for bias in ((), (0.0, -1.0, -4.0)):
+        given = setup(perturbation=0.1, policies=(policy,), bias=bias)
+        actions = np.concatenate(recorded(tmp_path, given, policy, range(6)))
+        braking.append((actions[:, 2] > 0).mean())
+    assert braking[0] > 0.2 and braking[1] < 0.1
+
+
 @pytest.mark.parametrize(("forget", "correlation"), [(0.0, 0.0), (8.0, np.exp(-1 / 8))])
 def test_noise_lasts_as_long_as_it_is_told(forget, correlation):
     spec = ActionSpec(1, (-50.0,), (50.0,), ("tanh",), False)
