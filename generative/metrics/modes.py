@@ -1,4 +1,4 @@
-"""How many different things a model makes: differing bins, modes of a known mixture, Vendi score."""
+"""How many different things a model makes: differing bins, modes of a known mixture, pairs of values, Vendi score."""
 
 import itertools
 import math
