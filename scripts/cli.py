@@ -13,6 +13,7 @@ from dataclasses import fields, make_dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from scripts.ending import carry_out
 from scripts.estimate import estimate
 from scripts.info import info, score_line
 from scripts.progress import show
@@ -301,4 +302,4 @@ def override(command: str, base: Any, words: list[str]) -> Any:
 def entry() -> None:
     """Run as a console command."""
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
-    sys.exit(main())
+    sys.exit(carry_out(main))

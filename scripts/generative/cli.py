@@ -13,6 +13,7 @@ from dataclasses import make_dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from scripts.ending import carry_out
 from worldmodels.version import __version__
 
 COMMANDS = {
@@ -58,6 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, RunError, TrainingDiverged) as error:  # a ComponentError is a ValueError
         print(f"generative {command}: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        raise
     except OSError as error:
         print(f"generative {command}: {error.strerror}: {error.filename}", file=sys.stderr)
         return 1
@@ -265,4 +268,4 @@ def run_path(name: str) -> Path:
 
 def entry() -> None:
     """Runs as a console command."""
-    sys.exit(main())
+    sys.exit(carry_out(main))

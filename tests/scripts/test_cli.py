@@ -11,6 +11,7 @@ from scripts.cli import main, parse
 from tests.small import small_config
 from worldmodels import Run
 from worldmodels.config import write_config
+from worldmodels.files import read_lines
 
 
 def run(*words, **options):
@@ -180,11 +181,12 @@ def test_a_collection_taken_up_again_records_the_same_episodes(tmp_path, small):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("stage", "sign"),
-    [("collect", "episode_000001.zip"), ("train-vision", "vision/checkpoints"), ("train-memory", "memory/checkpoints"),
-     ("evolve", "generations.jsonl")],
+    ("stage", "sign", "told", "code"),
+    [("collect", "episode_000001.zip", signal.SIGINT, 130), ("train-vision", "vision/checkpoints", signal.SIGINT, 130),
+     ("train-memory", "memory/checkpoints", signal.SIGINT, 130), ("evolve", "generations.jsonl", signal.SIGINT, 130),
+     ("evolve", "generations.jsonl", signal.SIGTERM, 143)],
 )  # fmt: skip
-def test_ctrl_c_gives_one_message_and_the_same_command_goes_on(tmp_path, stage, sign):
+def test_a_stopped_command_says_so_once_and_keeps_what_it_did(tmp_path, stage, sign, told, code):
     long = small_config(
         collect={"episodes": 200},
         vision={"fit": {"steps": 100_000, "checkpoint_every": 5, "log_every": 5}},
@@ -205,11 +207,23 @@ def test_ctrl_c_gives_one_message_and_the_same_command_goes_on(tmp_path, stage, 
     deadline = time.monotonic() + 60
     while not any(folder.glob(f"**/{sign}")) and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(told)
     _, message = process.communicate(timeout=60)
-    assert process.returncode == 130, message
+    assert process.returncode == code, message
     assert "interrupted" in message and "Traceback" not in message
+    assert [line["stage"] for line in read_lines(folder / "spent.jsonl")] == [*before, stage]
     assert not list(folder.rglob("*.tmp")) and not list(folder.rglob("*.partial"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("console", ["scripts.cli", "scripts.generative.cli"])
+def test_a_reader_that_leaves_ends_a_command_quietly(console):
+    words = [sys.executable, "-c", f"from {console} import entry; entry()", "--help"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "wb") as unread:
+        done = subprocess.run(words, stdout=unread, stderr=subprocess.PIPE, timeout=60)
+    assert (done.stderr, done.returncode) == (b"", 128 + signal.SIGPIPE)
 
 
 def _only(config, stage):
