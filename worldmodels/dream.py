@@ -47,6 +47,11 @@ class DreamConfig:
     """Cost of each step that a terminated dream does not play."""
     starts: int = 1000
     """Starting points kept of the rollouts."""
+    newest: int = 0
+    """Newest episodes that dreams start inside of, which in a loop are those of the newest drivers; 0 for all."""
+    survives: int = 0
+    """Steps for which a recorded episode must go on, before its target of termination, where a dream starts inside it:
+    a car that has left the road already teaches nothing."""
     block: int = 16
     """Candidates imagined in one batch."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -66,8 +71,9 @@ class DreamConfig:
             raise ValueError(f"dream.temperature={self.temperature}: must be at least 0; 1 is the memory's own")
         if not 0 <= self.standstill <= 1:
             raise ValueError(f"dream.standstill={self.standstill}: is a share between 0 and 1")
-        if self.warmup < 0:
-            raise ValueError(f"dream.warmup={self.warmup}: must not be negative")
+        for name in ("warmup", "newest", "survives"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"dream.{name}={getattr(self, name)}: must not be negative")
         if not self.penalty >= 0:
             raise ValueError(f"dream.penalty={self.penalty}: must not be negative; 0 charges nothing")
         if not 0 <= self.dropout < 1:
@@ -119,10 +125,11 @@ def gather_starts(
     """Draw starting points from encoded episodes.
 
     Args:
-        files: the episodes.
-        config: how many, and how many steps before a start inside an episode.
+        files: the episodes, the newest last.
+        config: how many, how many steps before a start inside an episode, and which episodes these may be.
         seed: of the draw.
-        ended: for each episode (T), 1 where a dream would be over after the step: none starts there.
+        ended: for each episode (T), 1 where a dream would be over after the step: none starts there, nor within
+            `config.survives` steps before it.
         latent: whether latents are drawn from their posteriors or are their means.
 
     Raises:
@@ -136,13 +143,15 @@ def gather_starts(
             return mean.astype(np.float32)
         return (mean + std * rng.standard_normal(mean.shape)).astype(np.float32)
 
+    newest = min(config.newest, len(files))
     still, z, action = [], [], []
     for count in range(config.starts):
-        file = files[count % len(files)]
-        still.append(draw(file, 0, 1)[0])
+        still.append(draw(files[count % len(files)], 0, 1)[0])
+        place = len(files) - 1 - count % newest if config.newest else count % len(files)
+        file = files[place]
         begins = np.arange(file.steps - config.warmup + 1)
-        if ended is not None and config.warmup:
-            begins = begins[ended[count % len(files)][begins + config.warmup - 1] == 0]
+        if ended is not None:
+            begins = begins[_goes_on(ended[place], begins + config.warmup, config.survives)]
         if len(begins):
             begin = int(rng.choice(begins))
             z.append(draw(file, begin, begin + config.warmup + 1))
@@ -151,9 +160,18 @@ def gather_starts(
         longest = max(file.steps for file in files)
         raise RunError(
             f"no episode has {config.warmup} steps to warm up on before it is over (longest: {longest}): "
-            "lower dream.warmup"
+            f"lower dream.warmup{' or dream.survives' if config.survives else ''}"
         )
     return Starts(np.stack(still), np.stack(z), np.stack(action))
+
+
+def _goes_on(ended: np.ndarray, step: np.ndarray, survives: int) -> np.ndarray:
+    """Return whether nothing ends in the step that leads to each of the steps, nor in the next ones, bool as `step`.
+
+    The end of the recording itself is no end.
+    """
+    ends = np.concatenate([[0], np.cumsum(ended != 0)])  # (T+1): ends in the first t steps
+    return ends[np.minimum(step + survives, len(ended))] == ends[np.maximum(step - 1, 0)]  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,23 @@ def test_no_dream_starts_where_it_would_be_over(files):
     assert set(anywhere.astype(int)) == set(range(5, STEPS + 1))
 
 
+def test_dreams_start_where_the_episode_goes_on_for_a_while(files):
+    """Step 12 is the last before the end, so from step 9 on the end is within 4 steps."""
+    ended = [(np.arange(STEPS) >= 12).astype(np.float32)] * 3
+    begun = gather_starts(files, DreamConfig(warmup=5, starts=300, survives=4), 0, ended, "mean").z[:, -1, 0] % 100
+    assert set(begun.astype(int)) == set(range(5, 9))
+    whole = gather_starts(files, DreamConfig(warmup=5, starts=300, survives=4), 0, [np.zeros(STEPS)] * 3, "mean")
+    assert set((whole.z[:, -1, 0] % 100).astype(int)) == set(range(5, STEPS + 1))
+
+
+def test_dreams_start_inside_the_newest_episodes_and_at_the_standstill_of_all(files):
+    starts = gather_starts(files, DreamConfig(warmup=5, starts=60, newest=2), 0, None, "mean")
+    assert set(starts.z[:, -1, 0] // 100) == {1, 2}
+    assert set(starts.still[:, 0]) == {0, 100, 200}
+    every = gather_starts(files, DreamConfig(warmup=5, starts=60, newest=9), 0, None, "mean")
+    assert set(every.z[:, -1, 0] // 100) == {0, 1, 2}
+
+
 def test_episodes_that_are_over_from_the_first_step_are_named(files):
     with pytest.raises(RunError, match=r"lower dream\.warmup"):
         gather_starts(files, DreamConfig(warmup=5), 0, [np.ones(STEPS, np.float32)] * 3)
