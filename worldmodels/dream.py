@@ -10,7 +10,7 @@ of it are functions of its seed alone and shared by all candidates.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -45,6 +45,9 @@ class DreamConfig:
     """Whether the termination head ends dreams (drawn with its probability)."""
     termination_charge: float = 0.1
     """Cost of each step that a terminated dream does not play."""
+    forfeit: float = 0.0
+    """Further cost of each such step, as a multiple of what the recorded drivers earned a step before their ends: what
+    an end costs rises with what is to be lost, so that in a loop beginners dare to drive and good drivers stay on."""
     starts: int = 1000
     """Starting points kept of the rollouts."""
     newest: int = 0
@@ -74,6 +77,8 @@ class DreamConfig:
         for name in ("warmup", "newest", "survives"):
             if getattr(self, name) < 0:
                 raise ValueError(f"dream.{name}={getattr(self, name)}: must not be negative")
+        if not self.forfeit >= 0:
+            raise ValueError(f"dream.forfeit={self.forfeit}: must not be negative; 0 charges nothing")
         if not self.penalty >= 0:
             raise ValueError(f"dream.penalty={self.penalty}: must not be negative; 0 charges nothing")
         if not 0 <= self.dropout < 1:
@@ -96,10 +101,12 @@ class Starts:
     """float32 (S K+1 Z): latents along K real steps, and where the dream begins."""
     action: np.ndarray
     """float32 (S K A): the real actions between them."""
+    earned: np.ndarray = field(default_factory=lambda: np.zeros((), np.float32))
+    """float32 (): mean reward of a step, before its end, in the episodes that dreams start inside of; at least 0."""
 
     def save(self, path: Path) -> None:
         """Write the starts to a safetensors file."""
-        write_bytes(path, save({"still": self.still, "z": self.z, "action": self.action}))
+        write_bytes(path, save(asdict(self)))
 
     def spread(self) -> np.ndarray:
         """Return the standard deviation of each latent dimension over all starts, float32 (Z)."""
@@ -162,7 +169,18 @@ def gather_starts(
             f"no episode has {config.warmup} steps to warm up on before it is over (longest: {longest}): "
             f"lower dream.warmup{' or dream.survives' if config.survives else ''}"
         )
-    return Starts(np.stack(still), np.stack(z), np.stack(action))
+    drivers = range(len(files) - newest if newest else 0, len(files))
+    return Starts(np.stack(still), np.stack(z), np.stack(action), _earned(files, drivers, ended))
+
+
+def _earned(files: Sequence[LatentFile], places: Sequence[int], ended: Sequence[np.ndarray] | None) -> np.ndarray:
+    """Return the mean reward of a step in some episodes, up to where each is over, and at least 0: float32 ()."""
+    rewards = []
+    for place in places:
+        over = np.flatnonzero(ended[place]) if ended is not None else ()
+        rewards.append(files[place].read("reward", 0, int(over[0]) if len(over) else None))
+    every = np.concatenate(rewards)
+    return np.array(max(0.0, float(every.mean())) if len(every) else 0.0, dtype=np.float32)
 
 
 def _goes_on(ended: np.ndarray, step: np.ndarray, survives: int) -> np.ndarray:
@@ -249,6 +267,7 @@ def imagine(
     uniform, normal, end = (_by_step(chance, candidates) for chance in (noise.uniform, noise.normal, noise.end))
     score = torch.zeros(candidates * dreams, dtype=torch.float64)
     alive = torch.ones(candidates * dreams, dtype=torch.bool)
+    charge = config.termination_charge + config.forfeit * float(starts.earned)
     for step in range(config.horizon):
         perception.adopt(world.agent_state)
         features = perception.features(z)
@@ -259,7 +278,7 @@ def imagine(
         score += torch.where(alive, reward, 0).double()
         if config.terminates:
             ended = alive & (end[step] < torch.sigmoid(end_logit))
-            score -= ended.double() * config.termination_charge * (config.horizon - step - 1)
+            score -= ended.double() * charge * (config.horizon - step - 1)
             alive &= ~ended
     return score.view(candidates, dreams)[: len(parameters)].numpy()
 

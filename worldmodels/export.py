@@ -113,7 +113,8 @@ def _save_part(run: Run, stage: str, module: nn.Module, folder: Path, half: bool
 
 def thin_starts(starts: Starts, half: bool) -> Starts:
     """Return the first `STARTS` dream starts, which come from different episodes, in float16 where `half`."""
-    arrays = {"still": starts.still[:STARTS], "z": starts.z[:STARTS], "action": starts.action[:STARTS]}
+    few = {"still": starts.still[:STARTS], "z": starts.z[:STARTS], "action": starts.action[:STARTS]}
+    arrays = {**few, "earned": starts.earned}
     if half:
         for name, array in arrays.items():
             _check_range(f"the dream starts' `{name}`", array)

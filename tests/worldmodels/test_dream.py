@@ -112,7 +112,8 @@ def by_hand(parts, starts, parameters, seed, config=CONFIG, agent=None):
         z = prediction.sample(config.temperature, noise.uniform[:, step], noise.normal[:, step])
         total += float(prediction.reward) - config.penalty * float(apart.mean())
         if noise.end[0, step] < torch.sigmoid(prediction.termination_logit):
-            return total - config.termination_charge * (config.horizon - step - 1)
+            charge = config.termination_charge + config.forfeit * float(starts.earned)
+            return total - charge * (config.horizon - step - 1)
     return total
 
 
@@ -123,6 +124,19 @@ def test_the_batched_kernel_dreams_what_a_plain_loop_dreams(parts, starts):
         expected = [[by_hand(parts, starts, row, seed) for seed in SEEDS] for row in parameters]
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
     assert len(np.unique(found.round(4))) == 12
+
+
+def test_an_end_forfeits_what_drivers_earn(parts, starts):
+    """By hand: every dream that ends pays a multiple of what drivers earn for each step that it does not play."""
+    rich = dataclasses.replace(starts, earned=np.array(2.5, np.float32))
+    config = dataclasses.replace(CONFIG, forfeit=1.2)
+    parameters = candidates(3)
+    found = dream(parts, rich, parameters, config)
+    with torch.inference_mode():
+        expected = [[by_hand(parts, rich, row, seed, config) for seed in SEEDS] for row in parameters]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
+    plain = dream(parts, starts, parameters, config)
+    assert (found < plain).any() and (found <= plain).all()
 
 
 def test_a_dream_does_not_depend_on_its_company(parts, starts):

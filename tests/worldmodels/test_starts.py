@@ -1,10 +1,12 @@
 """Where dreams begin, and what stands for a frame."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from worldmodels.dream import DreamConfig, gather_starts
+from worldmodels.dream import DreamConfig, Starts, gather_starts
 from worldmodels.errors import RunError
 from worldmodels.latents import LatentFile, SequenceBatches
 from worldmodels.targets import RewardTargetConfig, TerminationTargetConfig
@@ -14,15 +16,24 @@ STEPS = 30
 
 @pytest.fixture
 def files(tmp_path):
+    return write(tmp_path, lambda number: np.zeros(STEPS))
+
+
+@pytest.fixture
+def paid(tmp_path):
+    return write(tmp_path, lambda number: np.where(np.arange(STEPS) < 12, number + 1, -100))
+
+
+def write(folder, rewards):
     found = []
     for number in range(3):
-        path = tmp_path / f"{number}.safetensors"
+        path = folder / f"{number}.safetensors"
         mean = np.tile(np.arange(STEPS + 1, dtype=np.float32)[:, None], (1, 2)) + 100 * number
         arrays = {
             "mean": mean,
             "std": np.ones_like(mean),
             "action": np.zeros((STEPS, 1), np.float32),
-            "reward": np.zeros(STEPS, np.float32),
+            "reward": rewards(number).astype(np.float32),
             "state": np.zeros((STEPS + 1, 0), np.float32),
         }
         save_file(arrays, path, {"track": str(number), "terminated": "0"})
@@ -55,6 +66,23 @@ def test_dreams_start_inside_the_newest_episodes_and_at_the_standstill_of_all(fi
     assert set(starts.still[:, 0]) == {0, 100, 200}
     every = gather_starts(files, DreamConfig(warmup=5, starts=60, newest=9), 0, None, "mean")
     assert set(every.z[:, -1, 0] // 100) == {0, 1, 2}
+
+
+def test_what_drivers_earn_is_counted_up_to_their_ends_and_over_the_newest_ones(paid):
+    """Every step of episode n is paid n + 1, but after step 12 the ground eats 100 a step."""
+    ended = [(np.arange(STEPS) >= 12).astype(np.float32)] * 3
+    assert gather_starts(paid, DreamConfig(warmup=5, newest=2), 0, ended).earned == pytest.approx(2.5)
+    assert gather_starts(paid, DreamConfig(warmup=5), 0, ended).earned == pytest.approx(2.0)
+    assert gather_starts(paid, DreamConfig(warmup=5), 0).earned == 0  # more lost than earned
+
+
+def test_starts_come_back_from_their_file(paid, tmp_path):
+    starts = gather_starts(paid, DreamConfig(warmup=5, starts=9, newest=2), 0, [np.zeros(STEPS)] * 3)
+    starts = dataclasses.replace(starts, earned=np.array(1.5, np.float32))
+    starts.save(tmp_path / "starts.safetensors")
+    again = Starts.load(tmp_path / "starts.safetensors")
+    for field in dataclasses.fields(Starts):
+        np.testing.assert_array_equal(getattr(again, field.name), getattr(starts, field.name))
 
 
 def test_episodes_that_are_over_from_the_first_step_are_named(files):
