@@ -177,8 +177,8 @@ def _earned(files: Sequence[LatentFile], places: Sequence[int], ended: Sequence[
     """Return the mean reward of a step in some episodes, up to where each is over, and at least 0: float32 ()."""
     rewards = []
     for place in places:
-        over = np.flatnonzero(ended[place]) if ended is not None else ()
-        rewards.append(files[place].read("reward", 0, int(over[0]) if len(over) else None))
+        over: list[int] = [] if ended is None else np.flatnonzero(ended[place]).tolist()
+        rewards.append(files[place].read("reward", 0, over[0] if over else None))
     every = np.concatenate(rewards)
     return np.array(max(0.0, float(every.mean())) if len(every) else 0.0, dtype=np.float32)
 
