@@ -11,16 +11,17 @@ from envs import env_facts
 from worldmodels.assembly import EnvShape, check_config, env_shape, load_bundle, new_memory, new_vision
 from worldmodels.bundle import Bundle, bundle_parts
 from worldmodels.collect import CollectSetup, CollectWorker, Order, Recording
-from worldmodels.dataset import episode_files
+from worldmodels.dataset import episode_files, tryout_files
 from worldmodels.episode import EpisodeFile, write_episode
 from worldmodels.errors import RunError
 from worldmodels.executor import available_cores, make_executor
 from worldmodels.export import agent_folder
-from worldmodels.files import link_tree, write_json
+from worldmodels.files import link_file, link_tree, write_json
 from worldmodels.perception import FeaturesConfig
 from worldmodels.run import Progress, Run
 from worldmodels.tracks import COLLECT, POLICY, stream, training_tracks
 from worldmodels.video import as_rgb, contact_sheet, episode_caption, write_png
+from worldmodels.worker import uncharged
 
 
 def collect(run: Run) -> Iterator[Progress]:
@@ -64,8 +65,11 @@ def orders(run: Run) -> list[Order]:
 
 
 def taken_over(extended: str) -> int:
-    """Return how many episodes a run takes over from the one it extends."""
-    return len(episode_files(Run(extended).folder("collect"))) if extended else 0
+    """Return how many episodes a run takes over from the one it extends: what it collected, and its tryouts."""
+    if not extended:
+        return 0
+    before = Run(extended)
+    return len(episode_files(before.folder("collect"))) + len(tryout_files(before.folder("evolve")))
 
 
 def take_over(run: Run) -> None:
@@ -83,6 +87,9 @@ def take_over(run: Run) -> None:
             f"{old.action_repeat}; this run is about {new.id} at {new.size}, rows {new.crop}, {new.action_repeat}"
         )
     link_tree(before.folder("collect"), run.folder("collect"), "episode_*.zip")
+    first = len(episode_files(before.folder("collect")))
+    for number, file in enumerate(tryout_files(before.folder("evolve")), first):
+        link_file(file.path, episode_path(run.folder("collect"), number))
 
 
 def episode_path(folder: Path, number: int) -> Path:
@@ -120,8 +127,7 @@ def _setup(run: Run, shape: EnvShape, facts: dict[str, object]) -> CollectSetup:
             controller=config.controller,
             **bundle_parts(vision, memory),
         )
-    patience = replace(config.env.early_stop, charge=0.0)  # what is recorded are the environment's own rewards
-    env = replace(config.env, max_steps=limit, early_stop=patience)
+    env = replace(uncharged(config.env), max_steps=limit)
     return CollectSetup(env, config.collect, bundle, parameters, facts)
 
 

@@ -14,8 +14,9 @@ from scripts.temperature import choose_temperature
 from scripts.train_memory import latent_file
 from worldmodels.assembly import assemble, load_bundle, load_memory, load_starts, load_vision
 from worldmodels.bundle import Bundle, save_agent
-from worldmodels.dataset import episode_files, sample_frames, split
+from worldmodels.dataset import episode_files, sample_frames, split, tryout_path
 from worldmodels.dream import Starts
+from worldmodels.episode import write_episode
 from worldmodels.errors import RunError
 from worldmodels.evolve import Cost, Trials, best_validated, finalists, measure_again, restore
 from worldmodels.evolve import evolve as generations
@@ -54,7 +55,9 @@ def evolve(run: Run) -> Iterator[Progress]:
         optimiser = restore(config, size, seed, log, start)
         with make_executor(run.config.executor, Worker, worker_setup(run, bundle)) as executor:
             trials = Trials(executor, config.envs, run.config.dream.block, config.action_cost)
-            for entry, mean in generations(config, optimiser, trials, seed, log):
+            for entry, mean, recorded in generations(config, optimiser, trials, seed, log):
+                for number, content in enumerate(recorded):
+                    write_episode(tryout_path(folder, entry["generation"], number), content)
                 if "validation" in entry and best_validated([*log, entry]) is entry:
                     save_agent(folder, bundle, mean, {"generation": entry["generation"], **entry["validation"]})
                 append_line(folder / "generations.jsonl", entry)

@@ -18,6 +18,7 @@ from scripts.evolve import evolve
 from scripts.train_memory import train_memory
 from scripts.train_vision import train_vision
 from worldmodels.assembly import check_config, load_bundle
+from worldmodels.dataset import tryout_files
 from worldmodels.errors import RunError
 from worldmodels.executor import available_cores, make_executor
 from worldmodels.files import append_line, link_tree, read_lines, write_json
@@ -109,10 +110,11 @@ def _row(run: Run, curve: list[dict[str, Any]]) -> dict[str, Any]:
     start = this.folder("evolve") / "start.json"
     return {
         "round": len(curve),
-        "frames": collected + sum(row["frames_evolving"] for row in curve) + evolving,
+        "frames": collected + sum(row["frames_evolving"] - row["frames_recorded"] for row in curve) + evolving,
         "frames_collected": collected,
         "frames_evolving": evolving,
         "frames_validating": evolved["validation_frames"],
+        "frames_recorded": sum(file.meta["env_frames"] for file in tryout_files(this.folder("evolve"))),
         "validation": evolved["validation"],
         "dream_reward": log[-1]["mean"] / this.config.dream.horizon if this.config.evolve.world == "dream" else None,
         "imitated": json.loads(start.read_text())["explained"] if start.exists() else None,

@@ -72,7 +72,7 @@ def _evolve(
     optimiser = restore(config, size, seed, log, start)
     with make_executor(run.config.executor, Worker, setup) as executor:
         trials = Trials(executor, config.envs, run.config.dream.block, config.action_cost)
-        for entry, _ in generations(config, optimiser, trials, seed, log):
+        for entry, _, _ in generations(config, optimiser, trials, seed, log):
             append_line(path, entry)
             log.append(entry)
             yield log

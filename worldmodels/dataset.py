@@ -28,6 +28,16 @@ def episode_files(folder: Path) -> list[EpisodeFile]:
     return files
 
 
+def tryout_path(folder: Path, generation: int, number: int) -> Path:
+    """Return where an evolution keeps an episode that the mean drove after a generation."""
+    return folder / "tryouts" / f"{generation:05d}_{number:03d}.zip"
+
+
+def tryout_files(folder: Path) -> list[EpisodeFile]:
+    """Return the episodes that an evolution recorded, in the order of generations."""
+    return [EpisodeFile(path) for path in sorted((folder / "tryouts").glob("*.zip"))]
+
+
 def split(files: list[EpisodeFile]) -> tuple[list[EpisodeFile], list[EpisodeFile]]:
     """Split episodes into training and held-out ones, by track: no track is in both."""
     if len(files) < 2:

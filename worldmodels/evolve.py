@@ -20,7 +20,7 @@ from agents.optimisers import AskTell
 from worldmodels.executor import Executor
 from worldmodels.rollout import Played
 from worldmodels.statistics import spearman, summarise
-from worldmodels.tracks import DREAM, EVOLVE, VALIDATION, stream, training_tracks
+from worldmodels.tracks import DREAM, EVOLVE, TRYOUT, VALIDATION, stream, training_tracks
 from worldmodels.worker import DreamTask, RealTask, Tried
 
 ROUNDS = 8
@@ -52,6 +52,9 @@ class EvolveConfig:
     """Generations between validations of the distribution's mean."""
     validation_tracks: int = 16
     """Real validation tracks for each."""
+    tryouts: int = 0
+    """Training tracks, others in every evolution, that the mean drives instead of validation tracks: its episodes end
+    as in training and are recorded, so that a loop's later rounds learn from what they cost; 0 for none."""
     finalists: int = 1
     """Best validated generations that are measured again before one is chosen; 1 takes the best one's word."""
     final_tracks: int = 64
@@ -89,6 +92,8 @@ class EvolveConfig:
         ):
             if getattr(self, name) < least:
                 raise ValueError(f"evolve.{name}={getattr(self, name)}: must be at least {least}")
+        if self.tryouts < 0 or self.tryouts == 1:
+            raise ValueError(f"evolve.tryouts={self.tryouts}: take at least 2 tracks, or 0 for validation tracks")
         if not 0 <= self.action_cost < float("inf"):
             raise ValueError(f"evolve.action_cost={self.action_cost}: is a charge of at least 0 a frame")
         if not all(map(math.isfinite, self.bias)):
@@ -175,6 +180,19 @@ class Trials:
             scores[candidate, index] = played.score - (self.action_cost * played.effort if training else 0.0)
         return scores
 
+    def tryout_scores(self, mean: np.ndarray, tracks: Sequence[int], cost: Cost) -> tuple[np.ndarray, list[bytes]]:
+        """Return the returns, float64 (E), of one candidate (N) on every track, and the episodes' files."""
+        size = max(1, min(-(-len(tracks) // self.executor.workers), self.width))
+        chunks = [list(tracks[start : start + size]) for start in range(0, len(tracks), size)]
+        parameters = np.asarray(mean[None], dtype=np.float32)
+        tasks = [RealTask(parameters, [(0, track) for track in chunk], True, record=True) for chunk in chunks]
+        came = dict(self.executor.run(tasks))
+        for tried in came.values():
+            cost.add(tried)
+        every = [came[number] for number in range(len(chunks))]
+        scores = np.array([played.score for tried in every for played in tried.played])
+        return scores, [content for tried in every for content in tried.recorded]
+
     def dream_scores(self, parameters: np.ndarray, seeds: Sequence[int], cost: Cost) -> np.ndarray:
         """Return the returns, float64 (P E), of every candidate in every dream."""
         starts = range(0, len(parameters), self.block)
@@ -235,8 +253,8 @@ def optimiser_seed(seed: int) -> int:
 
 def evolve(
     config: EvolveConfig, optimiser: AskTell, trials: Trials, seed: int, log: list[dict[str, Any]]
-) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
-    """Yield each generation's entry and the distribution's mean after it, from where the log ends.
+) -> Iterator[tuple[dict[str, Any], np.ndarray, list[bytes]]]:
+    """Yield each generation's entry, the mean after it, and the files of its tryouts, from where the log ends.
 
     The entry is plain data and has to be appended to the log before the next one is asked for.
     """
@@ -261,8 +279,9 @@ def evolve(
         last = generation == config.generations - 1
         mean = np.asarray(optimiser.mean, dtype=np.float32)
         validation_cost = Cost()
+        recorded: list[bytes] = []
         if last or (generation + 1) % config.validation_every == 0:
-            entry["validation"] = _validate(config, trials, mean, validation_cost)
+            entry["validation"], recorded = _validate(config, trials, mean, seed, validation_cost)
         entry |= {
             "generation": generation,
             "sigma": float(optimiser.sigma),
@@ -272,7 +291,7 @@ def evolve(
                 cost, validation_cost, asked - begun + told - tried, time.perf_counter() - begun, trials
             ),
         }
-        yield entry, mean
+        yield entry, mean, recorded
 
 
 def _timings(cost: Cost, validation: Cost, optimiser: float, whole: float, trials: Trials) -> dict[str, float]:
@@ -303,9 +322,15 @@ def _entry(
     }
 
 
-def _validate(config: EvolveConfig, trials: Trials, mean: np.ndarray, cost: Cost) -> dict[str, Any]:
+def _validate(
+    config: EvolveConfig, trials: Trials, mean: np.ndarray, seed: int, cost: Cost
+) -> tuple[dict[str, Any], list[bytes]]:
+    """Return what the mean scores on validation tracks, or on tryouts with their episodes' files."""
+    if config.tryouts:
+        scores, recorded = trials.tryout_scores(mean, training_tracks(seed, TRYOUT, 0, config.tryouts), cost)
+        return _summary(scores), recorded
     tracks = list(VALIDATION[: config.validation_tracks])
-    return _summary(trials.real_scores(mean[None], tracks, False, cost)[0])
+    return _summary(trials.real_scores(mean[None], tracks, False, cost)[0]), []
 
 
 def _summary(scores: np.ndarray) -> dict[str, Any]:

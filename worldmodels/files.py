@@ -32,14 +32,19 @@ def link_tree(source: Path, target: Path, pattern: str = "*") -> None:
     from its link, but a log that still grows would grow in both folders.
     """
     for path in sorted(source.rglob(pattern)):
-        beside = target / path.relative_to(source)
-        if path.is_dir() or beside.exists():
-            continue
-        beside.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.link(path, beside)
-        except OSError:
-            write_bytes(beside, path.read_bytes())
+        if not path.is_dir():
+            link_file(path, target / path.relative_to(source))
+
+
+def link_file(path: Path, beside: Path) -> None:
+    """Put a finished file into a second place, as a hard link where the file system has them; one there is kept."""
+    if beside.exists():
+        return
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(path, beside)
+    except OSError:
+        write_bytes(beside, path.read_bytes())
 
 
 def append_line(path: Path, entry: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ VALIDATION = range(10_000, 11_000)
 TRAINING = range(1_000_000, 2**31 - 1)
 """Rollouts and evolution draw theirs from here."""
 
-COLLECT, EVOLVE, DREAM, POLICY, FILM, LOOP = range(6)
+COLLECT, EVOLVE, DREAM, POLICY, FILM, LOOP, TRYOUT = range(7)
 """Purposes that keep the random streams of one run seed apart."""
 
 

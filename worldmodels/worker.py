@@ -6,15 +6,16 @@ seeds.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from agents import ActionSpec, Policy, PolicyConfig, make_policy
-from envs import VectorEnv, make_env
+from envs import EnvConfig, VectorEnv, env_facts, make_env
 from worldmodels.bundle import Bundle
 from worldmodels.dream import DreamConfig, Starts, imagine
+from worldmodels.episode import encode_episode
 from worldmodels.pilot import Pilot
 from worldmodels.rollout import Clock, Play, Played, play
 
@@ -28,6 +29,8 @@ class RealTask(NamedTuple):
     """`(row of parameters, track)` for each episode."""
     training: bool
     """With the training-only wrappers or without."""
+    record: bool = False
+    """Whether episodes come back recorded; their rewards are the environment's own, without the wrappers' charges."""
 
 
 class DreamTask(NamedTuple):
@@ -54,6 +57,8 @@ class Tried(NamedTuple):
     """float64 (C E): returns of the dreams."""
     environment_seconds: float
     network_seconds: float
+    recorded: tuple[bytes, ...] = ()
+    """The episodes' files, where they were asked for."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +74,17 @@ class WorkerSetup:
     """`EvolveConfig.action_cost` in dreams."""
 
 
+def uncharged(env: EnvConfig) -> EnvConfig:
+    """Return an environment whose early stop costs nothing: what is recorded are the environment's own rewards."""
+    return replace(env, early_stop=replace(env.early_stop, charge=0.0))
+
+
 class Worker:
     """Tries candidates; built once in each process."""
 
     def __init__(self, setup: WorkerSetup):
         self.setup = setup
-        self._envs: dict[bool, VectorEnv] = {}
+        self._envs: dict[tuple[bool, bool], VectorEnv] = {}
         self._vision = setup.bundle.load_encoder()
         self._memory = setup.bundle.load_memory()
         self._controller = setup.bundle.build_controller()
@@ -93,26 +103,38 @@ class Worker:
         bundle = self.setup.bundle
         perception = bundle.perception(self.setup.width, self._vision, self._memory)
         pilot = Pilot(perception, self._controller, bundle.spec, task.parameters, plan=task.pairs)
-        return self._play(pilot, [track for _, track in task.pairs], task.training, bundle.spec)
+        return self._play(pilot, [track for _, track in task.pairs], task.training, bundle.spec, task.record)
 
     def close(self) -> None:
         """Free the environments."""
         for env in self._envs.values():
             env.close()
 
-    def _env(self, training: bool) -> VectorEnv:
-        if training not in self._envs:
-            config = self.setup.bundle.env
-            self._envs[training] = VectorEnv([make_env(config, training) for _ in range(self.setup.width)])
-        return self._envs[training]
+    def _env(self, training: bool, record: bool = False) -> VectorEnv:
+        kind = (training, record)
+        if kind not in self._envs:
+            config = uncharged(self.setup.bundle.env) if record else self.setup.bundle.env
+            self._envs[kind] = VectorEnv([make_env(config, training) for _ in range(self.setup.width)])
+        return self._envs[kind]
 
-    def _play(self, policy: Policy, tracks: Sequence[int], training: bool, spec: ActionSpec) -> Tried:
+    def _play(
+        self, policy: Policy, tracks: Sequence[int], training: bool, spec: ActionSpec, record: bool = False
+    ) -> Tried:
         clock = Clock()
         plays = [Play(track, key) for key, track in enumerate(tracks)]
         found: list[Played | None] = [None] * len(plays)
-        for index, played in play(self._env(training), policy, spec, plays, clock=clock):
+        for index, played in play(self._env(training, record), policy, spec, plays, record=record, clock=clock):
             found[index] = played
-        return Tried([played for played in found if played], None, clock.environment, clock.policy)
+        every = [played for played in found if played]
+        recorded = tuple(self._encode(played) for played in every) if record else ()
+        return Tried(
+            [replace(played, episode=None) for played in every], None, clock.environment, clock.policy, recorded
+        )
+
+    def _encode(self, played: Played) -> bytes:
+        facts = {"env": env_facts(self.setup.bundle.env), "policy": "agent", "env_frames": played.frames}
+        assert played.episode is not None
+        return encode_episode(replace(played.episode, meta=facts))
 
     def _blind(self, task: BlindTask) -> Tried:
         spec = self.setup.bundle.spec

@@ -11,7 +11,7 @@ from scripts import loop
 from scripts.run import stages_of
 from tests.small import small_config
 from worldmodels import Run, load_agent
-from worldmodels.dataset import episode_files
+from worldmodels.dataset import episode_files, tryout_files
 from worldmodels.errors import RunError
 from worldmodels.export import export_agent
 from worldmodels.files import read_lines
@@ -62,6 +62,25 @@ def test_frames_are_all_counted(looped):
     whole = curve[-1]["frames"] + sum(row["final_frames"] for row in finals)
     done = {stage: looped.done(stage)["env_frames"] for stage in ("loop", "collect", "evolve")}
     assert done["loop"] == whole == done["collect"] + done["evolve"]
+
+
+def test_later_rounds_learn_from_tryouts_whose_frames_count_once(tmp_path):
+    evolve = {"world": "dream", "generations": 2, "validation_every": 1, "tryouts": 2}
+    run = carry_out(Run.create(tmp_path / "run", looped_config(evolve=evolve)))
+    files = [episode_files(this.folder("collect")) for this in rounds(run)]
+    assert [len(each) for each in files] == [6, 6 + 4 + 4, 6 + 2 * (4 + 4)]
+    tried = [tryout_files(this.folder("evolve")) for this in rounds(run)]
+    assert [file.path.read_bytes() for file in files[1][6:10]] == [file.path.read_bytes() for file in tried[0]]
+    assert len({file.meta["track"] for each in tried for file in each}) == 3 * 2
+    curve = read_lines(run.folder("loop") / "curve.jsonl")
+    played = sum(file.meta["env_frames"] for file in [*files[2], *tried[2]])
+    assert curve[-1]["frames"] == played and curve[-1]["frames_recorded"] == curve[-1]["frames_validating"] > 0
+    facts = [run.done(stage)["env_frames"] for stage in ("loop", "collect", "evolve")]
+    assert (
+        facts[0]
+        == facts[1] + facts[2]
+        == played + sum(row["final_frames"] for row in read_lines(run.folder("loop") / "finalists.jsonl"))
+    )
 
 
 def test_rounds_in_the_real_environment_take_the_controller_over(tmp_path):

@@ -10,13 +10,14 @@ import numpy as np
 import psutil
 import pytest
 
+from envs import EarlyStopConfig
 from scripts import evolve
 from scripts.evolve import starting_point, worker_setup
 from scripts.train_memory import latent_file
 from tests.small import small_config
 from worldmodels import Run, RunError
 from worldmodels.assembly import assemble, load_bundle
-from worldmodels.dataset import episode_files
+from worldmodels.dataset import episode_files, tryout_files
 from worldmodels.evolve import (
     Cost,
     EvolveConfig,
@@ -31,7 +32,7 @@ from worldmodels.evolve import (
 from worldmodels.executor import SerialExecutor, WorkerError
 from worldmodels.files import read_lines
 from worldmodels.tracks import TEST, TRAINING, VALIDATION, training_tracks
-from worldmodels.worker import DreamTask, RealTask, Worker
+from worldmodels.worker import DreamTask, RealTask, Worker, WorkerSetup
 
 NUMBERS = ("scores", "mean", "agreement", "next_episodes", "frames", "sigma", "validation_frames")
 
@@ -117,6 +118,60 @@ def test_a_driver_killed_in_mid_generation_goes_on_to_the_same_numbers(trained, 
     driver.wait()
     assert 2 <= len(read_lines(log)) < 6 and run.done("evolve") is None
     assert finish(run) == whole
+
+
+def tried_out(run, **changes):
+    return with_config(run, evolve={"world": "dream", "tryouts": 3}, **changes)
+
+
+def test_tryouts_are_recorded_as_they_were_driven(trained):
+    run = tried_out(trained)
+    finish(run)
+    log = [entry for entry in read_lines(run.folder("evolve") / "generations.jsonl") if "validation" in entry]
+    files = tryout_files(run.folder("evolve"))
+    assert [entry["generation"] for entry in log] == [1, 2] and len(files) == 6
+    tracks = [file.meta["track"] for file in files]
+    assert tracks[:3] == tracks[3:] and len(set(tracks)) == 3 and all(track in TRAINING for track in tracks)
+    returns = [float(file.read().reward.sum(dtype=np.float64)) for file in files]
+    for entry, mine in zip(log, (returns[:3], returns[3:]), strict=True):
+        assert entry["validation"]["mean"] == pytest.approx(np.mean(mine), abs=1e-4) and min(mine) > -500
+    assert sum(entry["validation_frames"] for entry in log) == sum(file.meta["env_frames"] for file in files)
+    assert (
+        run.done("evolve")["chosen_generation"] == max(log, key=lambda entry: entry["validation"]["mean"])["generation"]
+    )
+
+
+def test_what_is_recorded_pays_no_charge_for_an_early_stop(trained):
+    """Two steps without a reward end an episode, and cost 1,000 in training."""
+    latents = [latent_file(trained, file) for file in episode_files(trained.folder("collect"))]
+    bundle = assemble(trained, latents)
+    strict = dataclasses.replace(bundle.env, early_stop=EarlyStopConfig(patience=2, charge=1000.0))
+    worker = Worker(WorkerSetup(dataclasses.replace(bundle, env=strict), 4))
+    still = np.zeros((1, bundle.build_controller().parameters_size), np.float32)
+    still[0, 0] = -100
+    pairs = [(0, track) for track in range(4)]
+    trained_on, recorded = (worker(RealTask(still, pairs, True, record=record)) for record in (False, True))
+    worker.close()
+    assert trained_on.recorded == () and len(recorded.recorded) == 4
+    charged, free = (np.array([played.score for played in tried.played]) for tried in (trained_on, recorded))
+    assert (free - charged > 900).any() and (free > -500).all()
+    assert [played.steps for played in trained_on.played] == [played.steps for played in recorded.played]
+
+
+@pytest.mark.ray
+def test_tryouts_are_the_same_with_any_number_of_workers(trained, tmp_path):
+    def content(run):
+        return [
+            (file.meta, file.read().obs.tobytes(), file.read().action.tobytes())
+            for file in tryout_files(run.folder("evolve"))
+        ]
+
+    serial = tried_out(trained)
+    found = finish(serial)
+    run = copy(trained, tmp_path, "ray")
+    shutil.rmtree(run.folder("evolve"))
+    run = tried_out(run, executor={"type": "ray", "workers": 2})
+    assert finish(run) == found and content(run) == content(serial)
 
 
 def test_a_log_with_a_gap_is_refused(trained):
