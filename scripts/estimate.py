@@ -87,7 +87,7 @@ def _collect(config: RunConfig, rates: Rates) -> Expected:
 def _evolve(config: RunConfig, rates: Rates) -> Expected:
     evolve, limit = config.evolve, config.env.max_steps or 1000
     tried = evolve.generations * evolve.optimiser.population * evolve.episodes
-    validated = -(-evolve.generations // evolve.validation_every) * evolve.validation_tracks
+    validated = -(-evolve.generations // evolve.validation_every) * (evolve.tryouts or evolve.validation_tracks)
     frames = (validated + evolve.finalists * evolve.tracks_again) * limit
     dreaming = 0.0
     if evolve.world == "real":

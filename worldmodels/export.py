@@ -316,11 +316,13 @@ def _training(run: Run) -> list[tuple[str, ...]]:
     validation, looped = evolved["validation"], run.done("loop")
     generations = f"{evolved['generations']:,} generations in the {config.evolve.world} world"
     chosen = f"generation {evolved['chosen_generation']}"
-    measured_on = config.evolve.tracks_again or config.evolve.validation_tracks
+    measured_on = f"{config.evolve.tracks_again or config.evolve.validation_tracks} validation tracks"
+    if config.evolve.tryouts and not config.evolve.tracks_again:
+        measured_on = f"{config.evolve.tryouts} training tracks"
     if looped:
         generations = f"{looped['rounds']} rounds; in the chosen one {generations}"
         chosen = f"round {looped['chosen_round']}, {chosen}"
-        measured_on = config.loop.final_tracks
+        measured_on = f"{config.loop.final_tracks} validation tracks"
     before = {name: evolved.get(f"start_{name}", 0) for name in ("frames", "core_hours")}
     if config.evolve.start:
         generations += f", from what the agent of `{Path(config.evolve.start).name}` knew"
@@ -339,7 +341,7 @@ def _training(run: Run) -> list[tuple[str, ...]]:
         ("core-hours", f"{hours + before['core_hours']:.2f}" if hours else "not recorded"),
         (
             "chosen",
-            f"{chosen}, mean return {validation['mean']:.1f} on {measured_on} validation tracks",
+            f"{chosen}, mean return {validation['mean']:.1f} on {measured_on}",
         ),
     ]
 
