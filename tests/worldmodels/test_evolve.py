@@ -449,8 +449,8 @@ def test_an_exploited_dream_stops_evolution(trained, monkeypatch):
 
     means = iter([500.0, 100.0])
 
-    def validate(config, trials, mean, cost):
-        return {"mean": next(means), "std": 0.0, "ci_low": 0.0, "ci_high": 0.0}
+    def validate(config, trials, mean, seed, cost):
+        return {"mean": next(means), "std": 0.0, "ci_low": 0.0, "ci_high": 0.0}, []
 
     monkeypatch.setattr(module, "_validate", validate)
     monkeypatch.setattr(module, "exploited", lambda log, share: len(log) == 2)
