@@ -1,4 +1,4 @@
-"""Checks every tensor annotation while testing, and keeps BLAS and torch to one thread."""
+"""Checks every tensor annotation while testing, keeps BLAS and torch to one thread, seeds what a test draws."""
 
 import os
 
@@ -15,6 +15,12 @@ import pytest
 import torch
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    """Every test draws the same numbers from torch's global stream, alone or after others."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")
