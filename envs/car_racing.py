@@ -19,6 +19,7 @@ from gymnasium.error import ResetNeeded
 from jaxtyping import Float32, UInt8
 
 LOOK_AHEAD = (10.0, 20.0, 40.0)  # metres
+LAP_REWARD, FRAME_COST = 1000.0, 0.1  # what gymnasium pays for all tiles together, and takes for every frame
 
 
 class CentreLine:
@@ -90,6 +91,7 @@ class CarRacing(gymnasium_car_racing.CarRacing):
         "curvature_20",
         "curvature_40",
         "tiles_visited",
+        "reward_rate",
         "on_road",
     )
 
@@ -124,7 +126,9 @@ class CarRacing(gymnasium_car_racing.CarRacing):
         `curvature_D` is the mean heading change per metre over the next D metres of road, `wheel_speed_*` are
         radians per second, `lateral_offset` is the distance of the hull's centre to the centre line,
         `tiles_visited` the share of the track driven, `on_road` the share of the four wheels that touch a
-        tile. Raises `ResetNeeded` before the first reset.
+        tile. `reward_rate` is what a frame at this speed along the road earns on average, the cost of time
+        included: the reward without its spikes, if no tile were ever visited twice. Raises `ResetNeeded` before
+        the first reset.
         """
         if self._centre_line is None or self.car is None:
             raise ResetNeeded("simulator_state() needs a car: call reset() first.")
@@ -133,6 +137,9 @@ class CarRacing(gymnasium_car_racing.CarRacing):
         vx, vy = hull.linearVelocity
         cos, sin = np.cos(angle), np.sin(angle)
         nearest, offset, road_heading = self._centre_line.locate(x, y)
+        on_road = sum(bool(wheel.tiles) for wheel in wheels) / len(wheels)
+        along = vy * np.cos(road_heading) - vx * np.sin(road_heading) if on_road else 0.0
+        tiles = max(0.0, along) / (gymnasium_car_racing.TRACK_DETAIL_STEP * gymnasium_car_racing.FPS)
         values = (
             x,
             y,
@@ -147,6 +154,7 @@ class CarRacing(gymnasium_car_racing.CarRacing):
             wrap_angle(angle - road_heading),
             *self._centre_line.curvature[nearest],
             self.tile_visited_count / len(self.track),
-            sum(bool(wheel.tiles) for wheel in wheels) / len(wheels),
+            tiles * LAP_REWARD / len(self.track) - FRAME_COST,
+            on_road,
         )
         return np.array(values, dtype=np.float32)

@@ -56,6 +56,7 @@ class Toy(gym.Env):
         "lane_centre",
         "lateral_offset",
         "lane_slope",
+        "reward_rate",
         "on_road",
     )
 
@@ -136,8 +137,8 @@ class Toy(gym.Env):
     def simulator_state(self) -> Float32[np.ndarray, " S"]:
         """True state in the order of `simulator_state_names`; `on_road` is the share of the car in the lane.
 
-        `lane_slope` is the change of the lane's centre per distance. Raises `ResetNeeded` before the first
-        reset.
+        `lane_slope` is the change of the lane's centre per distance, `reward_rate` what a step like the last one
+        earns on average. Raises `ResetNeeded` before the first reset.
         """
         if self._phases is None:
             raise ResetNeeded("simulator_state() needs a lane: call reset() first.")
@@ -145,7 +146,9 @@ class Toy(gym.Env):
         slope = (self._lane_centre(self._distance + 0.01) - self._lane_centre(self._distance - 0.01)) / 0.02
         offset = self._x - centre
         on_road = _covered(offset, LANE_HALF_WIDTH, 2 * CAR_HALF_WIDTH)
-        values = (self._x, self._speed, self._distance, centre, offset, slope, on_road)
+        gates = 0.1 * self._speed / GATE_DISTANCE if abs(offset) < LANE_HALF_WIDTH else 0.0
+        rate = CENTRE_REWARD * max(0.0, 1 - abs(offset) / LANE_HALF_WIDTH) - STEP_COST + GATE_REWARD * gates
+        values = (self._x, self._speed, self._distance, centre, offset, slope, rate, on_road)
         return np.array(values, dtype=np.float32)
 
     def _observe(self) -> np.ndarray:

@@ -90,7 +90,7 @@ def held_out(run: Run, name: str, agent: Agent | None) -> list[HeldOut]:
     config, vision = run.config, load_vision(run)
     folder = run.folder("accuracy") / "episodes"
     files = record(folder, name, config.env, agent, config.accuracy, config.evolve.envs)
-    return [encode(file, vision, config.memory.reward, config.memory.termination) for file in files]
+    return [encode(file, vision, config.memory.termination) for file in files]
 
 
 def _measure(run: Run, sets: dict[str, list[HeldOut]]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -23,7 +23,7 @@ from worldmodels.errors import RunError
 from worldmodels.files import write_bytes
 from worldmodels.memories import SequenceBatch
 from worldmodels.perception import FeaturesConfig
-from worldmodels.targets import RewardTargetConfig, TerminationTargetConfig, episode_targets
+from worldmodels.targets import RewardTargetConfig, TerminationTargetConfig, episode_targets, step_worth
 
 ENCODE_BATCH = 128
 
@@ -31,7 +31,8 @@ ENCODE_BATCH = 128
 @torch.inference_mode()
 def encode_episode_latents(file: EpisodeFile, vision: Any, path: Path, device: str = "cpu") -> None:
     """Encode an episode's frames and write latents, actions, rewards and states to a safetensors file."""
-    episode = file.read()
+    episode, facts = file.read(), file.env()
+    worth = step_worth(episode.state, facts.get("simulator_state_names", ()), facts.get("action_repeat", 1))
     means, stds = [], []
     for start in range(0, len(episode.obs), ENCODE_BATCH):
         mean, std = vision.encode(to_float(torch.from_numpy(episode.obs[start : start + ENCODE_BATCH])).to(device))
@@ -43,9 +44,10 @@ def encode_episode_latents(file: EpisodeFile, vision: Any, path: Path, device: s
         "action": episode.action,
         "reward": episode.reward,
         "state": episode.state,
+        "worth": np.zeros(0, np.float32) if worth is None else worth,
     }
-    facts = {"track": str(episode.track), "terminated": str(int(episode.terminated))}
-    write_bytes(path, save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, facts))
+    meta = {"track": str(episode.track), "terminated": str(int(episode.terminated))}
+    write_bytes(path, save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, meta))
 
 
 class LatentFile:
@@ -64,7 +66,7 @@ class LatentFile:
             ) from error
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Return the rows `start` to `stop` of an array: mean, std, action, reward or state."""
+        """Return the rows `start` to `stop` of an array: mean, std, action, reward, state or worth."""
         with safe_open(self.path, "np") as file:
             part = file.get_slice(name)
             length, *shape = part.get_shape()
@@ -76,10 +78,14 @@ class LatentFile:
         """Return what the heads learn of the episode: `reward` and `termination`, float32 (T)."""
         state = self.read("state")
         found = state if state.shape[1] else None
+        worth = self.read("worth") if reward.type == "progress" else None
+        if worth is not None and len(worth) < self.steps:
+            worth = None
         try:
-            return episode_targets(self.read("reward"), self.terminated, found, reward, termination)
+            return episode_targets(self.read("reward"), self.terminated, found, reward, termination, worth)
         except ValueError as error:
-            raise RunError(f"memory.termination: {error}") from error
+            field = "reward" if reward.type == "progress" and worth is None else "termination"
+            raise RunError(f"memory.{field}: {error}") from error
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@
 
 CarRacing pays a tile the moment a wheel touches it. That moment is invisible in a 64 x 64 frame, so a head
 that regresses the raw reward explains next to nothing of it; the mean of the next steps, or the rate of paid
-events in them, is visible: it is speed along the track. And an episode never ends for driving over grass, so
+events in them, is visible: it is speed along the track. But a mean over the next steps is also a guess at what the
+recorded driver does next, and a dream pays for looking like a place where drivers did well; where the simulator tells
+what a moment is worth (`reward_rate`), the reward head can learn that instead, at once and without the spikes. And an episode never ends for driving over grass, so
 a dream whose only end is the environment's own punishes nothing: the off-road target ends the dream where
 driving has failed.
 
@@ -18,7 +20,7 @@ from typing import Literal, get_args
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 
-RewardTarget = Literal["raw", "smoothed", "event-rate"]
+RewardTarget = Literal["raw", "smoothed", "event-rate", "progress"]
 TerminationTarget = Literal["env", "off-road"]
 
 
@@ -32,9 +34,11 @@ class RewardTargetConfig:
     """What the reward head predicts."""
 
     type: RewardTarget = "smoothed"
-    """raw: the reward; smoothed: mean of the next `window` rewards; event-rate: share of them above 0."""
+    """raw: the reward; smoothed: mean of the next `window` rewards; event-rate: share of them above 0; progress: mean of
+    what the next `window` steps are worth by the simulator's state, its `reward_rate` (CarRacing: speed along the
+    road)."""
     window: int = 20
-    """Steps ahead, this one included, that smoothed and event-rate look at."""
+    """Steps ahead, this one included, that all but raw look at."""
 
     def __post_init__(self) -> None:
         _check_choice(self.type, get_args(RewardTarget))
@@ -63,6 +67,7 @@ def episode_targets(
     state: Float[np.ndarray, "T+1 S"] | None,
     reward_config: RewardTargetConfig,
     termination_config: TerminationTargetConfig,
+    worth: Float[np.ndarray, " T"] | None = None,
 ) -> dict[str, Float32[np.ndarray, " T"]]:
     """Compute the targets of one whole episode: `reward` and `termination`, one value per step.
 
@@ -72,27 +77,54 @@ def episode_targets(
         state: the simulator's state; its last entry is the share of wheels on the road; None if not recorded.
         reward_config: what the reward target is.
         termination_config: what the termination target is.
+        worth: what each step is worth by the simulator's state (`step_worth`); None if it does not tell.
 
     Raises:
-        ValueError: the off-road target is asked for and `state` is None.
+        ValueError: the off-road target is asked for and `state` is None, or progress and `worth` is None.
     """
     return {
-        "reward": reward_target(reward, reward_config),
+        "reward": reward_target(reward, reward_config, worth),
         "termination": termination_target(len(reward), terminated, state, termination_config),
     }
 
 
-def reward_target(reward: Float[np.ndarray, " T"], config: RewardTargetConfig) -> Float32[np.ndarray, " T"]:
+def step_worth(
+    state: Float[np.ndarray, "_ S"], names: Sequence[str], frames: int
+) -> Float32[np.ndarray, " T"] | None:
+    """Read what each of T steps is worth on average off the simulator's states (T+1 rows); None if these do not tell.
+
+    Args:
+        state: the recorded states.
+        names: of its columns.
+        frames: of a step, over which the action is repeated.
+    """
+    if "reward_rate" not in names:
+        return None
+    worth: np.ndarray = state[1:, list(names).index("reward_rate")] * np.float32(frames)
+    return worth.astype(np.float32)
+
+
+def reward_target(
+    reward: Float[np.ndarray, " T"], config: RewardTargetConfig, worth: Float[np.ndarray, " T"] | None = None
+) -> Float32[np.ndarray, " T"]:
     """Compute what the reward head predicts after each step of one episode.
 
     Near the end the window holds what is left of the episode, and the mean is over that. Smoothing
     approximately preserves an episode's sum: a reward is paid out in equal parts over the `window` steps up
     to it, except that one in the first `window - 1` steps has fewer steps to be paid in, and one in the last
     `window - 1` weighs more, because the means there are over fewer steps.
+
+    Raises:
+        ValueError: progress is asked for and `worth` is None.
     """
     if config.type == "raw":
         return reward.astype(np.float32)
-    values = reward if config.type == "smoothed" else reward > 0
+    if config.type == "progress" and worth is None:
+        raise ValueError(
+            "type=progress: the simulator's state of these rollouts has no `reward_rate`; choose type=smoothed, or"
+            " collect in an environment that tells it."
+        )
+    values = {"smoothed": reward, "event-rate": reward > 0, "progress": worth}[config.type]
     steps = len(reward)
     start = np.arange(steps)
     end = np.minimum(start + config.window, steps)
@@ -139,7 +171,7 @@ def run_length(flags: Bool[np.ndarray, " T"]) -> Int[np.ndarray, " T"]:
 
 
 def reward_scale(targets: Sequence[Float[np.ndarray, " _"]]) -> tuple[float, float]:
-    """Measure mean and standard deviation of raw or smoothed reward targets (deviation 1 if constant)."""
+    """Measure mean and standard deviation of targets in the reward's units (deviation 1 if constant)."""
     values = np.concatenate(targets).astype(np.float64)
     std = float(values.std())
     return float(values.mean()), std if std > 1e-8 else 1.0

@@ -283,3 +283,24 @@ def test_resets_free_their_tracks(env):
 @pytest.mark.filterwarnings("ignore:.*Box action space:UserWarning")
 def test_gymnasium_checks_pass():
     check_env(gym.make("WorldModels/CarRacing-v3").unwrapped, skip_render_check=True)
+
+
+def test_reward_rate_is_the_reward_without_its_spikes(env):
+    earned, rated = 0.0, 0.0
+    for _ in range(300):
+        state = state_of(env)
+        steer = state["heading_error"] + 0.05 * state["lateral_offset"] - 4 * state["curvature_10"]
+        _, reward, *_ = env.step(np.array([np.clip(steer, -1, 1), 0.3 * (state["speed"] < 30), 0], np.float32))
+        earned, rated = earned + reward, rated + state_of(env)["reward_rate"]
+    assert earned > 100 and rated == pytest.approx(earned, rel=0.1)
+
+
+def test_reward_rate_is_the_cost_of_time_beside_the_road_and_backwards(env):
+    env.car.hull.linearVelocity = (30 * road_at(env, 0)[2]).tolist()
+    assert state_of(env)["reward_rate"] == pytest.approx(30 / 50 / 3.5 * 1000 / len(env.track) - 0.1, rel=1e-3)
+    env.car.hull.linearVelocity = (-30 * road_at(env, 0)[2]).tolist()
+    assert state_of(env)["reward_rate"] == pytest.approx(-0.1)
+    for wheel in env.car.wheels:
+        wheel.tiles.clear()
+    env.car.hull.linearVelocity = (30 * road_at(env, 0)[2]).tolist()
+    assert state_of(env)["reward_rate"] == pytest.approx(-0.1)

@@ -180,3 +180,14 @@ def test_errors():
 @pytest.mark.parametrize("discrete", [False, True])
 def test_gymnasium_checks_pass(discrete):
     check_env(gym.make("WorldModels/Toy-v0", discrete=discrete, render_mode="rgb_array").unwrapped)
+
+
+def test_reward_rate_is_the_reward_without_its_spikes():
+    toy = Toy()
+    toy.reset(seed=1)
+    earned, rated = 0.0, 0.0
+    for _ in range(300):
+        state = dict(zip(Toy.simulator_state_names, toy.simulator_state().tolist(), strict=True))
+        _, reward, *_ = toy.step(np.array([-4 * state["lateral_offset"], 0.3, 0], np.float32))
+        earned, rated = earned + reward, rated + toy.simulator_state()[-2]
+    assert earned > 30 and rated == pytest.approx(earned, rel=0.05)

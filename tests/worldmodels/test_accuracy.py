@@ -24,7 +24,7 @@ from worldmodels.accuracy.probes import fit_probe, halves
 from worldmodels.accuracy.reconstruction import reconstruction
 from worldmodels.collect import CollectConfig, CollectSetup, CollectWorker, Order
 from worldmodels.episode import EpisodeFile
-from worldmodels.targets import RewardTargetConfig, TerminationTargetConfig
+from worldmodels.targets import TerminationTargetConfig
 
 CONFIG = AccuracyConfig(episodes=6, warmup=5, horizons=(1, 2, 5, 20), samples=4, starts=3, return_steps=20, ahead=5)
 TRACKS = range(10_000, 10_006)
@@ -44,8 +44,8 @@ def world(tmp_path_factory):
     files = [EpisodeFile(folder / f"{number}.zip") for number in range(len(TRACKS))]
     for file in files:
         learn(vision, file)
-    targets = RewardTargetConfig(type="raw"), TerminationTargetConfig(type="env")
-    return vision, [encode(file, vision, *targets) for file in files]
+    ends = TerminationTargetConfig(type="env")
+    return vision, [encode(file, vision, ends) for file in files]
 
 
 def learn(vision, file):
@@ -316,7 +316,7 @@ def test_r_squared_is_zero_for_the_mean_and_one_for_the_truth():
 
 def test_the_whole_card_of_the_simulator(world, exact):
     vision, episodes = world
-    names = ("x", "speed", "distance", "lane_centre", "lateral_offset", "lane_slope", "on_road")
+    names = ("x", "speed", "distance", "lane_centre", "lateral_offset", "lane_slope", "reward_rate", "on_road")
     parts = Parts(vision, Simulator(), None, names)
     sets = dict(measure(parts, {"random": episodes[:4], "mixed": episodes[4:]}, guesses(episodes), CONFIG, 0))
     made = card({"run": "x"}, sets, {"skipped": "none"}, CONFIG)

@@ -9,6 +9,7 @@ from worldmodels.targets import (
     reward_scale,
     reward_target,
     run_length,
+    step_worth,
     termination_target,
 )
 
@@ -134,3 +135,17 @@ def test_an_unknown_type_is_told_the_choices(config):
     object.__setattr__(config, "type", "smooth")  # while testing, the annotations already refuse it at the door
     with pytest.raises(ValueError, match="type=smooth: unknown; choose one of "):
         config.__post_init__()
+
+
+def test_progress_is_what_the_simulator_says_a_step_is_worth():
+    state = np.array([[9.0, 1.0], [2.0, 1.0], [4.0, 0.0]], dtype=np.float32)
+    worth = step_worth(state, ("reward_rate", "on_road"), frames=4)
+    np.testing.assert_array_equal(worth, [8.0, 16.0])  # of the states that the steps lead to
+    target = reward_target(np.zeros(2), RewardTargetConfig(type="progress", window=2), worth)
+    np.testing.assert_array_equal(target, [12.0, 16.0])
+
+
+def test_progress_without_a_rate_says_what_to_choose():
+    assert step_worth(np.ones((3, 2), dtype=np.float32), ("speed", "on_road"), frames=1) is None
+    with pytest.raises(ValueError, match="choose type=smoothed"):
+        reward_target(np.zeros(2), RewardTargetConfig(type="progress"))

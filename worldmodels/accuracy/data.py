@@ -22,7 +22,7 @@ from worldmodels.accuracy.config import PIXEL_BATCH, AccuracyConfig
 from worldmodels.bundle import Bundle
 from worldmodels.collect import CollectConfig, CollectSetup, CollectWorker, Driver, Order
 from worldmodels.episode import EpisodeFile, write_episode
-from worldmodels.targets import RewardTargetConfig, TerminationTargetConfig, episode_targets
+from worldmodels.targets import TerminationTargetConfig, termination_target
 from worldmodels.tracks import VALIDATION
 
 SETS = ("random", "on-policy", "mixed")
@@ -145,7 +145,7 @@ def _kept(path: Path, facts: Mapping[str, Any]) -> bool:
 
 
 @torch.inference_mode()
-def encode(file: EpisodeFile, vision: Any, reward: RewardTargetConfig, termination: TerminationTargetConfig) -> HeldOut:
+def encode(file: EpisodeFile, vision: Any, termination: TerminationTargetConfig) -> HeldOut:
     """Read an episode as a world model sees it."""
     episode = file.read()
     parts = [vision.encode(frames(episode.obs[start : start + PIXEL_BATCH]))
@@ -153,8 +153,7 @@ def encode(file: EpisodeFile, vision: Any, reward: RewardTargetConfig, terminati
     state = episode.state if episode.state.shape[1] else None
     ends = None
     if state is not None or termination.type == "env":
-        targets = episode_targets(episode.reward, episode.terminated, state, reward, termination)
-        ends = targets["termination"]
+        ends = termination_target(len(episode.reward), episode.terminated, state, termination)
     return HeldOut(
         track=episode.track,
         mean=torch.cat([mean for mean, _ in parts]).float(),
