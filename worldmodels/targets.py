@@ -88,9 +88,7 @@ def episode_targets(
     }
 
 
-def step_worth(
-    state: Float[np.ndarray, "_ S"], names: Sequence[str], frames: int
-) -> Float32[np.ndarray, " T"] | None:
+def step_worth(state: Float[np.ndarray, "_ S"], names: Sequence[str], frames: int) -> Float32[np.ndarray, " T"] | None:
     """Read what each of T steps is worth on average off the simulator's states (T+1 rows); None if these do not tell.
 
     Args:

@@ -42,6 +42,11 @@ class HeadsConfig:
     """Weight of the termination loss."""
     termination_positive_weight: float = 10.0
     """How much more an end counts than any other step in the termination loss; ends are rare."""
+    input_noise: float = 0.0
+    """Standard deviation of noise on the latents that the memory reads in training, not on those that it predicts: in a
+    dream it reads its own errors, and a few hundred episodes are soon learnt by heart."""
+    dropout: float = 0.0
+    """Share of the features that the heads do without at each step of training."""
     rollout: int = 0
     """Steps on its own predictions that are scored beside the single ones, from a random place; 0 for none."""
     rollout_weight: float = 1.0
@@ -56,9 +61,19 @@ class HeadsConfig:
         for name in ("std_floor", "termination_positive_weight"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name}={getattr(self, name)}: must be above 0.")
-        for name in ("latent", "action", "reward_weight", "termination_weight", "rollout", "rollout_weight"):
+        for name in (
+            "latent",
+            "action",
+            "reward_weight",
+            "termination_weight",
+            "input_noise",
+            "rollout",
+            "rollout_weight",
+        ):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name}={getattr(self, name)}: must not be negative; give 0 or more.")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout={self.dropout}: is a share, at least 0 and below 1.")
         for name, choices in (("predict", ("next", "difference")), ("reward_target", get_args(RewardTarget))):
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name}={getattr(self, name)}: unknown; choose one of {', '.join(choices)}.")
@@ -192,11 +207,13 @@ class HeadedMemory(nn.Module):
             ValueError: sequences are too short for the rollout.
         """
         z = sample_latents(batch, generator)
+        seen = self._blurred(z[:, :-1], generator)  # (B T Z)
         if self.config.rollout:
-            place, hidden, state = self._unroll_in_two(z, batch.action, generator)
+            place, hidden, state = self._unroll_in_two(seen, batch.action, generator)
         else:
-            hidden, _ = self.unroll(z[:, :-1], batch.action, None)
-        log_prob = mixture_log_prob(self.next_latent(hidden, z[:, :-1]), z[:, 1:])  # (B T Z)
+            hidden, _ = self.unroll(seen, batch.action, None)
+        hidden = self._thinned(hidden, generator)
+        log_prob = mixture_log_prob(self.next_latent(hidden, seen), z[:, 1:])  # (B T Z)
         nll = masked_mean(-log_prob.mean(-1), batch.mask)
         loss, metrics = nll, {"nll": nll.detach()}
         if self.reward_head is not None:
@@ -226,8 +243,22 @@ class HeadedMemory(nn.Module):
             )
         place = int(torch.randint(last + 1, (), generator=generator, device=generator.device))
         until, state = self.unroll(z[:, : place + 1], action[:, : place + 1], None)
-        after, _ = self.unroll(z[:, place + 1 : -1], action[:, place + 1 :], state)
+        after, _ = self.unroll(z[:, place + 1 :], action[:, place + 1 :], state)
         return place, torch.cat([until, after], dim=1), state
+
+    def _blurred(self, z: Tensor, generator: torch.Generator) -> Tensor:
+        """Return what the memory reads instead of latents: in training with `input_noise`."""
+        if not (self.training and self.config.input_noise):
+            return z
+        noise = torch.randn(z.shape, generator=generator, device=generator.device).to(z.device)
+        return z + self.config.input_noise * noise
+
+    def _thinned(self, hidden: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the features that the heads read: in training without a share `dropout` of them."""
+        if not (self.training and self.config.dropout):
+            return hidden
+        drawn = torch.rand(hidden.shape, generator=generator, device=generator.device).to(hidden.device)
+        return hidden * (drawn >= self.config.dropout) / (1 - self.config.dropout)
 
     def rollout_loss(
         self, z: Float[Tensor, "B frames Z"], batch: SequenceBatch, place: int, state: State
