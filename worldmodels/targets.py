@@ -1,12 +1,12 @@
 """What the memory's reward and termination heads are trained on, and how well a score finds the ends.
 
-CarRacing pays a tile the moment a wheel touches it. That moment is invisible in a 64 x 64 frame, so a head
-that regresses the raw reward explains next to nothing of it; the mean of the next steps, or the rate of paid
-events in them, is visible: it is speed along the track. But a mean over the next steps is also a guess at what the
-recorded driver does next, and a dream pays for looking like a place where drivers did well; where the simulator tells
-what a moment is worth (`reward_rate`), the reward head can learn that instead, at once and without the spikes. And an episode never ends for driving over grass, so
-a dream whose only end is the environment's own punishes nothing: the off-road target ends the dream where
-driving has failed.
+CarRacing pays a tile the moment a wheel touches it. That moment is invisible in a 64 x 64 frame, so a head that
+regresses the raw reward explains next to nothing of it; the mean of the next steps, or the rate of paid events in them,
+is visible: it is speed along the track. But a mean over the next steps is also a guess at what the recorded driver does
+next, and a dream pays for looking like a place where drivers did well; where the simulator tells what a moment is worth
+(`reward_rate`), the head can learn that instead, at once and without the spikes. And an episode never ends for driving
+over grass, so a dream whose only end is the environment's own punishes nothing: the off-road target ends the dream
+where driving has failed.
 
 A step is one action of the agent, after action repeat. Arrays follow the project's alignment: `action[t]`
 taken in `state[t]` gives `reward[t]` and `state[t + 1]`; `target[t]` is what the heads predict from
@@ -34,8 +34,8 @@ class RewardTargetConfig:
     """What the reward head predicts."""
 
     type: RewardTarget = "smoothed"
-    """raw: the reward; smoothed: mean of the next `window` rewards; event-rate: share of them above 0; progress: mean of
-    what the next `window` steps are worth by the simulator's state, its `reward_rate` (CarRacing: speed along the
+    """raw: the reward; smoothed: mean of the next `window` rewards; event-rate: share of them above 0; progress: mean
+    of what the next `window` steps are worth by the simulator's state, its `reward_rate` (CarRacing: speed along the
     road)."""
     window: int = 20
     """Steps ahead, this one included, that all but raw look at."""
@@ -122,7 +122,9 @@ def reward_target(
             "type=progress: the simulator's state of these rollouts has no `reward_rate`; choose type=smoothed, or"
             " collect in an environment that tells it."
         )
-    values = {"smoothed": reward, "event-rate": reward > 0, "progress": worth}[config.type]
+    values = worth if worth is not None and config.type == "progress" else reward
+    if config.type == "event-rate":
+        values = reward > 0
     steps = len(reward)
     start = np.arange(steps)
     end = np.minimum(start + config.window, steps)
