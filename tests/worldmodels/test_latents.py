@@ -1,0 +1,51 @@
+import dataclasses
+import shutil
+
+import numpy as np
+import pytest
+
+from scripts import train_memory
+from tests.small import small_config
+from worldmodels import Run, RunError
+from worldmodels.assembly import load_vision
+from worldmodels.dataset import episode_files
+from worldmodels.episode import EpisodeFile, encode_episode
+from worldmodels.latents import LatentFile, encode_episode_latents
+from worldmodels.targets import RewardTargetConfig, TerminationTargetConfig
+
+PROGRESS = RewardTargetConfig(type="progress", window=1)
+ENDS = TerminationTargetConfig(type="env")
+
+
+def encoded(run, tmp_path, **facts):
+    """An episode's latents, as recorded in an environment of which other facts hold."""
+    episode = episode_files(run.folder("collect"))[0].read()
+    episode = dataclasses.replace(episode, meta={**episode.meta, "env": {**episode.meta["env"], **facts}})
+    (tmp_path / "episode.zip").write_bytes(encode_episode(episode))
+    path = tmp_path / "latents.safetensors"
+    encode_episode_latents(EpisodeFile(tmp_path / "episode.zip"), load_vision(run), path)
+    return episode, LatentFile(path)
+
+
+@pytest.mark.parametrize("repeat", [1, 4])
+def test_progress_is_read_off_the_recorded_states(trained, tmp_path, repeat):
+    episode, file = encoded(trained, tmp_path, action_repeat=repeat)
+    names = list(episode.meta["env"]["simulator_state_names"])
+    rate = episode.state[1:, names.index("reward_rate")]
+    np.testing.assert_allclose(file.targets(PROGRESS, ENDS)["reward"], repeat * rate, rtol=1e-6)
+    assert rate.std() > 0
+
+
+def test_progress_without_a_rate_names_the_field(trained, tmp_path):
+    file = encoded(trained, tmp_path, simulator_state_names=["a"] * 8)[1]
+    with pytest.raises(RunError, match=r"memory\.reward: type=progress.*choose type=smoothed"):
+        file.targets(PROGRESS, ENDS)
+
+
+def test_a_memory_learns_progress_in_the_rewards_units(trained):
+    shutil.rmtree(trained.folder("train-memory"))
+    config = small_config(memory={"reward": {"type": "progress", "window": 1}, "fit": {"steps": 150}})
+    run = Run.create(trained.path, config)
+    for _ in train_memory(run):
+        pass
+    assert run.done("train-memory")["reward_explained"] > 0.05  # a weak vision; a wrong scale would be below 0
