@@ -16,12 +16,17 @@ from worldmodels.config import (
 from worldmodels.errors import RunError
 
 
-@pytest.mark.parametrize("name", ["toy", "quick", "default", "paper"])
+@pytest.mark.parametrize("name", known_presets())
 def test_presets_survive_a_round_trip_through_yaml(name, tmp_path):
     config = preset(name)
     write_config(tmp_path / "config.yaml", config)
     assert read_config(tmp_path / "config.yaml") == config
     assert config.preset == name and known_presets()[name]
+
+
+def test_quick_is_the_first_rounds_of_dream():
+    found = {field for field, _, _ in differences(preset("quick"), preset("dream"))}
+    assert found == {"preset", "loop.rounds", "evaluate.tracks", "film.steps"}
 
 
 def test_the_paper_preset_holds_the_paper_s_numbers():
