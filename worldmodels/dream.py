@@ -48,6 +48,9 @@ class DreamConfig:
     forfeit: float = 0.0
     """Further cost of each such step, as a multiple of what the recorded drivers earned a step before their ends: what
     an end costs rises with what is to be lost, so that in a loop beginners dare to drive and good drivers stay on."""
+    lost: float = 0.0
+    """Steps of the same earnings that an end costs wherever in the dream it comes. A dream is a part of an episode: without
+    this its last steps may leave the road for nothing, and an end early in it costs less than the rest of an episode."""
     starts: int = 1000
     """Starting points kept of the rollouts."""
     newest: int = 0
@@ -77,8 +80,9 @@ class DreamConfig:
         for name in ("warmup", "newest", "survives"):
             if getattr(self, name) < 0:
                 raise ValueError(f"dream.{name}={getattr(self, name)}: must not be negative")
-        if not self.forfeit >= 0:
-            raise ValueError(f"dream.forfeit={self.forfeit}: must not be negative; 0 charges nothing")
+        for name in ("forfeit", "lost"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ValueError(f"dream.{name}={getattr(self, name)}: must be at least 0 and finite; 0 charges nothing")
         if not self.penalty >= 0:
             raise ValueError(f"dream.penalty={self.penalty}: must not be negative; 0 charges nothing")
         if not 0 <= self.dropout < 1:
@@ -267,7 +271,8 @@ def imagine(
     uniform, normal, end = (_by_step(chance, candidates) for chance in (noise.uniform, noise.normal, noise.end))
     score = torch.zeros(candidates * dreams, dtype=torch.float64)
     alive = torch.ones(candidates * dreams, dtype=torch.bool)
-    charge = config.termination_charge + config.forfeit * float(starts.earned)
+    earned = float(starts.earned)
+    charge, lost = config.termination_charge + config.forfeit * earned, config.lost * earned
     for step in range(config.horizon):
         perception.adopt(world.agent_state)
         features = perception.features(z)
@@ -278,7 +283,7 @@ def imagine(
         score += torch.where(alive, reward, 0).double()
         if config.terminates:
             ended = alive & (end[step] < torch.sigmoid(end_logit))
-            score -= ended.double() * charge * (config.horizon - step - 1)
+            score -= ended.double() * (charge * (config.horizon - step - 1) + lost)
             alive &= ~ended
     return score.view(candidates, dreams)[: len(parameters)].numpy()
 
