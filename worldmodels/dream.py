@@ -49,8 +49,8 @@ class DreamConfig:
     """Further cost of each such step, as a multiple of what the recorded drivers earned a step before their ends: what
     an end costs rises with what is to be lost, so that in a loop beginners dare to drive and good drivers stay on."""
     lost: float = 0.0
-    """Steps of the same earnings that an end costs wherever in the dream it comes. A dream is a part of an episode: without
-    this its last steps may leave the road for nothing, and an end early in it costs less than the rest of an episode."""
+    """Steps of the same earnings that an end costs wherever in the dream it comes. A dream is a part of an episode:
+    without this its last steps may leave the road for nothing, and an end costs less than the rest of an episode."""
     starts: int = 1000
     """Starting points kept of the rollouts."""
     newest: int = 0
@@ -82,7 +82,7 @@ class DreamConfig:
                 raise ValueError(f"dream.{name}={getattr(self, name)}: must not be negative")
         for name in ("forfeit", "lost"):
             if not 0 <= getattr(self, name) < float("inf"):
-                raise ValueError(f"dream.{name}={getattr(self, name)}: must be at least 0 and finite; 0 charges nothing")
+                raise ValueError(f"dream.{name}={getattr(self, name)}: must be finite, at least 0; 0 charges nothing")
         if not self.penalty >= 0:
             raise ValueError(f"dream.penalty={self.penalty}: must not be negative; 0 charges nothing")
         if not 0 <= self.dropout < 1:

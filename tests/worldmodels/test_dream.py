@@ -113,7 +113,7 @@ def by_hand(parts, starts, parameters, seed, config=CONFIG, agent=None):
         total += float(prediction.reward) - config.penalty * float(apart.mean())
         if noise.end[0, step] < torch.sigmoid(prediction.termination_logit):
             charge = config.termination_charge + config.forfeit * float(starts.earned)
-            return total - charge * (config.horizon - step - 1)
+            return total - charge * (config.horizon - step - 1) - config.lost * float(starts.earned)
     return total
 
 
@@ -126,10 +126,11 @@ def test_the_batched_kernel_dreams_what_a_plain_loop_dreams(parts, starts):
     assert len(np.unique(found.round(4))) == 12
 
 
-def test_an_end_forfeits_what_drivers_earn(parts, starts):
-    """By hand: every dream that ends pays a multiple of what drivers earn for each step that it does not play."""
+@pytest.mark.parametrize("charge", [{"forfeit": 1.2}, {"lost": 7.0}, {"forfeit": 0.4, "lost": 2.0}])
+def test_an_end_costs_what_drivers_earn(parts, starts, charge):
+    """By hand: every dream that ends pays what drivers earn, for the steps that it does not play and for a number."""
     rich = dataclasses.replace(starts, earned=np.array(2.5, np.float32))
-    config = dataclasses.replace(CONFIG, forfeit=1.2)
+    config = dataclasses.replace(CONFIG, **charge)
     parameters = candidates(3)
     found = dream(parts, rich, parameters, config)
     with torch.inference_mode():
