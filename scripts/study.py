@@ -39,7 +39,7 @@ The file names a `preset` or `config`, fields to `set` for all, and `cells` (nam
 (fields with lists of values):
 
   preset: quick
-  set: {loop.rounds: 5}
+  set: {evolve.world: dream}
   cells: {mdn-rnn: {}, lstm: {memory.type: lstm}}
   seeds: [0, 1, 2]         # the whole recipe anew
   optimiser_seeds: []      # or evolution alone, for each of the seeds

@@ -1,7 +1,7 @@
 """The file of a study: which base, which cells, which seeds, how they are measured.
 
     preset: quick            # or config: a run's config.yaml
-    set: {loop.rounds: 5}
+    set: {evolve.world: dream}
     cells:                   # or grid: {dream.temperature: [1.0, 1.3]}, every combination
       mdn-rnn: {}
       lstm: {memory.type: lstm}

@@ -24,11 +24,6 @@ def test_presets_survive_a_round_trip_through_yaml(name, tmp_path):
     assert config.preset == name and known_presets()[name]
 
 
-def test_quick_is_the_first_rounds_of_dream():
-    found = {field for field, _, _ in differences(preset("quick"), preset("dream"))}
-    assert found == {"preset", "loop.rounds", "evaluate.tracks", "film.steps"}
-
-
 def test_the_paper_preset_holds_the_paper_s_numbers():
     config = preset("paper")
     assert (config.collect.episodes, config.collect.policies) == (10_000, ("random-agent",))
