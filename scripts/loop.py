@@ -48,8 +48,8 @@ def loop(run: Run) -> Iterator[Progress]:
     if run.done("loop"):
         yield Progress("loop", config.rounds, config.rounds, "rounds")
         return
-    if config.rounds > 1:  # what later rounds change is refused now or never
-        check_config(round_config(run.config, 1, round_folder(run, 0), round_folder(run, 0)))
+    for number in {1, config.rounds - 1} if config.rounds > 1 else ():  # what they change is refused now or never
+        check_config(round_config(run.config, number, round_folder(run, 0), round_folder(run, 0)))
     with run.working("loop", run.config.executor.workers or available_cores()):
         path = run.folder("loop") / "curve.jsonl"
         curve = read_lines(path)

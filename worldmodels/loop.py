@@ -53,6 +53,9 @@ class LoopConfig:
     """Train vision and memory on from the round before; otherwise anew."""
     changes: tuple[str, ...] = ()
     """Fields that later rounds have otherwise, such as `vision.options.beta=0.1`."""
+    final_changes: tuple[str, ...] = ()
+    """Fields that the last round has otherwise besides: on all that the rounds have seen, an evolution from zeros
+    (`evolve.start=''`), longer, in stricter dreams."""
     alarm: Literal["none", "stop", "rollback"] = "rollback"
     """When the dream promises more and the real world pays less than `alarm_share` of its best: go on regardless, stop,
     or let the next round begin at the best round's controller."""
@@ -79,9 +82,10 @@ class LoopConfig:
                 raise ValueError(f"loop.{name}={getattr(self, name)}: must be at least {least}")
         if not self.policies:
             raise ValueError("loop.policies=(): name at least one policy, for example agent")
-        for change in self.changes:
-            if "." not in change.partition("=")[0] or "=" not in change:
-                raise ValueError(f"loop.changes: `{change}` is no field and value such as vision.options.beta=0.1")
+        for name in ("changes", "final_changes"):
+            for change in getattr(self, name):
+                if "." not in change.partition("=")[0] or "=" not in change:
+                    raise ValueError(f"loop.{name}: `{change}` is no field and value such as vision.options.beta=0.1")
         if not 0 <= self.alarm_share < 1:
             raise ValueError(f"loop.alarm_share={self.alarm_share}: is a share from 0 to below 1")
         if not self.sigma > 0:
@@ -126,7 +130,8 @@ def round_config(config: "RunConfig", number: int, before: Path | None, start: P
             optimiser=replace(evolve.optimiser, sigma=loop.sigma),
         ),
     )
-    return _changed(later, loop.changes)
+    last = loop.final_changes if number == loop.rounds - 1 else ()
+    return _changed(later, (*loop.changes, *last))
 
 
 def _changed(config: "RunConfig", changes: Sequence[str]) -> "RunConfig":

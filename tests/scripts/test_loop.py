@@ -188,19 +188,29 @@ def test_later_rounds_can_have_other_fields():
     assert later.vision.options.width == first.vision.options.width and later.evolve.start == "00"
 
 
+def test_the_last_round_can_have_other_fields_still():
+    final = ["evolve.start=''", "evolve.bias=[0.0, 0.0, -2.0]", "dream.lost=9"]
+    config = looped_config(loop=LOOP | {"changes": ["dream.lost=3"], "final_changes": final})
+    later, last = (round_config(config, number, Path("00"), Path("00")) for number in (1, 2))
+    assert (later.evolve.start, later.evolve.bias, later.dream.lost) == ("00", (), 3)
+    assert (last.evolve.start, last.evolve.bias, last.dream.lost) == ("", (0.0, 0.0, -2.0), 9)
+    assert last.collect.extends == "00" and last.memory.start == "00"
+
+
 def test_a_bias_is_where_zeros_begin_and_no_later_controller():
     config = looped_config(evolve={"bias": [0.0, 0.0, -2.0]})
     first, later = round_config(config, 0, None, None), round_config(config, 1, Path("00"), Path("00"))
     assert first.evolve.bias == (0.0, 0.0, -2.0) and later.evolve.bias == ()
 
 
+@pytest.mark.parametrize("field", ["changes", "final_changes"])
 @pytest.mark.parametrize(
     ("change", "message"),
     [("vision.options.betta=1", "betta"), ("vision=1", "no field and value"), ("vision.batch", "no field and value")],
 )
-def test_a_change_that_cannot_be_made_is_refused_before_anything_is_done(tmp_path, change, message):
+def test_a_change_that_cannot_be_made_is_refused_before_anything_is_done(tmp_path, field, change, message):
     with pytest.raises(RunError, match=message):
-        carry_out(Run.create(tmp_path / "run", looped_config(loop=LOOP | {"changes": [change]})))
+        carry_out(Run.create(tmp_path / "run", looped_config(loop=LOOP | {field: [change]})))
     assert not (tmp_path / "run" / "rounds" / "00").exists()
 
 
