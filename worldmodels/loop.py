@@ -54,8 +54,10 @@ class LoopConfig:
     changes: tuple[str, ...] = ()
     """Fields that later rounds have otherwise, such as `vision.options.beta=0.1`."""
     final_changes: tuple[str, ...] = ()
-    """Fields that the last round has otherwise besides: on all that the rounds have seen, an evolution from zeros
-    (`evolve.start=''`), longer, in stricter dreams."""
+    """Fields that the last `final_rounds` have otherwise besides: on all that the rounds have seen, evolutions from zeros
+    (`evolve.start=''`), longer, in other dreams."""
+    final_rounds: int = 1
+    """Last rounds that `final_changes` are for."""
     alarm: Literal["none", "stop", "rollback"] = "rollback"
     """When the dream promises more and the real world pays less than `alarm_share` of its best: go on regardless, stop,
     or let the next round begin at the best round's controller."""
@@ -75,6 +77,7 @@ class LoopConfig:
             ("vision_steps", 1),
             ("memory_steps", 1),
             ("generations", 1),
+            ("final_rounds", 1),
             ("finalists", 1),
             ("final_tracks", 2),
         ):
@@ -130,8 +133,8 @@ def round_config(config: "RunConfig", number: int, before: Path | None, start: P
             optimiser=replace(evolve.optimiser, sigma=loop.sigma),
         ),
     )
-    last = loop.final_changes if number == loop.rounds - 1 else ()
-    return _changed(later, (*loop.changes, *last))
+    final = loop.final_changes if number >= loop.rounds - loop.final_rounds else ()
+    return _changed(later, (*loop.changes, *final))
 
 
 def _changed(config: "RunConfig", changes: Sequence[str]) -> "RunConfig":
