@@ -54,8 +54,8 @@ class LoopConfig:
     changes: tuple[str, ...] = ()
     """Fields that later rounds have otherwise, such as `vision.options.beta=0.1`."""
     final_changes: tuple[str, ...] = ()
-    """Fields that the last `final_rounds` have otherwise besides, such as `evolve.start=''` for evolutions from zeros on
-    all that the rounds have seen."""
+    """Fields that the last `final_rounds` have otherwise besides, such as `evolve.start=''` for evolutions from zeros
+    on all that the rounds have seen."""
     final_rounds: int = 1
     """Last rounds that `final_changes` are for."""
     alarm: Literal["none", "stop", "rollback"] = "rollback"
