@@ -68,6 +68,11 @@ class LatentFile:
     def read(self, name: str, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Return the rows `start` to `stop` of an array: mean, std, action, reward, state or worth."""
         with safe_open(self.path, "np") as file:
+            if name not in file.keys():
+                raise RunError(
+                    f"{self.path} has no `{name}`, an older version wrote it: delete {self.path.parent} and run "
+                    "`worldmodels train-memory` again"
+                )
             part = file.get_slice(name)
             length, *shape = part.get_shape()
             end = length if stop is None else min(stop, length)

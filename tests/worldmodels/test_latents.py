@@ -3,6 +3,7 @@ import shutil
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save
 
 from scripts import train_memory
 from tests.small import small_config
@@ -39,6 +40,15 @@ def test_progress_is_read_off_the_recorded_states(trained, tmp_path, repeat):
 def test_progress_without_a_rate_names_the_field(trained, tmp_path):
     file = encoded(trained, tmp_path, simulator_state_names=["a"] * 8)[1]
     with pytest.raises(RunError, match=r"memory\.reward: type=progress.*choose type=smoothed"):
+        file.targets(PROGRESS, ENDS)
+
+
+def test_latents_of_an_older_version_say_what_to_do(trained, tmp_path):
+    file = encoded(trained, tmp_path)[1]
+    arrays = load_file(file.path)
+    del arrays["worth"]
+    file.path.write_bytes(save(arrays, {"track": "1", "terminated": "0"}))
+    with pytest.raises(RunError, match=r"no `worth`.*train-memory"):
         file.targets(PROGRESS, ENDS)
 
 
