@@ -50,7 +50,7 @@ def test_equals_single_environments():
 def test_slots_rest_until_their_first_reset():
     env = toys(3)
     assert env.finished.all()
-    assert (env.simulator_states() == np.zeros((3, 7), np.float32)).all()
+    assert (env.simulator_states() == np.zeros((3, len(Toy.simulator_state_names)), np.float32)).all()
     obs, _ = env.reset(seed=[None, 8, None], options={"reset_mask": np.array([False, True, False])})
     assert env.finished.tolist() == [True, False, True]
     assert decode(obs[1]) == (8, 0) and not obs[[0, 2]].any()
