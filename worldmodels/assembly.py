@@ -1,6 +1,6 @@
 """Putting parts together for a run: sizes follow the environment and the vision; what cannot go together fails here."""
 
-from dataclasses import astuple, fields, replace
+from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -246,8 +246,12 @@ def load_dream(run: Run, observe: str = "frames") -> DreamEnv:
 
 def load_starts(run: Run) -> Starts:
     """Load where a run's dreams begin, as float32; an exported run stores float16."""
-    starts = Starts.load(run.folder("train-memory") / "starts.safetensors")
-    return Starts(*(array.astype(np.float32) for array in astuple(starts)))
+    arrays = Starts.load(run.folder("train-memory") / "starts.safetensors").arrays()
+    return Starts.of({name: _as_float32(array) for name, array in arrays.items()})
+
+
+def _as_float32(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.float32) if np.issubdtype(array.dtype, np.floating) else array
 
 
 def load_bundle(run: Run) -> tuple[Bundle, np.ndarray, dict[str, Any]]:

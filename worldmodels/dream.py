@@ -6,11 +6,12 @@ frame.
 
 Dreams start from real latents: at the standstill of an episode's first frame, or inside an episode after the memory has
 been warmed up on its real steps. The noise of a dream, the member of an ensemble that dreams it and what is dropped out
-of it are functions of its seed alone and shared by all candidates.
+of it are functions of its seed alone and shared by all candidates. Chance is either drawn from the memory's own
+distributions, or recorded: `worldmodels.innovations`.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +26,7 @@ from generative import native_bfloat16
 from worldmodels.dream_world import World, draw_variants
 from worldmodels.errors import RunError
 from worldmodels.files import write_bytes
+from worldmodels.innovations import Innovations, last_rows, record_innovations
 from worldmodels.latents import LatentFile
 from worldmodels.perception import Perception
 
@@ -36,7 +38,10 @@ class DreamConfig:
     horizon: int = 100
     """Steps in a dream."""
     temperature: float = 1.0
-    """Of the mixture: above 1 dreams are more random, which makes them harder to exploit."""
+    """Of chance: above 1 dreams are more random, which makes them harder to exploit."""
+    noise: Literal["drawn", "recorded"] = "drawn"
+    """What chance adds to the expected latent: drawn from the memory's mixture, or recorded: what it had not expected
+    in a real drive, step after step, so that bends come into sight as often and as sharply as on real roads."""
     standstill: float = 0.3
     """Share of dreams that start at an episode's first frame; the others start inside one."""
     warmup: int = 20
@@ -80,6 +85,8 @@ class DreamConfig:
         for name in ("warmup", "newest", "survives"):
             if getattr(self, name) < 0:
                 raise ValueError(f"dream.{name}={getattr(self, name)}: must not be negative")
+        if self.noise not in ("drawn", "recorded"):
+            raise ValueError(f"dream.noise={self.noise}: unknown; choose drawn or recorded")
         for name in ("forfeit", "lost"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ValueError(f"dream.{name}={getattr(self, name)}: must be finite, at least 0; 0 charges nothing")
@@ -107,10 +114,25 @@ class Starts:
     """float32 (S K A): the real actions between them."""
     earned: np.ndarray = field(default_factory=lambda: np.zeros((), np.float32))
     """float32 (): mean reward of a step, before its end, in the episodes that dreams start inside of; at least 0."""
+    innovations: Innovations | None = None
+    """What a dream's chance is where it is recorded; None where it is drawn."""
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return all arrays by name, those of the innovations as `innovations.<name>`."""
+        own = {name: array for name, array in vars(self).items() if isinstance(array, np.ndarray)}
+        recorded = {} if self.innovations is None else self.innovations._asdict()
+        return own | {f"innovations.{name}": array for name, array in recorded.items()}
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, np.ndarray]) -> "Starts":
+        """Put together what `arrays` took apart; a TypeError names what is missing."""
+        parted = {name.removeprefix("innovations."): array for name, array in arrays.items() if "." in name}
+        own = {name: array for name, array in arrays.items() if "." not in name}
+        return cls(**own, innovations=Innovations(**parted) if parted else None)  # type: ignore[arg-type]
 
     def save(self, path: Path) -> None:
         """Write the starts to a safetensors file."""
-        write_bytes(path, save(asdict(self)))
+        write_bytes(path, save(self.arrays()))
 
     def spread(self) -> np.ndarray:
         """Return the standard deviation of each latent dimension over all starts, float32 (Z)."""
@@ -121,7 +143,7 @@ class Starts:
     def load(cls, path: Path) -> "Starts":
         """Read the starts that `save` wrote."""
         try:
-            return cls(**load_file(path))
+            return cls.of(load_file(path))
         except (OSError, SafetensorError, TypeError) as error:
             raise RunError(f"{path} holds no dream starts ({error}): run `worldmodels train-memory` first") from error
 
@@ -132,6 +154,7 @@ def gather_starts(
     seed: int,
     ended: Sequence[np.ndarray] | None = None,
     latent: Literal["sample", "mean"] = "sample",
+    memory: Any = None,
 ) -> Starts:
     """Draw starting points from encoded episodes.
 
@@ -142,10 +165,14 @@ def gather_starts(
         ended: for each episode (T), 1 where a dream would be over after the step: none starts there, nor within
             `config.survives` steps before it.
         latent: whether latents are drawn from their posteriors or are their means.
+        memory: that dreams, whose innovations are recorded; None where chance is drawn.
 
     Raises:
         RunError: no episode has a place to start from.
     """
+    if memory is not None:  # a road is that of its own episode from the first frame on
+        files = files[-config.newest :] if config.newest else files
+        ended = None if ended is None else ended[-config.newest :] if config.newest else ended
     rng = np.random.default_rng(seed)
 
     def draw(file: LatentFile, begin: int, end: int) -> np.ndarray:
@@ -155,18 +182,25 @@ def gather_starts(
         return (mean + std * rng.standard_normal(mean.shape)).astype(np.float32)
 
     newest = min(config.newest, len(files))
-    still, z, action = [], [], []
+    last, offset = last_rows([file.steps for file in files], ended)
+    still, z, action, still_row, warm_row = [], [], [], [], []
     for count in range(config.starts):
         still.append(draw(files[count % len(files)], 0, 1)[0])
+        still_row.append(offset[count % len(files)])
         place = len(files) - 1 - count % newest if config.newest else count % len(files)
         file = files[place]
         begins = np.arange(file.steps - config.warmup + 1)
         if ended is not None:
             begins = begins[_goes_on(ended[place], begins + config.warmup, config.survives)]
+        if memory is not None:
+            begins = begins[begins + config.warmup < file.steps]
+            rows = offset[place] + begins + config.warmup
+            begins = begins[last[rows] > rows]
         if len(begins):
             begin = int(rng.choice(begins))
             z.append(draw(file, begin, begin + config.warmup + 1))
             action.append(file.read("action", begin, begin + config.warmup))
+            warm_row.append(offset[place] + begin + config.warmup)
     if not z:
         longest = max(file.steps for file in files)
         raise RunError(
@@ -174,7 +208,11 @@ def gather_starts(
             f"lower dream.warmup{' or dream.survives' if config.survives else ''}"
         )
     drivers = range(len(files) - newest if newest else 0, len(files))
-    return Starts(np.stack(still), np.stack(z), np.stack(action), _earned(files, drivers, ended))
+    starts = Starts(np.stack(still), np.stack(z), np.stack(action), _earned(files, drivers, ended))
+    if memory is None:
+        return starts
+    value = record_innovations(memory, files, latent, rng)
+    return replace(starts, innovations=Innovations(value, last, np.array(still_row), np.array(warm_row)))
 
 
 def _earned(files: Sequence[LatentFile], places: Sequence[int], ended: Sequence[np.ndarray] | None) -> np.ndarray:
@@ -206,31 +244,53 @@ class Noise:
     """int64 (E)."""
     warm_index: Tensor
     """int64 (E)."""
-    normal: Tensor
-    """float32 (E T Z)."""
-    uniform: Tensor
-    """float32 (E T Z)."""
+    spread: Tensor
+    """float32 (E T Z): standard normal; where chance is recorded, int64 (E T): rows of innovations."""
+    uniform: Tensor | None
+    """float32 (E T Z): chooses among Gaussians; None where chance is recorded."""
     end: Tensor
     """float32 (E T): the dream ends where this is below the termination probability."""
 
     @classmethod
     def draw(cls, seeds: Sequence[int], starts: Starts, config: DreamConfig) -> "Noise":
         """Draw the noise of one dream per seed."""
-        latent = starts.still.shape[1]
+        shape = config.horizon, starts.still.shape[1]
+        recorded = recorded_in(starts, config)
         rows: list[tuple[Any, ...]] = []
         for seed in seeds:
             rng = np.random.default_rng(seed)
-            rows.append(
-                (
-                    rng.random() < config.standstill,
-                    rng.integers(len(starts.still)),
-                    rng.integers(len(starts.z)),
-                    rng.standard_normal((config.horizon, latent), dtype=np.float32),
-                    rng.random((config.horizon, latent), dtype=np.float32),
-                    rng.random(config.horizon, dtype=np.float32),
-                )
-            )
-        return cls(*(torch.from_numpy(np.array(column)) for column in zip(*rows, strict=True)))
+            still, still_index = rng.random() < config.standstill, rng.integers(len(starts.still))
+            warm_index = rng.integers(len(starts.z))
+            if recorded is None:
+                chance = rng.standard_normal(shape, dtype=np.float32), rng.random(shape, dtype=np.float32)
+            else:
+                first = recorded.still_row[still_index] if still else recorded.warm_row[warm_index]
+                chance = recorded.rows(int(first), config.horizon, rng), np.zeros(0, np.float32)
+            rows.append((still, still_index, warm_index, *chance, rng.random(config.horizon, dtype=np.float32)))
+        columns = [torch.from_numpy(np.array(column)) for column in zip(*rows, strict=True)]
+        if recorded is not None:
+            columns[4] = None  # type: ignore[call-overload]
+        return cls(*columns)
+
+    def of_worlds(self, starts: Starts, member: Tensor) -> Tensor:
+        """Return what is added to expectations, float32 (E T Z), where each dream has a member of an ensemble."""
+        if self.uniform is not None:
+            return self.spread
+        assert starts.innovations is not None
+        value = torch.from_numpy(starts.innovations.value)
+        return value[member[:, None].clamp(max=len(value) - 1), self.spread]
+
+
+def recorded_in(starts: Starts, config: DreamConfig) -> Innovations | None:
+    """Return what chance is where it is recorded, None where it is drawn; a RunError if none was recorded."""
+    if config.noise == "drawn":
+        return None
+    if starts.innovations is None:
+        raise RunError(
+            "dream.noise=recorded: this memory was trained with dream.noise=drawn, and no innovations were recorded; "
+            "train it in a run with dream.noise=recorded"
+        )
+    return starts.innovations
 
 
 @torch.inference_mode()
@@ -268,7 +328,8 @@ def imagine(
     price = disagreement_price(starts, config)
     world = World(generator, perception.memory, variants, candidates, config.torch_dtype, price)
     z = _wake(world, perception, starts, noise, candidates)
-    uniform, normal, end = (_by_step(chance, candidates) for chance in (noise.uniform, noise.normal, noise.end))
+    spread, end = (_by_step(chance, candidates) for chance in (noise.of_worlds(starts, variants.member), noise.end))
+    uniform = [None] * config.horizon if noise.uniform is None else _by_step(noise.uniform, candidates)
     score = torch.zeros(candidates * dreams, dtype=torch.float64)
     alive = torch.ones(candidates * dreams, dtype=torch.bool)
     earned = float(starts.earned)
@@ -277,7 +338,7 @@ def imagine(
         perception.adopt(world.agent_state)
         features = perception.features(z)
         action = controller.act_population(features.view(candidates, dreams, -1), padded).flatten(0, 1)
-        z, reward, end_logit = world.step(z, action, config.temperature, uniform[step], normal[step])
+        z, reward, end_logit = world.step(z, action, config.temperature, uniform[step], spread[step])
         if action_cost:
             reward = reward - action_cost * controller.action_spec.effort(action)
         score += torch.where(alive, reward, 0).double()

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from agents import ActionSpec
 from generative import to_uint8
-from worldmodels.dream import DreamConfig, Starts, disagreement_price
-from worldmodels.dream_world import World, draw_variants
+from worldmodels.dream import DreamConfig, Starts, disagreement_price, recorded_in
+from worldmodels.dream_world import Variants, World, draw_variants
 from worldmodels.memories import Ensemble
 
 
@@ -56,6 +56,8 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
         self.observation_space = (
             spaces[0] if observe == "frames" else gym.spaces.Box(-np.inf, np.inf, (latent,), dtype=np.float32)
         )
+        self._recorded = recorded_in(starts, self.config)
+        self._spread = torch.zeros(0)
         self._z: Tensor | None = None
         self._world: World | None = None
         self._steps = 0
@@ -80,16 +82,21 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
         else:
             path, action = pool[index : index + 1], self.starts.action[index : index + 1]
         self._z = torch.from_numpy(path[:, -1].copy())
-        self._world = self._new_world()
+        variants = self._draw_variants()
+        self._world = World(self.memory, None, variants, 1, price=disagreement_price(self.starts, self.config))
+        if self._recorded is not None:
+            first = (self._recorded.still_row if still else self._recorded.warm_row)[index]
+            rows = self._recorded.rows(int(first), self.config.horizon, self.np_random)
+            member = min(int(variants.member[0]), len(self._recorded.value) - 1)
+            self._spread = torch.from_numpy(self._recorded.value[member, rows])  # (T Z)
         self._world.wake(torch.from_numpy(path.copy()), torch.from_numpy(action.copy()), torch.tensor([still]))
         return self._observe(), {"z": self._z[0].numpy().copy(), "start": start}
 
-    def _new_world(self) -> World:
-        """Return the world of one dream; only what differs between worlds is drawn."""
+    def _draw_variants(self) -> Variants:
+        """Return what is one dream's own; only what differs between worlds is drawn."""
         differs = self.config.dropout > 0 or isinstance(self.memory, Ensemble)
         seed = int(self.np_random.integers(2**31)) if differs else 0
-        variants = draw_variants([seed], self.memory, self.config.dropout)
-        return World(self.memory, None, variants, 1, price=disagreement_price(self.starts, self.config))
+        return draw_variants([seed], self.memory, self.config.dropout)
 
     @torch.inference_mode()
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
@@ -99,16 +106,20 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
         if not self.action_space.contains(action):
             raise ValueError(f"{action!r} is not in {self.action_space}")
         row = torch.from_numpy(self.action_spec.from_env(np.asarray(action)[None]))
-        shape = tuple(self._z.shape)
-        uniform = torch.from_numpy(self.np_random.random(shape, dtype=np.float32))
-        normal = torch.from_numpy(self.np_random.standard_normal(shape, dtype=np.float32))
-        self._z, rewards, logit = self._world.step(self._z, row, self.config.temperature, uniform, normal)
+        uniform, spread = self._chance(tuple(self._z.shape))
+        self._z, rewards, logit = self._world.step(self._z, row, self.config.temperature, uniform, spread)
         self._steps += 1
         chance = float(torch.sigmoid(logit)[0])
         terminated = self.config.terminates and self.np_random.random() < chance
         info = {"z": self._z[0].numpy().copy(), "termination_probability": chance}
         reward = float(rewards[0])
         return self._observe(), reward, bool(terminated), self._steps >= self.config.horizon, info
+
+    def _chance(self, shape: tuple[int, ...]) -> tuple[Tensor | None, Tensor]:
+        if self._recorded is not None:
+            return None, self._spread[min(self._steps, len(self._spread) - 1)].view(shape)
+        uniform = torch.from_numpy(self.np_random.random(shape, dtype=np.float32))
+        return uniform, torch.from_numpy(self.np_random.standard_normal(shape, dtype=np.float32))
 
     @torch.inference_mode()
     def render(self) -> np.ndarray:  # type: ignore[override]

@@ -36,14 +36,24 @@ class Dreamt(NamedTuple):
 
 @runtime_checkable
 class DreamStep(Protocol):
-    """Advances dreams by a step; `uniform` and `normal` (B Z) are the only chance in it."""
+    """Advances dreams by a step; `uniform` and `spread` (B Z) are the only chance in it.
+
+    Without `uniform` the next latent is the expectation plus `spread`, at the root of the temperature; otherwise it is
+    drawn, with standard normal `spread`.
+    """
 
     def advance(self, z: Tensor, action: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Take one step without predicting anything."""
         ...
 
     def __call__(
-        self, z: Tensor, action: Tensor, state: tuple[Tensor, ...], temperature: float, uniform: Tensor, normal: Tensor
+        self,
+        z: Tensor,
+        action: Tensor,
+        state: tuple[Tensor, ...],
+        temperature: float,
+        uniform: Tensor | None,
+        spread: Tensor,
     ) -> Dreamt:
         """Take one step."""
         ...
@@ -84,7 +94,13 @@ class PlainStep:
         return thin_out(self.memory, self.memory.advance(z, action, state), self.mask)
 
     def __call__(
-        self, z: Tensor, action: Tensor, state: tuple[Tensor, ...], temperature: float, uniform: Tensor, normal: Tensor
+        self,
+        z: Tensor,
+        action: Tensor,
+        state: tuple[Tensor, ...],
+        temperature: float,
+        uniform: Tensor | None,
+        spread: Tensor,
     ) -> Dreamt:
         """Take one step."""
         if self.mask is None:
@@ -92,8 +108,12 @@ class PlainStep:
         else:
             state = self.advance(z, action, state)
             prediction = self.memory.predict(self.memory.feature(state), z)
-        z = prediction.sample(temperature, uniform, normal)
-        expected = prediction.expected_latent() if self.expects else None
+        expected = prediction.expected_latent() if self.expects or uniform is None else None
+        if uniform is None:
+            assert expected is not None
+            z = torch.add(expected, spread, alpha=math.sqrt(temperature))
+        else:
+            z = prediction.sample(temperature, uniform, spread)
         return Dreamt(z, prediction.reward, prediction.termination_logit, state, expected)
 
 
@@ -114,9 +134,11 @@ class FusedStep:
         doubled = doubled.flatten(0, 1)  # (4H 1)
         self.lstm_weight = (torch.cat([w_ih, w_hh], dim=1) * doubled).to(dtype)  # (4H Z+A+H)
         self.lstm_bias = ((b_ih + b_hh) * doubled[:, 0]).to(dtype)
-        head = memory.mixture_head.linear
-        order = torch.arange(3 * self.latent * self.components).view(3, self.latent, -1).transpose(1, 2).flatten()
-        weights, biases = [head.weight[order]], [head.bias[order]]  # rows (3 K Z)
+        head, self.choices = memory.mixture_head.linear, memory.mixture_head.choices
+        rows = torch.arange(head.out_features).view(-1, self.components)  # (choices+2Z K)
+        parts = rows.split([self.choices, self.latent, self.latent])
+        order = torch.cat([part.T.flatten() for part in parts])
+        weights, biases = [head.weight[order]], [head.bias[order]]  # rows (K choices), (K Z), (K Z)
         for extra in (memory.reward_head, memory.termination_head):
             if extra is not None:
                 weights.append(extra.weight)
@@ -124,15 +146,26 @@ class FusedStep:
         self.head_weight, self.head_bias = torch.cat(weights).to(dtype), torch.cat(biases).to(dtype)
 
     def __call__(
-        self, z: Tensor, action: Tensor, state: tuple[Tensor, ...], temperature: float, uniform: Tensor, normal: Tensor
+        self,
+        z: Tensor,
+        action: Tensor,
+        state: tuple[Tensor, ...],
+        temperature: float,
+        uniform: Tensor | None,
+        spread: Tensor,
     ) -> Dreamt:
         """Take one step."""
         h, c = self.advance(z, action, state)
-        out = self._read(h.to(self.dtype)).float()  # (B 3KZ + heads)
-        moved = self._sample(out, temperature, uniform, normal)
-        if self.memory.config.predict == "difference":
-            moved += z
-        return Dreamt(moved, *self._heads(out), (h, c), self._expected(out, z) if self.expects else None)
+        out = self._read(h.to(self.dtype)).float()  # (B K*choices + 2KZ + heads)
+        expected = self._expected(out, z) if self.expects or uniform is None else None
+        if uniform is None:
+            assert expected is not None
+            moved = torch.add(expected, spread, alpha=math.sqrt(temperature))
+        else:
+            moved = self._sample(out, temperature, uniform, spread)
+            if self.memory.config.predict == "difference":
+                moved += z
+        return Dreamt(moved, *self._heads(out), (h, c), expected)
 
     def advance(self, z: Tensor, action: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """The LSTM of `torch.nn.LSTM`, its hyperbolic tangents as sigmoids, tanh(x) = 2 sigmoid(2 x) - 1."""
@@ -154,38 +187,41 @@ class FusedStep:
 
     def _sample(self, out: Tensor, temperature: float, uniform: Tensor, normal: Tensor) -> Tensor:
         """Invert the weights at `uniform`, as `mixture_sample` does, without dividing by their sum."""
-        width = self.latent * self.components
-        logits = out[:, :width].unflatten(1, (self.components, self.latent))  # (B K Z)
-        means = out[:, width : 2 * width].unflatten(1, (self.components, self.latent))
+        logits, means, raw = self._mixture(out)
         if temperature == 0:
-            return means.gather(1, logits.argmax(1, keepdim=True)).squeeze(1)
+            likeliest = logits.argmax(1, keepdim=True).expand(-1, 1, self.latent)
+            return means.gather(1, likeliest).squeeze(1)
         weights = ((logits - logits.amax(1, keepdim=True)) / temperature).exp_()
         total = weights[:, 0]
         sums = [total]
         for component in range(1, self.components):
             total = total + weights[:, component]
             sums.append(total)
-        level = uniform * total
-        chosen = torch.zeros_like(uniform, dtype=torch.int64)
+        level = uniform[:, : self.choices] * total
+        chosen = torch.zeros_like(level, dtype=torch.int64)
         for below in sums[:-1]:
             chosen += below <= level
-        chosen = chosen.unsqueeze(1)  # (B 1 Z)
-        raw = out[:, 2 * width : 3 * width].unflatten(1, (self.components, self.latent)).gather(1, chosen).squeeze(1)
-        log_std = torch.logaddexp(raw, raw.new_tensor(self.log_floor)).clamp_(*LOG_STD_RANGE)
+        chosen = chosen.unsqueeze(1).expand(-1, 1, self.latent)  # (B 1 Z)
+        spread = raw.gather(1, chosen).squeeze(1)
+        log_std = torch.logaddexp(spread, spread.new_tensor(self.log_floor)).clamp_(*LOG_STD_RANGE)
         return torch.addcmul(means.gather(1, chosen).squeeze(1), log_std.exp_(), normal, value=math.sqrt(temperature))
 
     def _expected(self, out: Tensor, z: Tensor) -> Tensor:
         """Average the next latent over the mixture."""
-        width = self.latent * self.components
-        logits, means = (
-            out[:, start : start + width].unflatten(1, (self.components, self.latent)) for start in (0, width)
-        )
+        logits, means, _ = self._mixture(out)
         mean = (torch.softmax(logits, dim=1) * means).sum(1)
         return mean + z if self.memory.config.predict == "difference" else mean
 
+    def _mixture(self, out: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return logits (B K choices), means and what becomes spreads (B K Z) each."""
+        choices, width = self.choices * self.components, self.latent * self.components
+        logits, means, raw, _ = out.split([choices, width, width, out.shape[1] - choices - 2 * width], dim=1)
+        wide = self.components, self.latent
+        return logits.unflatten(1, (self.components, self.choices)), means.unflatten(1, wide), raw.unflatten(1, wide)
+
     def _heads(self, out: Tensor) -> tuple[Tensor, Tensor]:
         """Reward and termination, from the columns after the mixture's."""
-        memory, column = self.memory, 3 * self.latent * self.components
+        memory, column = self.memory, (self.choices + 2 * self.latent) * self.components
         reward, end = out.new_full((len(out),), math.nan), out.new_full((len(out),), -math.inf)
         if memory.reward_head is not None:
             reward, column = memory.scaled_reward(out[:, column]), column + 1
@@ -208,6 +244,7 @@ class FusedSteps(FusedStep):
         self.steps, self.sizes = steps, list(sizes)
         self.memory, self.dtype, self.expects = first.memory, first.dtype, False
         self.hidden, self.latent, self.components = first.hidden, first.latent, first.components
+        self.choices = first.choices
         self.log_floor = first.log_floor
         masks = [step.mask for step in steps if step.mask is not None]
         self.mask = torch.cat(masks) if masks else None

@@ -127,16 +127,29 @@ class World:
         return whole
 
     def step(
-        self, z: Tensor, action: Tensor, temperature: float, uniform: Float[Tensor, "B Z"], normal: Float[Tensor, "B Z"]
+        self,
+        z: Tensor,
+        action: Tensor,
+        temperature: float,
+        uniform: Float[Tensor, "B Z"] | None,
+        spread: Float[Tensor, "B Z"],
     ) -> Moved:
-        """Take one step of all dreams; the agent's memory takes in what went before it."""
+        """Take one step of all dreams; the agent's memory takes in what went before it.
+
+        Args:
+            z: the latents.
+            action: what is done.
+            temperature: of chance.
+            uniform: chooses among Gaussians; None where `spread` is added to the expectation instead.
+            spread: standard normal, or recorded innovations.
+        """
         if self._agent is not None:
             self._agent.advance(z, action)
         if self._joint is not None:
-            return self._step_together(self._joint, z, action, temperature, uniform, normal)
+            return self._step_together(self._joint, z, action, temperature, uniform, spread)
         moves = []
         for group in self._groups:
-            chance = group.of(uniform), group.of(normal)
+            chance = None if uniform is None else group.of(uniform), group.of(spread)
             dreamt = group.step(group.of(z), group.of(action), group.state, temperature, *chance)
             group.state = dreamt.state
             moves.append(dreamt)
@@ -150,12 +163,13 @@ class World:
         return self._put_back([group.rows for group in self._groups], moves)
 
     def _step_together(
-        self, joint: FusedSteps, z: Tensor, action: Tensor, temperature: float, uniform: Tensor, normal: Tensor
+        self, joint: FusedSteps, z: Tensor, action: Tensor, temperature: float, uniform: Tensor | None, spread: Tensor
     ) -> Moved:
         """Take one step of all dreams in the groups' order, so that only products are made group by group."""
         order = torch.cat([group.rows for group in self._groups if group.rows is not None])
         state = tuple(torch.cat(parts) for parts in zip(*(group.state for group in self._groups), strict=True))
-        dreamt = joint(z[order], action[order], state, temperature, uniform[order], normal[order])
+        chance = None if uniform is None else uniform[order], spread[order]
+        dreamt = joint(z[order], action[order], state, temperature, *chance)
         pieces = zip(*(part.split(joint.sizes) for part in dreamt.state), strict=True)
         for group, piece in zip(self._groups, pieces, strict=True):
             group.state = piece

@@ -113,12 +113,14 @@ def _save_part(run: Run, stage: str, module: nn.Module, folder: Path, half: bool
 
 def thin_starts(starts: Starts, half: bool) -> Starts:
     """Return the first `STARTS` dream starts, which come from different episodes, in float16 where `half`."""
-    few = {"still": starts.still[:STARTS], "z": starts.z[:STARTS], "action": starts.action[:STARTS]}
-    arrays = {**few, "earned": starts.earned}
-    if half:
-        for name, array in arrays.items():
-            _check_range(f"the dream starts' `{name}`", array)
-    return Starts(**{name: array.astype(np.float16 if half else np.float32) for name, array in arrays.items()})
+    few = ("still", "z", "action", "innovations.still_row", "innovations.warm_row")
+    arrays = {name: array[:STARTS] if name in few else array for name, array in starts.arrays().items()}
+    for name, array in arrays.items():
+        if np.issubdtype(array.dtype, np.floating):
+            if half:
+                _check_range(f"the dream starts' `{name}`", array)
+            arrays[name] = array.astype(np.float16 if half else np.float32)
+    return Starts.of(arrays)
 
 
 def _check_range(what: str, values: np.ndarray) -> None:

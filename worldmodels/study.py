@@ -155,6 +155,7 @@ def stage_key(config: RunConfig, stage: str) -> str:
             config.dream.warmup,
             config.dream.newest,
             config.dream.survives,
+            config.dream.noise,
         ]  # where dreams begin is drawn with the memory
     if "random-agent" in config.collect.policies:  # networks drive, by their sizes
         vision, memory = ({name: mapping[part][name] for name in ("type", "options")} for part in ("vision", "memory"))

@@ -36,8 +36,8 @@ def step(stepper, temperature=1.0):
 @pytest.mark.parametrize("temperature", [0.0, 0.5, 1.0, 1.3])
 @pytest.mark.parametrize(
     "options",
-    [{}, {"predict": "difference"}, {"mixtures": 1}, {"reward": False}, {"termination": False}],
-    ids=["default", "difference", "one-gaussian", "no-reward", "no-termination"],
+    [{}, {"predict": "difference"}, {"mixtures": 1}, {"reward": False}, {"termination": False}, {"joint": True}],
+    ids=["default", "difference", "one-gaussian", "no-reward", "no-termination", "joint"],
 )
 def test_a_fused_step_is_the_memorys_own_step_and_sample(options, temperature):
     module = memory(**options)
@@ -92,7 +92,7 @@ def test_a_mask_thins_out_what_heads_read_and_what_is_fed_back(predict):
             torch.testing.assert_close(stepper.advance(z, action, state), dreamt.state, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("options", [{}, {"predict": "difference"}, {"mixtures": 1}])
+@pytest.mark.parametrize("options", [{}, {"predict": "difference"}, {"mixtures": 1}, {"joint": True}])
 def test_the_expectation_is_returned_where_it_is_asked_for(options):
     module = memory(**options)
     z, action, state, _, _ = inputs()

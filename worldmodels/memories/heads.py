@@ -30,6 +30,9 @@ class HeadsConfig:
     """Smallest standard deviation of a Gaussian: keeps the density of a constant latent finite."""
     predict: Literal["next", "difference"] = "next"
     """What is predicted: the next latent, or its difference to this one."""
+    joint: bool = False
+    """Choose one Gaussian for all dimensions of the latent together (Bishop 1994), instead of one for each (the paper).
+    With choices apart, what changes all of them at once, such as a sharp bend, cannot come into sight in a dream."""
     reward: bool = True
     """Predict the reward (a dream needs it)."""
     reward_target: RewardTarget = "smoothed"
@@ -115,7 +118,7 @@ class HeadedMemory(nn.Module):
     def add_latent_head(self) -> None:
         """Make the head over the next latent: a Gaussian mixture per dimension."""
         config = self.config
-        self.mixture_head = MixtureHead(self._hidden, config.latent, config.mixtures, config.std_floor)
+        self.mixture_head = MixtureHead(self._hidden, config.latent, config.mixtures, config.std_floor, config.joint)
 
     @property
     def feature_size(self) -> int:
