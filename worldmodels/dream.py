@@ -85,8 +85,6 @@ class DreamConfig:
         for name in ("warmup", "newest", "survives"):
             if getattr(self, name) < 0:
                 raise ValueError(f"dream.{name}={getattr(self, name)}: must not be negative")
-        if self.noise not in ("drawn", "recorded"):
-            raise ValueError(f"dream.noise={self.noise}: unknown; choose drawn or recorded")
         for name in ("forfeit", "lost"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ValueError(f"dream.{name}={getattr(self, name)}: must be finite, at least 0; 0 charges nothing")

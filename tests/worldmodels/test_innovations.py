@@ -44,7 +44,7 @@ def files(tmp_path):
 def memory(name="mdn-rnn", **options):
     made = MEMORIES.create(name, {"latent": 2, "action": 1, **options}, 0).eval()
     for parameter in made.parameters():
-        parameter.data *= 3
+        parameter.data *= 1.5
     return made
 
 
@@ -64,11 +64,11 @@ def test_with_the_recorded_actions_the_dream_is_the_recorded_drive(files, name):
         np.testing.assert_array_equal(info["z"], recorded[0])
         for step, action in enumerate(files[index].read("action")[: CONFIG.horizon]):
             z = dreamt.step(action)[0]
-            np.testing.assert_allclose(z, recorded[step + 1], atol=2e-3)
+            np.testing.assert_allclose(z, recorded[step + 1], atol=1e-4)
         other = env(world, starts)
         other.reset(seed=0, options={"start": "standstill", "index": index})
         elsewhere = [other.step(-action)[0] for action in files[index].read("action")[:3]]
-        assert not np.allclose(elsewhere[-1], recorded[3], atol=1e-2)
+        assert not np.allclose(elsewhere[-1], recorded[3], atol=1e-3)
 
 
 def test_the_temperature_scales_what_was_not_expected(files):
@@ -142,8 +142,6 @@ def test_what_was_not_recorded_cannot_be_dreamt(files):
     assert starts.innovations is None
     with pytest.raises(RunError, match=r"trained with dream\.noise=drawn"):
         Noise.draw([0], starts, CONFIG)
-    with pytest.raises(ValueError, match=r"dream\.noise=loud"):
-        DreamConfig(noise="loud")
 
 
 def test_latents_can_be_drawn_as_the_memory_learnt_them(files):
