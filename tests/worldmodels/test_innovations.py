@@ -147,5 +147,6 @@ def test_what_was_not_recorded_cannot_be_dreamt(files):
 def test_latents_can_be_drawn_as_the_memory_learnt_them(files):
     sampled = record_innovations(memory(), files, "sample", np.random.default_rng(0))
     assert not torch.allclose(
-        torch.from_numpy(sampled), torch.from_numpy(record_innovations(memory(), files, "mean", np.random.default_rng(0)))
+        torch.from_numpy(sampled),
+        torch.from_numpy(record_innovations(memory(), files, "mean", np.random.default_rng(0))),
     )
