@@ -56,7 +56,7 @@ def train_memory(run: Run) -> Iterator[Progress]:
         module.cpu().eval()
         facts = examine(module, batches, test)
         ended = [file.targets(config.reward, config.termination)["termination"] for file in learn]
-        dreams = module if run.config.dream.noise == "recorded" else None
+        dreams = module if run.config.dream.noise == "real" else None
         starts = gather_starts(learn, run.config.dream, run.config.seed, ended, config.latent, dreams)
         starts.save(folder / "starts.safetensors")
         save_component(module, folder, {"seed": run.config.seed, "steps": steps, "episodes": len(training)})

@@ -247,11 +247,7 @@ def load_dream(run: Run, observe: str = "frames") -> DreamEnv:
 def load_starts(run: Run) -> Starts:
     """Load where a run's dreams begin, as float32; an exported run stores float16."""
     arrays = Starts.load(run.folder("train-memory") / "starts.safetensors").arrays()
-    return Starts.of({name: _as_float32(array) for name, array in arrays.items()})
-
-
-def _as_float32(array: np.ndarray) -> np.ndarray:
-    return array.astype(np.float32) if np.issubdtype(array.dtype, np.floating) else array
+    return Starts.of({name: array.astype(np.float32) for name, array in arrays.items()})
 
 
 def load_bundle(run: Run) -> tuple[Bundle, np.ndarray, dict[str, Any]]:

@@ -7,7 +7,7 @@ frame.
 Dreams start from real latents: at the standstill of an episode's first frame, or inside an episode after the memory has
 been warmed up on its real steps. The noise of a dream, the member of an ensemble that dreams it and what is dropped out
 of it are functions of its seed alone and shared by all candidates. Chance is either drawn from the memory's own
-distributions, or recorded: `worldmodels.innovations`.
+distributions, or of real steps that were like the dreamt one: `worldmodels.innovations`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ from generative import native_bfloat16
 from worldmodels.dream_world import World, draw_variants
 from worldmodels.errors import RunError
 from worldmodels.files import write_bytes
-from worldmodels.innovations import Innovations, last_rows, record_innovations
+from worldmodels.innovations import Bootstrap, Innovations, record_innovations
 from worldmodels.latents import LatentFile
 from worldmodels.perception import Perception
 
@@ -39,9 +39,11 @@ class DreamConfig:
     """Steps in a dream."""
     temperature: float = 1.0
     """Of chance: above 1 dreams are more random, which makes them harder to exploit."""
-    noise: Literal["drawn", "recorded"] = "drawn"
-    """What chance adds to the expected latent: drawn from the memory's mixture, or recorded: what it had not expected
-    in a real drive, step after step, so that bends come into sight as often and as sharply as on real roads."""
+    noise: Literal["drawn", "real"] = "drawn"
+    """What chance adds to the expected latent: drawn from the memory's mixture, or real: what it had not expected in
+    a recorded step like this one, so that bends come into sight as they do on real roads."""
+    among: int = 1000
+    """Recorded steps, others at every step of a dream, of which the most similar one is taken; for noise=real."""
     standstill: float = 0.3
     """Share of dreams that start at an episode's first frame; the others start inside one."""
     warmup: int = 20
@@ -75,7 +77,7 @@ class DreamConfig:
     """Share of the dreaming memory's features that are zero throughout a dream, others in each dream."""
 
     def __post_init__(self) -> None:
-        for name in ("horizon", "starts", "block"):
+        for name in ("horizon", "starts", "block", "among"):
             if getattr(self, name) < 1:
                 raise ValueError(f"dream.{name}={getattr(self, name)}: must be at least 1")
         if self.temperature < 0:
@@ -113,7 +115,7 @@ class Starts:
     earned: np.ndarray = field(default_factory=lambda: np.zeros((), np.float32))
     """float32 (): mean reward of a step, before its end, in the episodes that dreams start inside of; at least 0."""
     innovations: Innovations | None = None
-    """What a dream's chance is where it is recorded; None where it is drawn."""
+    """What chance is where it is real; None where it is drawn."""
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return all arrays by name, those of the innovations as `innovations.<name>`."""
@@ -163,14 +165,11 @@ def gather_starts(
         ended: for each episode (T), 1 where a dream would be over after the step: none starts there, nor within
             `config.survives` steps before it.
         latent: whether latents are drawn from their posteriors or are their means.
-        memory: that dreams, whose innovations are recorded; None where chance is drawn.
+        memory: that dreams, whose innovations are the chance of dreams; None where that is drawn.
 
     Raises:
         RunError: no episode has a place to start from.
     """
-    if memory is not None:  # a road is that of its own episode from the first frame on
-        files = files[-config.newest :] if config.newest else files
-        ended = None if ended is None else ended[-config.newest :] if config.newest else ended
     rng = np.random.default_rng(seed)
 
     def draw(file: LatentFile, begin: int, end: int) -> np.ndarray:
@@ -180,25 +179,18 @@ def gather_starts(
         return (mean + std * rng.standard_normal(mean.shape)).astype(np.float32)
 
     newest = min(config.newest, len(files))
-    last, offset = last_rows([file.steps for file in files], ended)
-    still, z, action, still_row, warm_row = [], [], [], [], []
+    still, z, action = [], [], []
     for count in range(config.starts):
         still.append(draw(files[count % len(files)], 0, 1)[0])
-        still_row.append(offset[count % len(files)])
         place = len(files) - 1 - count % newest if config.newest else count % len(files)
         file = files[place]
         begins = np.arange(file.steps - config.warmup + 1)
         if ended is not None:
             begins = begins[_goes_on(ended[place], begins + config.warmup, config.survives)]
-        if memory is not None:
-            begins = begins[begins + config.warmup < file.steps]
-            rows = offset[place] + begins + config.warmup
-            begins = begins[last[rows] > rows]
         if len(begins):
             begin = int(rng.choice(begins))
             z.append(draw(file, begin, begin + config.warmup + 1))
             action.append(file.read("action", begin, begin + config.warmup))
-            warm_row.append(offset[place] + begin + config.warmup)
     if not z:
         longest = max(file.steps for file in files)
         raise RunError(
@@ -209,8 +201,9 @@ def gather_starts(
     starts = Starts(np.stack(still), np.stack(z), np.stack(action), _earned(files, drivers, ended))
     if memory is None:
         return starts
-    value = record_innovations(memory, files, latent, rng)
-    return replace(starts, innovations=Innovations(value, last, np.array(still_row), np.array(warm_row)))
+    seen = None if ended is None else [ended[place] for place in drivers]
+    recorded = record_innovations(memory, [files[place] for place in drivers], seen, latent, rng)
+    return replace(starts, innovations=recorded)
 
 
 def _earned(files: Sequence[LatentFile], places: Sequence[int], ended: Sequence[np.ndarray] | None) -> np.ndarray:
@@ -242,53 +235,50 @@ class Noise:
     """int64 (E)."""
     warm_index: Tensor
     """int64 (E)."""
-    spread: Tensor
-    """float32 (E T Z): standard normal; where chance is recorded, int64 (E T): rows of innovations."""
-    uniform: Tensor | None
-    """float32 (E T Z): chooses among Gaussians; None where chance is recorded."""
+    normal: Tensor
+    """float32 (E T Z)."""
+    uniform: Tensor
+    """float32 (E T Z)."""
     end: Tensor
     """float32 (E T): the dream ends where this is below the termination probability."""
+    first: Tensor
+    """int64 (E): which part of the recorded steps the dream looks at first."""
 
     @classmethod
     def draw(cls, seeds: Sequence[int], starts: Starts, config: DreamConfig) -> "Noise":
         """Draw the noise of one dream per seed."""
-        shape = config.horizon, starts.still.shape[1]
-        recorded = recorded_in(starts, config)
+        shape = (config.horizon if config.noise == "drawn" else 0), starts.still.shape[1]
         rows: list[tuple[Any, ...]] = []
         for seed in seeds:
             rng = np.random.default_rng(seed)
-            still, still_index = rng.random() < config.standstill, rng.integers(len(starts.still))
-            warm_index = rng.integers(len(starts.z))
-            if recorded is None:
-                chance = rng.standard_normal(shape, dtype=np.float32), rng.random(shape, dtype=np.float32)
-            else:
-                first = recorded.still_row[still_index] if still else recorded.warm_row[warm_index]
-                chance = recorded.rows(int(first), config.horizon, rng), np.zeros(0, np.float32)
-            rows.append((still, still_index, warm_index, *chance, rng.random(config.horizon, dtype=np.float32)))
-        columns = [torch.from_numpy(np.array(column)) for column in zip(*rows, strict=True)]
-        if recorded is not None:
-            columns[4] = None  # type: ignore[call-overload]
-        return cls(*columns)
-
-    def of_worlds(self, starts: Starts, member: Tensor) -> Tensor:
-        """Return what is added to expectations, float32 (E T Z), where each dream has a member of an ensemble."""
-        if self.uniform is not None:
-            return self.spread
-        assert starts.innovations is not None
-        value = torch.from_numpy(starts.innovations.value)
-        return value[member[:, None].clamp(max=len(value) - 1), self.spread]
+            rows.append(
+                (
+                    rng.random() < config.standstill,
+                    rng.integers(len(starts.still)),
+                    rng.integers(len(starts.z)),
+                    rng.standard_normal(shape, dtype=np.float32),
+                    rng.random(shape, dtype=np.float32),
+                    rng.random(config.horizon, dtype=np.float32),
+                    rng.integers(2**31),
+                )
+            )
+        return cls(*(torch.from_numpy(np.array(column)) for column in zip(*rows, strict=True)))
 
 
-def recorded_in(starts: Starts, config: DreamConfig) -> Innovations | None:
-    """Return what chance is where it is recorded, None where it is drawn; a RunError if none was recorded."""
+def bootstrap(starts: Starts, config: DreamConfig) -> Bootstrap | None:
+    """Return what real chance is drawn with, None where chance is the memory's own.
+
+    Raises:
+        RunError: chance is to be real, and no innovations were recorded.
+    """
     if config.noise == "drawn":
         return None
     if starts.innovations is None:
         raise RunError(
-            "dream.noise=recorded: this memory was trained with dream.noise=drawn, and no innovations were recorded; "
-            "train it in a run with dream.noise=recorded"
+            "dream.noise=real: this memory was trained with dream.noise=drawn, and what it did not expect was not "
+            "recorded; train it in a run with dream.noise=real"
         )
-    return starts.innovations
+    return Bootstrap(starts.innovations, starts.spread(), config.among)
 
 
 @torch.inference_mode()
@@ -326,8 +316,8 @@ def imagine(
     price = disagreement_price(starts, config)
     world = World(generator, perception.memory, variants, candidates, config.torch_dtype, price)
     z = _wake(world, perception, starts, noise, candidates)
-    spread, end = (_by_step(chance, candidates) for chance in (noise.of_worlds(starts, variants.member), noise.end))
-    uniform = [None] * config.horizon if noise.uniform is None else _by_step(noise.uniform, candidates)
+    real = bootstrap(starts, config)
+    uniform, normal, end = (_by_step(chance, candidates) for chance in (noise.uniform, noise.normal, noise.end))
     score = torch.zeros(candidates * dreams, dtype=torch.float64)
     alive = torch.ones(candidates * dreams, dtype=torch.bool)
     earned = float(starts.earned)
@@ -336,7 +326,12 @@ def imagine(
         perception.adopt(world.agent_state)
         features = perception.features(z)
         action = controller.act_population(features.view(candidates, dreams, -1), padded).flatten(0, 1)
-        z, reward, end_logit = world.step(z, action, config.temperature, uniform[step], spread[step])
+        chance: tuple[Tensor | None, Tensor]
+        if real is None:
+            chance = uniform[step], normal[step]
+        else:
+            chance = None, real.draw(z, action, (noise.first + step) % real.parts, variants.member)
+        z, reward, end_logit = world.step(z, action, config.temperature, *chance)
         if action_cost:
             reward = reward - action_cost * controller.action_spec.effort(action)
         score += torch.where(alive, reward, 0).double()

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from agents import ActionSpec
 from generative import to_uint8
-from worldmodels.dream import DreamConfig, Starts, disagreement_price, recorded_in
+from worldmodels.dream import DreamConfig, Starts, bootstrap, disagreement_price
 from worldmodels.dream_world import Variants, World, draw_variants
 from worldmodels.memories import Ensemble
 
@@ -56,10 +56,10 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
         self.observation_space = (
             spaces[0] if observe == "frames" else gym.spaces.Box(-np.inf, np.inf, (latent,), dtype=np.float32)
         )
-        self._recorded = recorded_in(starts, self.config)
-        self._spread = torch.zeros(0)
+        self._real = bootstrap(starts, self.config)
         self._z: Tensor | None = None
         self._world: World | None = None
+        self._member = torch.zeros(1, dtype=torch.int64)
         self._steps = 0
 
     @torch.inference_mode()
@@ -84,11 +84,7 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
         self._z = torch.from_numpy(path[:, -1].copy())
         variants = self._draw_variants()
         self._world = World(self.memory, None, variants, 1, price=disagreement_price(self.starts, self.config))
-        if self._recorded is not None:
-            first = (self._recorded.still_row if still else self._recorded.warm_row)[index]
-            rows = self._recorded.rows(int(first), self.config.horizon, self.np_random)
-            member = min(int(variants.member[0]), len(self._recorded.value) - 1)
-            self._spread = torch.from_numpy(self._recorded.value[member, rows])  # (T Z)
+        self._member = variants.member
         self._world.wake(torch.from_numpy(path.copy()), torch.from_numpy(action.copy()), torch.tensor([still]))
         return self._observe(), {"z": self._z[0].numpy().copy(), "start": start}
 
@@ -106,7 +102,7 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
         if not self.action_space.contains(action):
             raise ValueError(f"{action!r} is not in {self.action_space}")
         row = torch.from_numpy(self.action_spec.from_env(np.asarray(action)[None]))
-        uniform, spread = self._chance(tuple(self._z.shape))
+        uniform, spread = self._chance(self._z, row)
         self._z, rewards, logit = self._world.step(self._z, row, self.config.temperature, uniform, spread)
         self._steps += 1
         chance = float(torch.sigmoid(logit)[0])
@@ -115,11 +111,12 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
         reward = float(rewards[0])
         return self._observe(), reward, bool(terminated), self._steps >= self.config.horizon, info
 
-    def _chance(self, shape: tuple[int, ...]) -> tuple[Tensor | None, Tensor]:
-        if self._recorded is not None:
-            return None, self._spread[min(self._steps, len(self._spread) - 1)].view(shape)
-        uniform = torch.from_numpy(self.np_random.random(shape, dtype=np.float32))
-        return uniform, torch.from_numpy(self.np_random.standard_normal(shape, dtype=np.float32))
+    def _chance(self, z: Tensor, action: Tensor) -> tuple[Tensor | None, Tensor]:
+        if self._real is not None:
+            part = torch.from_numpy(self.np_random.integers(self._real.parts, size=1))
+            return None, self._real.draw(z, action, part, self._member)
+        uniform = torch.from_numpy(self.np_random.random(tuple(z.shape), dtype=np.float32))
+        return uniform, torch.from_numpy(self.np_random.standard_normal(tuple(z.shape), dtype=np.float32))
 
     @torch.inference_mode()
     def render(self) -> np.ndarray:  # type: ignore[override]

@@ -113,14 +113,12 @@ def _save_part(run: Run, stage: str, module: nn.Module, folder: Path, half: bool
 
 def thin_starts(starts: Starts, half: bool) -> Starts:
     """Return the first `STARTS` dream starts, which come from different episodes, in float16 where `half`."""
-    few = ("still", "z", "action", "innovations.still_row", "innovations.warm_row")
+    few = "still", "z", "action"
     arrays = {name: array[:STARTS] if name in few else array for name, array in starts.arrays().items()}
-    for name, array in arrays.items():
-        if np.issubdtype(array.dtype, np.floating):
-            if half:
-                _check_range(f"the dream starts' `{name}`", array)
-            arrays[name] = array.astype(np.float16 if half else np.float32)
-    return Starts.of(arrays)
+    if half:
+        for name, array in arrays.items():
+            _check_range(f"the dream starts' `{name}`", array)
+    return Starts.of({name: array.astype(np.float16 if half else np.float32) for name, array in arrays.items()})
 
 
 def _check_range(what: str, values: np.ndarray) -> None:

@@ -1,12 +1,12 @@
 """What a memory did not expect in real drives: the chance of dreams that are to have real roads.
 
 A memory trained on a few hundred thousand frames predicts the mean of what comes into sight, and its mixture adds
-chance to every latent apart: a dream forgets bends within ten steps and brings no new ones, so what is evolved in it
-has never met one. The differences between recorded latents and their expectations, replayed in the order in which they
-occurred, bring the bends of the recorded roads into a dream, whatever is done in it; with the recorded actions the
-dream is the recorded drive. This is the counterfactual of Buesing et al., *Woulda, Coulda, Shoulda:
-Counterfactually-Guided Policy Search* (2019), with the memory's expectation as the mechanism and what is left over as
-the scenario.
+chance to every latent apart: within ten steps a dream has left all bends behind, and brings no new ones. So what is
+evolved in it has never met a bend that it was not born in. Here the chance of a step is an innovation, the
+difference between a recorded latent and its expectation, of a real step that was like the dreamt one, with a similar
+latent and a similar action: the bends that real roads bring in such a place, and the memory's own errors in it.
+This is a nearest-neighbour bootstrap of residuals (Lall and Sharma, *A Nearest Neighbor Bootstrap for Resampling
+Hydrologic Time Series*, 1996) around a neural expectation.
 """
 
 from collections.abc import Sequence
@@ -15,69 +15,96 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float32, Int
+from torch import Tensor
 
 from worldmodels.latents import LatentFile
 
 
 class Innovations(NamedTuple):
-    """Recorded latents less their expectations, all episodes' steps in one array of N rows."""
+    """N real steps in random order, and what the memory did not expect of them."""
 
+    z: Float32[np.ndarray, "N Z"]
+    """The latent of each."""
+    action: Float32[np.ndarray, "N A"]
+    """What was done."""
     value: Float32[np.ndarray, "M N Z"]
-    """By the expectation of each member of an ensemble; of one where the memory is none."""
-    last: Int[np.ndarray, " N"]
-    """For each row, the row that its episode is over at; no later than that of the next end."""
-    still_row: Int[np.ndarray, " S"]
-    """First rows of the episodes that dreams begin at standstill in."""
-    warm_row: Int[np.ndarray, " W"]
-    """Rows of the steps that dreams begin inside an episode with."""
-
-    def rows(self, first: int, count: int, rng: np.random.Generator) -> Int[np.ndarray, " T"]:
-        """Return the rows of a dream of `count` steps: from `first` on, then from other starts where that is over."""
-        found: list[np.ndarray] = []
-        while count > 0:
-            some = np.arange(first, min(int(self.last[first]), first + count))
-            found.append(some)
-            count, first = count - len(some), int(self.warm_row[rng.integers(len(self.warm_row))])
-        return np.concatenate(found)
-
-
-def last_rows(
-    steps: Sequence[int], ended: Sequence[np.ndarray] | None
-) -> tuple[Int[np.ndarray, " N"], Int[np.ndarray, " F"]]:
-    """Return, for F episodes one after another, where each row is over, and the first row of each episode.
-
-    Args:
-        steps: of each episode.
-        ended: for each episode (T), 1 where a dream would be over after the step: what was unexpected in it and after
-            it is of a car that has left the road.
-    """
-    offset = np.concatenate([[0], np.cumsum(steps)])
-    last = np.empty(offset[-1], dtype=np.int64)
-    for number, count in enumerate(steps):
-        stops = np.append(np.flatnonzero(ended[number]) if ended is not None else [], count).astype(np.int64)
-        last[offset[number] : offset[number + 1]] = offset[number] + stops[np.searchsorted(stops, np.arange(count))]
-    return last, offset[:-1]
+    """The next latent less its expectation: of each member of an ensemble, of one where the memory is none."""
 
 
 @torch.inference_mode()
 def record_innovations(
-    memory: Any, files: Sequence[LatentFile], latent: Literal["sample", "mean"], rng: np.random.Generator
-) -> Float32[np.ndarray, "M N Z"]:
+    memory: Any,
+    files: Sequence[LatentFile],
+    ended: Sequence[np.ndarray] | None,
+    latent: Literal["sample", "mean"],
+    rng: np.random.Generator,
+) -> Innovations:
     """Return what a memory did not expect in encoded episodes, each seen from its first step on.
 
     Args:
-        memory: a memory, or an ensemble: then of each member.
+        memory: a memory, or an ensemble.
         files: the episodes.
+        ended: for each episode (T), 1 where a dream would be over after the step: such steps are left out.
         latent: whether latents are drawn from their posteriors or are their means.
-        rng: of that draw.
+        rng: of that draw and of the order.
     """
     members = list(getattr(memory, "members", [memory]))
-    parts: list[np.ndarray] = []
-    for file in files:
-        z = file.read("mean")
+    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    for number, file in enumerate(files):
+        z, action = file.read("mean"), file.read("action", 0, file.steps)
         if latent == "sample":
             z = (z + file.read("std") * rng.standard_normal(z.shape)).astype(np.float32)
-        recorded, action = torch.from_numpy(z)[None], torch.from_numpy(file.read("action"))[None, : file.steps]
-        expected = [member.forward_sequence(recorded[:, :-1], action)[0].expected_latent()[0] for member in members]
-        parts.append((recorded[0, 1:] - torch.stack(expected)).numpy())
-    return np.concatenate(parts, axis=1)
+        seen, done = torch.from_numpy(z[None, :-1]), torch.from_numpy(action[None])
+        expected = [member.forward_sequence(seen, done)[0].expected_latent()[0].numpy() for member in members]
+        kept = np.ones(file.steps, dtype=bool) if ended is None else ended[number] == 0
+        parts.append((z[:-1][kept], action[kept], (z[1:] - np.stack(expected))[:, kept]))
+    before, done, value = zip(*parts, strict=True)
+    order = rng.permutation(sum(map(len, before)))
+    return Innovations(np.concatenate(before)[order], np.concatenate(done)[order], np.concatenate(value, 1)[:, order])
+
+
+class Bootstrap:
+    """Draws innovations for dreams.
+
+    The recorded steps are in S parts. A dream goes through them from a part of its own on, so the step that is most
+    like it in one part is a draw among the most similar of all, and a function of the dream's seed.
+    """
+
+    def __init__(self, recorded: Innovations, spread: Float32[np.ndarray, " Z"], among: int) -> None:
+        """Arrange the steps.
+
+        Args:
+            recorded: the steps.
+            spread: of each dimension of the latent, in which differences are measured; those of actions are as they are.
+            among: steps in a part, at most; all parts have as many.
+        """
+        count = len(recorded.z)
+        self.parts = max(1, count // among)
+        self.size = count // self.parts
+        kept = self.parts * self.size
+        self._spread = torch.from_numpy(spread)
+        key = self._key(torch.from_numpy(recorded.z[:kept]), torch.from_numpy(recorded.action[:kept]))  # (N K)
+        self._half = 0.5 * key.square().sum(1).view(self.parts, 1, self.size)
+        self._key_of = key.view(self.parts, self.size, -1).transpose(1, 2).contiguous()  # (S K N/S)
+        self._value = torch.from_numpy(recorded.value[:, :kept])
+
+    def draw(self, z: Tensor, action: Tensor, part: Int[Tensor, " E"], member: Int[Tensor, " E"]) -> Tensor:
+        """Return an innovation for each row, float32 (C*E Z).
+
+        Args:
+            z: the latents (C*E Z), candidate after candidate.
+            action: what is done (C*E A).
+            part: which part of the steps each dream looks at.
+            member: which member of an ensemble each dream has.
+        """
+        dreams = len(part)
+        key = self._key(z, action).view(-1, dreams, self._key_of.shape[1]).transpose(0, 1)  # (E C K)
+        apart = torch.baddbmm(
+            self._half[part], key, self._key_of[part], alpha=-1
+        )  # (E C N/S), half the square, less z's
+        row = apart.argmin(2).add_(part[:, None] * self.size).T.flatten()  # (C*E)
+        rows = len(z) // dreams
+        return self._value[member.clamp(max=len(self._value) - 1).repeat(rows), row]
+
+    def _key(self, z: Tensor, action: Tensor) -> Tensor:
+        return torch.cat([z / self._spread, action], dim=1)
