@@ -75,7 +75,7 @@ class Bootstrap:
 
         Args:
             recorded: the steps.
-            spread: of each dimension of the latent, in which differences are measured; those of actions are as they are.
+            spread: of each dimension of the latent: its unit in measuring differences; actions have none.
             among: steps in a part, at most; all parts have as many.
         """
         count = len(recorded.z)

@@ -14,7 +14,7 @@ from worldmodels.dream import DreamConfig, Noise, Starts, imagine
 from worldmodels.dream_env import DreamEnv
 from worldmodels.dream_step import FusedStep
 from worldmodels.dream_world import draw_variants
-from worldmodels.innovations import Innovations
+from worldmodels.innovations import Bootstrap, Innovations
 from worldmodels.memories import MDNRNN, MDNRNNConfig, ShuffledMemory, choose_rows
 from worldmodels.parts import MEMORIES
 from worldmodels.perception import FeaturesConfig, Perception
@@ -44,10 +44,9 @@ def starts():
         rng.standard_normal((5, 5, 4), dtype=np.float32),
         rng.random((5, 4, 3), dtype=np.float32),
         innovations=Innovations(
-            rng.standard_normal((2, 20, 4), dtype=np.float32),
-            np.full(20, 20),
-            np.arange(7),
-            np.array([3, 9, 12, 15, 19]),
+            rng.standard_normal((50, 4), dtype=np.float32),
+            rng.uniform(-1, 1, (50, 3)).astype(np.float32),
+            rng.standard_normal((2, 50, 4), dtype=np.float32),
         ),
     )
 
@@ -116,11 +115,12 @@ def by_hand(parts, starts, parameters, seed, config=CONFIG, agent=None):
             said.append(member.predict(member.feature(states[number]), z))
         apart = torch.stack([each.expected_latent() for each in said]).std(0, correction=0) / spread
         prediction = said[int(variants.member[0])]
-        if noise.uniform is None:
-            left_over = starts.innovations.value[int(variants.member[0]), noise.spread[0, step]]
-            z = prediction.expected_latent() + config.temperature**0.5 * torch.from_numpy(left_over)
+        if config.noise == "real":
+            real = Bootstrap(starts.innovations, starts.spread(), config.among)
+            rest = real.draw(z, action, (noise.first + step) % real.parts, variants.member)
+            z = prediction.expected_latent() + config.temperature**0.5 * rest
         else:
-            z = prediction.sample(config.temperature, noise.uniform[:, step], noise.spread[:, step])
+            z = prediction.sample(config.temperature, noise.uniform[:, step], noise.normal[:, step])
         total += float(prediction.reward) - config.penalty * float(apart.mean())
         if noise.end[0, step] < torch.sigmoid(prediction.termination_logit):
             charge = config.termination_charge + config.forfeit * float(starts.earned)
@@ -170,10 +170,10 @@ WORLDS = {
     "dropout-transformer": ("transformer", {"hidden": 16, "heads": 2, "context": 3}, {"dropout": 0.3}),
     "dropout-ensemble": ("ensemble", ENSEMBLE, {"dropout": 0.3}),
     "all": ("ensemble", ENSEMBLE, {"dropout": 0.3, "penalty": 2.0}),
-    "recorded": ("mdn-rnn", {"hidden": 16}, {"noise": "recorded", "temperature": 0.7}),
-    "recorded-lstm": ("lstm", {"hidden": 16, "predict": "difference"}, {"noise": "recorded"}),
-    "recorded-ensemble": ("ensemble", ENSEMBLE, {"noise": "recorded", "dropout": 0.3}),
-    "recorded-penalty": ("ensemble", ENSEMBLE, {"noise": "recorded", "penalty": 2.0}),
+    "real": ("mdn-rnn", {"hidden": 16}, {"noise": "real", "temperature": 0.7, "among": 8}),
+    "real-lstm": ("lstm", {"hidden": 16, "predict": "difference"}, {"noise": "real", "among": 8}),
+    "real-ensemble": ("ensemble", ENSEMBLE, {"noise": "real", "among": 8, "dropout": 0.3}),
+    "real-penalty": ("ensemble", ENSEMBLE, {"noise": "real", "among": 50, "penalty": 2.0}),
 }
 
 
