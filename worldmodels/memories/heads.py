@@ -31,8 +31,8 @@ class HeadsConfig:
     predict: Literal["next", "difference"] = "next"
     """What is predicted: the next latent, or its difference to this one."""
     joint: bool = False
-    """Choose one Gaussian for all dimensions of the latent together (Bishop 1994), instead of one for each (the paper).
-    With choices apart, what changes all of them at once, such as a sharp bend, cannot come into sight in a dream."""
+    """Choose one Gaussian for all dimensions of the latent together (Bishop 1994), instead of one for each (the paper):
+    what changes many of them at once can then be drawn."""
     reward: bool = True
     """Predict the reward (a dream needs it)."""
     reward_target: RewardTarget = "smoothed"
