@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,12 @@ import pytest
 from envs.toy import Toy
 from scripts import collect, dream, evaluate, evolve, report, train_memory, train_vision
 from scripts.cli import main
+from scripts.train_memory import latent_file
 from tests.small import small_config
 from worldmodels import Run, load_agent, load_dream, make_env
+from worldmodels.assembly import load_starts
+from worldmodels.dataset import episode_files, split
+from worldmodels.export import thin_starts
 from worldmodels.files import read_lines
 
 ROOT = Path(__file__).parents[2]
@@ -21,8 +26,6 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def finished(_trained, tmp_path_factory):
-    import shutil
-
     path = tmp_path_factory.mktemp("finished") / "run"
     shutil.copytree(_trained.path, path)
     run = Run(path)
@@ -112,6 +115,27 @@ def test_the_report_shows_the_score_with_its_interval(finished):
     summary = json.loads((finished.folder("evaluate") / "summary.json").read_text())["summary"]
     assert f"{summary['ci_low']:.1f}".replace("-", "") in page.replace("\u2212", "")
     assert "data:video/webm" in page and "WorldModels/Toy-v0" in page
+
+
+def test_dreams_with_the_chance_of_real_steps_go_through_every_stage(_trained, tmp_path):
+    """The newest episodes' steps, and what the memory did not expect of them, are kept, dreamt of and exported."""
+    dreams = {"noise": "real", "among": 20, "newest": 4, "horizon": 15}
+    evolution = {"world": "dream", "generations": 2}
+    config = small_config(dream=dreams, evolve=evolution, memory={"latent": "mean"})
+    run = Run.create(tmp_path / "real", config)
+    for stage in ("collect", "train-vision"):
+        shutil.copytree(_trained.folder(stage), run.folder(stage))
+    for stage in (train_memory, evolve, dream):
+        for _ in stage(run):
+            pass
+    starts, half = load_starts(run), thin_starts(load_starts(run), half=True)
+    newest = [latent_file(run, file).read("mean") for file in split(episode_files(run.folder("collect")))[0][-4:]]
+    assert {tuple(row) for row in starts.innovations.z} <= {tuple(row) for mean in newest for row in mean}
+    assert half.innovations.value.dtype == np.float16
+    np.testing.assert_allclose(half.innovations.value, starts.innovations.value, atol=1e-2)
+    env = load_dream(run)
+    env.reset(seed=0)
+    assert all(np.isfinite(env.step(env.action_space.sample())[1]) for _ in range(15))
 
 
 def test_training_again_gives_the_same_weights(_trained, tmp_path):

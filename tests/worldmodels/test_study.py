@@ -37,6 +37,7 @@ def keys(overrides, **fields):
         ({"dream.temperature": 1.3}, ["evolve"]),
         ({"dream.warmup": 3}, ["train-memory", "evolve"]),
         ({"dream.starts": 3}, ["train-memory", "evolve"]),
+        ({"dream.noise": "real"}, ["train-memory", "evolve"]),
         ({"features.reads": "vision"}, ["evolve"]),
         ({"evaluate.baseline": False, "film.steps": 50, "executor.workers": 3}, []),
     ],
