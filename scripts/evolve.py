@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from scripts.temperature import choose_temperature
 from scripts.train_memory import latent_file
 from worldmodels.assembly import assemble, load_bundle, load_memory, load_starts, load_vision
 from worldmodels.bundle import Bundle, save_agent
-from worldmodels.dataset import episode_files, sample_frames, split, tryout_files, tryout_path
+from worldmodels.dataset import episode_files, sample_frames, split, tryout_path
 from worldmodels.dream import Starts
 from worldmodels.episode import write_episode
 from worldmodels.errors import RunError
@@ -23,7 +22,6 @@ from worldmodels.evolve import Cost, Trials, best_validated, finalists, measure_
 from worldmodels.evolve import evolve as generations
 from worldmodels.executor import available_cores, make_executor
 from worldmodels.files import append_line, read_lines, write_bytes, write_json
-from worldmodels.hazard import calibrated, dreamt_ends, real_ends
 from worldmodels.imitate import imitate, same_parts
 from worldmodels.precision import latent_change, resolve_dtype, state_change
 from worldmodels.run import Progress, Run
@@ -48,7 +46,6 @@ def evolve(run: Run) -> Iterator[Progress]:
         size = bundle.build_controller().parameters_size
         seed = config.seed_in(run.config.seed)
         start = starting_point(run, bundle)
-        calibrate(run, bundle, start)
         yield from choose_temperature(run, worker_setup(run, bundle), size, start)
         log = _read_log(run)
         yield Progress("evolve", len(log), config.generations, "generations", {"parameters": size})
@@ -121,23 +118,6 @@ def starting_point(run: Run, bundle: Bundle) -> np.ndarray | None:
     return load_file(folder / "start.safetensors")["parameters"].astype(np.float64)
 
 
-def calibrate(run: Run, bundle: Bundle, start: np.ndarray | None) -> None:
-    """Count once how often the controller that evolution begins at lost the road, really and in dreams."""
-    config, path = run.config, run.folder("evolve") / "hazard.json"
-    if not (config.dream.calibrate and config.evolve.world == "dream" and config.evolve.start) or path.exists():
-        return
-    files = tryout_files(Run(config.evolve.start).folder("evolve"))
-    if not files or start is None:
-        raise RunError(
-            f"dream.calibrate: {config.evolve.start} has recorded no tryouts to count ends in; evolve it with "
-            "evolve.tryouts above 0, or set dream.calibrate=false"
-        )
-    real = real_ends(files, config.memory.termination)
-    dreamt = dreamt_ends(bundle, start, load_starts(run), config.dream, config.evolve.seed_in(config.seed))
-    times = calibrated(real, dreamt)
-    write_json(path, {"times": times, "real": real._asdict(), "dreamt": dreamt._asdict()})
-
-
 def _spent(run: Run) -> dict[str, Any]:
     """Return the frames and core-hours that went into a run's controller."""
     evolved, collected = run.done("evolve") or {}, run.done("collect") or {}
@@ -151,10 +131,7 @@ def worker_setup(run: Run, bundle: Bundle) -> WorkerSetup:
     if config.evolve.world == "real":
         return WorkerSetup(bundle, config.evolve.envs)
     starts = Starts.load(run.folder("train-memory") / "starts.safetensors")
-    path = run.folder("evolve") / "hazard.json"
-    times = json.loads(path.read_text())["times"] if path.exists() else 1.0
-    dream = replace(config.dream, hazard=config.dream.hazard * times)
-    return WorkerSetup(bundle, config.evolve.envs, dream, starts, config.evolve.action_cost)
+    return WorkerSetup(bundle, config.evolve.envs, config.dream, starts, config.evolve.action_cost)
 
 
 def _read_log(run: Run) -> list[dict[str, Any]]:

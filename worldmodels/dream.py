@@ -13,7 +13,7 @@ distributions, or of real steps that were like the dreamt one: `worldmodels.inno
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -50,11 +50,6 @@ class DreamConfig:
     """Real steps the memory sees before a dream that starts inside an episode."""
     terminates: bool = True
     """Whether the termination head ends dreams (drawn with its probability)."""
-    hazard: float = 1.0
-    """Ends in dreams, as a multiple of the probability that the termination head gives them."""
-    calibrate: bool = False
-    """Multiply `hazard` further by how many times as often the controller that evolution begins at lost the road in its
-    recorded tryouts as in dreams: those of a bad memory end too often, those of a fast driver too seldom."""
     termination_charge: float = 0.1
     """Cost of each step that a terminated dream does not play."""
     forfeit: float = 0.0
@@ -92,7 +87,7 @@ class DreamConfig:
         for name in ("warmup", "newest", "survives"):
             if getattr(self, name) < 0:
                 raise ValueError(f"dream.{name}={getattr(self, name)}: must not be negative")
-        for name in ("forfeit", "lost", "hazard"):
+        for name in ("forfeit", "lost"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ValueError(f"dream.{name}={getattr(self, name)}: must be finite, at least 0; 0 charges nothing")
         if not self.penalty >= 0:
@@ -286,24 +281,8 @@ def bootstrap(starts: Starts, config: DreamConfig) -> Bootstrap | None:
     return Bootstrap(starts.innovations, starts.spread(), config.among)
 
 
-class Imagined(NamedTuple):
-    """What came of C candidates' E dreams."""
-
-    returns: np.ndarray
-    """float64 (C E)."""
-    ended: np.ndarray
-    """bool (C E): whether the dream ended before its horizon."""
-    steps: np.ndarray
-    """int64 (C E): that it took until then."""
-
-
-def imagine(*given: Any, **named: Any) -> np.ndarray:
-    """Play candidates in dreams, as `play_dreams` does, and return the returns alone, float64 (C E)."""
-    return play_dreams(*given, **named).returns
-
-
 @torch.inference_mode()
-def play_dreams(
+def imagine(
     generator: nn.Module,
     perception: Perception,
     controller: Controller,
@@ -312,8 +291,8 @@ def play_dreams(
     starts: Starts,
     config: DreamConfig,
     action_cost: float = 0.0,
-) -> Imagined:
-    """Play every candidate in every dream.
+) -> np.ndarray:
+    """Play every candidate in every dream and return the returns, float64 (C E).
 
     Args:
         generator: the memory that dreams; of an ensemble, each dream has one member.
@@ -341,7 +320,6 @@ def play_dreams(
     uniform, normal, end = (_by_step(chance, candidates) for chance in (noise.uniform, noise.normal, noise.end))
     score = torch.zeros(candidates * dreams, dtype=torch.float64)
     alive = torch.ones(candidates * dreams, dtype=torch.bool)
-    steps = torch.zeros(candidates * dreams, dtype=torch.int64)
     earned = float(starts.earned)
     charge, lost = config.termination_charge + config.forfeit * earned, config.lost * earned
     for step in range(config.horizon):
@@ -357,13 +335,11 @@ def play_dreams(
         if action_cost:
             reward = reward - action_cost * controller.action_spec.effort(action)
         score += torch.where(alive, reward, 0).double()
-        steps += alive
         if config.terminates:
-            ended = alive & (end[step] < config.hazard * torch.sigmoid(end_logit))
+            ended = alive & (end[step] < torch.sigmoid(end_logit))
             score -= ended.double() * (charge * (config.horizon - step - 1) + lost)
             alive &= ~ended
-    found = (part.view(candidates, dreams)[: len(parameters)].numpy() for part in (score, ~alive, steps))
-    return Imagined(*found)
+    return score.view(candidates, dreams)[: len(parameters)].numpy()
 
 
 def disagreement_price(starts: Starts, config: DreamConfig) -> Tensor | None:

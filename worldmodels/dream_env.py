@@ -105,7 +105,7 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
         uniform, spread = self._chance(self._z, row)
         self._z, rewards, logit = self._world.step(self._z, row, self.config.temperature, uniform, spread)
         self._steps += 1
-        chance = min(1.0, self.config.hazard * float(torch.sigmoid(logit)[0]))
+        chance = float(torch.sigmoid(logit)[0])
         terminated = self.config.terminates and self.np_random.random() < chance
         info = {"z": self._z[0].numpy().copy(), "termination_probability": chance}
         reward = float(rewards[0])
