@@ -50,6 +50,9 @@ class DreamConfig:
     """Real steps the memory sees before a dream that starts inside an episode."""
     terminates: bool = True
     """Whether the termination head ends dreams (drawn with its probability)."""
+    patience: int = 0
+    """Steps in a row that earn nothing after which a dream ends too, as early stopping ends training episodes: where
+    leaving the road is dear, a driver would otherwise brake before a bend and stay there. 0 for never."""
     termination_charge: float = 0.1
     """Cost of each step that a terminated dream does not play."""
     forfeit: float = 0.0
@@ -84,7 +87,7 @@ class DreamConfig:
             raise ValueError(f"dream.temperature={self.temperature}: must be at least 0; 1 is the memory's own")
         if not 0 <= self.standstill <= 1:
             raise ValueError(f"dream.standstill={self.standstill}: is a share between 0 and 1")
-        for name in ("warmup", "newest", "survives"):
+        for name in ("warmup", "newest", "survives", "patience"):
             if getattr(self, name) < 0:
                 raise ValueError(f"dream.{name}={getattr(self, name)}: must not be negative")
         for name in ("forfeit", "lost"):
@@ -320,6 +323,7 @@ def imagine(
     uniform, normal, end = (_by_step(chance, candidates) for chance in (noise.uniform, noise.normal, noise.end))
     score = torch.zeros(candidates * dreams, dtype=torch.float64)
     alive = torch.ones(candidates * dreams, dtype=torch.bool)
+    idle = torch.zeros(candidates * dreams, dtype=torch.int64)
     earned = float(starts.earned)
     charge, lost = config.termination_charge + config.forfeit * earned, config.lost * earned
     for step in range(config.horizon):
@@ -332,11 +336,15 @@ def imagine(
         else:
             chance = None, real.draw(z, action, (noise.first + step) % real.parts, variants.member)
         z, reward, end_logit = world.step(z, action, config.temperature, *chance)
+        earns = reward
         if action_cost:
             reward = reward - action_cost * controller.action_spec.effort(action)
         score += torch.where(alive, reward, 0).double()
         if config.terminates:
             ended = alive & (end[step] < torch.sigmoid(end_logit))
+            if config.patience:
+                idle = torch.where(earns > 0, 0, idle + 1)
+                ended |= alive & (idle >= config.patience)
             score -= ended.double() * (charge * (config.horizon - step - 1) + lost)
             alive &= ~ended
     return score.view(candidates, dreams)[: len(parameters)].numpy()
