@@ -103,7 +103,7 @@ def by_hand(parts, starts, parameters, seed, config=CONFIG, agent=None):
     path, actions = torch.from_numpy(starts.z)[noise.warm_index], torch.from_numpy(starts.action)[noise.warm_index]
     z = torch.from_numpy(starts.still)[noise.still_index] if noise.still[0] else path[:, -1]
     states, known = [warm(member, mask) for member in members], warm(agent)
-    total, spread = 0.0, torch.from_numpy(starts.spread())
+    total, idle, spread = 0.0, 0, torch.from_numpy(starts.spread())
     controller = make_controller(ControllerConfig(), 4 + agent.feature_size, SPEC)
     for step in range(config.horizon):
         action = controller.act(torch.cat([z, agent.feature(known)], 1), torch.from_numpy(parameters[None]))
@@ -121,8 +121,10 @@ def by_hand(parts, starts, parameters, seed, config=CONFIG, agent=None):
             z = prediction.expected_latent() + config.temperature**0.5 * rest
         else:
             z = prediction.sample(config.temperature, noise.uniform[:, step], noise.normal[:, step])
-        total += float(prediction.reward) - config.penalty * float(apart.mean())
-        if noise.end[0, step] < torch.sigmoid(prediction.termination_logit):
+        reward = float(prediction.reward) - config.penalty * float(apart.mean())
+        total, idle = total + reward, 0 if reward > 0 else idle + 1
+        gave_up = config.patience and idle >= config.patience
+        if noise.end[0, step] < torch.sigmoid(prediction.termination_logit) or gave_up:
             charge = config.termination_charge + config.forfeit * float(starts.earned)
             return total - charge * (config.horizon - step - 1) - config.lost * float(starts.earned)
     return total
@@ -170,6 +172,7 @@ WORLDS = {
     "dropout-transformer": ("transformer", {"hidden": 16, "heads": 2, "context": 3}, {"dropout": 0.3}),
     "dropout-ensemble": ("ensemble", ENSEMBLE, {"dropout": 0.3}),
     "all": ("ensemble", ENSEMBLE, {"dropout": 0.3, "penalty": 2.0}),
+    "impatient": ("mdn-rnn", {"hidden": 16}, {"patience": 3}),
     "real": ("mdn-rnn", {"hidden": 16}, {"noise": "real", "temperature": 0.7, "among": 8}),
     "real-lstm": ("lstm", {"hidden": 16, "predict": "difference"}, {"noise": "real", "among": 8}),
     "real-ensemble": ("ensemble", ENSEMBLE, {"noise": "real", "among": 8, "dropout": 0.3}),
@@ -347,6 +350,25 @@ def test_a_dream_ends_at_its_horizon_and_starts_where_asked(parts, starts):
     assert ends == [False] * (CONFIG.horizon - 1) + [True]
     _, info = env.reset(options={"start": "warm", "index": 1})
     np.testing.assert_array_equal(info["z"], starts.z[1, -1])
+
+
+def test_a_dream_that_earns_nothing_is_given_up(parts, starts):
+    """In evolution, at the price of an end, and in the environment."""
+    poor = copy.deepcopy(parts[1])
+    poor.reward_head.weight.data.zero_()
+    config = dataclasses.replace(CONFIG, patience=4, lost=2.0)
+    rich = dataclasses.replace(starts, earned=np.array(2.5, np.float32))
+    for reward, ends in ((-0.5, True), (0.5, False)):
+        poor.reward_head.bias.data.fill_(reward)
+        poor.termination_head.weight.data.zero_()
+        poor.termination_head.bias.data.fill_(-50.0)
+        found = dream((parts[0], poor), rich, candidates(1), config)
+        charge = 2.0 * 2.5 + config.termination_charge * (CONFIG.horizon - 4)
+        np.testing.assert_allclose(found, 4 * reward - charge if ends else CONFIG.horizon * reward, rtol=1e-4)
+        env = DreamEnv(parts[0], poor, starts, SPACES, SPEC, config)
+        env.reset(seed=0)
+        over = [env.step(env.action_space.sample())[2] for _ in range(6)]
+        assert over[:4] == [False, False, False, ends]
 
 
 def test_bad_use_is_explained(parts, starts):
