@@ -2,9 +2,9 @@
 
 The output layer of the MDN-RNN (Ha & Schmidhuber 2018, after Bishop 1994): every dimension of the next latent
 has its own mixture, `p(x_d) = sum_k softmax(logits)_dk N(x_d; mean_dk, std_dk^2)`. A joint mixture chooses once for
-all dimensions, `p(x) = sum_k softmax(logits)_k prod_d N(x_d; mean_dk, std_dk^2)`: what happens to all of them at once,
-such as a bend coming into sight, can then happen in a sample too. All noise is an argument, so that a dream is a
-function of its seed. The temperature follows the paper's code: logits are divided by it, variances multiplied.
+all dimensions, `p(x) = sum_k softmax(logits)_k prod_d N(x_d; mean_dk, std_dk^2)`: what happens to all of them at once
+can then happen in a sample too. All noise is an argument, so that a dream is a function of its seed. The temperature
+follows the paper's code: logits are divided by it, variances multiplied.
 """
 
 import math

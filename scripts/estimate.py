@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ from worldmodels.config import RunConfig
 from worldmodels.dream import Starts, imagine
 from worldmodels.episode import Episode, encode_episode
 from worldmodels.executor import available_cores
+from worldmodels.innovations import Innovations
 from worldmodels.loop import LEARNT, keeps_vision, round_config
 from worldmodels.memories import SequenceBatch, agent_memory
 from worldmodels.perception import Perception, feature_size
@@ -238,11 +238,15 @@ def _dream_step(config: RunConfig, shape: EnvShape) -> float:
         rng.standard_normal((8, latent), dtype=np.float32),
         rng.standard_normal((8, config.dream.warmup + 1, latent), dtype=np.float32),
         rng.random((8, config.dream.warmup, shape.spec.size), dtype=np.float32),
+        innovations=Innovations(
+            rng.standard_normal((config.dream.among, latent), dtype=np.float32),
+            rng.random((config.dream.among, shape.spec.size), dtype=np.float32),
+            np.zeros((1, config.dream.among, latent), dtype=np.float32),
+        ),
     )
     parameters = np.zeros((config.dream.block, controller.parameters_size), dtype=np.float32)
-    dream = replace(config.dream, noise="drawn")  # which takes as long, and needs no rollouts
     seconds = _seconds_per_step(
-        lambda: imagine(memory, perception, controller, parameters, list(range(dreams)), starts, dream)
+        lambda: imagine(memory, perception, controller, parameters, list(range(dreams)), starts, config.dream)
     )
     return seconds / (config.dream.block * dreams * config.dream.horizon)
 

@@ -38,7 +38,7 @@ DESCRIPTION = """Run many configurations times seeds, sharing what they have in 
 The file names a `preset` or `config`, fields to `set` for all, and `cells` (names with their fields) or a `grid`
 (fields with lists of values):
 
-  preset: quick
+  preset: quick-real
   set: {evolve.world: dream}
   cells: {mdn-rnn: {}, lstm: {memory.type: lstm}}
   seeds: [0, 1, 2]         # the whole recipe anew

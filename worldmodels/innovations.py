@@ -76,7 +76,7 @@ class Bootstrap:
         Args:
             recorded: the steps.
             spread: of each dimension of the latent: its unit in measuring differences; actions have none.
-            among: steps in a part, at most; all parts have as many.
+            among: least number of steps in a part, where there are as many; all parts have the same.
         """
         count = len(recorded.z)
         self.parts = max(1, count // among)
@@ -99,9 +99,7 @@ class Bootstrap:
         """
         dreams = len(part)
         key = self._key(z, action).view(-1, dreams, self._key_of.shape[1]).transpose(0, 1)  # (E C K)
-        apart = torch.baddbmm(
-            self._half[part], key, self._key_of[part], alpha=-1
-        )  # (E C N/S), half the square, less z's
+        apart = torch.baddbmm(self._half[part], key, self._key_of[part], alpha=-1)  # (E C N/S): half of the square
         row = apart.argmin(2).add_(part[:, None] * self.size).T.flatten()  # (C*E)
         rows = len(z) // dreams
         return self._value[member.clamp(max=len(self._value) - 1).repeat(rows), row]

@@ -1,6 +1,6 @@
 """The file of a study: which base, which cells, which seeds, how they are measured.
 
-    preset: quick            # or config: a run's config.yaml
+    preset: quick-real       # or config: a run's config.yaml
     set: {evolve.world: dream}
     cells:                   # or grid: {dream.temperature: [1.0, 1.3]}, every combination
       mdn-rnn: {}
