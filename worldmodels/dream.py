@@ -43,7 +43,7 @@ class DreamConfig:
     """What chance adds to the expected latent: drawn from the memory's mixture, or real: what it had not expected in
     a recorded step like this one, so that bends come into sight as they do on real roads."""
     among: int = 1000
-    """Least number of recorded steps, others at each step of a dream, of which the most similar is taken (noise=real)."""
+    """Least number of recorded steps, others at each step of a dream, of which the most similar one is taken."""
     standstill: float = 0.3
     """Share of dreams that start at an episode's first frame; the others start inside one."""
     warmup: int = 20
