@@ -37,7 +37,8 @@ from torch import Tensor, nn
 from generative.files import sync_folder, write_beside, write_folder
 from generative.options import ComponentError, config_from_mapping, config_to_mapping, did_you_mean
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""2: `layout: fast` of a VAE is another one than in 1."""
 ENTRY_POINT_GROUP = "worldmodels.components"
 
 

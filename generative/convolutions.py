@@ -4,6 +4,9 @@
 trains several times as many frames per second on a CPU: it never convolves at full or half resolution, where
 most positions and few channels are, but turns each patch of 4 x 4 pixels into one position at once. "grid" is
 "fast" without its linear layers, for latents that keep their place in the image.
+
+With rectifiers that leak (`LEAK`) a VAE of the fast layout loses no more than the paper's; with plain ones its held-out
+loss is a twentieth higher.
 """
 
 import itertools
@@ -14,6 +17,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 PATCH = 4
+LEAK = 0.1
+"""Slope below 0 of a VAE's rectifiers."""
 
 
 def to_float(obs: UInt8[Tensor, "B H W C"]) -> Float[Tensor, "B C H W"]:
@@ -44,11 +49,14 @@ def paper_decoder(channels: int, latent: int) -> nn.Sequential:
     return nn.Sequential(*layers, nn.ConvTranspose2d(32, channels, kernel_size=6, stride=2), nn.Sigmoid())
 
 
-def fast_encoder(channels: int, outputs: int, image_size: int, width: int) -> nn.Sequential:
-    """Patches of 4 x 4 pixels to `width` channels, two halvings with doubled channels, then (B outputs)."""
+def fast_encoder(channels: int, outputs: int, image_size: int, width: int, leak: float = 0.0) -> nn.Sequential:
+    """Patches of 4 x 4 pixels to `width` channels, two halvings with doubled channels, then (B outputs).
+
+    `leak` is the slope of the rectifiers below 0.
+    """
     grid = image_size // (4 * PATCH)
     return nn.Sequential(
-        *_halvings(channels, width, 2), nn.Flatten(), nn.Linear(4 * width * grid**2, outputs)
+        *_halvings(channels, width, 2, leak), nn.Flatten(), nn.Linear(4 * width * grid**2, outputs)
     )  # (B outputs)
 
 
@@ -70,28 +78,33 @@ def grid_decoder(channels: int, inputs: int, halvings: int, width: int) -> nn.Se
     return nn.Sequential(*layers, _patches(width, channels), nn.Sigmoid())
 
 
-def _halvings(channels: int, width: int, halvings: int) -> list[nn.Module]:
-    layers: list[nn.Module] = [nn.Conv2d(channels, width, kernel_size=PATCH, stride=PATCH), nn.ReLU()]
+def _halvings(channels: int, width: int, halvings: int, leak: float = 0.0) -> list[nn.Module]:
+    layers: list[nn.Module] = [nn.Conv2d(channels, width, kernel_size=PATCH, stride=PATCH), _rectifier(leak)]
     for step in range(halvings):
         before = width * 2**step
-        layers += [nn.Conv2d(before, 2 * before, kernel_size=4, stride=2, padding=1), nn.ReLU()]
+        layers += [nn.Conv2d(before, 2 * before, kernel_size=4, stride=2, padding=1), _rectifier(leak)]
     return layers
+
+
+def _rectifier(leak: float) -> nn.Module:
+    return nn.LeakyReLU(leak) if leak else nn.ReLU()
 
 
 def _patches(width: int, channels: int) -> nn.ConvTranspose2d:
     return nn.ConvTranspose2d(width, channels, kernel_size=2 * PATCH, stride=PATCH, padding=PATCH // 2)
 
 
-def fast_decoder(channels: int, latent: int, image_size: int, width: int) -> nn.Sequential:
+def fast_decoder(channels: int, latent: int, image_size: int, width: int, leak: float = 0.0) -> nn.Sequential:
     """Two linear layers to a coarse grid, two doublings, then overlapping patches of 8 x 8 pixels, without seams.
 
-    Capacity sits where positions are few and so computing is cheap: in the linear layers and the coarse grid.
+    Capacity sits where positions are few and so computing is cheap: in the linear layers and the coarse grid. `leak` is
+    the slope of the rectifiers below 0.
     """
     grid = image_size // (4 * PATCH)
-    layers: list[nn.Module] = [nn.Linear(latent, 16 * width), nn.ReLU()]
-    layers += [nn.Linear(16 * width, 8 * width * grid**2), nn.ReLU(), nn.Unflatten(1, (8 * width, grid, grid))]
+    layers: list[nn.Module] = [nn.Linear(latent, 16 * width), _rectifier(leak)]
+    layers += [nn.Linear(16 * width, 8 * width * grid**2), _rectifier(leak), nn.Unflatten(1, (8 * width, grid, grid))]
     for before, after in ((8 * width, 2 * width), (2 * width, width)):
-        layers += [nn.ConvTranspose2d(before, after, kernel_size=4, stride=2, padding=1), nn.ReLU()]
+        layers += [nn.ConvTranspose2d(before, after, kernel_size=4, stride=2, padding=1), _rectifier(leak)]
     return nn.Sequential(*layers, _patches(width, channels), nn.Sigmoid())
 
 
@@ -107,7 +120,7 @@ def draw_glorot(layers: nn.Sequential) -> None:
 
 @torch.no_grad()
 def draw_he(layers: nn.Sequential) -> None:
-    """Draws weights that keep the signal's size through ReLUs (He et al. 2015); biases are 0.
+    """Draws weights that keep the signal's size through rectifiers, leaky or not (He et al. 2015); biases are 0.
 
     With torch's own, smaller weights the latent reaches the image so faintly that training starts on the
     plateau of posterior collapse and may stay there.
@@ -117,6 +130,12 @@ def draw_he(layers: nn.Sequential) -> None:
             inputs = layer.weight[0].numel()
             if isinstance(layer, nn.ConvTranspose2d):  # a pixel is reached by the kernel once per stride
                 inputs = layer.in_channels * math.prod(layer.kernel_size) // math.prod(layer.stride)
-            layer.weight.normal_(0.0, math.sqrt((2 if isinstance(following, nn.ReLU) else 1) / inputs))
+            layer.weight.normal_(0.0, math.sqrt(_gain(following) / inputs))
             if layer.bias is not None:
                 layer.bias.zero_()
+
+
+def _gain(following: nn.Module) -> float:
+    """Returns the factor on a layer's variance that makes up for what the module after it takes away."""
+    leak = following.negative_slope if isinstance(following, nn.LeakyReLU) else 0.0
+    return 2 / (1 + leak**2) if isinstance(following, nn.ReLU | nn.LeakyReLU) else 1.0

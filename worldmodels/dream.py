@@ -53,6 +53,9 @@ class DreamConfig:
     patience: int = 0
     """Steps in a row that earn nothing after which a dream ends too, as early stopping ends training episodes: where
     leaving the road is dear, a driver would otherwise brake before a bend and stay there. 0 for never."""
+    goal: float = 0.0
+    """Earnings at which a dream is over, as a lap is once its road has been driven; 0 for none. A dream lasts some
+    steps, a lap some way: without a goal dreams pay for haste as no lap does, and drivers are too fast for bends."""
     termination_charge: float = 0.1
     """Cost of each step that a terminated dream does not play."""
     forfeit: float = 0.0
@@ -90,9 +93,9 @@ class DreamConfig:
         for name in ("warmup", "newest", "survives", "patience"):
             if getattr(self, name) < 0:
                 raise ValueError(f"dream.{name}={getattr(self, name)}: must not be negative")
-        for name in ("forfeit", "lost"):
+        for name, zero in (("forfeit", "charges nothing"), ("lost", "charges nothing"), ("goal", "sets none")):
             if not 0 <= getattr(self, name) < float("inf"):
-                raise ValueError(f"dream.{name}={getattr(self, name)}: must be finite, at least 0; 0 charges nothing")
+                raise ValueError(f"dream.{name}={getattr(self, name)}: must be finite, at least 0; 0 {zero}")
         if not self.penalty >= 0:
             raise ValueError(f"dream.penalty={self.penalty}: must not be negative; 0 charges nothing")
         if not 0 <= self.dropout < 1:
@@ -324,6 +327,7 @@ def imagine(
     score = torch.zeros(candidates * dreams, dtype=torch.float64)
     alive = torch.ones(candidates * dreams, dtype=torch.bool)
     idle = torch.zeros(candidates * dreams, dtype=torch.int64)
+    gained = torch.zeros(candidates * dreams, dtype=torch.float64)
     earned = float(starts.earned)
     charge, lost = config.termination_charge + config.forfeit * earned, config.lost * earned
     for step in range(config.horizon):
@@ -347,6 +351,9 @@ def imagine(
                 ended |= alive & (idle >= config.patience)
             score -= ended.double() * (charge * (config.horizon - step - 1) + lost)
             alive &= ~ended
+        if config.goal:
+            gained += earns
+            alive &= gained < config.goal
     return score.view(candidates, dreams)[: len(parameters)].numpy()
 
 

@@ -61,6 +61,7 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
         self._world: World | None = None
         self._member = torch.zeros(1, dtype=torch.int64)
         self._steps = self._idle = 0
+        self._gained = 0.0
 
     @torch.inference_mode()
     def reset(
@@ -75,7 +76,7 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
             raise ValueError(f"options['start']={start!r}: choose 'standstill' or 'warm'")
         pool = self.starts.still if start == "standstill" else self.starts.z
         index = int(options.get("index", self.np_random.integers(len(pool)))) % len(pool)
-        self._steps, self._idle, still = 0, 0, start == "standstill"
+        self._steps, self._idle, self._gained, still = 0, 0, 0.0, start == "standstill"
         latent, actions = self.starts.still.shape[1], self.starts.action.shape[2]
         if still:
             path, action = pool[index].reshape(1, 1, latent), np.zeros((1, 0, actions), dtype=np.float32)
@@ -110,6 +111,8 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
         self._idle = 0 if reward > 0 else self._idle + 1
         gave_up = 0 < self.config.patience <= self._idle
         terminated = self.config.terminates and (self.np_random.random() < chance or gave_up)
+        self._gained += reward
+        terminated |= 0 < self.config.goal <= self._gained
         info = {"z": self._z[0].numpy().copy(), "termination_probability": chance}
         return self._observe(), reward, bool(terminated), self._steps >= self.config.horizon, info
 

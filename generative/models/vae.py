@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from generative.component import LatentSpec
 from generative.convolutions import (
+    LEAK,
     draw_glorot,
     draw_he,
     fast_decoder,
@@ -41,8 +42,9 @@ from generative.models.objective import (
 class VAEConfig:
     """Sizes and loss of the autoencoder."""
 
-    layout: Literal["paper", "fast"] = "fast"
-    """Layers: `paper` as published (64 x 64 only), `fast` for CPUs and other sizes."""
+    layout: Literal["paper", "fast", "fast-relu"] = "fast"
+    """Layers: `paper` as published (64 x 64 only), `fast` for CPUs and other sizes, `fast-relu` as `fast` with plain
+    rectifiers, as the shipped agent has them."""
     latent: int = 32
     """Latent dimensions Z."""
     image_size: int = 64
@@ -107,8 +109,9 @@ class VAE(nn.Module):
             self.decoder = paper_decoder(config.channels, config.latent)
             draw = draw_glorot
         else:
-            self.encoder = fast_encoder(config.channels, 2 * config.latent, config.image_size, config.width)
-            self.decoder = fast_decoder(config.channels, config.latent, config.image_size, config.width)
+            leak = LEAK if config.layout == "fast" else 0.0
+            self.encoder = fast_encoder(config.channels, 2 * config.latent, config.image_size, config.width, leak)
+            self.decoder = fast_decoder(config.channels, config.latent, config.image_size, config.width, leak)
             draw = draw_he
             self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         draw(self.encoder)

@@ -179,7 +179,7 @@ def edit(folder: Path, **changes) -> None:
         (lambda folder: (folder / "config.json").write_text("[]"), "expected a JSON object"),
         (lambda folder: (folder / "config.json").write_text("{}"), "no config, format_version, type"),
         (lambda folder: edit(folder, type="nett"), "'nett': no such test component; did you mean 'net'"),
-        (lambda folder: edit(folder, format_version=2), "format_version is 2.*reads 1; update"),
+        (lambda folder: edit(folder, format_version=3), "format_version is 3.*reads 2; update"),
         (
             lambda folder: edit(folder, config={"sizes": [3, 5, 2], "depth": 1}),
             "depth: NetConfig has no such option",

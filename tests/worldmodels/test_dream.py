@@ -103,7 +103,7 @@ def by_hand(parts, starts, parameters, seed, config=CONFIG, agent=None):
     path, actions = torch.from_numpy(starts.z)[noise.warm_index], torch.from_numpy(starts.action)[noise.warm_index]
     z = torch.from_numpy(starts.still)[noise.still_index] if noise.still[0] else path[:, -1]
     states, known = [warm(member, mask) for member in members], warm(agent)
-    total, idle, spread = 0.0, 0, torch.from_numpy(starts.spread())
+    total, idle, gained, spread = 0.0, 0, 0.0, torch.from_numpy(starts.spread())
     controller = make_controller(ControllerConfig(), 4 + agent.feature_size, SPEC)
     for step in range(config.horizon):
         action = controller.act(torch.cat([z, agent.feature(known)], 1), torch.from_numpy(parameters[None]))
@@ -127,6 +127,9 @@ def by_hand(parts, starts, parameters, seed, config=CONFIG, agent=None):
         if noise.end[0, step] < torch.sigmoid(prediction.termination_logit) or gave_up:
             charge = config.termination_charge + config.forfeit * float(starts.earned)
             return total - charge * (config.horizon - step - 1) - config.lost * float(starts.earned)
+        gained += reward
+        if 0 < config.goal <= gained:
+            return total
     return total
 
 
@@ -173,6 +176,7 @@ WORLDS = {
     "dropout-ensemble": ("ensemble", ENSEMBLE, {"dropout": 0.3}),
     "all": ("ensemble", ENSEMBLE, {"dropout": 0.3, "penalty": 2.0}),
     "impatient": ("mdn-rnn", {"hidden": 16}, {"patience": 3}),
+    "goal": ("mdn-rnn", {"hidden": 16}, {"goal": 0.3}),
     "real": ("mdn-rnn", {"hidden": 16}, {"noise": "real", "temperature": 0.7, "among": 8}),
     "real-lstm": ("lstm", {"hidden": 16, "predict": "difference"}, {"noise": "real", "among": 8}),
     "real-ensemble": ("ensemble", ENSEMBLE, {"noise": "real", "among": 8, "dropout": 0.3}),
@@ -369,6 +373,22 @@ def test_a_dream_that_earns_nothing_is_given_up(parts, starts):
         env.reset(seed=0)
         over = [env.step(env.action_space.sample())[2] for _ in range(6)]
         assert over[:4] == [False, False, False, ends]
+
+
+def test_a_dream_that_has_earned_its_goal_is_over(parts, starts):
+    """In evolution, at no price, and in the environment."""
+    steady = copy.deepcopy(parts[1])
+    steady.reward_head.weight.data.zero_()
+    steady.reward_head.bias.data.fill_(0.5)
+    for terminates in (False, True):
+        steady.termination_head.weight.data.zero_()
+        steady.termination_head.bias.data.fill_(-50.0)
+        config = dataclasses.replace(CONFIG, goal=1.5, lost=2.0, terminates=terminates)
+        np.testing.assert_allclose(dream((parts[0], steady), starts, candidates(1), config), 1.5, rtol=1e-4)
+        env = DreamEnv(parts[0], steady, starts, SPACES, SPEC, config)
+        for _ in range(2):
+            env.reset(seed=0)
+            assert [env.step(env.action_space.sample())[2] for _ in range(3)] == [False, False, True]
 
 
 def test_bad_use_is_explained(parts, starts):

@@ -40,6 +40,19 @@ def test_the_paper_layout_has_the_papers_parameters():
     assert [type(each).__name__ for each in vae.decoder].count("ReLU") == 3  # none behind the linear layer
 
 
+def test_the_fast_layout_leaks_and_starts_without_losing_the_signal():
+    """He's weights for the slope in use: the image's spread hardly depends on it, and no unit is off for good."""
+    leaky, plain = (make(VAEConfig(layout=layout)) for layout in ("fast", "fast-relu"))
+    kinds = [{type(each).__name__ for each in vae.encoder} for vae in (leaky, plain)]
+    assert "LeakyReLU" in kinds[0] and "ReLU" not in kinds[0] and "ReLU" in kinds[1] and "LeakyReLU" not in kinds[1]
+    z = torch.randn(64, 32, generator=torch.Generator().manual_seed(0))
+    spreads = [vae.decoder[:-1](z).std() for vae in (leaky, plain)]
+    assert 0.7 < spreads[0] / spreads[1] < 1.4
+    units = leaky.decoder[:2](-100 * torch.ones(1, 32).requires_grad_())
+    units.sum().backward()
+    assert (leaky.decoder[0].weight.grad != 0).all()
+
+
 @pytest.mark.parametrize(("size", "channels", "latent"), [(16, 1, 2), (32, 3, 8), (48, 4, 5), (64, 3, 32), (96, 2, 16)])
 def test_the_fast_layout_fits_any_multiple_of_16(size, channels, latent):
     vae = make(VAEConfig(image_size=size, channels=channels, latent=latent, width=8))
@@ -229,7 +242,7 @@ def test_without_a_warmup_nothing_more_is_saved():
 
 
 def test_free_bits_keep_a_huge_beta_from_collapsing_it():
-    config = VAEConfig(image_size=16, channels=1, latent=4, width=8, beta=500.0, kl_floor=0.0, free_bits=1.5)
+    config = VAEConfig(image_size=16, channels=1, latent=4, width=8, beta=500.0, kl_floor=0.0, free_bits=3.0)
     facts = train(config).diagnose(to_float(squares(200, seed=10**6)))
     assert facts["verdict"] == "healthy" and facts["kl"] > 1
 
