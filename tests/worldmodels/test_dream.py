@@ -1,67 +1,29 @@
 import copy
 import dataclasses
 
-import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from gymnasium.utils.env_checker import check_env
 from torch import nn
 
-from agents import ActionSpec, ControllerConfig, make_controller
-from generative import VAE, VAEConfig
-from worldmodels.dream import DreamConfig, Noise, Starts, imagine
-from worldmodels.dream_env import DreamEnv
+from agents import ControllerConfig, make_controller
+from tests.worldmodels.dreaming import CONFIG, SEEDS, SPEC, candidates, dream, lively, make_parts, make_starts
+from worldmodels.dream import Noise, imagine
 from worldmodels.dream_step import FusedStep
 from worldmodels.dream_world import draw_variants
-from worldmodels.innovations import Bootstrap, Innovations
-from worldmodels.memories import MDNRNN, MDNRNNConfig, ShuffledMemory, choose_rows
-from worldmodels.parts import MEMORIES
+from worldmodels.innovations import Bootstrap
+from worldmodels.memories import ShuffledMemory, choose_rows
 from worldmodels.perception import FeaturesConfig, Perception
-
-SPEC = ActionSpec(3, (-1.0, 0.0, 0.0), (1.0, 1.0, 1.0), ("tanh", "tanh", "relu-tanh"), False)
-SPACES = (gym.spaces.Box(0, 255, (32, 32, 3), np.uint8), gym.spaces.Box(np.float32(SPEC.low), np.float32(SPEC.high)))
-CONFIG = DreamConfig(horizon=12, warmup=4, block=3, standstill=0.5, dtype="float32")
-SEEDS = [11, 22, 33, 46]
 
 
 @pytest.fixture(scope="module")
 def parts():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        vision = VAE(VAEConfig(latent=4, image_size=32, width=8)).eval()
-        memory = MDNRNN(MDNRNNConfig(latent=4, action=3, hidden=16)).eval()
-        for parameter in memory.parameters():
-            parameter.data *= 3  # a lively world
-    return vision, memory
+    return make_parts()
 
 
 @pytest.fixture(scope="module")
 def starts():
-    rng = np.random.default_rng(0)
-    return Starts(
-        rng.standard_normal((7, 4), dtype=np.float32),
-        rng.standard_normal((5, 5, 4), dtype=np.float32),
-        rng.random((5, 4, 3), dtype=np.float32),
-        innovations=Innovations(
-            rng.standard_normal((50, 4), dtype=np.float32),
-            rng.uniform(-1, 1, (50, 3)).astype(np.float32),
-            rng.standard_normal((2, 50, 4), dtype=np.float32),
-        ),
-    )
-
-
-def candidates(count):
-    size = make_controller(ControllerConfig(), 20, SPEC).parameters_size
-    return np.random.default_rng(5).normal(size=(count, size)).astype(np.float32)
-
-
-def dream(parts, starts, parameters, config=CONFIG, seeds=SEEDS, memory=None, features=None, action_cost=0.0):
-    vision, generator = parts
-    features = features or FeaturesConfig()
-    perception = Perception(vision, memory or generator, features, config.block * len(seeds))
-    controller = make_controller(ControllerConfig(), 20 if features.uses_memory else 4, SPEC)
-    return imagine(generator, perception, controller, parameters, seeds, starts, config, action_cost)
+    return make_starts()
 
 
 def test_steering_costs_while_a_dream_lasts(parts, starts):
@@ -75,14 +37,6 @@ def test_steering_costs_while_a_dream_lasts(parts, starts):
     free, charged = (dream(parts, starts, parameters, action_cost=cost) for cost in (0.0, 0.25))
     paid = (free - charged)[1] / 0.25
     assert (paid >= 0.99).all() and paid.min() < CONFIG.horizon - 1  # a dream that is over costs nothing more
-
-
-def lively(name, seed=0, **options):
-    """A memory of which every feature and head matters."""
-    memory = MEMORIES.create(name, {"latent": 4, "action": 3, **options}, seed).eval()
-    for parameter in memory.parameters():
-        parameter.data *= 3
-    return memory
 
 
 def by_hand(parts, starts, parameters, seed, config=CONFIG, agent=None):
@@ -321,106 +275,3 @@ def test_temperature_changes_the_dream(parts, starts):
 def test_the_share_of_standstill_starts(starts):
     noise = Noise.draw(list(range(4000)), starts, dataclasses.replace(CONFIG, horizon=1, standstill=0.3))
     assert abs(float(noise.still.float().mean()) - 0.3) < 0.03
-
-
-@pytest.mark.parametrize("observe", ["frames", "latents"])
-@pytest.mark.filterwarnings("ignore:.*check_env.*:UserWarning")
-@pytest.mark.filterwarnings("ignore:.*we recommend.*:UserWarning")
-@pytest.mark.filterwarnings("ignore:.*infinity.*:UserWarning")
-@pytest.mark.filterwarnings("ignore:.*different render modes.*:UserWarning")
-def test_the_dream_is_a_gymnasium_environment(parts, starts, observe):
-    check_env(DreamEnv(*parts, starts, SPACES, SPEC, CONFIG, observe), skip_render_check=True)
-
-
-def test_frames_are_decoded_only_when_someone_looks(parts, starts, monkeypatch):
-    env = DreamEnv(*parts, starts, SPACES, SPEC, CONFIG, "latents")
-    looks = []
-    decode = env.vision.decode
-    monkeypatch.setattr(env.vision, "decode", lambda z: looks.append(1) or decode(z))
-    env.reset(seed=1)
-    for _ in range(5):
-        env.step(env.action_space.sample())
-    assert not looks
-    assert env.render().shape == (32, 32, 3) and len(looks) == 1
-
-
-def test_a_dream_ends_at_its_horizon_and_starts_where_asked(parts, starts):
-    env = DreamEnv(*parts, starts, SPACES, SPEC, dataclasses.replace(CONFIG, terminates=False))
-    obs, info = env.reset(seed=3, options={"start": "standstill", "index": 2})
-    np.testing.assert_array_equal(info["z"], starts.still[2])
-    assert obs.dtype == np.uint8 and env.observation_space.contains(obs)
-    env.action_space.seed(0)
-    ends = [env.step(env.action_space.sample())[3] for _ in range(CONFIG.horizon)]
-    assert ends == [False] * (CONFIG.horizon - 1) + [True]
-    _, info = env.reset(options={"start": "warm", "index": 1})
-    np.testing.assert_array_equal(info["z"], starts.z[1, -1])
-
-
-def test_a_dream_that_earns_nothing_is_given_up(parts, starts):
-    """In evolution, at the price of an end, and in the environment."""
-    poor = copy.deepcopy(parts[1])
-    poor.reward_head.weight.data.zero_()
-    config = dataclasses.replace(CONFIG, patience=4, lost=2.0)
-    rich = dataclasses.replace(starts, earned=np.array(2.5, np.float32))
-    for reward, ends in ((-0.5, True), (0.5, False)):
-        poor.reward_head.bias.data.fill_(reward)
-        poor.termination_head.weight.data.zero_()
-        poor.termination_head.bias.data.fill_(-50.0)
-        found = dream((parts[0], poor), rich, candidates(1), config)
-        charge = 2.0 * 2.5 + config.termination_charge * (CONFIG.horizon - 4)
-        np.testing.assert_allclose(found, 4 * reward - charge if ends else CONFIG.horizon * reward, rtol=1e-4)
-        env = DreamEnv(parts[0], poor, starts, SPACES, SPEC, config)
-        env.reset(seed=0)
-        over = [env.step(env.action_space.sample())[2] for _ in range(6)]
-        assert over[:4] == [False, False, False, ends]
-
-
-def test_a_dream_that_has_earned_its_goal_is_over(parts, starts):
-    """In evolution, at no price, and in the environment."""
-    steady = copy.deepcopy(parts[1])
-    steady.reward_head.weight.data.zero_()
-    steady.reward_head.bias.data.fill_(0.5)
-    for terminates in (False, True):
-        steady.termination_head.weight.data.zero_()
-        steady.termination_head.bias.data.fill_(-50.0)
-        config = dataclasses.replace(CONFIG, goal=1.5, lost=2.0, terminates=terminates)
-        np.testing.assert_allclose(dream((parts[0], steady), starts, candidates(1), config), 1.5, rtol=1e-4)
-        env = DreamEnv(parts[0], steady, starts, SPACES, SPEC, config)
-        for _ in range(2):
-            env.reset(seed=0)
-            assert [env.step(env.action_space.sample())[2] for _ in range(3)] == [False, False, True]
-
-
-def test_bad_use_is_explained(parts, starts):
-    env = DreamEnv(*parts, starts, SPACES, SPEC, CONFIG)
-    with pytest.raises(RuntimeError, match="reset"):
-        env.step(env.action_space.sample())
-    env.reset(seed=0)
-    with pytest.raises(ValueError, match="not in"):
-        env.step(np.array([5.0, 0, 0], np.float32))
-    with pytest.raises(ValueError, match="standstill"):
-        env.reset(options={"start": "middle"})
-    with pytest.raises(ValueError, match="observe"):
-        DreamEnv(*parts, starts, SPACES, SPEC, CONFIG, "pixels")
-
-
-@pytest.mark.parametrize("changes", [{}, {"penalty": 1.0}, {"dropout": 0.5}])
-def test_the_environment_has_the_members_and_masks_of_the_dream(starts, parts, changes, monkeypatch):
-    world = lively("ensemble", **ENSEMBLE)
-    config = dataclasses.replace(CONFIG, **changes, terminates=False)
-    env = DreamEnv(parts[0], world, starts, SPACES, SPEC, config, "latents")
-    drawn = []
-    monkeypatch.setattr(
-        "worldmodels.dream_env.draw_variants", lambda *given: drawn.append(draw_variants(*given)) or drawn[-1]
-    )
-    action = np.array([0.3, 0.6, 0.1], np.float32)
-    returns = []
-    for seed in (1, 1, 2, 3, 4, 5):
-        env.reset(seed=seed, options={"start": "warm", "index": 0})
-        returns.append(sum(env.step(action)[1] for _ in range(5)))
-    assert returns[0] == returns[1] and len(set(returns)) == 5
-    assert {int(each.member[0]) for each in drawn} == {0, 1}
-    assert all((each.mask is not None) == ("dropout" in changes) for each in drawn)
-    free = DreamEnv(parts[0], world, starts, SPACES, SPEC, dataclasses.replace(config, penalty=0.0), "latents")
-    free.reset(seed=1, options={"start": "warm", "index": 0})
-    assert (sum(free.step(action)[1] for _ in range(5)) > returns[0]) == ("penalty" in changes)

@@ -194,7 +194,7 @@ def component(settings: Settings) -> Figure:
 
 def _trainings(blank: Figure, least: float, settings: Settings, ours: Training, theirs: Training) -> Figure:
     with use_cores(None):
-        config = preset("default").vision
+        config = preset("quick").vision
         size = min(settings.scaled(FRAMES), FRAMES)
         frames = torch.from_numpy(driven_frames(EnvConfig(id=OURS), max(size, 2 * config.batch)))
         first, second = ours(frames, config), theirs(frames, config)
@@ -210,7 +210,7 @@ def _trainings(blank: Figure, least: float, settings: Settings, ours: Training, 
 
 
 def component_training(frames: Tensor, config: Any) -> Iterator[Any]:
-    """Train the default preset's vision without end on a data set of images; yield after every step."""
+    """Train the vision of preset quick without end on a data set of images; yield after every step."""
     module = VISIONS.create(config.type, config.options, seed=0)
     options = replace(config.fit, steps=10**9, log_every=1)
     batches = array_data("frames", frames.numpy()).batches(config.batch, 0, "unit")
@@ -218,7 +218,7 @@ def component_training(frames: Tensor, config: Any) -> Iterator[Any]:
 
 
 def our_training(frames: Tensor, config: Any) -> Iterator[Any]:
-    """Train the default preset's vision without end, as the stage does; yield after every step."""
+    """Train the vision of preset quick without end, as the stage does; yield after every step."""
     module = VISIONS.create(config.type, config.options, seed=0)
     options = replace(config.fit, steps=10**9, log_every=1)
 

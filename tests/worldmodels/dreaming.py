@@ -1,0 +1,63 @@
+"""A small vision and memory, starts for their dreams, and controllers that dream in them."""
+
+import numpy as np
+import torch
+
+from agents import ActionSpec, ControllerConfig, make_controller
+from generative import VAE, VAEConfig
+from worldmodels.dream import DreamConfig, Starts, imagine
+from worldmodels.innovations import Innovations
+from worldmodels.memories import MDNRNN, MDNRNNConfig
+from worldmodels.parts import MEMORIES
+from worldmodels.perception import FeaturesConfig, Perception
+
+SPEC = ActionSpec(3, (-1.0, 0.0, 0.0), (1.0, 1.0, 1.0), ("tanh", "tanh", "relu-tanh"), False)
+CONFIG = DreamConfig(horizon=12, warmup=4, block=3, standstill=0.5, dtype="float32")
+SEEDS = [11, 22, 33, 46]
+
+
+def make_parts():
+    """Return a vision and a memory."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        vision = VAE(VAEConfig(latent=4, image_size=32, width=8)).eval()
+        memory = MDNRNN(MDNRNNConfig(latent=4, action=3, hidden=16)).eval()
+        for parameter in memory.parameters():
+            parameter.data *= 3  # a lively world
+    return vision, memory
+
+
+def make_starts():
+    """Return starts of seven standing and five moving cars, with innovations."""
+    rng = np.random.default_rng(0)
+    return Starts(
+        rng.standard_normal((7, 4), dtype=np.float32),
+        rng.standard_normal((5, 5, 4), dtype=np.float32),
+        rng.random((5, 4, 3), dtype=np.float32),
+        innovations=Innovations(
+            rng.standard_normal((50, 4), dtype=np.float32),
+            rng.uniform(-1, 1, (50, 3)).astype(np.float32),
+            rng.standard_normal((2, 50, 4), dtype=np.float32),
+        ),
+    )
+
+
+def candidates(count):
+    size = make_controller(ControllerConfig(), 20, SPEC).parameters_size
+    return np.random.default_rng(5).normal(size=(count, size)).astype(np.float32)
+
+
+def dream(parts, starts, parameters, config=CONFIG, seeds=SEEDS, memory=None, features=None, action_cost=0.0):
+    vision, generator = parts
+    features = features or FeaturesConfig()
+    perception = Perception(vision, memory or generator, features, config.block * len(seeds))
+    controller = make_controller(ControllerConfig(), 20 if features.uses_memory else 4, SPEC)
+    return imagine(generator, perception, controller, parameters, seeds, starts, config, action_cost)
+
+
+def lively(name, seed=0, **options):
+    """A memory of which every feature and head matters."""
+    memory = MEMORIES.create(name, {"latent": 4, "action": 3, **options}, seed).eval()
+    for parameter in memory.parameters():
+        parameter.data *= 3
+    return memory
