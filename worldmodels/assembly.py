@@ -150,7 +150,18 @@ def read_memory(run: Run, vision: nn.Module, spec: ActionSpec) -> nn.Module | No
     if features.memory != "untrained":
         return agent_memory(load_memory(run))
     latent: Any = vision
-    return agent_memory(new_memory(run.config, latent.latent_spec.size, spec, seed=run.config.seed + 1)).eval()
+    return agent_memory(new_memory(run.config, latent.latent_spec.size, spec, seed=drawn_from(run) + 1)).eval()
+
+
+def drawn_from(run: Run) -> int:
+    """Return the seed from which untrained memories are drawn: the run's own, until it has a controller.
+
+    From then on it is the controller's: in a loop the chosen one was evolved in a round, which has another seed.
+    """
+    folder = run.folder("evolve")
+    if not (folder / "agent.json").exists():
+        return run.config.seed
+    return int(read_agent(folder)[0].get("seed", run.config.seed))
 
 
 def dreaming_memory(run: Run, vision: nn.Module, spec: ActionSpec) -> nn.Module:
@@ -159,7 +170,7 @@ def dreaming_memory(run: Run, vision: nn.Module, spec: ActionSpec) -> nn.Module:
     if run.config.dream.memory == "trained":
         return trained
     latent: Any = vision
-    untrained = new_memory(run.config, latent.latent_spec.size, spec, seed=run.config.seed + 2).eval()
+    untrained = new_memory(run.config, latent.latent_spec.size, spec, seed=drawn_from(run) + 2).eval()
     for name, scale in trained.named_buffers():
         untrained.get_buffer(name).copy_(scale)
     return untrained
@@ -191,6 +202,7 @@ def assemble(run: Run, latents: list[LatentFile]) -> Bundle:
         scale=scale,
         generator=generator,
         bank=bank,
+        seed=drawn_from(run),
         **bundle_parts(vision, memory),
     )
 
@@ -267,6 +279,7 @@ def load_bundle(run: Run) -> tuple[Bundle, np.ndarray, dict[str, Any]]:
         shift=arrays.get("shift"),
         scale=arrays.get("scale"),
         bank=bank,
+        seed=drawn_from(run),
         **bundle_parts(vision, memory),
     )
     if bundle.build_controller().parameters_size != len(arrays["parameters"]):

@@ -45,6 +45,8 @@ class Bundle:
     """`component_bytes` of the memory that dreams; None where nothing dreams."""
     bank: np.ndarray | None = None
     """float32 (S H): what a memory remembered at S moments, where the controller reads a shuffled memory."""
+    seed: int = 0
+    """From which an untrained memory was drawn, which has no weights in a run folder."""
 
     def load_vision(self) -> nn.Module:
         """Rebuild the vision."""
@@ -109,6 +111,7 @@ def save_agent(folder: Path, bundle: Bundle, parameters: np.ndarray, facts: Mapp
         "spec": bundle.spec.to_mapping(),
         "features": config_to_mapping(bundle.features),
         "controller": config_to_mapping(bundle.controller),
+        "seed": bundle.seed,
         "facts": dict(facts),
     }
     write_json(folder / "agent.json", description)

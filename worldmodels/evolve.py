@@ -17,12 +17,15 @@ import numpy as np
 
 from agents import OptimiserConfig, replay
 from agents.optimisers import AskTell
+from worldmodels.errors import RunError
 from worldmodels.executor import Executor
 from worldmodels.rollout import Played
 from worldmodels.statistics import spearman, summarise
 from worldmodels.tracks import DREAM, EVOLVE, TRYOUT, VALIDATION, stream, training_tracks
 from worldmodels.worker import DreamTask, RealTask, Tried
 
+SAME_MEAN = 1e-4
+"""Largest relative difference between the norm of a restored mean and the logged one."""
 ROUNDS = 8
 """Most episodes in a task, in batches of a worker's width: what is lost with a worker."""
 
@@ -242,8 +245,21 @@ def rank_agreement(scores: np.ndarray) -> float:
 def restore(
     config: EvolveConfig, size: int, seed: int, log: Sequence[dict[str, Any]], x0: np.ndarray | None = None
 ) -> AskTell:
-    """Return the optimiser as it stands after the logged generations, which began at `x0`."""
-    return replay(config.optimiser, size, optimiser_seed(seed), [entry["scores"] for entry in log], x0)
+    """Return the optimiser as it stands after the logged generations, which began at `x0`.
+
+    Raises:
+        RunError: here the logged scores lead to another distribution than where they were logged.
+    """
+    optimiser = replay(config.optimiser, size, optimiser_seed(seed), [entry["scores"] for entry in log], x0)
+    there = log[-1].get("mean_norm") if log else None
+    here = float(np.linalg.norm(optimiser.mean))
+    if there is not None and not np.isclose(here, there, rtol=SAME_MEAN):
+        raise RunError(
+            f"the {len(log)} logged generations lead to another distribution here (norm of its mean {here:.6g}, logged "
+            f"{there:.6g}): they were evolved on another kind of machine or with other versions, or generations.jsonl "
+            "was changed. Go on there, or begin a new run at this one's controller: --evolve.start RUN"
+        )
+    return optimiser
 
 
 def optimiser_seed(seed: int) -> int:
@@ -285,6 +301,7 @@ def evolve(
         entry |= {
             "generation": generation,
             "sigma": float(optimiser.sigma),
+            "mean_norm": float(np.linalg.norm(optimiser.mean)),
             "validation_frames": validation_cost.frames,
             "seconds": round(time.perf_counter() - begun, 3),
             "timings": _timings(

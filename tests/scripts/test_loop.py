@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from generative import load_component
+from generative import component_bytes, load_component
 from scripts import loop
 from scripts.run import stages_of
 from tests.small import small_config
 from worldmodels import Run, load_agent
+from worldmodels.assembly import load_bundle, new_memory
 from worldmodels.dataset import episode_files, tryout_files
 from worldmodels.errors import RunError
 from worldmodels.export import export_agent
@@ -97,6 +98,19 @@ def test_rounds_in_the_real_environment_take_the_controller_over(tmp_path):
     tried = sum(entry["frames"] for each in (first, second) for entry in read_lines(log_of(each)))
     assert 0 < tried < spent
     assert not alarm(run.config.loop, [row(0, 700, None), row(1, 10, None)])
+
+
+def test_the_run_reads_the_untrained_memory_that_its_controller_was_evolved_with(tmp_path):
+    """It is drawn from the round's seed, which is not the run's, and is in no file; an export's is the same."""
+    evolve = {"world": "real", "generations": 2, "validation_every": 2}
+    features = {"reads": "vision+memory", "memory": "untrained"}
+    config = looped_config(loop=LOOP | {"rounds": 1, "finalists": 1}, evolve=evolve, features=features)
+    run = carry_out(Run.create(tmp_path / "run", config))
+    export_agent(run, tmp_path / "exported", half=False)
+    known, *others = (load_bundle(each)[0].memory for each in (rounds(run)[0], run, Run(tmp_path / "exported")))
+    assert all(other["weights"] == known["weights"] for other in others)
+    other = new_memory(run.config, 8, load_bundle(run)[0].spec, run.config.seed + 1)
+    assert component_bytes(other)["weights"] != known["weights"]
 
 
 def log_of(run):

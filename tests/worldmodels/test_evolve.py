@@ -322,6 +322,18 @@ def test_what_ships_is_the_best_validated_mean(trained):
     assert run.done("evolve")["env_frames"] == sum(entry["frames"] + entry["validation_frames"] for entry in log)
 
 
+def test_a_log_that_leads_elsewhere_here_is_refused(trained, tmp_path):
+    """As one does that was written on another kind of machine."""
+    run = copy(trained, tmp_path, "moved")
+    finish(with_config(run, evolve={"generations": 2}))
+    log = read_lines(run.folder("evolve") / "generations.jsonl")
+    config, size, seed = run.config.evolve, load_bundle(run)[0].build_controller().parameters_size, run.config.seed
+    restore(config, size, seed, log)
+    log[0]["scores"] = log[0]["scores"][::-1]
+    with pytest.raises(RunError, match=r"another distribution here.*another kind of machine"):
+        restore(config, size, seed, log)
+
+
 def test_finalists_are_measured_again_on_further_tracks(trained, tmp_path):
     changes = {"generations": 4, "validation_every": 1, "finalists": 3, "final_tracks": 5}
     run = with_config(trained, evolve=changes)
