@@ -55,7 +55,7 @@ class DreamConfig:
     leaving the road is dear, a driver would otherwise brake before a bend and stay there. 0 for never."""
     goal: float = 0.0
     """Earnings at which a dream is over, as a lap is once its road has been driven; 0 for none. A dream lasts some
-    steps, a lap some way: without a goal dreams pay for haste as no lap does, and drivers are too fast for bends."""
+    steps, a lap some way: without a goal dreams pay for haste as no lap does."""
     termination_charge: float = 0.1
     """Cost of each step that a terminated dream does not play."""
     forfeit: float = 0.0
