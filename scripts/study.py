@@ -18,7 +18,7 @@ from pathlib import Path
 import tyro
 
 from scripts.progress import show
-from scripts.study_jobs import MEASURE, Job, StudyWorker, measures
+from scripts.study_jobs import MEASURE, Job, StudyWorker, measures, take
 from worldmodels.errors import RunError
 from worldmodels.executor import Executor, make_executor
 from worldmodels.files import read_lines, write_bytes, write_text
@@ -38,7 +38,7 @@ DESCRIPTION = """Run many configurations times seeds, sharing what they have in 
 The file names a `preset` or `config`, fields to `set` for all, and `cells` (names with their fields) or a `grid`
 (fields with lists of values):
 
-  preset: quick-real
+  preset: quick-real       # or run: RUN, its configuration and what it has finished
   set: {evolve.world: dream}
   cells: {mdn-rnn: {}, lstm: {memory.type: lstm}}
   seeds: [0, 1, 2]         # the whole recipe anew
@@ -76,6 +76,10 @@ class Session:
         """Return a cell's run folder."""
         return self.folder / "cells" / cell.folder
 
+    def learning(self) -> list[Cell]:
+        """Return the cells that go on and have no controller yet."""
+        return [cell for cell in self.live() if not _done(self.path(cell), steps(cell.config)[-1].stage)]
+
     def check(self) -> None:
         """Find the cells that cannot be run; parts do not depend on the seed."""
         reasons: dict[str, str | None] = {}
@@ -92,13 +96,11 @@ class Session:
         A cell that has its controller needs no stage, so `shared` can be deleted once all have theirs.
         """
         found: dict[Path, tuple[Job, list[Cell]]] = {}
-        for cell in self.live():
+        for cell in self.live() if stage == MEASURE else self.learning():
             plan = steps(cell.config)
             if stage == MEASURE:
                 sources = tuple((step.stage, self.shared(step)) for step in plan)
                 found[self.path(cell)] = (Job(stage, self.path(cell), cell.config, sources, self.study), [cell])
-                continue
-            if (self.path(cell) / STAGES[plan[-1].stage] / "done.json").exists():
                 continue
             for place, step in enumerate(plan):
                 if step.stage == stage:
@@ -112,8 +114,8 @@ class Session:
         if job.stage == MEASURE:
             path = job.folder / "measured.json"
             return path.exists() and json.loads(path.read_text())["measures"] == measures(self.study, job.config)
-        done = (job.folder / STAGES[job.stage] / "done.json").exists()
-        return done and (job.stage != "train-vision" or (job.folder / "encoded.json").exists())
+        encoded = job.stage != "train-vision" or (job.folder / "encoded.json").exists()
+        return _done(job.folder, job.stage) and encoded
 
     def rows(self) -> list[Row]:
         """Return the table as it stands."""
@@ -129,6 +131,10 @@ class Session:
         return rows
 
 
+def _done(folder: Path, stage: str) -> bool:
+    return (folder / STAGES[stage] / "done.json").exists()
+
+
 def study(session: Session) -> Iterator[Progress]:
     """Carry out a study from where it stands, and yield the progress of each phase in jobs.
 
@@ -136,12 +142,18 @@ def study(session: Session) -> Iterator[Progress]:
     this ends.
 
     Raises:
-        RunError: another process works on the study, or it was begun with other cells.
+        RunError: another process works on the study, it was begun with other cells, or its run has nothing for them.
     """
+    session.check()
+    common = in_common(session)
     begin(session)
     with _locked(session.folder), ExitStack() as stack:
         stack.callback(write_results, session)
-        session.check()
+        for step, cell in common.items():
+            source, target = Run(session.study.run), Run.create(session.shared(step), cell.config)
+            plan = steps(cell.config)
+            for before in plan[: plan.index(step) + 1]:
+                take(source, target, before.stage)
         config = session.study.base.executor
         config = replace(config, item_timeout=config.item_timeout or MONTH)
         executor: Executor | None = None
@@ -157,6 +169,26 @@ def study(session: Session) -> Iterator[Progress]:
                 if reason:
                     session.stopped |= {cell.folder: ("failed", f"{stage}: {reason}") for cell in todo[number][1]}
                 yield Progress("study", len(jobs) - len(todo) + done, len(jobs), f"{stage} jobs")
+
+
+def in_common(session: Session) -> dict[Step, Cell]:
+    """Return what the study's run has finished that cells still need, each step with one of them.
+
+    Raises:
+        RunError: there is no such run, or no cell would do any of it the same way.
+    """
+    cells = session.learning()
+    if not session.study.run or not cells:
+        return {}
+    source = Run(session.study.run)
+    finished = [step for step in steps(source.config) if source.done(step.stage)]
+    found = {step: cell for cell in cells for step in steps(cell.config) if step in finished}
+    if not found:
+        raise RunError(
+            f"run={session.study.run}: no cell would do any of its finished stages the same way; leave its seed "
+            f"({source.config.seed}) and what it collects as they are; of a loop name a round, RUN/rounds/00"
+        )
+    return found
 
 
 def _outcomes(executor: Executor | None, todo: Sequence[tuple[Job, list[Cell]]]) -> Iterator[tuple[int, str]]:
@@ -196,6 +228,8 @@ def write_results(session: Session) -> None:
     if drawn(session.study, cells):
         write_bytes(session.folder / "accuracy.png", accuracy_png(session.study, cells))
     facts = {"made once for all": made_of(session.live()), "core-hours in all": f"{core_hours(session):.2f}"}
+    if session.study.run:
+        facts["begun from"] = session.study.run
     write_text(session.folder / "index.html", render_study(session.folder.name, session.study, rows, facts))
 
 

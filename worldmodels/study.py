@@ -38,6 +38,8 @@ class Study:
     """Of the whole recipe, from the rollouts on."""
     optimiser_seeds: tuple[int, ...] = ()
     """Of evolution alone, for each of `seeds`; none: evolution follows the recipe's seed."""
+    run: str = ""
+    """A run folder, or a round of a loop, whose finished stages count for cells that would do them the same way."""
     evaluate: Literal["validation", "test"] = "validation"
     """Which tracks the chosen controllers are measured on; the test tracks are for the last look."""
     tracks: int = 32

@@ -1,6 +1,6 @@
 """The file of a study: which base, which cells, which seeds, how they are measured.
 
-    preset: quick-real       # or config: a run's config.yaml
+    preset: quick-real       # or config: a run's config.yaml, or run: a run folder that has done some of it
     set: {evolve.world: dream}
     cells:                   # or grid: {dream.temperature: [1.0, 1.3]}, every combination
       mdn-rnn: {}
@@ -80,7 +80,9 @@ def study_from(mapping: Any) -> Study:
 def _base(given: Mapping[str, Any]) -> RunConfig:
     if "preset" in given and "config" in given:
         raise RunError("give `preset` or `config`, not both: a config is complete in itself")
-    chosen = given.get("config")
+    if "preset" in given and "run" in given:
+        raise RunError("give `preset` or `run`, not both: a run has a configuration of its own")
+    chosen = given.get("config") or (given.get("run") and Path(str(given["run"])) / "config.yaml")
     if isinstance(chosen, Mapping):
         base = config_from(chosen)
     else:

@@ -193,6 +193,32 @@ def test_evolution_alone_is_repeated_on_the_same_memory_and_cells_are_added_late
         carry_out(tmp_path / "s", **{**fields, "cells": {"two": {"features.reads": "vision"}}})
 
 
+def test_a_study_goes_on_from_what_a_run_has_done(done, tmp_path):
+    """One world: rollouts and vision of a run for both cells, its memory and controller for the one that is like it."""
+    run = done.path(done.cells[0])
+    fields = {"run": str(run), "accuracy": False, "tracks": 2, "cells": {"same": {}, "lstm": {"memory.type": "lstm"}}}
+    session = Session(tmp_path / "s", study_from(fields))
+    assert session.study.base.collect.episodes == 6 and session.study.seeds == (0,)
+    list(study(session))
+    same, lstm = (session.path(cell) for cell in session.cells)
+    for name in ("rollouts/episode_000000.zip", "vision/model.safetensors"):
+        assert os.path.samefile(run / name, same / name) and os.path.samefile(run / name, lstm / name)
+    for name in ("memory/model.safetensors", "controller/agent.safetensors"):
+        assert os.path.samefile(run / name, same / name) and not os.path.samefile(run / name, lstm / name)
+    assert {row["state"] for row in table(session.folder).values()} == {"finished"}
+    assert "begun from" in (session.folder / "index.html").read_text()
+    shutil.rmtree(session.folder / "shared")
+    list(study(Session(session.folder, session.study)))
+    assert not (session.folder / "shared").exists()
+
+
+def test_a_run_that_no_cell_goes_on_from_is_refused(done, tmp_path):
+    fields = {"run": str(done.path(done.cells[0])), "seeds": [7]}
+    with pytest.raises(RunError, match=r"leave its seed \(0\)"):
+        list(study(Session(tmp_path / "s", study_from({"cells": {"one": {}}, **fields}))))
+    assert not (tmp_path / "s").exists()
+
+
 def test_a_loop_is_done_as_a_whole(tmp_path):
     rounds = {"rounds": 2, "episodes": 2, "max_frames": 20, "vision_every": 2, "memory_steps": 4, "generations": 1,
               "final_tracks": 2, "finalists": 1, "policies": ["agent", "held-uniform"]}  # fmt: skip
