@@ -1,8 +1,9 @@
 """Measure the world model itself on held-out tracks: predictions beside simple guesses, and dreams beside reality."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,17 +12,19 @@ from generative import component_bytes
 from scripts.evolve import starting_point
 from scripts.train_memory import encode as encode_rollouts
 from scripts.train_memory import latent_file
-from worldmodels.accuracy.agreement import agreement, controllers
+from worldmodels.accuracy.agreement import History, agreement, controllers, evenly
 from worldmodels.accuracy.card import Parts, card, measure, training_guesses
 from worldmodels.accuracy.data import SETS, HeldOut, driven, encode, record
 from worldmodels.accuracy.page import render_card, sheet
 from worldmodels.assembly import env_shape, load_bundle, load_memory, load_starts, load_vision, new_memory
 from worldmodels.bundle import Bundle
 from worldmodels.dataset import episode_files, split
+from worldmodels.errors import RunError
 from worldmodels.evolve import Cost, Trials, optimiser_seed
 from worldmodels.executor import ExecutorConfig, make_executor
 from worldmodels.files import read_lines, write_bytes, write_json, write_text
-from worldmodels.run import Progress, Run
+from worldmodels.imitate import same_parts
+from worldmodels.run import STAGES, Progress, Run
 from worldmodels.tracks import VALIDATION
 from worldmodels.worker import Worker, WorkerSetup
 
@@ -73,6 +76,7 @@ def fingerprint(run: Run) -> str:
         run.folder("train-memory") / "model.safetensors",
         run.folder("evolve") / "agent.safetensors",
         run.folder("evolve") / "generations.jsonl",
+        *(Path(path) / STAGES["evolve"] / "generations.jsonl" for path in run.config.accuracy.histories),
     ):
         digest.update(path.read_bytes() if path.exists() else b"-")
     return digest.hexdigest()
@@ -108,34 +112,60 @@ def _measure(run: Run, sets: dict[str, list[HeldOut]]) -> Iterator[tuple[str, di
 
 def _agreement(run: Run, agent: Agent | None) -> dict[str, Any]:
     """Let controllers of many qualities act in both worlds."""
-    config = run.config
-    log = read_lines(run.folder("evolve") / "generations.jsonl")
-    if not config.accuracy.controllers:
+    config, asked = run.config, run.config.accuracy
+    if not asked.controllers:
         return {"skipped": "accuracy.controllers=0"}
-    if agent is None or not log:
+    if agent is None or not (asked.histories or read_lines(run.folder("evolve") / "generations.jsonl")):
         return {"skipped": "the history of a controller is needed (controller/generations.jsonl): evolve one first"}
     bundle = replace(agent[0], generator=component_bytes(load_memory(run)))
-    parameters = controllers(
-        config.evolve.optimiser,
-        bundle.build_controller().parameters_size,
-        optimiser_seed(config.evolve.seed_in(config.seed)),
-        [entry["scores"] for entry in log],
-        starting_point(run, bundle),
-        config.accuracy.controllers,
-        config.seed,
-    )
-    tracks = list(VALIDATION[-config.accuracy.controller_tracks :])
-    seeds = list(VALIDATION[: config.accuracy.controller_dreams])
+    parameters = _controllers(run, agent[0], asked.candidates or asked.controllers)
+    seeds = list(VALIDATION[: asked.controller_dreams])
     setup = WorkerSetup(bundle, config.evolve.envs, config.dream, load_starts(run))
-    real, frames = (np.zeros((len(parameters), len(tracks))) for _ in range(2))
     with make_executor(ExecutorConfig(type="serial"), Worker, setup) as executor:
         trials = Trials(executor, config.evolve.envs, config.dream.block)
-        for row, column, played in trials.real(parameters, tracks, False, Cost()):
-            real[row, column], frames[row, column] = played.score, played.frames
+        if asked.candidates:
+            others = VALIDATION[-2 * asked.controller_tracks : -asked.controller_tracks]
+            parameters = parameters[evenly(_drive(trials, parameters, others)[0].mean(1), asked.controllers)]
+        real, frames = _drive(trials, parameters, VALIDATION[-asked.controller_tracks :])
         dreamt = trials.dream_scores(parameters, seeds, Cost())
     if not np.isfinite(dreamt).all():
         return {"skipped": "the memory has no reward head: its dreams have no return"}
     return agreement(real, dreamt, frames, config.dream.horizon * config.env.action_repeat, config.seed)
+
+
+def _controllers(run: Run, bundle: Bundle, count: int) -> np.ndarray:
+    """Return controllers from the histories of the runs that are asked for, float32 (P, N).
+
+    Raises:
+        RunError: a run has no such history, or its controllers read something else than this run's.
+    """
+    paths = run.config.accuracy.histories or (str(run.path),)
+    found = []
+    for place, path in enumerate(paths):
+        source = Run(path)
+        log = read_lines(source.folder("evolve") / "generations.jsonl")
+        if not log:
+            raise RunError(f"accuracy.histories: {path} has evolved no controller (controller/generations.jsonl)")
+        theirs = load_bundle(source)[0]
+        if not same_parts(replace(theirs, features=replace(theirs.features, dtype=bundle.features.dtype)), bundle):
+            raise RunError(
+                f"accuracy.histories: controllers of {path} read other features than {run.path}'s, so they cannot be "
+                "compared here; name runs with the same vision, and the same memory where controllers read one"
+            )
+        seed = optimiser_seed(source.config.evolve.seed_in(source.config.seed))
+        history = History(source.config.evolve.optimiser, seed, log, starting_point(source, theirs))
+        share = count // len(paths) + (place < count % len(paths))
+        size = theirs.build_controller().parameters_size
+        found.append(controllers(history, size, share, run.config.seed + place))
+    return np.concatenate(found)
+
+
+def _drive(trials: Trials, parameters: np.ndarray, tracks: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return what controllers make on real tracks, and in how many frames: both (P, E)."""
+    real, frames = (np.zeros((len(parameters), len(tracks))) for _ in range(2))
+    for row, column, played in trials.real(parameters, list(tracks), False, Cost()):
+        real[row, column], frames[row, column] = played.score, played.frames
+    return real, frames
 
 
 def _facts(run: Run) -> dict[str, Any]:

@@ -251,15 +251,24 @@ def restore(
         RunError: here the logged scores lead to another distribution than where they were logged.
     """
     optimiser = replay(config.optimiser, size, optimiser_seed(seed), [entry["scores"] for entry in log], x0)
+    check_mean(log, optimiser.mean)
+    return optimiser
+
+
+def check_mean(log: Sequence[dict[str, Any]], mean: np.ndarray) -> None:
+    """Check the mean to which a replay of logged generations has led, against the norm that the last of them notes.
+
+    Raises:
+        RunError: it is another one.
+    """
     there = log[-1].get("mean_norm") if log else None
-    here = float(np.linalg.norm(optimiser.mean))
+    here = float(np.linalg.norm(mean))
     if there is not None and not np.isclose(here, there, rtol=SAME_MEAN):
         raise RunError(
             f"the {len(log)} logged generations lead to another distribution here (norm of its mean {here:.6g}, logged "
             f"{there:.6g}): they were evolved on another kind of machine or with other versions, or generations.jsonl "
             "was changed. Go on there, or begin a new run at this one's controller: --evolve.start RUN"
         )
-    return optimiser
 
 
 def optimiser_seed(seed: int) -> int:

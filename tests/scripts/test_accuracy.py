@@ -4,11 +4,13 @@ import json
 import os
 import re
 import shutil
+import sys
+from dataclasses import replace
 
 import pytest
 
 from scripts import evolve
-from scripts.accuracy import accuracy, held_out, load_agent_of
+from scripts.accuracy import accuracy, fingerprint, held_out, load_agent_of
 from scripts.cli import main
 from scripts.info import info
 from tests.small import small_config
@@ -20,6 +22,7 @@ from worldmodels.episode import EpisodeFile
 from worldmodels.errors import RunError
 from worldmodels.tracks import TEST, VALIDATION
 
+accuracy_module = sys.modules["scripts.accuracy"]
 QUICK = {"episodes": 4, "controllers": 4, "controller_tracks": 2, "controller_dreams": 4, "samples": 4, "starts": 3}
 
 
@@ -108,6 +111,53 @@ def test_an_agent_drives_alike_however_many_episodes_are_missing(measured, tmp_p
     held_out(run, "on-policy", load_agent_of(run))
     after = EpisodeFile(path).read()
     assert before.track == after.track and (before.obs[:20] == after.obs[:20]).all()
+
+
+@pytest.fixture
+def other(measured, tmp_path):
+    """The same parts, with an evolution of its own of one generation."""
+    shutil.copytree(measured.path, tmp_path / "run")
+    run = Run(tmp_path / "run")
+    path = run.folder("evolve") / "generations.jsonl"
+    path.write_text(path.read_text().splitlines(keepends=True)[0])
+    return run
+
+
+def test_world_models_are_asked_about_the_same_controllers(measured, other):
+    def driven(**options):
+        other.change(small_config(accuracy={**QUICK, **options}))
+        return [point["real"] for point in accuracy_module._agreement(other, load_agent_of(other))["points"]]
+
+    theirs = [point["real"] for point in read(measured)["agreement"]["points"]]
+    assert driven() != theirs and driven(histories=[str(measured.path)]) == theirs
+    both = driven(histories=[str(measured.path), str(other.path)], controllers=5)
+    assert len(both) == 5
+    before = fingerprint(other)
+    other.change(small_config(accuracy=QUICK))
+    assert fingerprint(other) != before
+
+
+def test_candidates_drive_other_tracks_before_some_are_chosen(other, monkeypatch):
+    tracks, drive = [], accuracy_module._drive
+    monkeypatch.setattr(accuracy_module, "_drive",
+                        lambda trials, parameters, on: tracks.append((len(parameters), list(on))) or
+                        drive(trials, parameters, on))  # fmt: skip
+    other.change(small_config(accuracy={**QUICK, "candidates": 7}))
+    found = accuracy_module._agreement(other, load_agent_of(other))
+    assert tracks == [(7, list(VALIDATION[-4:-2])), (4, list(VALIDATION[-2:]))] and found["controllers"] == 4
+
+
+def test_controllers_that_read_something_else_are_refused(measured, other):
+    other.change(small_config(accuracy={**QUICK, "histories": [str(measured.path)]}))
+    agent = load_agent_of(other)
+    stranger = replace(agent[0], features=replace(agent[0].features, reads="vision"))
+    with pytest.raises(RunError, match="read other features"):
+        accuracy_module._agreement(other, (stranger, agent[1]))
+    (measured_copy := other.path.parent / "empty").mkdir()
+    shutil.copy(measured.path / "config.yaml", measured_copy)
+    other.change(small_config(accuracy={**QUICK, "histories": [str(measured_copy)]}))
+    with pytest.raises(RunError, match="has evolved no controller"):
+        accuracy_module._agreement(other, agent)
 
 
 def test_without_a_controller_the_rest_is_measured(trained):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from agents import OptimiserConfig, make_optimiser
-from worldmodels.accuracy.agreement import DISTURBANCE, agreement, controllers
+from worldmodels.accuracy.agreement import DISTURBANCE, History, agreement, controllers, evenly
+from worldmodels.errors import RunError
 
 FRAMES = np.full((8, 3), 50.0)
 
@@ -60,26 +61,44 @@ def history(generations=6):
         asked = optimiser.ask()
         told = -np.square(asked - 1).sum(1)
         optimiser.tell(asked, told)
-        scores.append(told.tolist())
+        scores.append({"scores": told.tolist(), "mean_norm": float(np.linalg.norm(optimiser.mean))})
         means.append(np.array(optimiser.mean))
-    return config, scores, np.stack(means)
+    return History(config, 3, scores, None), np.stack(means)
+
+
+def test_a_history_that_leads_elsewhere_is_refused():
+    past, _ = history()
+    past.log[-1]["mean_norm"] *= 1.5
+    with pytest.raises(RunError, match="another distribution"):
+        controllers(past, 5, 9, 0)
+
+
+def test_controllers_are_chosen_evenly_over_their_returns():
+    values = np.array([0.0, 700, 710, 720, 730, 740, 750, 760, 770, 780, 100, 390, 400])
+    chosen = evenly(values, 5)
+    assert [values[place] for place in chosen] == [0, 100, 390, 700, 780]
+    rng = np.random.default_rng(0)
+    crowded = np.concatenate([rng.uniform(750, 800, 60), rng.uniform(0, 750, 40)])
+    gaps = np.diff(crowded[evenly(crowded, 20)])
+    assert gaps.max() < 90 and len(set(evenly(crowded, 100))) == 100
+    assert len(set(evenly(np.zeros(4), 3))) == 3
 
 
 def test_controllers_are_the_means_of_the_history_and_disturbed_copies():
-    config, scores, means = history()
-    found = controllers(config, 5, 3, scores, None, 9, 0)
+    past, means = history()
+    found = controllers(past, 5, 9, 0)
     assert found.shape == (9, 5) and found.dtype == np.float32
     np.testing.assert_allclose(found[0], means[0])
     np.testing.assert_allclose(found[5], means[-1].astype(np.float32), rtol=1e-6)
     assert all(np.abs(means - row).max(1).min() < 1e-6 for row in found[:6])
     last = found[6] - means[-1]
     assert 0 < np.sqrt(np.mean(last**2)) < 3 * DISTURBANCE[0] * np.sqrt(np.mean(means[-1] ** 2))
-    assert (found == controllers(config, 5, 3, scores, None, 9, 0)).all()
-    assert (found[6:] != controllers(config, 5, 3, scores, None, 9, 1)[6:]).all()
+    assert (found == controllers(past, 5, 9, 0)).all()
+    assert (found[6:] != controllers(past, 5, 9, 1)[6:]).all()
 
 
 def test_a_short_history_is_filled_up_with_disturbed_copies():
-    config, scores, means = history(1)
-    found = controllers(config, 5, 3, scores, None, 9, 0)
+    past, means = history(1)
+    found = controllers(past, 5, 9, 0)
     assert len(found) == 9 and len(np.unique(found, axis=0)) == 9
     np.testing.assert_allclose(found[:2], means.astype(np.float32), rtol=1e-6)

@@ -1,57 +1,65 @@
 """Whether dream and real world agree on controllers: what evolution in the dream stands or falls with.
 
-Controllers of many qualities are taken from a run's own history: the optimiser's mean at generations spread over its
-log, which a replay of the logged scores brings back exactly, and disturbed copies of these means. Each of them drives
-real validation tracks and plays dreams.
+Controllers of many qualities are taken from the history of a run, or of several: the optimiser's mean at generations
+spread over its log, which a replay of the logged scores brings back exactly, and disturbed copies of these means. Each
+of them drives real validation tracks and plays dreams.
 """
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
 from agents import OptimiserConfig, make_optimiser
 from worldmodels.accuracy.heads import figures
+from worldmodels.evolve import check_mean
 from worldmodels.statistics import estimate, pearson, spearman
 
 DISTURBANCE = (0.25, 0.5, 1.0)
 """Spread of the noise on disturbed copies, as a share of the parameters' root mean square, by turns."""
 
 
-def controllers(
-    config: OptimiserConfig,
-    size: int,
-    seed: int,
-    scores: Sequence[Sequence[float]],
-    x0: Float[np.ndarray, " N"] | None,
-    count: int,
-    noise_seed: int,
-) -> Float[np.ndarray, "P N"]:
+class History(NamedTuple):
+    """An evolution that controllers are taken from."""
+
+    optimiser: OptimiserConfig
+    """As at the start."""
+    seed: int
+    """Of the optimiser."""
+    log: Sequence[dict[str, Any]]
+    """An entry for each generation: its `scores`, and the `mean_norm` after it where it was noted."""
+    x0: Float[np.ndarray, " N"] | None
+    """Where it began; None for zeros."""
+
+
+def controllers(history: History, size: int, count: int, noise_seed: int) -> Float[np.ndarray, "P N"]:
     """Return parameter vectors of many qualities from an optimiser's history.
 
     Two thirds, rounded up, are means at generations spread evenly from the start to the end of the log (fewer if it is
     shorter), the others disturbed copies of means, the latest first.
 
     Args:
-        config: of the optimiser, as at the start.
+        history: of the optimiser.
         size: N.
-        seed: of the optimiser.
-        scores: of each generation.
-        x0: where it began; None for zeros.
         count: P.
         noise_seed: of the disturbances.
+
+    Raises:
+        RunError: the replay leads elsewhere than the log says.
     """
-    wanted = min(len(scores) + 1, -(-2 * count // 3))
-    picked = {int(place) for place in np.linspace(0, len(scores), wanted).round()}
-    optimiser = make_optimiser(config, size, seed, x0)
+    config, log = history.optimiser, history.log
+    wanted = min(len(log) + 1, -(-2 * count // 3))
+    picked = {int(place) for place in np.linspace(0, len(log), wanted).round()}
+    optimiser = make_optimiser(config, size, history.seed, history.x0)
     means = []
-    for generation in range(len(scores) + 1):
+    for generation in range(len(log) + 1):
         if generation in picked:
             means.append(np.array(optimiser.mean, dtype=np.float64))
-        if generation < len(scores):
-            optimiser.tell(optimiser.ask(), np.array(scores[generation], dtype=np.float64))
+        if generation < len(log):
+            optimiser.tell(optimiser.ask(), np.array(log[generation]["scores"], dtype=np.float64))
+    check_mean(log, optimiser.mean)
     rng, rows = np.random.default_rng(noise_seed), list(means)
     while len(rows) < count:
         turn = len(rows) - len(means)
@@ -59,6 +67,20 @@ def controllers(
         size_of = float(np.sqrt(np.mean(mean**2))) or config.sigma
         rows.append(mean + DISTURBANCE[turn % len(DISTURBANCE)] * size_of * rng.standard_normal(size))
     return np.stack(rows).astype(np.float32)
+
+
+def evenly(values: Float[np.ndarray, " P"], count: int) -> list[int]:
+    """Return the places of `count` of P values that are spread most evenly over their range, ascending by value.
+
+    The lowest comes first, then always the value that is farthest from all that are chosen.
+    """
+    chosen = [int(values.argmin())]
+    distance = np.abs(values - values[chosen[0]])
+    while len(chosen) < count:
+        distance[chosen] = -1.0
+        chosen.append(int(distance.argmax()))
+        distance = np.minimum(distance, np.abs(values - values[chosen[-1]]))
+    return sorted(chosen, key=lambda place: values[place])
 
 
 def agreement(

@@ -32,6 +32,12 @@ class AccuracyConfig:
     """Steps ahead at which probes also look for the simulator's state."""
     controllers: int = 30
     """Controllers of many qualities on which dream and real return are compared; 0 leaves that out."""
+    histories: tuple[str, ...] = ()
+    """Runs from whose evolution they are taken, in equal parts, for agents that read what this run's agent reads; none:
+    the run itself. World models are comparable only when asked about the same controllers."""
+    candidates: int = 0
+    """Controllers that drive first, on other validation tracks, so that those compared spread evenly over real returns;
+    0: all that are taken are compared."""
     controller_tracks: int = 4
     """Validation tracks that each of them drives."""
     controller_dreams: int = 32
@@ -56,6 +62,15 @@ class AccuracyConfig:
                 raise ValueError(f"accuracy.{name}={getattr(self, name)}: there are {len(VALIDATION)} such tracks")
         if not self.horizons or list(self.horizons) != sorted({*self.horizons}) or self.horizons[0] < 1:
             raise ValueError(f"accuracy.horizons={self.horizons}: give ascending numbers of steps from 1 on")
+        if self.candidates and not self.controllers <= self.candidates:
+            raise ValueError(
+                f"accuracy.candidates={self.candidates}: must be 0 or at least accuracy.controllers={self.controllers}"
+            )
+        if self.candidates and 2 * self.controller_tracks > len(VALIDATION):
+            raise ValueError(
+                f"accuracy.controller_tracks={self.controller_tracks}: with candidates twice as many are driven, and "
+                f"there are {len(VALIDATION)} such tracks"
+            )
         if self.controllers != 0 and self.controllers < 3:
             raise ValueError(
                 f"accuracy.controllers={self.controllers}: a correlation needs 3 at least; 0 leaves it out"
