@@ -18,6 +18,7 @@ from worldmodels.study_table import (
     correlation,
     fields_of,
     measured_tracks,
+    recipes,
     summaries,
 )
 
@@ -94,24 +95,21 @@ def _accuracy(study: Study, cells: Sequence[CellSummary], rows: Sequence[Row]) -
         [escape(cell.name), *(_mean([row.figure(name, on) for row in cell.rows]) for name in names)] for cell in cells
     ]
     agreed = [
-        [escape(LABELS[name]), _estimate(correlation(rows, name, on), 2), str(_known(rows, name, on))] for name in names
+        [escape(LABELS[name]), _estimate(correlation(rows, name, on), 2), str(len(recipes(rows, name, on)))]
+        for name in names
     ]
     note = (
-        '<p class="muted">Rank correlation over rows, the interval by drawing rows again. Cells with other encoders '
-        "have other latents: figures in spreads or nats then compare only loosely (see the cells' own accuracy "
-        "pages).</p>"
+        '<p class="muted">Rank correlation over cells and seeds, optimiser seeds averaged; the interval by drawing '
+        "them again, and too narrow for few. Cells with other encoders have other latents: figures in spreads or nats "
+        "then compare only loosely (see the cells' own accuracy pages).</p>"
     )
     return (
         plot(accuracy_svg(study, cells), caption)
         + table(["cell, mean over seeds", *(LABELS[name] for name in names)], means)
         + "<h3>Do better world models give better controllers?</h3>"
-        + table(["figure", "rank correlation with return", "rows"], agreed)
+        + table(["figure", "rank correlation with return", "cells and seeds"], agreed)
         + note
     )
-
-
-def _known(rows: Sequence[Row], name: str, on: str) -> int:
-    return sum(row.figure(name, on) is not None for row in rows)
 
 
 def _mean(values: Sequence[float | None]) -> str:
@@ -126,7 +124,7 @@ def _missing(rows: Sequence[Row]) -> str:
 
 def _rows(study: Study, rows: Sequence[Row]) -> str:
     on, names = study.accuracy_on, [*BY_SET, *OF_CONTROLLERS]
-    shown = [name for name in names if _known(rows, name, on)]
+    shown = [name for name in names if any(row.figure(name, on) is not None for row in rows)]
     lines = []
     for row in rows:
         score = number(float(np.mean(list(row.returns.values())))) if row.returns else escape(row.state)

@@ -209,13 +209,25 @@ def crossed(values: Float[np.ndarray, "S E"], seed: int = 0) -> Estimate:
     return Estimate(float(values.mean()), float(low), float(high), values.size)
 
 
+def recipes(rows: Sequence[Row], name: str, on: str) -> Float[np.ndarray, "R 2"]:
+    """Return a figure and the mean return of every cell and seed that has both, optimiser seeds averaged."""
+    found: dict[tuple[str, int], list[tuple[float, float]]] = {}
+    for row in rows:
+        if row.returns and (value := row.figure(name, on)) is not None:
+            score = float(np.mean(list(row.returns.values())))
+            found.setdefault((row.cell.name, row.cell.seed), []).append((value, score))
+    return np.array([np.mean(each, axis=0) for each in found.values()], dtype=np.float64).reshape(-1, 2)
+
+
 def correlation(rows: Sequence[Row], name: str, on: str) -> Estimate | None:
-    """Return Spearman's correlation of a figure with mean return over rows; None for fewer than three, or no spread."""
-    known = [(value, np.mean(list(row.returns.values()))) for row in rows
-             if row.returns and (value := row.figure(name, on)) is not None]  # fmt: skip
+    """Return Spearman's correlation of a figure with mean return over `recipes`; None for fewer than 3, or no spread.
+
+    Optimiser seeds share a world model, so they say nothing more about what it is worth that it is accurate.
+    """
+    known = recipes(rows, name, on)
     if len(known) < 3:
         return None
-    x, y = np.array(known, dtype=np.float64).T
+    x, y = known.T
 
     def of(index: np.ndarray) -> float:
         return spearman(x[index], y[index]) if np.ptp(x[index]) > 0 and np.ptp(y[index]) > 0 else float("nan")

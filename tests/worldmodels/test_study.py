@@ -13,7 +13,16 @@ from worldmodels.study import flat, impossible, refuse_changes, steps
 from worldmodels.study_file import read_study, study_from, write_study
 from worldmodels.study_page import render_study
 from worldmodels.study_plots import accuracy_png, drawn
-from worldmodels.study_table import Row, card_figures, correlation, crossed, measured_tracks, summaries, table_csv
+from worldmodels.study_table import (
+    Row,
+    card_figures,
+    correlation,
+    crossed,
+    measured_tracks,
+    recipes,
+    summaries,
+    table_csv,
+)
 
 LEARNT = ("collect", "train-vision", "train-memory", "evolve")
 
@@ -261,6 +270,14 @@ def test_correlation_of_a_figure_with_return():
     assert correlation(rows[:2], "nll_gain", "random") is None
     _, rows = ranked([2.0, 2, 2, 2], [1, 2, 3, 4])
     assert correlation(rows, "nll_gain", "random") is None
+
+
+def test_optimiser_seeds_of_one_world_model_count_once():
+    study = made(cells={f"c{place}": {} for place in range(3)}, optimiser_seeds=[0, 1])
+    figures = {f"c{place}-s0-o{again}": {"random.nll_gain": float(place)} for place in range(3) for again in (0, 1)}
+    rows = rows_of(study, [[[4] * 4, [2] * 4], [[3] * 4, [9] * 4], [[7] * 4, [7] * 4]], figures)
+    assert recipes(rows, "nll_gain", "random").tolist() == [[0, 3], [1, 6], [2, 7]]
+    assert correlation(rows, "nll_gain", "random").value == pytest.approx(1.0)
 
 
 def test_the_page_holds_means_plot_and_failures():
