@@ -14,7 +14,7 @@ from scripts.temperature import choose_temperature
 from scripts.train_memory import latent_file
 from worldmodels.assembly import assemble, load_bundle, load_memory, load_starts, load_vision
 from worldmodels.bundle import Bundle, save_agent
-from worldmodels.dataset import episode_files, sample_frames, split, tryout_path
+from worldmodels.dataset import episode_files, sample_frames, split, tryout_files, tryout_path
 from worldmodels.dream import Starts
 from worldmodels.episode import write_episode
 from worldmodels.errors import RunError
@@ -114,15 +114,28 @@ def starting_point(run: Run, bundle: Bundle) -> np.ndarray | None:
             files = episode_files(run.folder("collect"))[-IMITATED:]
             parameters, explained = imitate(old, parameters, bundle, files)
         write_bytes(folder / "start.safetensors", save({"parameters": parameters}))
-        write_json(folder / "start.json", {"run": config.start, "explained": explained, **_spent(before)})
+        write_json(folder / "start.json", {"run": config.start, "explained": explained, **_spent(run, before)})
     return load_file(folder / "start.safetensors")["parameters"].astype(np.float64)
 
 
-def _spent(run: Run) -> dict[str, Any]:
-    """Return the frames and core-hours that went into a run's controller."""
-    evolved, collected = run.done("evolve") or {}, run.done("collect") or {}
-    frames = evolved.get("env_frames", 0) + collected.get("env_frames", 0) + evolved.get("start_frames", 0)
-    return {"frames": frames, "core_hours": run.core_hours() + evolved.get("start_core_hours", 0.0)}
+def _spent(run: Run, before: Run) -> dict[str, Any]:
+    """Return the frames and core-hours that went into an earlier run's controller, without frames that `run` has."""
+    evolved, collected = before.done("evolve") or {}, before.done("collect") or {}
+    frames = evolved.get("env_frames", 0) + evolved.get("start_frames", 0)
+    if before.path.resolve() in _extended(run):
+        frames -= sum(file.meta["env_frames"] for file in tryout_files(before.folder("evolve")))
+    else:
+        frames += collected.get("env_frames", 0)
+    return {"frames": frames, "core_hours": before.core_hours() + evolved.get("start_core_hours", 0.0)}
+
+
+def _extended(run: Run) -> set[Path]:
+    """Return the runs whose episodes are among a run's."""
+    found: set[Path] = set()
+    while (path := run.config.collect.extends) and Path(path).resolve() not in found:
+        found.add(Path(path).resolve())
+        run = Run(path)
+    return found
 
 
 def worker_setup(run: Run, bundle: Bundle) -> WorkerSetup:

@@ -55,7 +55,16 @@ def test_every_round_adds_its_episodes_to_those_before(looped):
     assert len(set(tracks)) == 14
 
 
+def check_rounds_count_as_the_curve(run):
+    """A round is a run that goes on from another one, whose frames are partly among its own episodes."""
+    for this, row in zip(rounds(run), read_lines(run.folder("loop") / "curve.jsonl"), strict=True):
+        evolved = this.done("evolve")
+        own = this.done("collect")["env_frames"] + evolved["env_frames"]
+        assert own + evolved.get("start_frames", 0) == row["frames"]
+
+
 def test_frames_are_all_counted(looped):
+    check_rounds_count_as_the_curve(looped)
     curve = read_lines(looped.folder("loop") / "curve.jsonl")
     collected = sum(file.meta["env_frames"] for file in episode_files(rounds(looped)[2].folder("collect")))
     assert curve[-1]["frames"] == collected + sum(row["frames_validating"] for row in curve)
@@ -70,6 +79,7 @@ def test_later_rounds_learn_from_tryouts_whose_frames_count_once(tmp_path):
     run = carry_out(Run.create(tmp_path / "run", looped_config(evolve=evolve)))
     files = [episode_files(this.folder("collect")) for this in rounds(run)]
     assert [len(each) for each in files] == [6, 6 + 4 + 4, 6 + 2 * (4 + 4)]
+    check_rounds_count_as_the_curve(run)
     tried = [tryout_files(this.folder("evolve")) for this in rounds(run)]
     assert [file.path.read_bytes() for file in files[1][6:10]] == [file.path.read_bytes() for file in tried[0]]
     assert len({file.meta["track"] for each in tried for file in each}) == 3 * 2
@@ -95,6 +105,7 @@ def test_rounds_in_the_real_environment_take_the_controller_over(tmp_path):
     assert [row["dream_reward"] for row in curve] == [None, None]
     spent = sum(each.done("evolve")["env_frames"] for each in (first, second))
     assert curve[-1]["frames"] == second.done("collect")["env_frames"] + spent
+    check_rounds_count_as_the_curve(run)
     tried = sum(entry["frames"] for each in (first, second) for entry in read_lines(log_of(each)))
     assert 0 < tried < spent
     assert not alarm(run.config.loop, [row(0, 700, None), row(1, 10, None)])
