@@ -170,12 +170,14 @@ def _drive(trials: Trials, parameters: np.ndarray, tracks: Sequence[int]) -> tup
 
 def _facts(run: Run) -> dict[str, Any]:
     config = run.config
+    vision: Any = load_vision(run)
+    memory: Any = load_memory(run)
     return {
         "run": str(run.path),
         "env": config.env.id,
         "action_repeat": config.env.action_repeat,
-        "vision": config.vision.type,
-        "memory": config.memory.type,
+        "vision": vision.type,  # a loop's later rounds may have others than it was given
+        "memory": memory.type,
         "evolved_in": config.evolve.world,
         "dream": asdict(config.dream),
         "preset": config.preset,

@@ -124,7 +124,7 @@ def _loop(config: RunConfig, rates: Rates) -> Expected:
     costs = []
     for number in range(config.loop.rounds):
         this = round_config(config, number, before if number else None, before if number else None)
-        stages = [stage for stage in LEARNT if not (stage == "train-vision" and keeps_vision(config.loop, number))]
+        stages = [stage for stage in LEARNT if not (stage == "train-vision" and keeps_vision(config, number))]
         costs += [COSTS[stage](this, rates) for stage in stages]
     frames = config.loop.finalists * config.loop.final_tracks * (config.env.max_steps or 1000)
     costs.append(Expected(frames, _playing(config, frames, rates), 0.0))

@@ -86,7 +86,7 @@ def _round(run: Run, curve: list[dict[str, Any]]) -> Iterator[Progress]:
             start = round_folder(run, best_round(curve)["round"])
     this = Run.create(round_folder(run, number), round_config(run.config, number, before, start))
     for stage in LEARNT:
-        if before is not None and stage == "train-vision" and keeps_vision(config, number):
+        if before is not None and stage == "train-vision" and keeps_vision(run.config, number):
             _keep_vision(Run(before), this)
         yield from STAGE_FUNCTIONS[stage](this)
 

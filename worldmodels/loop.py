@@ -134,7 +134,10 @@ def round_config(config: "RunConfig", number: int, before: Path | None, start: P
         ),
     )
     final = loop.final_changes if number >= loop.rounds - loop.final_rounds else ()
-    return _changed(later, (*loop.changes, *final))
+    changed = _changed(later, (*loop.changes, *final))
+    if changed.vision.type != config.vision.type:  # another type has nothing to go on from
+        changed = replace(changed, vision=replace(changed.vision, start=""))
+    return changed
 
 
 def _changed(config: "RunConfig", changes: Sequence[str]) -> "RunConfig":
@@ -150,9 +153,14 @@ def _fit(config: Any, steps: int, warm: bool) -> Any:
     return replace(config, steps=steps) if warm else config
 
 
-def keeps_vision(config: LoopConfig, number: int) -> bool:
-    """Return whether a round takes vision over from the one before."""
-    return number > 0 and number % config.vision_every > 0
+def keeps_vision(config: "RunConfig", number: int) -> bool:
+    """Return whether a round of a loop takes vision over from the one before: between trainings, if it is the same."""
+    if number % config.loop.vision_every == 0:
+        return False
+    here = round_config(config, number, Path(), Path()).vision
+    place = Path() if number > 1 else None
+    there = round_config(config, number - 1, place, place).vision
+    return (here.type, here.options) == (there.type, there.options)
 
 
 def alarm(config: LoopConfig, curve: Sequence[dict[str, Any]]) -> bool:

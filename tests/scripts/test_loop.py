@@ -225,6 +225,20 @@ def test_the_last_rounds_can_have_other_fields_still(rounds):
     assert last.collect.extends == "00" and last.memory.start == "00"
 
 
+def test_the_last_rounds_can_have_another_vision(tmp_path):
+    """It is trained in the first of them, whenever that comes, from nothing; then it is kept."""
+    own = {"final_changes": ["vision.type=pca", "vision.options.latent=8"], "final_rounds": 2, "vision_every": 9}
+    config = looped_config(loop=LOOP | own)
+    assert [keeps_vision(config, number) for number in range(3)] == [False, False, True]
+    run = carry_out(Run.create(tmp_path / "run", config))
+    first, second, third = rounds(run)
+    assert [this.config.vision.type for this in (first, second, third)] == ["vae", "pca", "pca"]
+    assert [this.config.vision.start for this in (second, third)] == ["", ""]
+    seen = [(this.folder("train-vision") / "model.safetensors").read_bytes() for this in (first, second, third)]
+    assert seen[0] != seen[1] == seen[2]
+    assert load_bundle(third)[0].load_vision().type == "pca"
+
+
 def test_a_bias_is_where_zeros_begin_and_no_later_controller():
     config = looped_config(evolve={"bias": [0.0, 0.0, -2.0]})
     first, later = round_config(config, 0, None, None), round_config(config, 1, Path("00"), Path("00"))
@@ -287,7 +301,7 @@ def test_rounds_differ_in_seed_and_later_ones_go_on(tmp_path):
     given = looped_config(evolve={"seed": 7})
     seeds = [round_config(given, number, Path("r/00"), Path("r/00")).evolve.seed for number in range(3)]
     assert len(set(seeds)) == 3
-    assert [keeps_vision(config.loop, number) for number in range(5)] == [False, True, False, True, False]
+    assert [keeps_vision(config, number) for number in range(5)] == [False, True, False, True, False]
 
 
 def test_what_stands_still_records_no_more(looped):
