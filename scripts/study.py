@@ -290,6 +290,7 @@ def main(arguments: Sequence[str]) -> int:
     print(f"study: {folder}, {len(session.cells)} runs of {len(chosen.cells)} cells from {made_of(session.cells)}")
     if asked.dry_run:
         session.check()
+        in_common(session)
     else:
         show(study(session))
         print(f"table: {folder / 'table.csv'}\npage: {folder / 'index.html'}")

@@ -216,6 +216,9 @@ def test_a_run_that_no_cell_goes_on_from_is_refused(done, tmp_path):
     fields = {"run": str(done.path(done.cells[0])), "seeds": [7]}
     with pytest.raises(RunError, match=r"leave its seed \(0\)"):
         list(study(Session(tmp_path / "s", study_from({"cells": {"one": {}}, **fields}))))
+    file = tmp_path / "study.yaml"
+    file.write_text(yaml.safe_dump({"cells": {"one": {}}, **fields}))
+    assert main(["study", str(tmp_path / "s"), "--file", str(file), "--dry-run"]) == 1
     assert not (tmp_path / "s").exists()
 
 

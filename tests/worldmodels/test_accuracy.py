@@ -374,3 +374,16 @@ def test_what_cannot_be_measured_says_why(world):
 def test_a_wrong_option_is_named(field, value):
     with pytest.raises(ValueError, match=f"accuracy.{field}="):
         dataclasses.replace(CONFIG, **{field: value})
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"controllers": 6, "candidates": 5}, "at least accuracy.controllers=6"),
+        ({"candidates": 40, "controller_tracks": 600}, "twice as many"),
+        ({"controllers": 3, "histories": ("a", "b", "c", "d")}, "4 for 3 controllers"),
+    ],
+)
+def test_controllers_that_cannot_be_found_are_refused(fields, message):
+    with pytest.raises(ValueError, match=message):
+        AccuracyConfig(**fields)

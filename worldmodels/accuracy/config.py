@@ -71,6 +71,11 @@ class AccuracyConfig:
                 f"accuracy.controller_tracks={self.controller_tracks}: with candidates twice as many are driven, and "
                 f"there are {len(VALIDATION)} such tracks"
             )
+        if self.controllers and len(self.histories) > (self.candidates or self.controllers):
+            raise ValueError(
+                f"accuracy.histories: {len(self.histories)} for {self.candidates or self.controllers} controllers: "
+                "name fewer, or raise accuracy.controllers or accuracy.candidates to one for each at least"
+            )
         if self.controllers != 0 and self.controllers < 3:
             raise ValueError(
                 f"accuracy.controllers={self.controllers}: a correlation needs 3 at least; 0 leaves it out"
