@@ -30,13 +30,20 @@ __all__ = [
 gymnasium.register(
     id="WorldModels/CarRacing-v3",
     entry_point="envs.car_racing:CarRacing",
+    vector_entry_point="envs.vector:car_racing",
     max_episode_steps=1000,
     reward_threshold=900,
 )
 gymnasium.register(
     id="WorldModels/FastCarRacing-v3",
     entry_point="envs.fast_car_racing:FastCarRacing",
+    vector_entry_point="envs.vector:fast_car_racing",
     max_episode_steps=1000,
     reward_threshold=900,
 )
-gymnasium.register(id="WorldModels/Toy-v0", entry_point="envs.toy:Toy", max_episode_steps=50)
+gymnasium.register(
+    id="WorldModels/Toy-v0",
+    entry_point="envs.toy:Toy",
+    vector_entry_point="envs.vector:toy",
+    max_episode_steps=50,
+)

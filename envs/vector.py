@@ -159,3 +159,22 @@ class VectorEnv(gym.vector.VectorEnv):
                 f"actions: not finite in slots {np.flatnonzero(broken).tolist()}; the policy has diverged."
             )
         return np.clip(actions, space.low, space.high).astype(space.dtype)
+
+
+def car_racing(num_envs: int, **kwargs: Any) -> VectorEnv:
+    """Return what `gym.make_vec("WorldModels/CarRacing-v3", num_envs=...)` makes."""
+    return _made("WorldModels/CarRacing-v3", num_envs, kwargs)
+
+
+def fast_car_racing(num_envs: int, **kwargs: Any) -> VectorEnv:
+    """Return what `gym.make_vec("WorldModels/FastCarRacing-v3", num_envs=...)` makes."""
+    return _made("WorldModels/FastCarRacing-v3", num_envs, kwargs)
+
+
+def toy(num_envs: int, **kwargs: Any) -> VectorEnv:
+    """Return what `gym.make_vec("WorldModels/Toy-v0", num_envs=...)` makes."""
+    return _made("WorldModels/Toy-v0", num_envs, kwargs)
+
+
+def _made(env_id: str, num_envs: int, kwargs: dict[str, Any]) -> VectorEnv:
+    return VectorEnv(lambda: gym.make(env_id, **kwargs), num_envs)

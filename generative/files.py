@@ -4,8 +4,11 @@ import glob
 import os
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 
 def write_beside(path: Path, content: bytes) -> Path:
@@ -37,6 +40,20 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     sync_folder(folder.parent)
+
+
+@contextmanager
+def locked(folder: Path, taken: Exception) -> Iterator[None]:
+    """Holds a folder's lock, the file `.lock` in it, or raises `taken`; a process that is killed lets go of it."""
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise taken from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def sync_folder(folder: Path) -> None:

@@ -12,7 +12,6 @@ was.
 """
 
 import difflib
-import fcntl
 import importlib.metadata
 import json
 import os
@@ -27,7 +26,7 @@ from typing import Any
 
 import yaml
 
-from generative.files import write_beside
+from generative.files import locked, write_beside
 from generative.fit import FitConfig
 from generative.options import ComponentError, config_from_mapping, config_to_mapping
 
@@ -195,11 +194,8 @@ class Run:
             ComponentError: another process is at work in the folder.
         """
         begun = time.perf_counter()
-        with open(self.path / ".lock", "w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ComponentError(f"another process is working in {self.path}; wait for it or stop it") from None
+        taken = ComponentError(f"another process is working in {self.path}; wait for it or stop it")
+        with locked(self.path, taken):
             try:
                 yield
             finally:

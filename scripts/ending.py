@@ -31,15 +31,16 @@ def carry_out(main: Callable[[], int]) -> int:
     except BrokenPipeError:
         if not _unread():
             raise
-        return 128 + signal.SIGPIPE
+        return 128 + 13  # SIGPIPE, which Windows has no name for
     return 128 + signal.SIGTERM if told else code
 
 
 def _unread() -> bool:
     """Return whether standard output has lost its reader, and if so drop what is still to be printed."""
-    watch = select.poll()
-    watch.register(sys.stdout.fileno(), 0)
-    if not any(event & select.POLLERR for _, event in watch.poll(0)):
-        return False
+    if hasattr(select, "poll"):  # not on Windows
+        watch = select.poll()
+        watch.register(sys.stdout.fileno(), 0)
+        if not any(event & select.POLLERR for _, event in watch.poll(0)):
+            return False
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return True

@@ -6,17 +6,17 @@ FOLDER/cells/NAME-sSEED/ a run folder for every cell and seed; what is shared is
 FOLDER/table.csv  index.html  accuracy.png
 """
 
-import fcntl
 import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import tyro
 
+from generative.files import locked
 from scripts.progress import show
 from scripts.study_jobs import MEASURE, Job, StudyWorker, measures, take
 from worldmodels.errors import RunError
@@ -147,7 +147,8 @@ def study(session: Session) -> Iterator[Progress]:
     session.check()
     common = in_common(session)
     begin(session)
-    with _locked(session.folder), ExitStack() as stack:
+    taken = RunError(f"another process is working on {session.folder}; wait for it or stop it")
+    with locked(session.folder, taken), ExitStack() as stack:
         stack.callback(write_results, session)
         for step, cell in common.items():
             source, target = Run(session.study.run), Run.create(session.shared(step), cell.config)
@@ -208,16 +209,6 @@ def begin(session: Session) -> None:
     elif session.folder.is_dir() and any(entry.name != "study.yaml" for entry in session.folder.iterdir()):
         raise RunError(f"{session.folder} exists and is no study; choose another name or empty it")
     write_study(path, session.study)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    with open(folder / ".lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunError(f"another process is working on {folder}; wait for it or stop it") from None
-        yield
 
 
 def write_results(session: Session) -> None:

@@ -1,19 +1,20 @@
 """World models: rollouts, vision, memory, the dream, and evolution in both worlds.
 
-    from worldmodels import Run, load_agent, make_env, preset
+    from worldmodels import Run, load_agent, load_dream, make_env, preset
 
-The stage functions live in `scripts`.
+The stage functions live in `scripts`. Importing this package registers `WorldModels/Dream-v0`, the dream of a run, with
+gymnasium.
 """
 
-from envs import make_env
-from worldmodels.assembly import load_dream
 from worldmodels.config import RunConfig, config_from, known_presets, preset, read_config
-from worldmodels.driver import Driver, load_agent
+from worldmodels.driver import AgentState, Driver
 from worldmodels.errors import RunError
+from worldmodels.opening import load_agent, load_dream, make_env, open_run
 from worldmodels.run import Progress, Run
 from worldmodels.version import __version__
 
 __all__ = [
+    "AgentState",
     "Driver",
     "Progress",
     "Run",
@@ -25,6 +26,7 @@ __all__ = [
     "load_agent",
     "load_dream",
     "make_env",
+    "open_run",
     "preset",
     "read_config",
 ]

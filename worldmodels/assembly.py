@@ -20,6 +20,7 @@ from worldmodels.memories.fit import check_dream, check_latents, check_memory, c
 from worldmodels.parts import MEMORIES, VISIONS
 from worldmodels.perception import FeaturesConfig, feature_size
 from worldmodels.run import Run
+from worldmodels.visions import check_vision
 
 BANK = 1024
 """Moments that a shuffled memory draws from."""
@@ -101,6 +102,10 @@ def check_config(config: RunConfig) -> None:
         if bias and len(bias) != shape.spec.size:
             raise RunError(f"{name}={bias}: {config.env.id} has {shape.spec.size} outputs; give a number for each")
     vision: Any = new_vision(config, shape, config.seed)
+    try:
+        check_vision(vision)
+    except ValueError as error:
+        raise RunError(f"vision.type={config.vision.type}: {error}") from None
     check_parts(config, vision, new_memory(config, vision.latent_spec.size, shape.spec, config.seed), shape.spec)
 
 
@@ -249,7 +254,7 @@ def feature_scaling(kind: str, components: int, samples: np.ndarray) -> tuple[np
     return mean.astype(np.float32), np.ascontiguousarray(scale, dtype=np.float32)
 
 
-def load_dream(run: Run, observe: str = "frames") -> DreamEnv:
+def build_dream(run: Run, observe: str = "frames") -> DreamEnv:
     """Return a run's dream as a gymnasium environment; `observe` is "frames" or "latents"."""
     shape, vision = env_shape(run.config.env), load_vision(run)
     memory = dreaming_memory(run, vision, shape.spec)

@@ -50,6 +50,7 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
         self.vision: Any = vision.eval()
         self.memory: Any = memory.eval()
         self.starts, self.action_spec, self.config = starts, spec, config or DreamConfig()
+        self._spaces = spaces
         self.observe, self.render_mode = observe, "rgb_array"
         self.action_space = spaces[1]
         latent = starts.still.shape[1]
@@ -62,6 +63,12 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
         self._member = torch.zeros(1, dtype=torch.int64)
         self._steps = self._idle = 0
         self._gained = 0.0
+
+    def sibling(self) -> "DreamEnv":
+        """Return another dream of the same run, at its beginning; the networks are shared."""
+        return DreamEnv(
+            self.vision, self.memory, self.starts, self._spaces, self.action_spec, self.config, self.observe
+        )
 
     @torch.inference_mode()
     def reset(

@@ -4,8 +4,9 @@ Timing (Ha and Schmidhuber 2018): at step t the controller reads `(z[t], h[t])`,
 `(z[t-1], action[t-1])`; it acts; only then the memory advances with `(z[t], action[t])`.
 """
 
+from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -70,6 +71,19 @@ def feature_size(config: FeaturesConfig, latent: int, hidden: int) -> int:
     return config.components
 
 
+class Remembered(NamedTuple):
+    """What a perception knows of the past, one row an episode; unchanged by what the perception does next."""
+
+    state: tuple[Tensor, ...]
+    """Of the memory; empty without one."""
+    stack: Tensor | None
+    """Latents of the last frames (B stack*Z), for a frame-stack."""
+    new: Tensor
+    """Bool (B): rows whose episode has not begun."""
+    generators: tuple[np.random.Generator, ...]
+    """Of each row's noise."""
+
+
 class Perception:
     """Turns frames or latents into features for a fixed number of rows, and keeps what each row remembers."""
 
@@ -112,6 +126,19 @@ class Perception:
                 part[row] = new[0]
         self._new[row] = True
         self._generators[row] = np.random.default_rng([seed, 1])
+
+    @torch.inference_mode()
+    def remembered(self) -> Remembered:
+        """Return a copy of what every row knows of the past."""
+        state = tuple(part.clone() for part in self._state)
+        return Remembered(state, self._stack, self._new.clone(), tuple(deepcopy(self._generators)))
+
+    @torch.inference_mode()
+    def recall(self, past: Remembered) -> None:
+        """Go on from a past that `remembered` returned, which stays as it is."""
+        self._state = tuple(part.clone() for part in past.state)
+        self._stack, self._new = past.stack, past.new.clone()
+        self._generators = deepcopy(list(past.generators))
 
     @torch.inference_mode()
     def begin_dreams(self, rows: Bool[Tensor, " B"]) -> None:

@@ -7,7 +7,6 @@ Stages meet only through these files. A stage is finished when its `done.json`, 
 configuration belongs to the folder: what a started stage depends on cannot change any more.
 """
 
-import fcntl
 import importlib.metadata
 import json
 import os
@@ -20,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from generative.files import locked
 from worldmodels.config import RunConfig, differences, read_config, write_config
 from worldmodels.errors import RunError
 from worldmodels.executor import available_cores
@@ -188,11 +188,8 @@ class Run:
     def working(self, stage: str, cores: int = 1) -> Iterator[None]:
         """Hold the folder's lock while a stage works and note the time it took, however it ends."""
         begun = time.perf_counter()
-        with open(self.path / ".lock", "w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise RunError(f"another process is working in {self.path}; wait for it or stop it") from None
+        taken = RunError(f"another process is working in {self.path}; wait for it or stop it")
+        with locked(self.path, taken):
             try:
                 yield
             finally:
