@@ -127,7 +127,16 @@ def model_frame(frame: np.ndarray, size: int, crop: Sequence[int] = (0, 0)) -> n
 
 def image_shape(space: gym.Space) -> tuple[int, int, int]:
     """Height, width and channels of an image space; ValueError with the reason if the space is none."""
-    supported = "supported are uint8 images of shape (H, W), (H, W, 1) or (H, W, 3)"
+    supported = "supported are uint8 images of shape (H, W), (H, W, 1) or (H, W, 3), if need be by env.wrappers"
+    entries = getattr(space, "spaces", None)
+    if isinstance(space, gym.spaces.Dict | gym.spaces.Tuple) and entries:
+        keys = list(entries) if isinstance(entries, dict) else list(range(len(entries)))
+        images = [key for key in keys if len(entries[key].shape or ()) in (2, 3)]
+        picked = (images or keys)[0]
+        raise ValueError(
+            f"observations are a {type(space).__name__} of {keys}; name the one with the picture, as in env.wrappers "
+            f"'envs:PickObservation {{key: {picked}}}'; {supported}."
+        )
     if not isinstance(space, gym.spaces.Box):
         raise ValueError(f"observations are {space}, not images; {supported}.")
     if space.dtype != np.uint8:

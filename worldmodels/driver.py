@@ -31,9 +31,10 @@ class Driver:
         """Return the action for a frame, as the environment's `step` takes it.
 
         Args:
-            obs: uint8 (H W C), either at the model's size, as `make_env` gives it, or as the environment draws it.
+            obs: uint8 (H W C), or (H W) where it is grey; either at the model's size, as `make_env` gives it, or as the environment draws it.
         """
         size = self.env_config.size
+        obs = obs[:, :, None] if obs.ndim == 2 else obs
         if obs.dtype != np.uint8 or obs.ndim != 3:
             raise RunError(f"obs must be a frame, uint8 (H W C); got {obs.dtype} {obs.shape}")
         if obs.shape[:2] != (size, size):
