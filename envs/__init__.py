@@ -16,7 +16,7 @@ from envs.check import check_environment
 from envs.ids import CAR_RACING, same_world
 from envs.make import EarlyStopConfig, EnvConfig, env_facts, frame_rate, make_env
 from envs.vector import VectorEnv
-from envs.wrappers import ActionRepeat, EarlyStop, ModelFrame, model_frame
+from envs.wrappers import ActionRepeat, EarlyStop, ModelFrame, draws_on_demand, model_frame
 
 __all__ = [
     "CAR_RACING",
@@ -29,6 +29,7 @@ __all__ = [
     "PickObservation",
     "VectorEnv",
     "check_environment",
+    "draws_on_demand",
     "env_facts",
     "frame_rate",
     "make_env",

@@ -1,7 +1,7 @@
 """Wrappers that bring an environment's spaces to what agents here take; `EnvConfig.wrappers` names them.
 
-envs:PickObservation {key: image}        of a Dict or Tuple of observations the picture alone
-envs:BoxActions {low: -1, high: 1}       any Box of actions as bounded floats in a row
+`envs:PickObservation {key: image}` shows, of a Dict or Tuple of observations, the picture alone.
+`envs:BoxActions {low: -1, high: 1}` takes any Box of actions as bounded floats in a row.
 """
 
 from typing import Any
@@ -49,7 +49,7 @@ class BoxActions(gym.ActionWrapper, RecordConstructorArgs):
         ]
         if not (np.isfinite(bounds).all() and (bounds[0] < bounds[1]).all()):
             raise ValueError(f"low={low}, high={high}: actions are {inner}; give finite bounds, low below high")
-        self.action_space = gym.spaces.Box(*bounds, dtype=np.float32)
+        self.action_space = gym.spaces.Box(bounds[0], bounds[1], dtype=np.float32)
 
     def action(self, action: Any) -> Any:
         """Return the action as the environment takes it."""

@@ -33,7 +33,7 @@ def check_environment(config: EnvConfig) -> list[str]:
         ValueError: it breaks a rule, or the same seed and actions lead to something else the second time.
     """
     spec = find_spec(config.id)
-    if config.id in CAR_RACING or str(spec.entry_point).startswith("envs.") and not config.wrappers:
+    if not config.wrappers and (config.id in CAR_RACING or str(spec.entry_point).startswith("envs.")):
         return []
     env = make_bare(config)
     notes: list[str] = []
@@ -68,7 +68,7 @@ def _try_seeds(config: EnvConfig) -> None:
         _play(used, SEED + 1, actions[:BEFORE])
         for step, (one, other) in enumerate(zip(_play(fresh, SEED, actions), _play(used, SEED, actions), strict=False)):
             for name, first, second in zip(("frames", "rewards", "ends"), one, other, strict=True):
-                if not np.array_equal(first, second):
+                if not np.array_equal(np.asarray(first), np.asarray(second)):
                     raise ValueError(
                         f"id={config.id}: after reset(seed={SEED}) the same actions led to other {name} the second "
                         f"time, at step {step}. Runs could not be resumed or compared: draw all chance from "
@@ -79,7 +79,7 @@ def _try_seeds(config: EnvConfig) -> None:
         used.close()
 
 
-def _play(env: gym.Env, seed: int, actions: list[Any]) -> list[tuple[np.ndarray, float, tuple[bool, bool]]]:
+def _play(env: gym.Env, seed: int, actions: list[Any]) -> list[tuple[Any, Any, Any]]:
     """Return frame, reward and ends of every step, the reset first."""
     seen = [(env.reset(seed=seed)[0].copy(), 0.0, (False, False))]
     for action in actions:

@@ -58,7 +58,8 @@ def import_package(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name is None or name != error.name and not name.startswith(f"{error.name}."):
+        missing = error.name or ""
+        if name != missing and not name.startswith(f"{missing}."):
             raise
         if here in sys.path or PathFinder.find_spec(top, [here]) is None:
             raise ImportError(
@@ -81,7 +82,7 @@ def parse_wrapper(text: str) -> tuple[str, str, dict[str, Any]]:
         ValueError: it is written in another way.
     """
     place, brace, rest = text.partition("{")
-    module, colon, name = place.strip().partition(":")
+    module, _, name = place.strip().partition(":")
     try:
         arguments = yaml.safe_load(brace + rest) if brace else {}
     except yaml.YAMLError:

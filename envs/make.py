@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 
 from envs.ids import find_spec, frame_limit, parse_wrapper, wrap_with
-from envs.wrappers import ActionRepeat, EarlyStop, ModelFrame, image_shape
+from envs.wrappers import ActionRepeat, EarlyStop, ModelFrame, draws_on_demand, image_shape
 
 TRACK_HASH_SEEDS = range(10)
 
@@ -158,7 +158,7 @@ def _wrap(env: gym.Env, config: EnvConfig, training: bool) -> gym.Env:
     except ValueError as error:
         raise ValueError(f"id={config.id}: {error}") from None
     base: Any = env.unwrapped
-    if 0 < config.crop[1] <= getattr(base, "bar_top", 0):
+    if draws_on_demand(env) and 0 < config.crop[1] <= getattr(base, "bar_top", 0):
         base.draw_bar = False  # nobody would see it
     if config.action_repeat > 1:
         env = ActionRepeat(env, config.action_repeat)

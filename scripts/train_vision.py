@@ -151,7 +151,7 @@ def mean_frame(frames: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def examine(module: Any, frames: Tensor, guess: Tensor, car: bool = True) -> dict[str, Any]:
-    """Return squared error per image on the whole frame, with a `car` also around it, the mean frame's, and the verdict.
+    """Return squared error per image on the whole frame, and around the `car`, the mean frame's, and the verdict.
 
     A vision that cannot decode has no errors, only a verdict.
     """

@@ -31,7 +31,8 @@ class Driver:
         """Return the action for a frame, as the environment's `step` takes it.
 
         Args:
-            obs: uint8 (H W C), or (H W) where it is grey; either at the model's size, as `make_env` gives it, or as the environment draws it.
+            obs: uint8 (H W C), or (H W) where it is grey, either at the model's size, as `make_env` gives it, or as
+                the environment draws it.
         """
         size = self.env_config.size
         obs = obs[:, :, None] if obs.ndim == 2 else obs

@@ -192,10 +192,8 @@ def _vision(data: ReportData) -> str:
         ("baseline: the mean frame", "mean_frame_error"),
     ]
     if vision.get("car_crop_error") is not None:
-        rows += [
-            ("around the car, held out", "car_crop_error"),
-            ("around the car, the mean frame", "car_crop_baseline"),
-        ]
+        rows.append(("around the car, held out", "car_crop_error"))
+        rows.append(("around the car, the mean frame", "car_crop_baseline"))
     unit = f" ({vision['error_unit']})" if vision.get("error_unit") else ""
     body = _verdict(vision) + _losses(vision, "vision") + _measures(vision, f"squared error{unit}", rows)
     if "reconstructions" in data.images:

@@ -51,7 +51,8 @@ class TerminationTargetConfig:
     """What the termination head predicts."""
 
     type: TerminationTarget = "off-road"
-    """env: the environment's own end, unless in success; off-road: that, or no wheel on the road for `off_road_steps`."""
+    """env: the environment's own end, unless in success; off-road: that, or no wheel on the road for
+    `off_road_steps`."""
     off_road_steps: int = 25
     """Consecutive steps off the road after which the dream is over."""
 
