@@ -48,7 +48,7 @@ def test_bounds_are_given_to_what_has_none():
     ],
 )
 def test_bounds_that_are_none(space, values):
-    with pytest.raises(ValueError, match="finite bounds|takes a Box|broadcast"):
+    with pytest.raises(ValueError, match=r"finite bounds|takes a Box|broadcast"):
         BoxActions(Echo(space), **values)
 
 
