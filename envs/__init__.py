@@ -11,20 +11,30 @@ import gymnasium
 # pygame greets on standard output when CarRacing imports it; a library stays silent.
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 
-from envs.make import EarlyStopConfig, EnvConfig, env_facts, make_env
+from envs.adapters import BoxActions, PickObservation
+from envs.check import check_environment
+from envs.ids import CAR_RACING, same_world
+from envs.make import EarlyStopConfig, EnvConfig, env_facts, frame_rate, make_env
 from envs.vector import VectorEnv
-from envs.wrappers import ActionRepeat, EarlyStop, ModelFrame, model_frame
+from envs.wrappers import ActionRepeat, EarlyStop, ModelFrame, draws_on_demand, model_frame
 
 __all__ = [
+    "CAR_RACING",
     "ActionRepeat",
+    "BoxActions",
     "EarlyStop",
     "EarlyStopConfig",
     "EnvConfig",
     "ModelFrame",
+    "PickObservation",
     "VectorEnv",
+    "check_environment",
+    "draws_on_demand",
     "env_facts",
+    "frame_rate",
     "make_env",
     "model_frame",
+    "same_world",
 ]
 
 gymnasium.register(

@@ -68,6 +68,7 @@ class CarRacing(gymnasium_car_racing.CarRacing):
     `draw`: while False, `step` returns the previous frame instead of drawing one; the frame after `reset` is
     always drawn.
     `action_squash`: how a network's three unbounded outputs become steering, gas and brake.
+    `goal_reached`: whether the lap is finished, which ends an episode too, but not in failure.
     """
 
     draw: bool = True
@@ -95,6 +96,7 @@ class CarRacing(gymnasium_car_racing.CarRacing):
         "on_road",
     )
 
+    goal_reached: bool = False
     _frame: np.ndarray | None = None
     _centre_line: CentreLine | None = None
 
@@ -102,10 +104,16 @@ class CarRacing(gymnasium_car_racing.CarRacing):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Make a new track (set by `seed`) and put the car on its first tile."""
-        self._frame = None
+        self._frame, self.goal_reached = None, False
         obs, info = super().reset(seed=seed, options=options)
         self._centre_line = CentreLine(self.track)
         return obs, info
+
+    def step(self, action: Any) -> tuple[np.ndarray, Any, bool, bool, dict[str, Any]]:
+        """Take gymnasium's step and note whether it finished the lap."""
+        obs, reward, terminated, truncated, info = super().step(action)
+        self.goal_reached = bool(info.get("lap_finished", False))
+        return obs, reward, terminated, truncated, info
 
     def _render(self, mode: str) -> Any:
         if mode != "state_pixels":

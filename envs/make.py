@@ -1,6 +1,5 @@
 """Builds any image environment the way models see it, and says exactly what was built."""
 
-import difflib
 import hashlib
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -9,7 +8,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from envs.wrappers import ActionRepeat, EarlyStop, ModelFrame, image_shape
+from envs.ids import find_spec, frame_limit, parse_wrapper, wrap_with
+from envs.wrappers import ActionRepeat, EarlyStop, ModelFrame, draws_on_demand, image_shape
 
 TRACK_HASH_SEEDS = range(10)
 
@@ -18,9 +18,9 @@ TRACK_HASH_SEEDS = range(10)
 class EarlyStopConfig:
     """When to give up an episode; used in training only."""
 
-    patience: int = 100
+    patience: int = 0
     """Frames without a positive reward after which an episode is cut short; 0 never does."""
-    charge: float = 0.1
+    charge: float = 0.0
     """Cost charged for every frame cut, so that scores stay comparable; CarRacing costs 0.1 a frame."""
 
     def __post_init__(self) -> None:
@@ -35,19 +35,24 @@ class EnvConfig:
     """Which environment to play, and which frames of it a model sees."""
 
     id: str = "WorldModels/CarRacing-v3"
-    """Gymnasium id of an environment with image observations."""
+    """Gymnasium id of an environment with image observations; of a package's own: package:ID."""
+    wrappers: tuple[str, ...] = ()
+    """Wrappers around it, the innermost first, each as package.module:Wrapper or with arguments as
+    'package.module:Wrapper {key: value}'; 'envs:PickObservation {key: image}' picks the picture out of a Dict,
+    'envs:BoxActions {low: -1, high: 1}' bounds actions."""
     size: int = 64
     """Height and width of the model's frames in pixels."""
-    crop: tuple[int, int] = (0, 84)
+    crop: tuple[int, int] = (0, 0)
     """Rows of the environment's frames to keep, from the first up to the second number; 0 0 keeps all."""
     action_repeat: int = 1
     """Frames for which an action is held."""
-    max_steps: int = 1000
-    """Frames after which an episode is truncated; 0 takes the limit the environment was registered with."""
+    max_steps: int = 0
+    """Frames after which an episode is truncated; 0 takes the limit the environment was registered with, or 1000 where
+    it has none."""
     early_stop: EarlyStopConfig = field(default_factory=EarlyStopConfig)
     """When to give up an episode in training."""
     options: dict[str, bool | int | float | str] = field(default_factory=dict)
-    """Keyword arguments of the environment itself, such as domain_randomize True."""
+    """Keyword arguments of the environment itself, such as domain_randomize True; {} for none."""
 
     def __post_init__(self) -> None:
         if self.size < 1:
@@ -59,29 +64,60 @@ class EnvConfig:
             raise ValueError(f"action_repeat={self.action_repeat}: must be at least 1 frame.")
         if self.max_steps < 0:
             raise ValueError(f"max_steps={self.max_steps}: cannot be negative; 0 is the env's own limit.")
+        for text in self.wrappers:
+            parse_wrapper(text)
+
+    @property
+    def limit(self) -> int:
+        """Frames after which an episode is truncated; the environment has to be known."""
+        return frame_limit(self.id, self.max_steps)
 
 
 def make_env(config: EnvConfig, training: bool = False, render_mode: str | None = None) -> gym.Env:
     """Build the environment: obs uint8 (size, size, C), Box or Discrete actions, early stops if `training`.
 
-    ValueError if the id is unknown, an option does not fit, or the spaces are not supported.
+    ValueError if the id is unknown, an option or wrapper does not fit, or the spaces are not supported.
     """
-    spec = _find_spec(config.id)
+    env = make_bare(config, render_mode)
+    try:
+        return _wrap(env, config, training)
+    except ValueError:
+        env.close()
+        raise
+
+
+def make_bare(config: EnvConfig, render_mode: str | None = None) -> gym.Env:
+    """Build the environment inside its step limit and the wrappers it names, as its author sees it.
+
+    ValueError if the id is unknown, or an option or wrapper does not fit.
+    """
+    spec = find_spec(config.id)
     try:
         env = gym.make(
             spec,
-            max_episode_steps=config.max_steps or None,
+            max_episode_steps=config.limit,
             disable_env_checker=True,
             render_mode=render_mode,
             **config.options,
         )
     except TypeError as error:
         raise ValueError(f"options={config.options}: {config.id} does not take them; {error}") from error
+    except Exception as error:  # whatever the environment's own code raises
+        raise ValueError(
+            f"id={config.id}, options={config.options}: cannot be made; {type(error).__name__}: {error}"
+        ) from error
     try:
-        return _wrap(env, config, training)
+        for text in config.wrappers:
+            env = wrap_with(env, text)
     except ValueError:
         env.close()
         raise
+    return env
+
+
+def frame_rate(env: gym.Env) -> float:
+    """Return the frames that make a second, as the environment declares them; 30 where it does not, as gymnasium."""
+    return float(env.metadata.get("render_fps") or 30)
 
 
 def env_facts(config: EnvConfig) -> dict[str, Any]:
@@ -90,7 +126,7 @@ def env_facts(config: EnvConfig) -> dict[str, Any]:
     `track_hash` is the SHA-256 of the centre lines of ten reference tracks, to the millimetre, for CarRacing;
     None for other environments. Two records with equal facts come from the same task.
     """
-    spec = _find_spec(config.id)
+    spec = find_spec(config.id)
     entry = spec.entry_point
     env = make_env(config)
     try:
@@ -107,6 +143,7 @@ def env_facts(config: EnvConfig) -> dict[str, Any]:
             "action_repeat": config.action_repeat,
             "max_steps": env.spec.max_episode_steps if env.spec else None,
             "options": dict(config.options),
+            "wrappers": list(config.wrappers),
             "simulator_state_names": list(getattr(env.unwrapped, "simulator_state_names", ())),
             "track_hash": _track_hash(env.unwrapped),
         }
@@ -121,33 +158,29 @@ def _wrap(env: gym.Env, config: EnvConfig, training: bool) -> gym.Env:
     except ValueError as error:
         raise ValueError(f"id={config.id}: {error}") from None
     base: Any = env.unwrapped
-    if 0 < config.crop[1] <= getattr(base, "bar_top", 0):
+    if draws_on_demand(env) and 0 < config.crop[1] <= getattr(base, "bar_top", 0):
         base.draw_bar = False  # nobody would see it
     if config.action_repeat > 1:
         env = ActionRepeat(env, config.action_repeat)
     if training and config.early_stop.patience:
-        limit = env.spec.max_episode_steps if env.spec else None
-        if limit is None:
-            raise ValueError(f"max_steps=0: {config.id} has no limit of its own; early_stop needs one.")
-        env = EarlyStop(env, config.early_stop.patience, config.early_stop.charge, limit)
+        env = EarlyStop(env, config.early_stop.patience, config.early_stop.charge, config.limit)
     return ModelFrame(env, config.size, config.crop)
 
 
-def _find_spec(env_id: str) -> gym.envs.registration.EnvSpec:
-    try:
-        return gym.spec(env_id)
-    except (gym.error.Error, ModuleNotFoundError) as error:
-        similar = difflib.get_close_matches(env_id, list(gym.registry), n=1)
-        hint = f"did you mean {similar[0]!r}?" if similar else "gymnasium.pprint_registry() lists all ids."
-        raise ValueError(f"id={env_id!r}: no such environment; {hint} ({error})") from error
-
-
 def _check_actions(space: gym.Space) -> None:
-    if isinstance(space, gym.spaces.Box) and len(space.shape) == 1:
-        return
     if isinstance(space, gym.spaces.Discrete) and space.start == 0:
         return
-    raise ValueError(f"actions are {space}; supported are Box of shape (A,) and Discrete(n) from 0.")
+    if isinstance(space, gym.spaces.Box):
+        floats = np.issubdtype(space.dtype, np.floating)
+        if len(space.shape) == 1 and floats and space.is_bounded():
+            return
+        bounds = "" if space.is_bounded() else " {low: -1, high: 1}"
+        remedy = f"name 'envs:BoxActions{bounds}' in env.wrappers, which takes actions as bounded floats in a row"
+    else:
+        remedy = "name a wrapper of yours in env.wrappers that offers one of these"
+    raise ValueError(
+        f"actions are {space}; supported are bounded float Box of shape (A,) and Discrete(n) from 0; {remedy}."
+    )
 
 
 def _box2d_version() -> str | None:

@@ -97,8 +97,9 @@ class VectorEnv(gym.vector.VectorEnv):
 
         Actions are the environment's own: (W, A) for Box, clipped to its bounds, or integers (W,) for
         Discrete; rows of finished slots are ignored. Infos are arrays over slots: `frames` (environment
-        frames this step took), `early_stop_charge` and `lap_finished`. ValueError for a wrong shape, or an
-        action that is not a number.
+        frames this step took), `early_stop_charge`, `lap_finished` and `goal_reached` (the episode ended in
+        success, which environments or wrappers declare by an attribute of that name). ValueError for a wrong
+        shape, or an action that is not a number.
         """
         active = ~self.finished
         native = self._native_actions(actions, active)
@@ -107,6 +108,7 @@ class VectorEnv(gym.vector.VectorEnv):
             "frames": np.zeros(self.num_envs, dtype=np.int64),
             "early_stop_charge": np.zeros(self.num_envs),
             "lap_finished": np.zeros(self.num_envs, dtype=bool),
+            "goal_reached": np.zeros(self.num_envs, dtype=bool),
         }
         for index in np.flatnonzero(active):
             obs, reward, terminated, truncated, info = self.envs[index].step(native[index])
@@ -116,6 +118,7 @@ class VectorEnv(gym.vector.VectorEnv):
             infos["frames"][index] = info.get("frames", 1)
             infos["early_stop_charge"][index] = info.get("early_stop_charge", 0.0)
             infos["lap_finished"][index] = info.get("lap_finished", False)
+            infos["goal_reached"][index] = terminated and _goal_reached(self.envs[index])
         return self._obs, rewards, self._terminated.copy(), self._truncated.copy(), infos
 
     def simulator_states(self) -> Float32[np.ndarray, "slots S"]:
@@ -159,6 +162,11 @@ class VectorEnv(gym.vector.VectorEnv):
                 f"actions: not finite in slots {np.flatnonzero(broken).tolist()}; the policy has diverged."
             )
         return np.clip(actions, space.low, space.high).astype(space.dtype)
+
+
+def _goal_reached(env: gym.Env) -> bool:
+    """Whether the episode that has just ended did so in success; of an environment that does not say, not."""
+    return env.has_wrapper_attr("goal_reached") and bool(env.get_wrapper_attr("goal_reached"))
 
 
 def car_racing(num_envs: int, **kwargs: Any) -> VectorEnv:

@@ -12,6 +12,7 @@ import cv2
 import gymnasium as gym
 import numpy as np
 from gymnasium.utils import RecordConstructorArgs
+from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
 StepResult = tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]
 
@@ -19,8 +20,8 @@ StepResult = tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]
 class ActionRepeat(gym.Wrapper, RecordConstructorArgs):
     """Takes every action `repeat` times and returns the last frame and the sum of the rewards.
 
-    Stops when the episode ends. An environment with the attribute `draw` (see `envs.car_racing.CarRacing`)
-    draws only the frame that is returned. `info["frames"]` is the number of environment frames that the step
+    Stops when the episode ends. An environment that draws on demand (see `envs.car_racing.CarRacing`) draws only
+    the frame that is returned. `info["frames"]` is the number of environment frames that the step
     took.
     """
 
@@ -30,11 +31,12 @@ class ActionRepeat(gym.Wrapper, RecordConstructorArgs):
         RecordConstructorArgs.__init__(self, repeat=repeat)
         gym.Wrapper.__init__(self, env)
         self.repeat = repeat
+        self._on_demand = draws_on_demand(env)
 
     def step(self, action: Any) -> StepResult:
         """Step the environment up to `repeat` times with the same action."""
         base: Any = self.unwrapped
-        draw = getattr(base, "draw", None)  # None: the environment draws as it likes
+        draw = base.draw if self._on_demand else None  # None: the environment draws as it likes
         total, frames = 0.0, 0
         try:
             for remaining in reversed(range(self.repeat)):
@@ -114,6 +116,15 @@ class ModelFrame(gym.ObservationWrapper, RecordConstructorArgs):
         return model_frame(observation, self.size, self.crop)
 
 
+def draws_on_demand(env: gym.Env) -> bool:
+    """Whether an environment has our switch `draw`, and no wrapper stands around it that may look at its frames."""
+    while isinstance(env, gym.Wrapper):
+        if not isinstance(env, BLIND):
+            return False
+        env = env.env
+    return isinstance(getattr(env, "draw", None), bool) and hasattr(env, "draw_state_pixels")
+
+
 def model_frame(frame: np.ndarray, size: int, crop: Sequence[int] = (0, 0)) -> np.ndarray:
     """Return a frame (H W) or (H W C) as models see it: rows cropped, resized, uint8 (size, size, C)."""
     top, bottom = crop
@@ -125,9 +136,22 @@ def model_frame(frame: np.ndarray, size: int, crop: Sequence[int] = (0, 0)) -> n
     return frame if frame.ndim == 3 else frame[:, :, None]
 
 
+BLIND = (TimeLimit, OrderEnforcing, PassiveEnvChecker, ActionRepeat, EarlyStop, ModelFrame)
+"""Wrappers to which it is the same what frames show."""
+
+
 def image_shape(space: gym.Space) -> tuple[int, int, int]:
     """Height, width and channels of an image space; ValueError with the reason if the space is none."""
-    supported = "supported are uint8 images of shape (H, W), (H, W, 1) or (H, W, 3)"
+    supported = "supported are uint8 images of shape (H, W), (H, W, 1) or (H, W, 3), if need be by env.wrappers"
+    entries = getattr(space, "spaces", None)
+    if isinstance(space, gym.spaces.Dict | gym.spaces.Tuple) and entries:
+        keys = list(entries) if isinstance(entries, dict) else list(range(len(entries)))
+        images = [key for key in keys if len(entries[key].shape or ()) in (2, 3)]
+        picked = (images or keys)[0]
+        raise ValueError(
+            f"observations are a {type(space).__name__} of {keys}; name the one with the picture, as in env.wrappers "
+            f"'envs:PickObservation {{key: {picked}}}'; {supported}."
+        )
     if not isinstance(space, gym.spaces.Box):
         raise ValueError(f"observations are {space}, not images; {supported}.")
     if space.dtype != np.uint8:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from scripts.ending import carry_out
+from scripts.environment import remarks, take_environment
 from scripts.estimate import estimate
 from scripts.info import info, score_line
 from scripts.progress import show
@@ -167,11 +168,12 @@ def _carry_out(command: str, arguments: list[str]) -> int:
     request = parse(command, arguments)
     from worldmodels.run import Run
 
+    said = [] if (request.run / "config.yaml").exists() else remarks(request.config)
     if request.dry_run:
-        print(estimate(request.config, stages_of(command, request.config)))
+        print("\n".join([*said, estimate(request.config, stages_of(command, request.config))]))
         return 0
     run = Run.create(request.run, request.config)
-    print(f"{command}: {run.path} (preset {run.config.preset}, seed {run.config.seed})")
+    print("\n".join([f"{command}: {run.path} (preset {run.config.preset}, seed {run.config.seed})", *said]))
     for stage in stages_of(command, request.config):
         show(STAGE_FUNCTIONS[stage](run))
         print(_said(run, stage))
@@ -274,13 +276,15 @@ def override(command: str, base: Any, words: list[str]) -> Any:
 
     from worldmodels.config import SWAPPABLE, RunConfig, config_from
 
+    names = [item.name for item in fields(RunConfig)]
+    if command != "run":
+        names = [name for name in names if name in SECTIONS[command]]
+    if "env" in names:
+        base, words = take_environment(base, words, _take)
     for section in SWAPPABLE:
         _, chosen = _take(words, f"--{section}.type")
         if chosen:
             base = config_from({section: {"type": chosen}}, base)
-    names = [item.name for item in fields(RunConfig)]
-    if command != "run":
-        names = [name for name in names if name in SECTIONS[command]]
     kinds = {item.name: item for item in fields(RunConfig)}
     view = make_dataclass(
         "Fields", [(name, kinds[name].type, kinds[name]) for name in names if name != "preset"], frozen=True

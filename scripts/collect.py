@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from envs import env_facts
+from envs import EnvConfig, check_environment, env_facts
 from worldmodels.assembly import EnvShape, check_config, env_shape, load_bundle, new_memory, new_vision
 from worldmodels.bundle import Bundle, bundle_parts
 from worldmodels.collect import CollectSetup, CollectWorker, Order, Recording
@@ -16,7 +16,7 @@ from worldmodels.episode import EpisodeFile, write_episode
 from worldmodels.errors import RunError
 from worldmodels.executor import available_cores, make_executor
 from worldmodels.export import agent_folder
-from worldmodels.files import link_file, link_tree, write_json
+from worldmodels.files import link_file, link_tree, write_json, write_text
 from worldmodels.perception import FeaturesConfig
 from worldmodels.run import Progress, Run
 from worldmodels.tracks import COLLECT, POLICY, stream, training_tracks
@@ -35,7 +35,9 @@ def collect(run: Run) -> Iterator[Progress]:
         check_config(run.config)
         shape = env_shape(run.config.env)
         facts = env_facts(run.config.env)
-        write_json(folder / "env.json", facts)
+        if not (folder / "env.json").exists():
+            _try_environment(run)
+            write_json(folder / "env.json", facts)
         if config.extends:
             take_over(run)
         missing = [order for order in orders(run) if not episode_path(folder, order.number).exists()]
@@ -50,6 +52,22 @@ def collect(run: Run) -> Iterator[Progress]:
                     metrics = {"score": recording.score, "frames": recording.frames}
                     yield Progress("collect", recorded, config.episodes, "episodes", metrics)
         run.finish("collect", _finish(folder))
+
+
+def _try_environment(run: Run) -> None:
+    """Hold a user's environment against gymnasium's rules, and keep what gymnasium warns of.
+
+    Raises:
+        RunError: it breaks a rule, or the same seed leads to something else the second time.
+    """
+    if run.config.collect.extends:  # tried where the first of these episodes were recorded
+        return
+    try:
+        notes = check_environment(run.config.env)
+    except ValueError as error:
+        raise RunError(f"env: {error}") from error
+    if notes:
+        write_text(run.folder("collect") / "env_warnings.txt", "\n".join(notes) + "\n")
 
 
 def orders(run: Run) -> list[Order]:
@@ -81,15 +99,25 @@ def take_over(run: Run) -> None:
     before = Run(run.config.collect.extends)
     before.require("collect")
     old, new = before.config.env, run.config.env
-    if (old.id, old.size, old.crop, old.action_repeat) != (new.id, new.size, new.crop, new.action_repeat):
+    if _frames_of(old) != _frames_of(new) or old.action_repeat != new.action_repeat:
         raise RunError(
-            f"collect.extends={before.path} recorded {old.id} at {old.size} pixels, rows {old.crop}, action repeat "
-            f"{old.action_repeat}; this run is about {new.id} at {new.size}, rows {new.crop}, {new.action_repeat}"
+            f"collect.extends={before.path} recorded {_described(old)}, action repeat {old.action_repeat}; this run is "
+            f"about {_described(new)}, action repeat {new.action_repeat}"
         )
     link_tree(before.folder("collect"), run.folder("collect"), "episode_*.zip")
     first = len(episode_files(before.folder("collect")))
     for number, file in enumerate(tryout_files(before.folder("evolve")), first):
         link_file(file.path, episode_path(run.folder("collect"), number))
+
+
+def _frames_of(env: EnvConfig) -> tuple[Any, ...]:
+    """Return what decides which frames there are of an environment."""
+    return env.id, env.wrappers, env.size, env.crop
+
+
+def _described(env: EnvConfig) -> str:
+    wrapped = f" in {', '.join(env.wrappers)}" if env.wrappers else ""
+    return f"{env.id}{wrapped} at {env.size} pixels, rows {env.crop}"
 
 
 def episode_path(folder: Path, number: int) -> Path:
@@ -108,14 +136,14 @@ def _tasks(missing: list[Order], width: int) -> list[list[Order]]:
 
 def _setup(run: Run, shape: EnvShape, facts: dict[str, object]) -> CollectSetup:
     config = run.config
-    limit = min(config.env.max_steps or config.collect.max_frames, config.collect.max_frames)
+    limit = min(config.env.limit, config.collect.max_frames)
     bundle, parameters = None, None
     if config.collect.needs_agent:
         bundle, parameters, _ = load_bundle(Run(agent_folder(config.collect.agent)))
-        if (bundle.env.id, bundle.env.size, bundle.env.crop) != (config.env.id, config.env.size, config.env.crop):
+        if _frames_of(bundle.env) != _frames_of(config.env):
             raise RunError(
-                f"collect.agent={config.collect.agent} drives {bundle.env.id} at {bundle.env.size} pixels, rows "
-                f"{bundle.env.crop}; this run is about {config.env.id} at {config.env.size}, rows {config.env.crop}"
+                f"collect.agent={config.collect.agent} drives {_described(bundle.env)}; this run is about "
+                f"{_described(config.env)}"
             )
     elif "random-agent" in config.collect.policies:
         vision: Any = new_vision(config, shape, config.seed)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from generative.capabilities import refusal
-from worldmodels.assembly import dreaming_memory, load_bundle, load_vision
+from worldmodels.assembly import dreaming_memory, env_shape, load_bundle, load_vision
 from worldmodels.film import Shot, film
 from worldmodels.run import Progress, Run
 from worldmodels.video import as_rgb, side_by_side, write_png, write_webm
@@ -32,7 +32,7 @@ def dream(run: Run) -> Iterator[Progress]:
                 yield Progress("dream", len(shots), config.steps, "steps")
         folder = run.folder("dream")
         folder.mkdir(exist_ok=True)
-        write_webm(folder / "dream.webm", (panels(shot) for shot in shots), 50 / run.config.env.action_repeat)
+        write_webm(folder / "dream.webm", (panels(shot) for shot in shots), env_shape(run.config.env).fps)
         write_png(folder / "strip.png", strip(shots))
         dreamt = [shot for shot in shots if shot.dreaming]
         run.finish(

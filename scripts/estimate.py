@@ -80,13 +80,13 @@ def _measure(config: RunConfig, workers: int) -> Rates:
 
 
 def _collect(config: RunConfig, rates: Rates) -> Expected:
-    frames = config.collect.episodes * min(config.env.max_steps or 1000, config.collect.max_frames)
+    frames = config.collect.episodes * min(config.env.limit, config.collect.max_frames)
     kept = frames / config.env.action_repeat * rates.frame_bytes / 1e6
     return Expected(frames, frames / (rates.env * rates.cores), kept)
 
 
 def _evolve(config: RunConfig, rates: Rates) -> Expected:
-    evolve, limit = config.evolve, config.env.max_steps or 1000
+    evolve, limit = config.evolve, config.env.limit
     tried = evolve.generations * evolve.optimiser.population * evolve.episodes
     validated = -(-evolve.generations // evolve.validation_every) * (evolve.tryouts or evolve.validation_tracks)
     frames = (validated + evolve.finalists * evolve.tracks_again) * limit
@@ -99,7 +99,7 @@ def _evolve(config: RunConfig, rates: Rates) -> Expected:
 
 
 def _evaluate(config: RunConfig, rates: Rates) -> Expected:
-    frames = config.evaluate.tracks * (config.env.max_steps or 1000)
+    frames = config.evaluate.tracks * config.env.limit
     return Expected(frames, _playing(config, frames, rates), 5.0)
 
 
@@ -126,7 +126,7 @@ def _loop(config: RunConfig, rates: Rates) -> Expected:
         this = round_config(config, number, before if number else None, before if number else None)
         stages = [stage for stage in LEARNT if not (stage == "train-vision" and keeps_vision(config, number))]
         costs += [COSTS[stage](this, rates) for stage in stages]
-    frames = config.loop.finalists * config.loop.final_tracks * (config.env.max_steps or 1000)
+    frames = config.loop.finalists * config.loop.final_tracks * config.env.limit
     costs.append(Expected(frames, _playing(config, frames, rates), 0.0))
     return _total(costs)
 

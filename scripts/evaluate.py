@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from envs import make_env
+from envs import frame_rate, make_env
 from worldmodels.assembly import env_shape, load_bundle
 from worldmodels.bundle import Bundle
 from worldmodels.driver import Driver
@@ -17,6 +17,9 @@ from worldmodels.run import Progress, Run
 from worldmodels.tracks import TEST
 from worldmodels.video import as_rgb, write_webm
 from worldmodels.worker import BlindTask, RealTask, Worker, WorkerSetup
+
+FILMED = 25
+"""Pictures a second that are enough for a film of the drive."""
 
 
 def evaluate(run: Run) -> Iterator[Progress]:
@@ -121,8 +124,8 @@ def film_drive(run: Run, bundle: Bundle, parameters: np.ndarray, track: int) -> 
         env.close()
         env = make_env(bundle.env, render_mode="rgb_array")
     driver = Driver(bundle, parameters)
-    every = max(1, 2 // bundle.env.action_repeat)
-    fps = 50 / (bundle.env.action_repeat * every)
+    steps = frame_rate(env) / bundle.env.action_repeat  # a second
+    every = max(1, int(steps / FILMED))
 
     def frames() -> Iterator[np.ndarray]:
         obs, _ = env.reset(seed=track)
@@ -136,6 +139,6 @@ def film_drive(run: Run, bundle: Bundle, parameters: np.ndarray, track: int) -> 
             ended, step = terminated or truncated, step + 1
 
     try:
-        write_webm(run.folder("evaluate") / "drive.webm", frames(), fps)
+        write_webm(run.folder("evaluate") / "drive.webm", frames(), steps / every)
     finally:
         env.close()

@@ -58,7 +58,7 @@ def _facts(run: Run) -> dict[str, str]:
         "preset": config.preset,
         "environment": config.env.id,
         "action repeat": str(config.env.action_repeat),
-        "frames": f"{config.env.size} x {config.env.size}, rows {config.env.crop[0]} to {config.env.crop[1]}",
+        "frames": f"{config.env.size} x {config.env.size}, {_rows(config.env.crop)}",
         "evolved in": "the real environment" if config.evolve.world == "real" else "the dream",
         "controller reads": config.features.reads
         + (
@@ -83,6 +83,10 @@ def _facts(run: Run) -> dict[str, str]:
     return facts
 
 
+def _rows(crop: tuple[int, int]) -> str:
+    return f"rows {crop[0]} to {crop[1]}" if crop[1] else "all rows"
+
+
 def _summary(values: dict[str, Any]) -> Summary:
     return Summary(**{name: values[name] for name in Summary.__dataclass_fields__})
 
@@ -101,8 +105,8 @@ def _vision(run: Run) -> dict[str, Any] | None:
         shown |= {
             "held_out_error": facts["squared_error"],
             "mean_frame_error": facts["baseline_squared_error"],
-            "car_crop_error": facts["car_error"],
-            "car_crop_baseline": facts["car_baseline_error"],
+            "car_crop_error": facts.get("car_error"),
+            "car_crop_baseline": facts.get("car_baseline_error"),
             "error_unit": "summed squared error per image, pixels in [0, 1]",
         }
     return shown

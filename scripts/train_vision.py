@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from envs import CAR_RACING
 from generative import Estimates, fit, offers, resolve_device, save_component, to_float, to_uint8
 from worldmodels.assembly import env_shape, new_vision, start_from
 from worldmodels.dataset import FrameBatches, episode_files, sample_frames, split
@@ -24,7 +25,9 @@ from worldmodels.video import as_rgb, write_png
 
 HELD_OUT_FRAMES = 512
 CAR_ROWS, CAR_COLUMNS = (0.75, 0.97), (0.40, 0.60)
-"""Where CarRacing draws the car, as shares of the cropped frame's height and width."""
+"""Where the car is drawn, as shares of the cropped frame's height and width."""
+WITH_CAR = (*CAR_RACING, "WorldModels/Toy-v0")
+"""Environments that draw it there."""
 
 
 def train_vision(run: Run) -> Iterator[Progress]:
@@ -62,7 +65,7 @@ def train_vision(run: Run) -> Iterator[Progress]:
             if isinstance(module, Estimates):
                 yield from _estimate(run, module, batches, test)
             module.cpu().eval()
-            facts = {"attempts": attempt + 1, **examine(module, test, base_line)}
+            facts = {"attempts": attempt + 1, **examine(module, test, base_line, run.config.env.id in WITH_CAR)}
             if facts["verdict"] == "healthy" or (attempt + 1 == config.attempts and not config.gate):
                 break
             append_line(folder / "attempts.jsonl", facts)
@@ -147,14 +150,14 @@ def mean_frame(frames: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def examine(module: Any, frames: Tensor, guess: Tensor) -> dict[str, Any]:
-    """Return squared error per image on the whole frame and around the car, the mean frame's, and the verdict.
+def examine(module: Any, frames: Tensor, guess: Tensor, car: bool = True) -> dict[str, Any]:
+    """Return squared error per image on the whole frame, and around the `car`, the mean frame's, and the verdict.
 
     A vision that cannot decode has no errors, only a verdict.
     """
     obs = to_float(frames)
     facts = dict(module.diagnose(obs, guess))
-    if not offers(module, "decode"):
+    if not (car and offers(module, "decode")):
         return facts
     seen = module.decode(module.encode(obs)[0])
     crop = (..., _rows(obs.shape[2], CAR_ROWS), _rows(obs.shape[3], CAR_COLUMNS))

@@ -7,7 +7,7 @@ import numpy as np
 from torch import nn
 
 from agents import ActionSpec
-from envs import EnvConfig, make_env
+from envs import EnvConfig, frame_rate, make_env
 from generative import component_bytes, load_component
 from worldmodels.bundle import Bundle, bundle_parts, read_agent
 from worldmodels.config import RunConfig
@@ -34,17 +34,20 @@ class EnvShape(NamedTuple):
     spec: ActionSpec
     state_names: tuple[str, ...]
     """Names of the simulator's state; empty where there is none."""
+    fps: float = 50.0
+    """Steps that make a second: the environment's frames, after action repeat."""
 
 
 def env_shape(config: EnvConfig) -> EnvShape:
     """Make the environment once and look."""
     try:
         env = make_env(config)
+        base: Any = env.unwrapped
+        spec = ActionSpec.from_space(env.action_space, getattr(base, "action_squash", None))
     except ValueError as error:
         raise RunError(f"env: {error}") from error
-    base: Any = env.unwrapped
-    spec = ActionSpec.from_space(env.action_space, getattr(base, "action_squash", None))
-    shape = EnvShape((env.observation_space, env.action_space), spec, tuple(getattr(base, "simulator_state_names", ())))
+    names = tuple(getattr(base, "simulator_state_names", ()))
+    shape = EnvShape((env.observation_space, env.action_space), spec, names, frame_rate(env) / config.action_repeat)
     env.close()
     return shape
 
@@ -98,6 +101,7 @@ def check_parts(config: RunConfig, vision: nn.Module, memory: nn.Module, spec: A
 def check_config(config: RunConfig) -> None:
     """Refuse a configuration whose parts cannot go together, before anything is trained; see `check_parts`."""
     shape = env_shape(config.env)
+    check_targets(config, shape.state_names)
     for name, bias in (("collect.bias", config.collect.bias), ("evolve.bias", config.evolve.bias)):
         if bias and len(bias) != shape.spec.size:
             raise RunError(f"{name}={bias}: {config.env.id} has {shape.spec.size} outputs; give a number for each")
@@ -107,6 +111,21 @@ def check_config(config: RunConfig) -> None:
     except ValueError as error:
         raise RunError(f"vision.type={config.vision.type}: {error}") from None
     check_parts(config, vision, new_memory(config, vision.latent_spec.size, shape.spec, config.seed), shape.spec)
+
+
+def check_targets(config: RunConfig, state_names: tuple[str, ...]) -> None:
+    """Refuse targets of the memory's heads that the environment's simulator does not tell.
+
+    Raises:
+        RunError: says which one, and what to choose instead.
+    """
+    told = f"the simulator's state of {config.env.id}" if state_names else f"{config.env.id} tells no simulator's state"
+    if config.memory.termination.type == "off-road" and state_names[-1:] != ("on_road",):
+        lacks = f"{told} does not end with `on_road`" if state_names else told
+        raise RunError(f"memory.termination.type=off-road: {lacks}; choose --memory.termination.type env")
+    if config.memory.reward.type == "progress" and "reward_rate" not in state_names:
+        lacks = f"{told} has no `reward_rate`" if state_names else told
+        raise RunError(f"memory.reward.type=progress: {lacks}; choose --memory.reward.type smoothed")
 
 
 def _fill(options: Any, **values: Any) -> Any:
@@ -258,7 +277,8 @@ def build_dream(run: Run, observe: str = "frames") -> DreamEnv:
     """Return a run's dream as a gymnasium environment; `observe` is "frames" or "latents"."""
     shape, vision = env_shape(run.config.env), load_vision(run)
     memory = dreaming_memory(run, vision, shape.spec)
-    return DreamEnv(vision, memory, load_starts(run), shape.spaces, shape.spec, run.config.dream, observe)
+    parts = vision, memory, load_starts(run), shape.spaces, shape.spec
+    return DreamEnv(*parts, run.config.dream, observe, shape.fps)
 
 
 def load_starts(run: Run) -> Starts:

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from agents import ControllerConfig
-from envs import EnvConfig
+from envs import EnvConfig, same_world
 from generative import ComponentError, Registry, config_from_mapping, config_to_mapping
 from worldmodels.accuracy.config import AccuracyConfig
 from worldmodels.collect import CollectConfig
@@ -28,6 +28,7 @@ from worldmodels.film import FilmConfig
 from worldmodels.loop import LoopConfig
 from worldmodels.parts import MEMORIES, VISIONS, MemoryConfig, VisionConfig
 from worldmodels.perception import FeaturesConfig
+from worldmodels.targets import RewardTargetConfig
 
 FORMAT_VERSION = 1
 SWAPPABLE: dict[str, Registry] = {"vision": VISIONS, "memory": MEMORIES}
@@ -39,7 +40,7 @@ class RunConfig:
     """Everything that determines a run."""
 
     preset: str = "default"
-    """The preset this configuration began as."""
+    """The preset this configuration builds on."""
     seed: int = 0
     """Every random stream of the run derives from it."""
     device: str = "auto"
@@ -66,15 +67,21 @@ class RunConfig:
 def config_from(mapping: Mapping[str, Any], base: RunConfig | None = None) -> RunConfig:
     """Build a configuration from nested plain types, over `base` or the defaults.
 
+    Where `env.id` names another world than the base's, what was set for that one is left out (`for_environment`).
+
     Raises:
         RunError: for an unknown field or component (with the nearest known name) or a value of the wrong type or range.
     """
-    merged = _merge(config_mapping(base or RunConfig()), mapping, "")
+    base = base or RunConfig()
+    env = mapping.get("env")
+    if isinstance(env, Mapping) and isinstance(env.get("id"), str):
+        base = for_environment(base, env["id"])
+    merged = _merge(config_mapping(base), mapping, "")
     options: dict[str, Any] = {}
     try:
         for section, registry in SWAPPABLE.items():
             chosen = merged[section]["type"]
-            defaults = getattr(base or RunConfig(), section)
+            defaults = getattr(base, section)
             given = merged[section].pop("options", {})
             if chosen != defaults.type:  # the options of another component do not carry over
                 given = dict((mapping.get(section) or {}).get("options") or {})
@@ -85,6 +92,46 @@ def config_from(mapping: Mapping[str, Any], base: RunConfig | None = None) -> Ru
     for section, value in options.items():
         config = replace(config, **{section: replace(getattr(config, section), options=value)})
     return config
+
+
+def for_environment(config: RunConfig, env_id: str) -> RunConfig:
+    """Return a configuration for an environment; of another world without what was set for the one before.
+
+    That is everything in `env` but the size of the model's frames, and elsewhere what is in another world's units:
+    biases of its actions, targets that only its simulator tells, earnings at which a dream is over.
+    """
+    if same_world(config.env.id, env_id):
+        return config
+    reward, termination = config.memory.reward, config.memory.termination
+    if reward.type == "progress":
+        reward = RewardTargetConfig()
+    if termination.type == "off-road":
+        termination = replace(termination, type="env")
+    return replace(
+        config,
+        env=EnvConfig(id=env_id, size=config.env.size),
+        collect=replace(config.collect, bias=()),
+        memory=replace(config.memory, reward=reward, termination=termination),
+        evolve=replace(config.evolve, bias=()),
+        dream=replace(config.dream, goal=0.0),
+    )
+
+
+def left_out(config: RunConfig) -> list[tuple[str, Any]]:
+    """Return what a configuration has of its own instead of what its preset sets for another environment.
+
+    Dotted fields and their values, those that `for_environment` gave.
+    """
+    base = preset(config.preset) if config.preset in known_presets() else config
+    if same_world(base.env.id, config.env.id):
+        return []
+    neutral = for_environment(base, config.env.id)
+    ours = dict((name, new) for name, _, new in differences(base, config))
+    return [
+        (name, new)
+        for name, _, new in differences(base, neutral)
+        if name != "env.id" and name in ours and ours[name] == new
+    ]
 
 
 def config_mapping(config: RunConfig) -> dict[str, Any]:
@@ -146,7 +193,11 @@ def preset(name: str) -> RunConfig:
 
 
 def read_config(path: Path) -> RunConfig:
-    """Read a configuration file, one that a run saved or one that a user wrote; missing fields keep their defaults."""
+    """Read a configuration file.
+
+    One that a run saved (it has a `format_version` and every section) is complete in itself. One that a user wrote says
+    what differs from its `preset`, or from the default one; its `env.options` stand as they are written.
+    """
     try:
         mapping = yaml.safe_load(path.read_text()) or {}
     except OSError as error:
@@ -155,11 +206,16 @@ def read_config(path: Path) -> RunConfig:
         raise RunError(f"{path} is no valid YAML: {error}") from error
     if not isinstance(mapping, dict):
         raise RunError(f"{path} must be a YAML mapping of fields, for example `seed: 1`")
+    saved = "format_version" in mapping and all(item.name in mapping for item in fields(RunConfig))
     version = mapping.pop("format_version", FORMAT_VERSION)
     if version != FORMAT_VERSION:
         raise RunError(f"{path} has format {version}, this version reads {FORMAT_VERSION}: start a new run")
     try:
-        return config_from(mapping)
+        base = RunConfig() if saved else preset(str(mapping.get("preset", "default")))
+        env = mapping.get("env")
+        if isinstance(env, Mapping) and "options" in env:
+            base = replace(base, env=replace(base.env, options={}))
+        return config_from(mapping, base)
     except RunError as error:
         raise RunError(f"{path}: {error}") from error
 

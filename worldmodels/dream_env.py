@@ -22,7 +22,7 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
     evolution, each dream has a member of an ensemble and a dropout mask of its own, and disagreement is charged.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 50}  # noqa: RUF012
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 50}  # noqa: RUF012
 
     def __init__(
         self,
@@ -33,6 +33,7 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
         spec: ActionSpec,
         config: DreamConfig | None = None,
         observe: str = "frames",
+        fps: float = 50.0,
     ):
         """Hold the parts.
 
@@ -44,6 +45,7 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
             spec: of its actions.
             config: horizon, temperature and the like.
             observe: "frames" or "latents".
+            fps: steps that make a second.
         """
         if observe not in ("frames", "latents"):
             raise ValueError(f"observe={observe!r}: choose 'frames' or 'latents'")
@@ -52,6 +54,7 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
         self.starts, self.action_spec, self.config = starts, spec, config or DreamConfig()
         self._spaces = spaces
         self.observe, self.render_mode = observe, "rgb_array"
+        self.metadata = {**type(self).metadata, "render_fps": fps}
         self.action_space = spaces[1]
         latent = starts.still.shape[1]
         self.observation_space = (

@@ -1,6 +1,7 @@
 """One recorded episode and its file.
 
-Alignment: `obs[t], action[t] -> reward[t], obs[t+1]`; `terminated` and `truncated` belong to the last step.
+Alignment: `obs[t], action[t] -> reward[t], obs[t+1]`; `terminated`, `truncated` and `goal_reached` belong to the last
+step.
 
 An episode is one zip archive: `meta.json` and `env.json`; `action.npy`, `reward.npy`, `state.npy` in NumPy format; and
 the frames in chunks of `CHUNK`, raw bytes under Zstandard (`obs_00000.zst`, `obs_00001.zst`, ...), so that a reader can
@@ -48,6 +49,8 @@ class Episode:
     truncated: bool
     track: int
     """The seed the environment was reset with."""
+    goal_reached: bool = False
+    """Whether the episode ended in success, as a finished lap, which the environment declares."""
     meta: Mapping[str, Any] = field(default_factory=dict)
     """Policy, environment facts and whatever else belongs to the record; JSON types."""
 
@@ -64,6 +67,11 @@ class Episode:
     def __len__(self) -> int:
         return len(self.action)
 
+    @property
+    def lost(self) -> bool:
+        """Whether the episode ended in failure: neither cut nor in success."""
+        return self.terminated and not self.goal_reached
+
 
 def encode_episode(episode: Episode) -> bytes:
     """Return the bytes of the episode's file."""
@@ -77,6 +85,7 @@ def encode_episode(episode: Episode) -> bytes:
         "obs_shape": list(episode.obs.shape[1:]),
         "terminated": bool(episode.terminated),
         "truncated": bool(episode.truncated),
+        "goal_reached": bool(episode.goal_reached),
     }
     compressor = zstandard.ZstdCompressor(level=LEVEL)
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -165,5 +174,6 @@ class EpisodeFile:
             terminated=meta["terminated"],
             truncated=meta["truncated"],
             track=meta["track"],
+            goal_reached=meta.get("goal_reached", False),
             meta={**meta, "env": self.env()},
         )

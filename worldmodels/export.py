@@ -251,7 +251,7 @@ FOLDER is where this card lies. The agent inside the package goes by `pretrained
 ## Limits
 
 - It drives {only} only, trained in `{env.id}` at action repeat {env.action_repeat}.
-- It sees frames of {env.size} x {env.size} pixels, the drawn rows {env.crop[0]} to {env.crop[1]}; `agent.act`
+- It sees frames of {env.size} x {env.size} pixels, {rows}; `agent.act`
   scales larger ones.
 - It is the agent of one run with one seed.
 - Test tracks (seeds {test.start:,} to {last_test:,}) serve the final figure only. The controller was chosen on
@@ -293,6 +293,7 @@ def model_card(run: Run, counts: Mapping[str, int], changed: bool, half: bool, f
         head=yaml.safe_dump({"license": "mit", "library_name": "worldmodels", "tags": tags}, sort_keys=False),
         only=only,
         env=config.env,
+        rows="the drawn rows {} to {}".format(*config.env.crop) if config.env.crop[1] else "all that is drawn",
         parameters=counts["controller"],
         reads=f"{config.features.reads}, memory {config.features.memory}" if control else config.features.reads,
         training=_table(("", ""), _training(run)),

@@ -46,7 +46,7 @@ def encode_episode_latents(file: EpisodeFile, vision: Any, path: Path, device: s
         "state": episode.state,
         "worth": np.zeros(0, np.float32) if worth is None else worth,
     }
-    meta = {"track": str(episode.track), "terminated": str(int(episode.terminated))}
+    meta = {"track": str(episode.track), "lost": str(int(episode.lost))}
     write_bytes(path, save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, meta))
 
 
@@ -59,7 +59,8 @@ class LatentFile:
             with safe_open(self.path, "np") as file:
                 self.steps = int(file.get_slice("reward").get_shape()[0])
                 facts = file.metadata()
-            self.track, self.terminated = int(facts["track"]), facts["terminated"] == "1"
+            lost = facts.get("lost") or facts["terminated"]  # as older versions wrote, which knew no success
+            self.track, self.lost = int(facts["track"]), lost == "1"
         except (SafetensorError, FileNotFoundError, KeyError, TypeError, OSError) as error:
             raise RunError(
                 f"{self.path} holds no latents ({error}); delete it and run `worldmodels train-memory` again"
@@ -87,7 +88,7 @@ class LatentFile:
         if worth is not None and len(worth) < self.steps:
             worth = None
         try:
-            return episode_targets(self.read("reward"), self.terminated, found, reward, termination, worth)
+            return episode_targets(self.read("reward"), self.lost, found, reward, termination, worth)
         except ValueError as error:
             field = "reward" if reward.type == "progress" and worth is None else "termination"
             raise RunError(f"memory.{field}: {error}") from error

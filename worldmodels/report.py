@@ -190,9 +190,10 @@ def _vision(data: ReportData) -> str:
         ("held-out frames", "held_out_error"),
         ("training frames", "train_error"),
         ("baseline: the mean frame", "mean_frame_error"),
-        ("around the car, held out", "car_crop_error"),
-        ("around the car, the mean frame", "car_crop_baseline"),
     ]
+    if vision.get("car_crop_error") is not None:
+        rows.append(("around the car, held out", "car_crop_error"))
+        rows.append(("around the car, the mean frame", "car_crop_baseline"))
     unit = f" ({vision['error_unit']})" if vision.get("error_unit") else ""
     body = _verdict(vision) + _losses(vision, "vision") + _measures(vision, f"squared error{unit}", rows)
     if "reconstructions" in data.images:

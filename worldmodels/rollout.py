@@ -66,6 +66,7 @@ class _Slot:
     frames: int = 0
     effort: float = 0.0
     lap: bool = False
+    goal: bool = False
     obs: list[np.ndarray] = field(default_factory=list)
     action: list[np.ndarray] = field(default_factory=list)
     reward: list[float] = field(default_factory=list)
@@ -106,6 +107,7 @@ def play(
             slot.frames += int(info["frames"][index])
             slot.effort += float(effort[index]) * int(info["frames"][index])
             slot.lap = slot.lap or bool(info["lap_finished"][index])
+            slot.goal = slot.goal or bool(info["goal_reached"][index])
             if record and states is not None:
                 slot.obs.append(obs[index].copy())
                 slot.action.append(action[index].copy())
@@ -157,6 +159,7 @@ def _finish(slot: _Slot, terminated: bool, truncated: bool, state: np.ndarray, r
             reward=np.array(slot.reward, dtype=np.float32),
             state=np.stack(slot.state),
             track=slot.play.track,
+            goal_reached=slot.goal,
             **facts,
         )
     return Played(

@@ -51,7 +51,8 @@ class TerminationTargetConfig:
     """What the termination head predicts."""
 
     type: TerminationTarget = "off-road"
-    """env: the environment's own end; off-road: that, or no wheel on the road for `off_road_steps`."""
+    """env: the environment's own end, unless in success; off-road: that, or no wheel on the road for
+    `off_road_steps`."""
     off_road_steps: int = 25
     """Consecutive steps off the road after which the dream is over."""
 
@@ -63,7 +64,7 @@ class TerminationTargetConfig:
 
 def episode_targets(
     reward: Float[np.ndarray, " T"],
-    terminated: bool,
+    lost: bool,
     state: Float[np.ndarray, "T+1 S"] | None,
     reward_config: RewardTargetConfig,
     termination_config: TerminationTargetConfig,
@@ -73,7 +74,7 @@ def episode_targets(
 
     Args:
         reward: the recorded rewards, raw.
-        terminated: whether the last step ended the episode (False when it was truncated).
+        lost: whether the last step ended the episode in failure (False when it was cut, or ended in success).
         state: the simulator's state; its last entry is the share of wheels on the road; None if not recorded.
         reward_config: what the reward target is.
         termination_config: what the termination target is.
@@ -84,7 +85,7 @@ def episode_targets(
     """
     return {
         "reward": reward_target(reward, reward_config, worth),
-        "termination": termination_target(len(reward), terminated, state, termination_config),
+        "termination": termination_target(len(reward), lost, state, termination_config),
     }
 
 
@@ -134,7 +135,7 @@ def reward_target(
 
 def termination_target(
     steps: int,
-    terminated: bool,
+    lost: bool,
     state: Float[np.ndarray, "_ S"] | None,
     config: TerminationTargetConfig,
 ) -> Float32[np.ndarray, " T"]:
@@ -147,7 +148,7 @@ def termination_target(
         ValueError: off-road is asked for and `state` is None or has not `steps` + 1 rows.
     """
     target = np.zeros(steps, dtype=np.float32)
-    if terminated and steps:
+    if lost and steps:
         target[-1] = 1.0
     if config.type == "env":
         return target

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from agents import ActionSpec, Policy, PolicyConfig, make_policy
-from envs import EnvConfig, VectorEnv, env_facts, make_env
+from envs import EnvConfig, VectorEnv, draws_on_demand, env_facts, make_env
 from worldmodels.bundle import Bundle
 from worldmodels.dream import DreamConfig, Starts, imagine
 from worldmodels.episode import encode_episode
@@ -140,7 +140,7 @@ class Worker:
         spec = self.setup.bundle.spec
         policy = make_policy(PolicyConfig(type="uniform"), spec, self.setup.width)
         env = self._env(False)
-        bases: list[Any] = [single.unwrapped for single in env.envs]
+        bases: list[Any] = [single.unwrapped for single in env.envs if draws_on_demand(single)]
         for base in bases:
             base.draw = False  # nobody looks
         try:

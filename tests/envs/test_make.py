@@ -51,15 +51,15 @@ def wrappers(env):
     return found
 
 
-def test_defaults_are_car_racing_as_published():
+def test_defaults_leave_an_environment_as_it_is():
     config = EnvConfig()
-    assert (config.id, config.size, config.crop) == ("WorldModels/CarRacing-v3", 64, (0, 84))
-    assert (config.action_repeat, config.max_steps) == (1, 1000)
-    assert config.early_stop == EarlyStopConfig(patience=100, charge=0.1)
+    assert (config.id, config.size, config.crop) == ("WorldModels/CarRacing-v3", 64, (0, 0))
+    assert (config.action_repeat, config.max_steps, config.limit) == (1, 0, 1000)
+    assert config.early_stop == EarlyStopConfig(patience=0, charge=0.0)
 
 
 def test_order_of_the_wrappers():
-    config = dataclasses.replace(TOY, action_repeat=2)
+    config = dataclasses.replace(TOY, action_repeat=2, early_stop=EarlyStopConfig(patience=100, charge=0.1))
     assert wrappers(make_env(config, training=True)) == [
         "ModelFrame", "EarlyStop", "ActionRepeat", "TimeLimit", "OrderEnforcing",
     ]  # fmt: skip
@@ -114,9 +114,9 @@ def test_any_image_environment_works():
 
 
 def test_gymnasium_s_own_car_racing_works():
-    env = VectorEnv([make_env(EnvConfig(id="CarRacing-v3", action_repeat=2))])
+    env = VectorEnv([make_env(EnvConfig(id="CarRacing-v3", crop=(0, 84), action_repeat=2))])
     obs, _ = env.reset(seed=[0])
-    ours, _ = make_env(EnvConfig()).reset(seed=0)
+    ours, _ = make_env(EnvConfig(crop=(0, 84))).reset(seed=0)
     assert obs.shape == (1, 64, 64, 3) and (obs[0] == ours).all()
     assert env.step(np.zeros((1, 3), np.float32))[4]["frames"].tolist() == [2]
     assert env.simulator_states().shape == (1, 0)
@@ -147,19 +147,35 @@ def test_unsupported_spaces_get_the_reason():
         gym.spaces.MultiDiscrete([2, 2]),
         gym.spaces.Discrete(2, start=1),
         gym.spaces.Box(0, 1, (2, 2)),
+        gym.spaces.Box(-np.inf, np.inf, (2,)),
+        gym.spaces.Box(0, 5, (2,), np.int64),
     ):
         gym.spec(grey.id).kwargs["action_space"] = space
-        with pytest.raises(ValueError, match=r"actions are .*supported are Box of shape \(A,\) and Discrete"):
+        remedy = "envs:BoxActions" if isinstance(space, gym.spaces.Box) else "a wrapper of yours in env.wrappers"
+        supported = r"actions are .*supported are bounded float Box of shape \(A,\) and Discrete"
+        with pytest.raises(ValueError, match=f"{supported}.*{remedy}"):
             make_env(grey)
+        if isinstance(space, gym.spaces.Box):  # the remedy is one
+            named = "envs:BoxActions" if space.is_bounded() else "envs:BoxActions {low: -1, high: 1}"
+            make_env(dataclasses.replace(grey, wrappers=(named,)))
 
 
 def test_other_mistakes_get_a_remedy():
     with pytest.raises(ValueError, match=r"options=.*does not take them.*colour"):
         make_env(dataclasses.replace(TOY, options={"colour": 3}))
     with pytest.raises(ValueError, match=r"crop=\(0, 84\).*only 64 rows"):
-        make_env(EnvConfig(id="WorldModels/Toy-v0"))
-    with pytest.raises(ValueError, match=r"max_steps=0.*early_stop"):
-        make_env(EnvConfig(id="WorldModelsTest/Grey-v0", crop=(0, 0), max_steps=0), training=True)
+        make_env(EnvConfig(id="WorldModels/Toy-v0", crop=(0, 84)))
+    with pytest.raises(ValueError, match=r"options=\{'size': 3\}: cannot be made; ValueError: size=3"):
+        make_env(dataclasses.replace(TOY, options={"size": 3}))
+
+
+def test_an_environment_without_end_is_cut_after_a_thousand_frames():
+    config = EnvConfig(id="WorldModelsTest/Grey-v0", size=8, action_repeat=100, early_stop=EarlyStopConfig(2000))
+    assert config.limit == 1000 and env_facts(config)["max_steps"] == 1000
+    env = make_env(config, training=True)
+    env.reset(seed=0)
+    assert [env.step(0)[3] for _ in range(10)] == [False] * 9 + [True]
+    assert dataclasses.replace(config, max_steps=30).limit == 30
 
 
 @pytest.mark.parametrize(
@@ -171,6 +187,8 @@ def test_other_mistakes_get_a_remedy():
         {"crop": (20, 10)},
         {"action_repeat": 0},
         {"max_steps": -1},
+        {"wrappers": ("Shown",)},
+        {"wrappers": ("strange:Shown {a: }, b",)},
     ],
 )
 def test_configs_are_checked(wrong):

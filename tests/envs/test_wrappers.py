@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import cv2
 import gymnasium as gym
 import numpy as np
 import pytest
 
-from envs import ActionRepeat, EarlyStop, EnvConfig, ModelFrame, make_env
+from envs import ActionRepeat, EarlyStop, EnvConfig, ModelFrame, draws_on_demand, make_env
 from envs.toy import Toy, decode
 from envs.wrappers import image_shape, model_frame
 
@@ -227,3 +229,37 @@ def test_model_frame_is_there_without_an_environment():
     env = ModelFrame(Scripted([0.0], shape=(96, 96, 3)), 64, (0, 84))
     assert (model_frame(frame, 64, (0, 84)) == env.observation(frame)).all()
     assert (model_frame(frame, 96) == frame).all()
+
+
+class Foreign(Scripted):
+    """Has a method that is called as our switch for drawing."""
+
+    def draw(self):
+        return "a picture"
+
+
+class Upside(gym.ObservationWrapper):
+    """Looks at every frame."""
+
+    def observation(self, observation):
+        return observation[::-1].copy()
+
+
+def test_only_our_switch_is_switched():
+    foreign = Foreign([0.0] * 9)
+    env = ActionRepeat(foreign, 3)
+    env.reset()
+    env.step(None)
+    assert not draws_on_demand(foreign) and foreign.draw() == "a picture"
+    assert draws_on_demand(make_env(EnvConfig(id="WorldModels/Toy-v0", action_repeat=2)))
+
+
+def test_wrappers_that_look_see_every_frame():
+    config = EnvConfig(id="WorldModels/Toy-v0", action_repeat=4, max_steps=6)
+    plain, looking = make_env(config), make_env(replace(config, wrappers=(f"{__name__}:Upside",)))
+    assert not draws_on_demand(looking)
+    plain.reset(seed=3), looking.reset(seed=3)
+    for _ in range(2):  # the second one ends within the repetition
+        one, other = plain.step(STRAIGHT), looking.step(STRAIGHT)
+        assert (one[0] == other[0][::-1]).all() and one[1:] == other[1:]
+    assert one[3]

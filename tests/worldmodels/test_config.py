@@ -73,6 +73,36 @@ def test_files_that_are_no_configuration(tmp_path, content):
         read_config(tmp_path / "c.yaml")
 
 
+def test_a_file_builds_on_the_preset_it_names(tmp_path):
+    (tmp_path / "mine.yaml").write_text("preset: quick\nvision: {batch: 7}\n")
+    (tmp_path / "none.yaml").write_text("seed: 3\n")
+    quick = preset("quick")
+    assert read_config(tmp_path / "mine.yaml") == dataclasses.replace(
+        quick, vision=dataclasses.replace(quick.vision, batch=7)
+    )
+    assert read_config(tmp_path / "none.yaml") == dataclasses.replace(preset("default"), seed=3)
+    (tmp_path / "mine.yaml").write_text("preset: qick")
+    with pytest.raises(RunError, match=r"mine\.yaml: unknown preset `qick`; did you mean `quick`"):
+        read_config(tmp_path / "mine.yaml")
+
+
+def test_a_file_s_options_of_the_environment_stand_as_written(tmp_path):
+    for text, options in (("{}", {"size": 32}), ("{options: {}}", {}), ("{options: {size: 16}}", {"size": 16})):
+        (tmp_path / "mine.yaml").write_text(f"preset: toy\nenv: {text}\n")
+        assert read_config(tmp_path / "mine.yaml").env.options == options
+
+
+def test_a_saved_configuration_is_complete_in_itself(tmp_path):
+    toy = preset("toy")
+    bare = dataclasses.replace(toy, preset="of another time", env=dataclasses.replace(toy.env, options={}))
+    write_config(tmp_path / "config.yaml", bare)
+    assert read_config(tmp_path / "config.yaml") == bare
+    shortened = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    del shortened["vision"]  # what is left of it is a user's own
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({**shortened, "preset": "quick"}))
+    assert read_config(tmp_path / "mine.yaml").vision == preset("quick").vision
+
+
 def test_a_missing_file(tmp_path):
     with pytest.raises(RunError, match="cannot read"):
         read_config(tmp_path / "none.yaml")

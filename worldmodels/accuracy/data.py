@@ -104,7 +104,7 @@ def record(
         width: environments that are stepped together.
     """
     drivers, noise = driven(name, config)
-    env = replace(env, max_steps=min(env.max_steps or config.max_frames, config.max_frames))
+    env = replace(env, max_steps=min(env.limit, config.max_frames))
     tracks = VALIDATION[-config.episodes :]
     facts = {"fingerprint": _fingerprint(env, noise, agent if "agent" in drivers else None)}
     paths = [folder / f"{name}_{track:06d}.zip" for track in tracks]
@@ -153,7 +153,7 @@ def encode(file: EpisodeFile, vision: Any, termination: TerminationTargetConfig)
     state = episode.state if episode.state.shape[1] else None
     ends = None
     if state is not None or termination.type == "env":
-        ends = termination_target(len(episode.reward), episode.terminated, state, termination)
+        ends = termination_target(len(episode.reward), episode.lost, state, termination)
     return HeldOut(
         track=episode.track,
         mean=torch.cat([mean for mean, _ in parts]).float(),

@@ -44,7 +44,7 @@ class Agent(NamedTuple):
 
 def random_agent(steps: int) -> Agent:
     """Return an agent with random weights whose episodes last at most `steps` frames, action repeat 1."""
-    env = EnvConfig(id=OURS, action_repeat=1, max_steps=steps)
+    env = EnvConfig(id=OURS, crop=(0, 84), action_repeat=1, max_steps=steps)
     config = RunConfig(env=env)
     shape = env_shape(env)
     vision: Any = new_vision(config, shape, seed=0).eval()

@@ -196,7 +196,7 @@ def _trainings(blank: Figure, least: float, settings: Settings, ours: Training, 
     with use_cores(None):
         config = preset("quick").vision
         size = min(settings.scaled(FRAMES), FRAMES)
-        frames = torch.from_numpy(driven_frames(EnvConfig(id=OURS), max(size, 2 * config.batch)))
+        frames = torch.from_numpy(driven_frames(EnvConfig(id=OURS, crop=(0, 84)), max(size, 2 * config.batch)))
         first, second = ours(frames, config), theirs(frames, config)
 
         threads = torch.get_num_threads()
