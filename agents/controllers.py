@@ -21,6 +21,8 @@ from torch import Tensor
 from agents.actions import ActionSpec
 from agents.interfaces import choose
 
+MOST_UNITS = 1_000_000
+
 
 @dataclass(frozen=True)
 class ControllerConfig:
@@ -37,6 +39,10 @@ class ControllerConfig:
         choose(CONTROLLERS, self.type, "controller.type")
         if self.hidden < 1:
             raise ValueError(f"hidden={self.hidden}: needs at least one unit; for none take type=linear")
+        if max(self.hidden, *self.layers, 0) > MOST_UNITS:
+            raise ValueError(
+                f"hidden={self.hidden}, layers={self.layers}: a layer has at most {MOST_UNITS:,} units; take fewer"
+            )
         if not self.layers or min(self.layers) < 1:
             raise ValueError(f"layers={self.layers}: needs sizes of at least 1; for none take type=linear")
 

@@ -12,7 +12,7 @@ on one kind of machine with the same library versions: see `replay`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite, log
+from math import log
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +21,7 @@ from threadpoolctl import ThreadpoolController
 
 from agents.interfaces import Best, choose
 
+MOST_CANDIDATES = 1_000_000
 FULL_COVARIANCE_LIMIT = 5000  # pycma keeps about 3 N^2 doubles, and an eigendecomposition takes N^3 steps
 
 
@@ -44,10 +45,12 @@ class OptimiserConfig:
         choose(OPTIMISERS, self.type, "optimiser.type")
         if self.population < 4:
             raise ValueError(f"population={self.population}: must be at least 4; the paper takes 64")
-        if not (isfinite(self.sigma) and self.sigma > 0):
-            raise ValueError(f"sigma={self.sigma}: must be positive and finite; the paper takes 0.1")
-        if not (isfinite(self.weight_decay) and self.weight_decay >= 0):
-            raise ValueError(f"weight_decay={self.weight_decay}: must be finite and at least 0 (none)")
+        if self.population > MOST_CANDIDATES:
+            raise ValueError(f"population={self.population}: at most {MOST_CANDIDATES:,}; the paper takes 64")
+        if not 1e-9 <= self.sigma <= 1e3:
+            raise ValueError(f"sigma={self.sigma}: must be from 1e-9 to 1000; the paper takes 0.1")
+        if not 0 <= self.weight_decay <= 1e6:
+            raise ValueError(f"weight_decay={self.weight_decay}: must be from 0 (none) to 1e6")
 
 
 class AskTell:

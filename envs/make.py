@@ -12,6 +12,8 @@ from envs.ids import find_spec, frame_limit, parse_wrapper, wrap_with
 from envs.wrappers import ActionRepeat, EarlyStop, ModelFrame, draws_on_demand, image_shape
 
 TRACK_HASH_SEEDS = range(10)
+MOST_FRAMES = 1_000_000_000
+MOST_PIXELS = 16_384
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,10 @@ class EarlyStopConfig:
     def __post_init__(self) -> None:
         if self.patience < 0:
             raise ValueError(f"patience={self.patience}: cannot be negative; use 0 for no early stop.")
-        if not 0 <= self.charge < float("inf"):
-            raise ValueError(f"charge={self.charge}: must be a cost of at least 0 per frame.")
+        if self.patience > MOST_FRAMES:
+            raise ValueError(f"patience={self.patience}: more than {MOST_FRAMES:,} frames; use 0 for no early stop.")
+        if not 0 <= self.charge <= MOST_FRAMES:
+            raise ValueError(f"charge={self.charge}: must be a cost of at least 0 per frame, and at most 1e9.")
 
 
 @dataclass(frozen=True)
@@ -55,15 +59,15 @@ class EnvConfig:
     """Keyword arguments of the environment itself, such as domain_randomize True; {} for none."""
 
     def __post_init__(self) -> None:
-        if self.size < 1:
-            raise ValueError(f"size={self.size}: must be at least 1 pixel; the models are made for 64.")
+        if not 1 <= self.size <= MOST_PIXELS:
+            raise ValueError(f"size={self.size}: must be from 1 to {MOST_PIXELS:,} pixels; the models are made for 64.")
         top, bottom = self.crop
         if (top, bottom) != (0, 0) and not 0 <= top < bottom:
             raise ValueError(f"crop={self.crop}: needs 0 <= first < last row, or 0 0 for all.")
-        if self.action_repeat < 1:
-            raise ValueError(f"action_repeat={self.action_repeat}: must be at least 1 frame.")
-        if self.max_steps < 0:
-            raise ValueError(f"max_steps={self.max_steps}: cannot be negative; 0 is the env's own limit.")
+        if not 1 <= self.action_repeat <= MOST_FRAMES:
+            raise ValueError(f"action_repeat={self.action_repeat}: must be at least 1 frame, and at most 1e9.")
+        if not 0 <= self.max_steps <= MOST_FRAMES:
+            raise ValueError(f"max_steps={self.max_steps}: must be from 0, the env's own limit, to {MOST_FRAMES:,}.")
         for text in self.wrappers:
             parse_wrapper(text)
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from generative.checkpoint import load_checkpoint, save_checkpoint
 from generative.component import Component, HasObjectives, Objective, Part, resolve_device, seeded
-from generative.options import config_to_mapping
+from generative.options import check_numbers, config_to_mapping
 from generative.precision import native_bfloat16
 
 
@@ -56,11 +56,12 @@ class FitConfig:
         for name in ("steps", "log_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: must be at least 1")
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate={self.learning_rate}: must be above 0; 0.001 is a usual value")
+        if not 0 < self.learning_rate <= 100:
+            raise ValueError(f"learning_rate={self.learning_rate}: must be above 0, at most 100; 0.001 is usual")
         for name in ("warmup", "weight_decay", "gradient_clip", "clip_value"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name}={getattr(self, name)}: must not be negative; 0 turns it off")
+        check_numbers(self)
 
     def resolved(self, device: torch.device) -> "FitConfig":
         """Returns this configuration with `precision` settled for a device."""

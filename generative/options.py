@@ -15,6 +15,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeVar, Union
 
 ConfigT = TypeVar("ConfigT")
+LARGEST = 10**9
+"""Magnitude above which no count, size, rate or weight means anything; float32 overflows not far beyond."""
+SEEDS = 2**63
+"""Seeds are below this: the largest that every random generator takes."""
 
 
 class ComponentError(ValueError):
@@ -64,6 +68,40 @@ def config_from_mapping(cls: type[ConfigT], mapping: Any, field: str = "") -> Co
             raise
         # The dataclass cannot know its place in a larger config.
         raise ValueError(_join(field, str(error))) from error
+
+
+def check_numbers(value: Any, name: str = "") -> None:
+    """Refuses numbers that no field can mean anywhere in a config: infinite, NaN, beyond `LARGEST`, seeds too large.
+
+    Args:
+        value: a dataclass, or what stands in one: mappings, tuples, numbers.
+        name: its dotted name, for messages.
+
+    Raises:
+        ValueError: names the field and the value.
+    """
+    if dataclasses.is_dataclass(value):
+        for each in dataclasses.fields(value):
+            check_numbers(getattr(value, each.name), _join(name, each.name))
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            check_numbers(inner, _join(name, key))
+    elif isinstance(value, (tuple, list)):
+        for inner in value:
+            check_numbers(inner, name)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{name}={value}: must be a finite number")
+        if name.rpartition(".")[2] in ("seed", "seeds", "optimiser_seeds"):
+            check_seed(value, name)
+        elif abs(value) > LARGEST:
+            raise ValueError(f"{name}={value:.6g}: too large to mean anything; give at most {LARGEST:,}")
+
+
+def check_seed(seed: float, name: str = "seed") -> None:
+    """Raises a ValueError for a seed that is negative or too large."""
+    if not 0 <= seed < SEEDS:
+        raise ValueError(f"{name}={seed}: a seed is from 0 to 2**63 - 1; give such a number")
 
 
 def config_to_mapping(config: Any) -> dict[str, Any]:
@@ -142,10 +180,14 @@ def _convert_scalar(hint: Any, value: Any, field: str) -> Any:
         if not math.isfinite(value):
             raise ValueError(f"{field}={value!r}: expected a finite number")
         return float(value)
+    if value is None:
+        raise ValueError(f"{field}: there is no value; give one, or leave the field out")
+    if hint is int and isinstance(value, float) and value.is_integer():
+        raise ValueError(f"{field}={value!r}: expected a whole number; write {value:.0f}")
     if hint in (bool, int, str) and type(value) is hint:  # `type`, because True is an int to isinstance
         return value
     if hint is float and isinstance(value, str) and _is_number(value):
-        raise ValueError(f"{field}={value!r}: this is text; YAML needs a point and a sign in exponents, as in 1.0e-4")
+        raise ValueError(f"{field}={value!r}: this is text; write the number without quotes")
     if hint not in (bool, int, float, str):
         raise TypeError(f"{field}: {hint!r} is no type for an option; use bool, int, float, str, Literal or tuple")
     raise ValueError(f"{field}={value!r}: expected {hint.__name__}, found {type(value).__name__}")

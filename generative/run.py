@@ -24,11 +24,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from generative.files import locked, write_beside
 from generative.fit import FitConfig
-from generative.options import ComponentError, config_from_mapping, config_to_mapping
+from generative.options import ComponentError, check_numbers, config_from_mapping, config_to_mapping
+from generative.strict_yaml import read_yaml, write_yaml
 
 FORMAT_VERSION = 1
 FREE = ("device", "preset", "shown", "show_every", "fit.steps", "fit.log_every", "fit.checkpoint_every")
@@ -72,8 +71,7 @@ class RunConfig:
         for name in ("batch", "shown", "show_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: must be at least 1")
-        if self.seed < 0:
-            raise ValueError(f"seed={self.seed}: must not be negative; give 0 or more")
+        check_numbers(self)
 
 
 def preset_names(model: str) -> dict[str, str]:
@@ -102,7 +100,7 @@ def _presets(model: str) -> dict[str, dict[str, Any]]:
     file = resources.files("generative.presets").joinpath(f"{model}.yaml")
     if not file.is_file():
         return {}
-    return dict(yaml.safe_load(file.read_text()) or {})
+    return dict(read_yaml(file.read_bytes(), f"{model}.yaml") or {})
 
 
 class Run:
@@ -116,10 +114,7 @@ class Run:
                 f"{self.path} is no run folder (it has no config.yaml); start one with `generative train MODEL "
                 f"--out {self.path}`, or name an existing folder"
             )
-        try:
-            content = yaml.safe_load(file.read_text())
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ComponentError(f"{file}: no YAML ({error}); restore the file or start a new run") from error
+        content = read_yaml(file.read_bytes(), str(file))
         version = content.pop("format_version", None) if isinstance(content, dict) else None
         if version != FORMAT_VERSION:
             raise ComponentError(
@@ -151,7 +146,7 @@ class Run:
             path.mkdir(parents=True, exist_ok=True)
             write_json(path / "versions.json", versions())
         content = {"format_version": FORMAT_VERSION, **config_to_mapping(config)}
-        write_text(path / "config.yaml", yaml.safe_dump(content, sort_keys=False))
+        write_text(path / "config.yaml", write_yaml(content))
         return cls(path)
 
     @property

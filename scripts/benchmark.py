@@ -9,15 +9,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from scripts.words import UsageError
+
 if TYPE_CHECKING:
     from worldmodels.benchmark import Figure
 
 FORMAT_VERSION = 1
 OPTIONS = ("--json", "--list", "--pairs", "--seconds", "--help")
-
-
-class UsageError(Exception):
-    """A command line that cannot be understood."""
 
 
 class _Parser(argparse.ArgumentParser):

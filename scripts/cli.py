@@ -5,7 +5,6 @@ that cannot be understood, 130 for Ctrl-C. What is finished is kept, and the sam
 """
 
 import difflib
-import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -13,12 +12,14 @@ from dataclasses import fields, make_dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from scripts.ending import carry_out
+from scripts.ending import carry_out, unread
 from scripts.environment import remarks, take_environment
 from scripts.estimate import estimate
+from scripts.failures import report
 from scripts.info import info, score_line
 from scripts.progress import show
 from scripts.run import STAGE_FUNCTIONS, stages_of
+from scripts.words import UsageError, folder_of, parsed, take, take_flag
 from worldmodels.export import PRETRAINED, shipped_agent, ships_agent, unpack_pretrained
 from worldmodels.version import __version__
 
@@ -70,10 +71,6 @@ LONG = ("run", "collect", "train-vision", "train-memory", "evolve", "loop", "eva
 """Commands that know `--dry-run`."""
 
 
-class UsageError(Exception):
-    """A command line that cannot be understood."""
-
-
 class Request(NamedTuple):
     """What a command line asks for."""
 
@@ -92,34 +89,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments[0] in ("-V", "--version"):
         print(f"worldmodels {__version__}")
         return 0
-    from generative import ComponentError, TrainingDiverged
-    from worldmodels.errors import RunError
-
-    command = arguments[0]
+    arguments, shown = take_flag(arguments, "--traceback")
+    command = arguments[0] if arguments else "--traceback"
     try:
         return _carry_out(command, arguments[1:])
     except UsageError as error:
         print(f"worldmodels: {error}", file=sys.stderr)
         return 2
-    except (RunError, ComponentError, TrainingDiverged) as error:
-        print(f"worldmodels {command}: {error}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         print(
             f"\nworldmodels {command}: interrupted. What is finished is kept; the same command goes on.",
             file=sys.stderr,
         )
         return 130
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+    except Exception as error:
+        if isinstance(error, BrokenPipeError) and unread():
             raise
-        where = f" ({error.filename})" if error.filename else ""
-        print(
-            f"worldmodels {command}: cannot write{where}: {error.strerror}. What is finished is kept; make room or "
-            "choose another folder, then run the same command again.",
-            file=sys.stderr,
-        )
-        return 1
+        return report(f"worldmodels {command}", error, shown)
 
 
 def overview() -> str:
@@ -139,7 +125,8 @@ def overview() -> str:
         "RUN is a folder; a bare name means runs/NAME, and without one it is runs/PRESET.\n"
         f"{shipped}"
         "Run a command again and it goes on where it stopped.\n"
-        "`worldmodels COMMAND --help` explains every field that the command can set.\n\n"
+        "`worldmodels COMMAND --help` explains every field that the command can set; with `--traceback` a failure\n"
+        "shows where in the code it came from.\n\n"
         "example\n"
         "  worldmodels run --preset quick\n"
         "  worldmodels evaluate runs/quick --tracks 100 --baseline True"
@@ -166,15 +153,18 @@ def _carry_out(command: str, arguments: list[str]) -> int:
 
         return study(arguments)
     request = parse(command, arguments)
+    from worldmodels.preflight import check_plan, unfinished
     from worldmodels.run import Run
 
     said = [] if (request.run / "config.yaml").exists() else remarks(request.config)
+    stages = stages_of(command, request.config)
+    check_plan(request.config, request.run, unfinished(request.run, stages))
     if request.dry_run:
-        print("\n".join([*said, estimate(request.config, stages_of(command, request.config))]))
+        print("\n".join([*said, estimate(request.config, stages)]))
         return 0
     run = Run.create(request.run, request.config)
     print("\n".join([f"{command}: {run.path} (preset {run.config.preset}, seed {run.config.seed})", *said]))
-    for stage in stages_of(command, request.config):
+    for stage in stages:
         show(STAGE_FUNCTIONS[stage](run))
         print(_said(run, stage))
     return 0
@@ -202,9 +192,8 @@ def _info(arguments: list[str]) -> int:
 
 
 def run_path(name: str) -> Path:
-    """Return the folder that a RUN argument means."""
-    path = Path(name)
-    return path if len(path.parts) > 1 or path.is_absolute() or path.exists() else Path("runs") / name
+    """Return the folder that a RUN argument means; a UsageError where it is empty."""
+    return folder_of(name, Path("runs"))
 
 
 def run_folder(name: str) -> Path:
@@ -225,8 +214,8 @@ def parse(command: str, arguments: list[str]) -> Request:
 
     positional = [arguments[0]] if arguments and not arguments[0].startswith("-") else []
     rest = [_in_full(word) for word in arguments[len(positional) :]]
-    rest, chosen = _take(rest, "--preset")
-    rest, file = _take(rest, "--config")
+    rest, chosen = take(rest, "--preset")
+    rest, file = take(rest, "--config")
     dry_run = "--dry-run" in rest
     rest = [word for word in rest if word != "--dry-run"]
     if dry_run and command not in LONG:
@@ -258,31 +247,18 @@ def _in_full(word: str) -> str:
     return SHORT.get(name, name) + equals + value
 
 
-def _take(words: list[str], name: str) -> tuple[list[str], str | None]:
-    """Take `name VALUE` or `name=VALUE` out of the words."""
-    for position, word in enumerate(words):
-        if word == name:
-            if position + 1 == len(words):
-                raise UsageError(f"{name} needs a value")
-            return words[:position] + words[position + 2 :], words[position + 1]
-        if word.startswith(f"{name}="):
-            return words[:position] + words[position + 1 :], word.split("=", 1)[1]
-    return words, None
-
-
 def override(command: str, base: Any, words: list[str]) -> Any:
     """Return the configuration with the fields that the words set."""
-    import tyro
-
     from worldmodels.config import SWAPPABLE, RunConfig, config_from
+    from worldmodels.errors import RunError
 
     names = [item.name for item in fields(RunConfig)]
     if command != "run":
         names = [name for name in names if name in SECTIONS[command]]
     if "env" in names:
-        base, words = take_environment(base, words, _take)
+        base, words = take_environment(base, words, take)
     for section in SWAPPABLE:
-        _, chosen = _take(words, f"--{section}.type")
+        _, chosen = take(words, f"--{section}.type")
         if chosen:
             base = config_from({section: {"type": chosen}}, base)
     kinds = {item.name: item for item in fields(RunConfig)}
@@ -290,17 +266,19 @@ def override(command: str, base: Any, words: list[str]) -> Any:
         "Fields", [(name, kinds[name].type, kinds[name]) for name in names if name != "preset"], frozen=True
     )
     values = {name: getattr(base, name) for name in names if name != "preset"}
-    parsed = tyro.cli(
+    found = parsed(
         view,
-        default=view(**values),
-        args=words,
-        prog=f"worldmodels {command}",
-        description=f"{COMMANDS[command]}.\n\nworldmodels {command} [RUN] [--preset NAME] [--config FILE] [OPTIONS]"
+        words,
+        f"worldmodels {command}",
+        f"{COMMANDS[command]}.\n\nworldmodels {command} [RUN] [--preset NAME] [--config FILE] [OPTIONS]"
         + (" [--dry-run]" if command in LONG else "")
         + "\n\nEvery option can also stand as a field in the YAML file that --config names.",
-        config=(tyro.conf.FlagConversionOff,),
+        default=view(**values),
     )
-    return replace(base, **{name: getattr(parsed, name) for name in values})
+    try:
+        return replace(base, **{name: getattr(found, name) for name in values})
+    except ValueError as error:
+        raise RunError(f"configuration: {error}") from error
 
 
 def entry() -> None:

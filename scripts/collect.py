@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from envs import EnvConfig, check_environment, env_facts
-from worldmodels.assembly import EnvShape, check_config, env_shape, load_bundle, new_memory, new_vision
+from worldmodels.assembly import EnvShape, env_shape, load_bundle, new_memory, new_vision
 from worldmodels.bundle import Bundle, bundle_parts
 from worldmodels.collect import CollectSetup, CollectWorker, Order, Recording
 from worldmodels.dataset import episode_files, tryout_files
@@ -17,7 +17,9 @@ from worldmodels.errors import RunError
 from worldmodels.executor import available_cores, make_executor
 from worldmodels.export import agent_folder
 from worldmodels.files import link_file, link_tree, write_json, write_text
+from worldmodels.loop import LEARNT
 from worldmodels.perception import FeaturesConfig
+from worldmodels.preflight import check_plan
 from worldmodels.run import Progress, Run
 from worldmodels.tracks import COLLECT, POLICY, stream, training_tracks
 from worldmodels.video import as_rgb, contact_sheet, episode_caption, write_png
@@ -32,7 +34,7 @@ def collect(run: Run) -> Iterator[Progress]:
         yield Progress("collect", config.episodes, config.episodes, "episodes")
         return
     with run.working("collect", run.config.executor.workers or available_cores()):
-        check_config(run.config)
+        check_plan(run.config, run.path, LEARNT)
         shape = env_shape(run.config.env)
         facts = env_facts(run.config.env)
         if not (folder / "env.json").exists():

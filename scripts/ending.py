@@ -29,13 +29,13 @@ def carry_out(main: Callable[[], int]) -> int:
         code = main()
         sys.stdout.flush()
     except BrokenPipeError:
-        if not _unread():
+        if not unread():
             raise
         return 128 + 13  # SIGPIPE, which Windows has no name for
     return 128 + signal.SIGTERM if told else code
 
 
-def _unread() -> bool:
+def unread() -> bool:
     """Return whether standard output has lost its reader, and if so drop what is still to be printed."""
     if hasattr(select, "poll"):  # not on Windows
         watch = select.poll()

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import yaml
-
 from envs.ids import OWN_LIMIT, find_spec
+from generative import ComponentError
+from generative.strict_yaml import read_yaml
 from worldmodels.config import RunConfig, for_environment, left_out
 from worldmodels.errors import RunError
 
@@ -58,8 +58,8 @@ def _mapping(values: list[str]) -> dict[str, Any]:
     if len(values) % 2 == 0:
         return {key: _scalar(key, value) for key, value in zip(values[::2], values[1::2], strict=True)}
     try:
-        found = {} if values == ["None"] else yaml.safe_load(values[0])
-    except yaml.YAMLError:
+        found = {} if values == ["None"] else read_yaml(values[0], "env.options")
+    except ComponentError:
         found = None
     if len(values) > 1 or not isinstance(found, dict):
         raise RunError(f"env.options={' '.join(values)}: give pairs of key and value, or {{}} for none")
@@ -68,8 +68,8 @@ def _mapping(values: list[str]) -> dict[str, Any]:
 
 def _scalar(key: str, value: str) -> Any:
     try:
-        found = yaml.safe_load(value)
-    except yaml.YAMLError:
+        found = read_yaml(value, f"env.options.{key}")
+    except ComponentError:
         found = value
     if not isinstance(found, bool | int | float | str):
         raise RunError(f"env.options.{key}={value}: must be True, False, a number or a word")

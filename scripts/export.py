@@ -7,6 +7,7 @@ from pathlib import Path
 import tyro
 
 from scripts.cli import run_folder
+from scripts.words import parsed
 from worldmodels.export import export_agent
 from worldmodels.run import Run
 
@@ -32,13 +33,8 @@ def main(arguments: Sequence[str]) -> int:
     Raises:
         RunError: if it cannot be exported.
     """
-    asked = tyro.cli(
-        ExportRequest,
-        args=list(arguments),
-        prog="worldmodels export",
-        description="Write the agent of a run as a small run folder of its own, with a model card (README.md).",
-        config=(tyro.conf.FlagConversionOff,),
-    )
+    said = "Write the agent of a run as a small run folder of its own, with a model card (README.md)."
+    asked = parsed(ExportRequest, list(arguments), "worldmodels export", said)
     sizes = export_agent(Run(run_folder(asked.run)), asked.folder, asked.half)
     print("\n".join(f"{size:>12,}  {name}" for name, size in sizes.items()))
     total = sum(sizes.values())

@@ -23,6 +23,7 @@ from worldmodels.errors import RunError
 from worldmodels.executor import available_cores, make_executor
 from worldmodels.files import append_line, link_tree, read_lines, write_json
 from worldmodels.loop import LEARNT, alarm, best_round, finalists, keeps_vision, round_config
+from worldmodels.preflight import check_places
 from worldmodels.run import Progress, Run
 from worldmodels.statistics import summarise
 from worldmodels.tracks import VALIDATION
@@ -49,7 +50,9 @@ def loop(run: Run) -> Iterator[Progress]:
         yield Progress("loop", config.rounds, config.rounds, "rounds")
         return
     for number in {1, config.rounds - 1} if config.rounds > 1 else ():  # what they change is refused now or never
-        check_config(round_config(run.config, number, round_folder(run, 0), round_folder(run, 0)))
+        later = round_config(run.config, number, round_folder(run, 0), round_folder(run, 0))
+        check_places(later, run.path, LEARNT)
+        check_config(later)
     with run.working("loop", run.config.executor.workers or available_cores()):
         path = run.folder("loop") / "curve.jsonl"
         curve = read_lines(path)

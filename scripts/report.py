@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from generative.strict_yaml import write_yaml
 from worldmodels.config import config_mapping
 from worldmodels.files import read_lines, write_text
 from worldmodels.report import ReportData, render_report
@@ -45,7 +44,7 @@ def gather(run: Run) -> ReportData:
         ),
         videos=_files({"drive": _film(evaluated / "drive.webm"), "dream": _film(run.folder("dream") / "dream.webm")}),
         episodes=_episodes(evaluated / "episodes.csv") if evaluation else (),
-        config_yaml=yaml.safe_dump(config_mapping(run.config), sort_keys=False),
+        config_yaml=write_yaml(config_mapping(run.config)),
         warnings=_warnings(run),
         command=f"worldmodels run {run.path} --config {run.path / 'config.yaml'}",
     )

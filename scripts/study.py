@@ -265,9 +265,10 @@ def main(arguments: Sequence[str]) -> int:
     Raises:
         RunError: if the study cannot go on.
     """
-    from scripts.cli import UsageError, run_path
+    from scripts.cli import run_path
+    from scripts.words import UsageError, parsed
 
-    asked = tyro.cli(StudyRequest, args=list(arguments), prog="worldmodels study", description=DESCRIPTION)
+    asked = parsed(StudyRequest, list(arguments), "worldmodels study", DESCRIPTION, config=())
     folder = run_path(asked.folder)
     files = [Path(asked.file)] if asked.file else [folder / "study.yaml", folder / "resolved.yaml"]
     file = next((path for path in files if asked.file or path.exists()), None)

@@ -53,10 +53,17 @@ def env_shape(config: EnvConfig) -> EnvShape:
 
 
 def new_vision(config: RunConfig, shape: EnvShape, seed: int) -> nn.Module:
-    """Return an untrained vision whose sizes fit the environment."""
+    """Return an untrained vision whose sizes fit the environment.
+
+    Raises:
+        RunError: it cannot have these sizes.
+    """
     height, _, channels = shape.spaces[0].shape
-    options = _fill(config.vision.options, image_size=height, channels=channels)
-    return VISIONS.create(config.vision.type, options, seed=seed)
+    try:
+        options = _fill(config.vision.options, image_size=height, channels=channels)
+        return VISIONS.create(config.vision.type, options, seed=seed)
+    except ValueError as error:
+        raise RunError(f"vision, at env.size={config.env.size}: {error}") from error
 
 
 def new_memory(config: RunConfig, latent: int, spec: ActionSpec, seed: int) -> nn.Module:
@@ -65,8 +72,8 @@ def new_memory(config: RunConfig, latent: int, spec: ActionSpec, seed: int) -> n
     Raises:
         RunError: the memory cannot learn from sequences as short as the run's.
     """
-    options = _fill(config.memory.options, latent=latent, action=spec.size, reward_target=config.memory.reward.type)
     try:
+        options = _fill(config.memory.options, latent=latent, action=spec.size, reward_target=config.memory.reward.type)
         check_sequences(options, config.memory.sequence)
         return MEMORIES.create(config.memory.type, options, seed=seed)
     except ValueError as error:

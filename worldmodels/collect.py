@@ -10,6 +10,7 @@ from torch import nn
 
 from agents import ActionSpec, Policy, PolicyConfig, make_policy
 from envs import EnvConfig, VectorEnv, make_env
+from generative.options import check_numbers
 from worldmodels.bundle import Bundle
 from worldmodels.episode import encode_episode
 from worldmodels.pilot import Pilot
@@ -67,6 +68,7 @@ class CollectConfig:
         for name in ("noise", "perturbation", "forget"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"collect.{name}={getattr(self, name)}: must not be negative; 0 leaves it out")
+        check_numbers(self, "collect")
 
     @property
     def needs_agent(self) -> list[Driver]:

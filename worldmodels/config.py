@@ -5,17 +5,18 @@ It comes from a preset or a YAML file and is saved, resolved in full, in the run
 """
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from agents import ControllerConfig
 from envs import EnvConfig, same_world
 from generative import ComponentError, Registry, config_from_mapping, config_to_mapping
+from generative.options import check_numbers
+from generative.strict_yaml import read_yaml, write_yaml
 from worldmodels.accuracy.config import AccuracyConfig
 from worldmodels.collect import CollectConfig
 from worldmodels.dream import DreamConfig
@@ -60,8 +61,9 @@ class RunConfig:
     executor: ExecutorConfig = field(default_factory=ExecutorConfig)
 
     def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise ValueError(f"seed={self.seed}: must not be negative")
+        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", self.device):
+            raise ValueError(f"device={self.device!r}: unknown; use auto, cpu, cuda, cuda:<index> or mps")
+        check_numbers(self)
 
 
 def config_from(mapping: Mapping[str, Any], base: RunConfig | None = None) -> RunConfig:
@@ -189,7 +191,7 @@ def preset(name: str) -> RunConfig:
         hint = f"did you mean `{near[0]}`? " if near else ""
         raise RunError(f"unknown preset `{name}`; {hint}Known: {', '.join(known)}")
     text = resources.files("worldmodels.presets").joinpath(f"{name}.yaml").read_text()
-    return config_from({"preset": name, **(yaml.safe_load(text) or {})})
+    return config_from({"preset": name, **(read_yaml(text, f"{name}.yaml") or {})})
 
 
 def read_config(path: Path) -> RunConfig:
@@ -198,14 +200,7 @@ def read_config(path: Path) -> RunConfig:
     One that a run saved (it has a `format_version` and every section) is complete in itself. One that a user wrote says
     what differs from its `preset`, or from the default one; its `env.options` stand as they are written.
     """
-    try:
-        mapping = yaml.safe_load(path.read_text()) or {}
-    except OSError as error:
-        raise RunError(f"cannot read the configuration {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RunError(f"{path} is no valid YAML: {error}") from error
-    if not isinstance(mapping, dict):
-        raise RunError(f"{path} must be a YAML mapping of fields, for example `seed: 1`")
+    mapping = read_mapping(path, "configuration")
     saved = "format_version" in mapping and all(item.name in mapping for item in fields(RunConfig))
     version = mapping.pop("format_version", FORMAT_VERSION)
     if version != FORMAT_VERSION:
@@ -220,10 +215,29 @@ def read_config(path: Path) -> RunConfig:
         raise RunError(f"{path}: {error}") from error
 
 
+def read_mapping(path: Path, what: str) -> dict[str, Any]:
+    """Read a YAML file that holds a mapping; `what` it is called in messages.
+
+    Raises:
+        RunError: it cannot be read, says nothing or something else, or is not strict (see `generative.strict_yaml`).
+    """
+    try:
+        mapping = read_yaml(path.read_bytes(), str(path))
+    except OSError as error:
+        raise RunError(f"cannot read the {what} {path}: {error.strerror}") from error
+    except ComponentError as error:
+        raise RunError(str(error)) from error
+    if mapping is None:
+        raise RunError(f"{path} says nothing: a {what} is a YAML mapping of fields; for the defaults write `seed: 0`")
+    if not isinstance(mapping, dict):
+        raise RunError(f"{path} must be a YAML mapping of fields, for example `seed: 1`")
+    return mapping
+
+
 def write_config(path: Path, config: RunConfig) -> None:
     """Write a configuration in full."""
     mapping = {"format_version": FORMAT_VERSION, **config_mapping(config)}
-    write_text(path, yaml.safe_dump(mapping, sort_keys=False))
+    write_text(path, write_yaml(mapping))
 
 
 def differences(old: Any, new: Any, prefix: str = "") -> list[tuple[str, Any, Any]]:

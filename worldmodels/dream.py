@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from agents import Controller
 from generative import native_bfloat16
+from generative.options import check_numbers
 from worldmodels.dream_world import World, draw_variants
 from worldmodels.errors import RunError
 from worldmodels.files import write_bytes
@@ -86,6 +87,7 @@ class DreamConfig:
         for name in ("horizon", "starts", "block", "among"):
             if getattr(self, name) < 1:
                 raise ValueError(f"dream.{name}={getattr(self, name)}: must be at least 1")
+        check_numbers(self, "dream")
         if self.temperature < 0:
             raise ValueError(f"dream.temperature={self.temperature}: must be at least 0; 1 is the memory's own")
         if not 0 <= self.standstill <= 1:
@@ -94,8 +96,8 @@ class DreamConfig:
             if getattr(self, name) < 0:
                 raise ValueError(f"dream.{name}={getattr(self, name)}: must not be negative")
         for name, zero in (("forfeit", "charges nothing"), ("lost", "charges nothing"), ("goal", "sets none")):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise ValueError(f"dream.{name}={getattr(self, name)}: must be finite, at least 0; 0 {zero}")
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"dream.{name}={getattr(self, name)}: must be at least 0; 0 {zero}")
         if not self.penalty >= 0:
             raise ValueError(f"dream.penalty={self.penalty}: must not be negative; 0 charges nothing")
         if not 0 <= self.dropout < 1:

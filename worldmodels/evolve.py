@@ -7,7 +7,6 @@ meets follows the noise: where two halves of the tracks rank the candidates diff
 The log of scores is the state: an optimiser that is told the same scores again is the same optimiser.
 """
 
-import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ import numpy as np
 
 from agents import OptimiserConfig, replay
 from agents.optimisers import AskTell
+from generative.options import check_numbers
 from worldmodels.errors import RunError
 from worldmodels.executor import Executor
 from worldmodels.rollout import Played
@@ -97,10 +97,8 @@ class EvolveConfig:
                 raise ValueError(f"evolve.{name}={getattr(self, name)}: must be at least {least}")
         if self.tryouts < 0 or self.tryouts == 1:
             raise ValueError(f"evolve.tryouts={self.tryouts}: take at least 2 tracks, or 0 for validation tracks")
-        if not 0 <= self.action_cost < float("inf"):
+        if not self.action_cost >= 0:
             raise ValueError(f"evolve.action_cost={self.action_cost}: is a charge of at least 0 a frame")
-        if not all(map(math.isfinite, self.bias)):
-            raise ValueError(f"evolve.bias={self.bias}: give finite numbers")
         if self.bias and self.start:
             raise ValueError(f"evolve.bias={self.bias}: evolve.start={self.start} has biases of its own; set one")
         if self.temperatures and self.world == "real":
@@ -121,8 +119,7 @@ class EvolveConfig:
             asked = f"evolve.validation_tracks={self.validation_tracks}"
             asked += f" and evolve.final_tracks={self.final_tracks}" if self.tracks_again else ""
             raise ValueError(f"{asked}: there are {len(VALIDATION)} validation tracks")
-        if self.seed is not None and self.seed < 0:
-            raise ValueError(f"evolve.seed={self.seed}: must not be negative; leave it out for the run's")
+        check_numbers(self, "evolve")
 
     @property
     def tracks_again(self) -> int:

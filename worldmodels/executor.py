@@ -9,6 +9,7 @@ One item is one call, at whatever batch width the worker uses inside. That width
 results depend on it in the last bits, and a long rollout amplifies them.
 """
 
+import math
 import os
 import platform
 import re
@@ -27,7 +28,9 @@ import numpy as np
 import torch
 from threadpoolctl import ThreadpoolController
 
+from generative.options import check_numbers
 from worldmodels.errors import RunError
+from worldmodels.machine import cpu_quota
 
 CLOSED = "the executor is closed; make a new one"
 ENDED = "this run was ended by a later run or configure; finish one before starting the next"
@@ -69,6 +72,7 @@ class ExecutorConfig:
         for name, bound in least.items():
             if not getattr(self, name) >= bound:
                 raise ValueError(f"{name}={getattr(self, name)}: too small; use at least {bound}")
+        check_numbers(self, "executor")
         if not self.ready_timeout > 0:
             raise ValueError(f"ready_timeout={self.ready_timeout}: must be positive; 120 suits most machines")
         if self.ray_address not in ("", "auto") and not re.fullmatch(r"[^\s/]+:\d+", self.ray_address):
@@ -237,10 +241,10 @@ def reported(what: str) -> Iterator[None]:
 
 
 def available_cores() -> int:
-    """Count the CPU cores this process may use, which can be fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Count the CPU cores this process may use: fewer than the machine has under an affinity or a container's quota."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cpu_quota()
+    return cores if quota is None else max(1, min(cores, math.ceil(quota)))
 
 
 def describe_host() -> dict[str, str]:

@@ -22,11 +22,11 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from torch import nn
 
 from generative import load_metadata, save_component
 from generative.files import sync_folder
+from generative.strict_yaml import write_yaml
 from worldmodels.assembly import load_bundle, load_memory, load_starts, load_vision
 from worldmodels.config import RunConfig, write_config
 from worldmodels.dream import Starts
@@ -290,7 +290,7 @@ def model_card(run: Run, counts: Mapping[str, int], changed: bool, half: bool, f
     ]
     control = config.features.uses_memory and config.features.memory != "trained"
     return CARD.format(
-        head=yaml.safe_dump({"license": "mit", "library_name": "worldmodels", "tags": tags}, sort_keys=False),
+        head=write_yaml({"license": "mit", "library_name": "worldmodels", "tags": tags}),
         only=only,
         env=config.env,
         rows="the drawn rows {} to {}".format(*config.env.crop) if config.env.crop[1] else "all that is drawn",

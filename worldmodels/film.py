@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from envs import VectorEnv, make_env
 from generative import to_float, to_uint8
+from generative.options import check_numbers
 from worldmodels.bundle import Bundle
 from worldmodels.pilot import Pilot
 
@@ -32,6 +33,9 @@ class FilmConfig:
     def __post_init__(self) -> None:
         if not 1 <= self.context < self.steps:
             raise ValueError(f"film.context={self.context}: must be at least 1 and below film.steps={self.steps}")
+        check_numbers(self, "film")
+        if not 0 <= self.track < 2**31 - 1:
+            raise ValueError(f"film.track={self.track}: tracks are seeds from 0 to 2**31 - 2")
         if self.temperature < 0:
             raise ValueError(f"film.temperature={self.temperature}: must be at least 0")
 

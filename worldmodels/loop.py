@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import yaml
-
+from generative.options import ComponentError, check_numbers
+from generative.strict_yaml import read_yaml
 from worldmodels.collect import AGENTS, Driver
+from worldmodels.errors import RunError
 from worldmodels.tracks import LOOP, stream
 
 if TYPE_CHECKING:
@@ -91,8 +92,9 @@ class LoopConfig:
                     raise ValueError(f"loop.{name}: `{change}` is no field and value such as vision.options.beta=0.1")
         if not 0 <= self.alarm_share < 1:
             raise ValueError(f"loop.alarm_share={self.alarm_share}: is a share from 0 to below 1")
-        if not self.sigma > 0:
-            raise ValueError(f"loop.sigma={self.sigma}: must be above 0")
+        if not 1e-9 <= self.sigma <= 1e3:
+            raise ValueError(f"loop.sigma={self.sigma}: must be from 1e-9 to 1000; 0.1 is usual")
+        check_numbers(self, "loop")
 
 
 def round_config(config: "RunConfig", number: int, before: Path | None, start: Path | None) -> "RunConfig":
@@ -144,8 +146,14 @@ def _changed(config: "RunConfig", changes: Sequence[str]) -> "RunConfig":
     """Return a configuration with the fields that `changes` name; a RunError names one that does not exist."""
     from worldmodels.config import config_from, nested  # here, because it reads this module
 
-    parted = (change.split("=", 1) for change in changes)
-    return config_from(nested({name: yaml.safe_load(value) for name, value in parted}), config)
+    found = {}
+    for change in changes:
+        name, _, value = change.partition("=")
+        try:
+            found[name] = read_yaml(value, f"loop: `{change}`")
+        except ComponentError as error:
+            raise RunError(str(error)) from error
+    return config_from(nested(found), config)
 
 
 def _fit(config: Any, steps: int, warm: bool) -> Any:

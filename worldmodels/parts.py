@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from generative import PCA, VAE, VQVAE, Autoencoder, BetaVAE, FitConfig, RandomConvolutions, Registry, VAEConfig
+from generative.options import check_numbers
 from worldmodels.memories import BUILT_IN, Ensemble, MDNRNNConfig
 from worldmodels.targets import RewardTargetConfig, TerminationTargetConfig
 
@@ -45,6 +46,7 @@ class VisionConfig:
         for name in ("batch", "buffer", "attempts"):
             if getattr(self, name) < 1:
                 raise ValueError(f"vision.{name}={getattr(self, name)}: must be at least 1")
+        check_numbers(self, "vision")
 
 
 @dataclass(frozen=True)
@@ -72,3 +74,4 @@ class MemoryConfig:
         for name in ("batch", "sequence"):
             if getattr(self, name) < 1:
                 raise ValueError(f"memory.{name}={getattr(self, name)}: must be at least 1")
+        check_numbers(self, "memory")

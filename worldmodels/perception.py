@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from generative import native_bfloat16, to_float
+from generative.options import check_numbers
 from worldmodels.memories import choose_rows, first_state
 
 
@@ -42,6 +43,7 @@ class FeaturesConfig:
         for name in ("stack", "components"):
             if getattr(self, name) < 1:
                 raise ValueError(f"features.{name}={getattr(self, name)}: must be at least 1")
+        check_numbers(self, "features")
 
     @property
     def torch_dtype(self) -> torch.dtype:

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from generative import ComponentError
-from worldmodels.assembly import check_config
 from worldmodels.config import RunConfig, config_from, config_mapping, differences, nested
 from worldmodels.errors import RunError
 from worldmodels.loop import LEARNT
+from worldmodels.preflight import check_plan
 from worldmodels.run import DEPENDS
 from worldmodels.tracks import TEST, VALIDATION
 
@@ -134,7 +134,7 @@ def impossible(cell: Cell) -> str | None:
             "measure on: lower them"
         )
     try:
-        check_config(cell.config)
+        check_plan(cell.config)
     except (RunError, ComponentError, ValueError) as error:
         return str(error)
     return None

@@ -16,11 +16,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from generative import ComponentError, config_from_mapping, config_to_mapping
 from generative.options import did_you_mean
-from worldmodels.config import FORMAT_VERSION, RunConfig, config_from, preset, read_config
+from generative.strict_yaml import write_yaml
+from worldmodels.config import FORMAT_VERSION, RunConfig, config_from, preset, read_config, read_mapping
 from worldmodels.errors import RunError
 from worldmodels.files import write_text
 from worldmodels.study import EXAMPLE, Study, flat, nested
@@ -36,12 +35,7 @@ def read_study(path: Path) -> Study:
     Raises:
         RunError: it cannot be read, or has an unknown field or a wrong value.
     """
-    try:
-        mapping = yaml.safe_load(path.read_text()) or {}
-    except OSError as error:
-        raise RunError(f"cannot read the study {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RunError(f"{path} is no valid YAML: {error}") from error
+    mapping = read_mapping(path, "study")
     try:
         return study_from(mapping)
     except RunError as error:
@@ -124,5 +118,4 @@ def write_study(path: Path, study: Study) -> None:
     """Write a study in full, as a file that `read_study` reads."""
     plain = config_to_mapping(study)
     base = plain.pop("base")
-    text = yaml.safe_dump({"format_version": FORMAT_VERSION, "config": base, **plain}, sort_keys=False)
-    write_text(path, text)
+    write_text(path, write_yaml({"format_version": FORMAT_VERSION, "config": base, **plain}))

@@ -20,6 +20,8 @@ from typing import Literal, get_args
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 
+from generative.options import check_numbers
+
 RewardTarget = Literal["raw", "smoothed", "event-rate", "progress"]
 TerminationTarget = Literal["env", "off-road"]
 
@@ -44,6 +46,7 @@ class RewardTargetConfig:
         _check_choice(self.type, get_args(RewardTarget))
         if self.window < 1:
             raise ValueError(f"window={self.window}: a window holds this step at least; give 1 or more.")
+        check_numbers(self)
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class TerminationTargetConfig:
         _check_choice(self.type, get_args(TerminationTarget))
         if self.off_road_steps < 1:
             raise ValueError(f"off_road_steps={self.off_road_steps}: give 1 step or more.")
+        check_numbers(self)
 
 
 def episode_targets(

@@ -5,12 +5,16 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
+from generative.options import LARGEST
+
 
 def check_sizes(config: Any, *names: str) -> None:
     """Raises a ValueError where one of a config's sizes is below 1."""
     for name in names:
-        if getattr(config, name) < 1:
+        if not getattr(config, name) >= 1:
             raise ValueError(f"{name}={getattr(config, name)}: a size; give 1 or more")
+        if getattr(config, name) > LARGEST:
+            raise ValueError(f"{name}={getattr(config, name):.6g}: too large for any machine; give a smaller one")
 
 
 def check_not_negative(config: Any, *names: str) -> None:
@@ -18,6 +22,8 @@ def check_not_negative(config: Any, *names: str) -> None:
     for name in names:
         if not getattr(config, name) >= 0:
             raise ValueError(f"{name}={getattr(config, name)}: must not be negative; 0 leaves it out")
+        if not getattr(config, name) <= LARGEST:
+            raise ValueError(f"{name}={getattr(config, name)}: must be finite, and at most {LARGEST:,}")
 
 
 def check_image_size(config: Any) -> None:

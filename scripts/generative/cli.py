@@ -13,7 +13,9 @@ from dataclasses import make_dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from scripts.ending import carry_out
+from scripts.ending import carry_out, unread
+from scripts.failures import report
+from scripts.words import UsageError, folder_of, parsed, take, take_flag
 from worldmodels.version import __version__
 
 COMMANDS = {
@@ -33,10 +35,6 @@ RUNS = Path("runs") / "generative"
 """Where a run goes that is given a bare name."""
 
 
-class UsageError(Exception):
-    """A command line that cannot be understood."""
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command line and returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -46,29 +44,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments[0] in ("-V", "--version"):
         print(f"generative {__version__}")
         return 0
-    from generative import TrainingDiverged
-    from worldmodels.errors import RunError
-
-    command, rest = arguments[0], arguments[1:]
+    arguments, shown = take_flag(arguments, "--traceback")
+    command, rest = (arguments or ["--traceback"])[0], arguments[1:]
     try:
         for line in _carry_out(command, rest):
             print(line)
     except UsageError as error:
         print(f"generative: {error}", file=sys.stderr)
         return 2
-    except (ValueError, RunError, TrainingDiverged) as error:  # a ComponentError is a ValueError
-        print(f"generative {command}: {error}", file=sys.stderr)
-        return 1
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        print(f"generative {command}: {error.strerror}: {error.filename}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         print(
             f"\ngenerative {command}: interrupted; the same command goes on from the last checkpoint", file=sys.stderr
         )
         return 130
+    except Exception as error:
+        if isinstance(error, BrokenPipeError) and unread():
+            raise
+        return report(f"generative {command}", error, shown)
     return 0
 
 
@@ -80,7 +72,8 @@ def overview() -> str:
         "usage: generative COMMAND [MODEL | RUN] [--OPTION VALUE ...]\n\n"
         f"commands\n{commands}\n\n"
         f"RUN is a folder; a bare name means {RUNS}/NAME. `generative train MODEL` makes {RUNS}/MODEL.\n"
-        "`generative COMMAND --help` explains every option, `generative list` names models, presets and data.\n\n"
+        "`generative COMMAND --help` explains every option, `generative list` names models, presets and data;\n"
+        "with `--traceback` a failure shows where in the code it came from.\n\n"
         "examples\n"
         "  generative train vae\n"
         "  generative train vae --data shapes --data.size 32 --model.latent 10 --seed 1 --out shapes-vae\n"
@@ -135,9 +128,9 @@ def parse_train(words: list[str]) -> tuple[Path, Any]:
     from generative.run import Choice, Run, preset
     from scripts.generative.feed import data_config, load, sizes
 
-    words, out = _take(words, "--out")
-    words, chosen = _take(words, "--preset")
-    words, data_name = _take(words, "--data")
+    words, out = take(words, "--out")
+    words, chosen = take(words, "--preset")
+    words, data_name = take(words, "--data")
     names = words[:1] if words and not words[0].startswith("-") else []
     words = words[len(names) :]
     if not names and out is not None and (run_path(out) / "config.yaml").is_file() and not (words or chosen):
@@ -162,12 +155,12 @@ def parse_train(words: list[str]) -> tuple[Path, Any]:
     if "data" in {each.name for each in dataclasses.fields(view)}:
         values["data"] = config_from_mapping(data_config(data.type), data.options)
     said = f"{COMMANDS['train']}.\n\ngenerative train MODEL [--preset NAME] [--data NAME] [--out RUN] [OPTIONS]"
-    parsed: Any = _tyro(view, view(**values), words, "generative train", said)
+    found: Any = _tyro(view, view(**values), words, "generative train", said)
     config = replace(
         base,
-        model=Choice(names[0], config_to_mapping(parsed.model)),
+        model=Choice(names[0], config_to_mapping(found.model)),
         data=data,
-        **{name: getattr(parsed, name) for name in values if name not in ("model", "data")},
+        **{name: getattr(found, name) for name in values if name not in ("model", "data")},
     )
     return run_path(out or names[0]), config
 
@@ -209,7 +202,7 @@ def _data_options(data: Any, words: list[str], config_class: Any) -> dict[str, A
     from generative import config_from_mapping, config_to_mapping
 
     for name in _needed(data):
-        words, value = _take(words, f"--data.{name}")
+        words, value = take(words, f"--data.{name}")
         if value is None:
             raise UsageError(f"{data.type} needs --data.{name}")
         data = replace(data, options={**data.options, name: value})
@@ -226,26 +219,8 @@ def _options(command: str, config_class: Any, words: list[str]) -> Any:
 def _tyro(config_class: Any, default: Any, words: list[str], program: str, said: str) -> Any:
     import tyro
 
-    return tyro.cli(
-        config_class,
-        default=default,
-        args=words,
-        prog=program,
-        description=said,
-        config=(tyro.conf.FlagConversionOff, tyro.conf.AvoidSubcommands),
-    )
-
-
-def _take(words: list[str], name: str) -> tuple[list[str], str | None]:
-    """Takes `name VALUE` or `name=VALUE` out of the words."""
-    for position, word in enumerate(words):
-        if word == name:
-            if position + 1 == len(words):
-                raise UsageError(f"{name} needs a value")
-            return words[:position] + words[position + 2 :], words[position + 1]
-        if word.startswith(f"{name}="):
-            return words[:position] + words[position + 1 :], word.split("=", 1)[1]
-    return words, None
+    kinds = (tyro.conf.FlagConversionOff, tyro.conf.AvoidSubcommands)
+    return parsed(config_class, words, program, said, default=default, config=kinds)
 
 
 def _split(words: list[str], prefix: str) -> tuple[list[str], list[str]]:
@@ -261,9 +236,8 @@ def _split(words: list[str], prefix: str) -> tuple[list[str], list[str]]:
 
 
 def run_path(name: str) -> Path:
-    """Returns the folder that a RUN argument means."""
-    path = Path(name)
-    return path if len(path.parts) > 1 or path.is_absolute() or path.exists() else RUNS / name
+    """Returns the folder that a RUN argument means; a UsageError where it is empty."""
+    return folder_of(name, RUNS)
 
 
 def entry() -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from generative.options import check_numbers
 from worldmodels.tracks import VALIDATION
 
 PIXEL_BATCH = 256
@@ -82,3 +83,8 @@ class AccuracyConfig:
             )
         if not self.noise >= 0:
             raise ValueError(f"accuracy.noise={self.noise}: must not be negative")
+        check_numbers(self, "accuracy")
+        if self.warmup >= self.max_frames:
+            raise ValueError(
+                f"accuracy.warmup={self.warmup}: leaves nothing of accuracy.max_frames={self.max_frames}; lower it"
+            )

@@ -20,6 +20,8 @@ from worldmodels.memories.contract import Metrics, SequenceBatch, State
 from worldmodels.memories.registry import MEMBERS
 from worldmodels.targets import RewardTarget
 
+MOST_MEMBERS = 1_000
+
 
 @dataclass(frozen=True)
 class EnsembleConfig:
@@ -45,6 +47,8 @@ class EnsembleConfig:
             raise ValueError(
                 f"members={self.members}: an ensemble has 2 or more; for one take memory.type={self.member}"
             )
+        if self.members > MOST_MEMBERS:
+            raise ValueError(f"members={self.members}: more than {MOST_MEMBERS}; give fewer")
         self.member_config()
 
     def member_config(self) -> Any:

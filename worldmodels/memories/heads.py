@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from generative.mixture import Mixture, MixtureHead, mixture_log_prob
+from generative.options import check_numbers
 from worldmodels.memories.contract import Metrics, Prediction, SequenceBatch, State, masked_mean, sample_latents
 from worldmodels.targets import RewardTarget
 
@@ -77,6 +78,7 @@ class HeadsConfig:
                 raise ValueError(f"{name}={getattr(self, name)}: must not be negative; give 0 or more.")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout={self.dropout}: is a share, at least 0 and below 1.")
+        check_numbers(self)
         for name, choices in (("predict", ("next", "difference")), ("reward_target", get_args(RewardTarget))):
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name}={getattr(self, name)}: unknown; choose one of {', '.join(choices)}.")
