@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from generative.data.arrays import check_labels
+from generative.data.labels import check_labels
 from generative.data.contract import ImageData, ImageSource, image_data
 from generative.options import ComponentError
 
