@@ -79,9 +79,7 @@ class ArraysConfig:
             if name in objects:
                 raise ComponentError(f"{self.path}: array {name!r} holds Python objects; save plain numbers")
             if name not in found:
-                raise ComponentError(
-                    f"{self.path}: no array {name!r}; set {option};{did_you_mean(name, list(found))}"
-                )
+                raise ComponentError(f"{self.path}: no array {name!r}; set {option};{did_you_mean(name, list(found))}")
         if self.classes and self.labels not in found:
             raise ComponentError(f"{self.path}: classes={list(self.classes)} but no array {self.labels!r}; set labels")
         unasked = sorted({*found, *objects} - {self.images, self.labels, *_BESIDE})

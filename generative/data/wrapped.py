@@ -78,9 +78,7 @@ def dataset_data(
         return batch
 
     def labels(items: Int64[np.ndarray, " N"]) -> Int64[np.ndarray, " N"]:
-        found = [
-            whole_label(_part(dataset[item], 1, _LABEL_KEYS, name), f"{name}[{item}]") for item in items.tolist()
-        ]
+        found = [whole_label(_part(dataset[item], 1, _LABEL_KEYS, name), f"{name}[{item}]") for item in items.tolist()]
         wrong = [each for each in found if not 0 <= each < len(classes)]
         if wrong:
             raise ValueError(f"{name}: label {wrong[0]}, but there are {len(classes)} classes; name them all")
