@@ -8,9 +8,10 @@ import gzip
 import math
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Int64, UInt8
@@ -136,7 +137,7 @@ def read_idx(path: Path, axes: int) -> UInt8[np.ndarray, "N ..."]:
                 header = file.read(4 + 4 * axes)
                 shape = _idx_shape(header, axes, path)
                 expected = math.prod(shape)
-                content = _content(file, expected)
+                content = _content(file.read, expected)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ComponentError(f"{path}: damaged gzip file ({error}); download it again") from error
     swapped = struct.unpack(f"<{axes}I", header[4:])
@@ -150,10 +151,10 @@ def read_idx(path: Path, axes: int) -> UInt8[np.ndarray, "N ..."]:
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 
-def _content(file: IO[bytes] | gzip.GzipFile, expected: int) -> bytes:
+def _content(read: Callable[[int], bytes], expected: int) -> bytes:
     """Returns what follows, at most one byte more than expected, whatever gzip would yield or the header says."""
     parts, missing = [], expected + 1
-    while missing > 0 and (part := file.read(min(missing, _PART))):
+    while missing > 0 and (part := read(min(missing, _PART))):
         parts.append(part)
         missing -= len(part)
     return b"".join(parts)

@@ -281,7 +281,8 @@ def starts(run: Run, module: nn.Module, count: int, seed: int, command: str) -> 
     labels = kept["labels"][order] if "labels" in kept else None
     if "codes" in kept:
         return Items(kept["codes"][order], labels)
-    return Items(torch.randn(len(order), cast(Any, module).latent_spec.size, generator=generator), labels)
+    number = count if labels is None else len(order)
+    return Items(torch.randn(number, cast(Any, module).latent_spec.size, generator=generator), labels)
 
 
 def require_images(data: Data, command: str) -> ImageData:

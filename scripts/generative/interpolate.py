@@ -11,6 +11,7 @@ import torch
 from jaxtyping import UInt8
 from torch import nn
 
+from generative import ComponentError
 from generative.latent import between, gif_bytes, morph
 from generative.latent.interpolation import Mode
 from generative.run import Run, write_bytes
@@ -58,9 +59,12 @@ def main(run: Run, options: Options) -> Sequence[str]:
 def ways(run: Run, module: nn.Module, options: Options) -> UInt8[np.ndarray, "H W 3"]:
     """Returns the picture: for each pair the line above the arc, under the label of the pair's first image."""
     ends = starts(run, module, 2 * options.pairs, options.seed, "interpolate")
-    first, last = ends.values.chunk(2)
+    pairs = len(ends.values) // 2
+    if pairs == 0:
+        raise ComponentError(f"{run.path}: {len(ends.values)} held-out image, too few for a way; train on more images")
+    first, last = ends.values[:pairs], ends.values[pairs:]
     rows, labels = [], []
-    for pair in range(len(first)):
+    for pair in range(pairs):
         decode = decoder(module, [each[pair:] for each in ends.condition])
         for mode, label in (("linear", "line"), ("spherical", "arc")):
             rows.append(decode(between(first[[pair]], last[[pair]], options.steps, mode)[0]))  # type: ignore[arg-type]
