@@ -41,6 +41,12 @@ class ArraysConfig:
     """Name of the labels in an .npz file."""
     classes: tuple[str, ...] = ()
     """Names of the classes; their numbers by default."""
+    size: int = 0
+    """Height and width: smaller images get a black border, so that 28 pixels become 32; 0 keeps them as they are."""
+
+    def __post_init__(self) -> None:
+        if self.size < 0:
+            raise ValueError(f"size={self.size}: must not be negative; 0 keeps the size of the images")
 
     def load(self) -> ImageData:
         """Returns the images; raises ComponentError naming the file when it cannot be used."""
@@ -70,7 +76,26 @@ class ArraysConfig:
             left_out={reason: each for reason, each in left_out.items() if each},
             files={path.name: file_digest(path)},
         )
-        return replace(data, source=replace(data.source, origin=origin))
+        return replace(data, source=replace(self._bordered(data.source), origin=origin))
+
+    def _bordered(self, source: ImageSource) -> ImageSource:
+        """Returns images of `size`; raises ComponentError where they are larger."""
+        height, width, channels = source.shape
+        if not self.size or (height, width) == (self.size, self.size):
+            return source
+        if max(height, width) > self.size:
+            raise ComponentError(
+                f"size={self.size}: the images of {self.path} have {height} x {width} pixels; "
+                f"give at least {max(height, width)}, or 0"
+            )
+
+        def read(items: Int64[np.ndarray, " N"]) -> UInt8[np.ndarray, "N H W C"]:
+            top, left = (self.size - height) // 2, (self.size - width) // 2
+            images = np.zeros((len(items), self.size, self.size, channels), np.uint8)
+            images[:, top : top + height, left : left + width] = source.images(items)
+            return images
+
+        return replace(source, shape=(self.size, self.size, channels), images=read)
 
     def _check_names(self, found: Mapping[str, Any], objects: Collection[str]) -> None:
         """Raises ComponentError where an array that is asked for is missing, or one was probably misspelt."""

@@ -117,6 +117,12 @@ def test_rows_are_square_grey_images(tmp_path):
     assert data.shape == (5, 5, 1)
     assert (data.images(np.arange(27))[..., 0] == IMAGES[data.items, :5, :5, 0]).all()
     assert data.origin.lines()[1] == "rows of 25 numbers, read as grey images of 5 x 5 pixels"
+    wide = ArraysConfig(str(tmp_path / "full_numpy_bitmap_cat.npy"), size=8).load()
+    image = wide.images(np.array([0]))[0, ..., 0]
+    assert wide.shape == (8, 8, 1) and (image[1:6, 1:6] == IMAGES[wide.items[0], :5, :5, 0]).all()
+    assert image.sum() == image[1:6, 1:6].sum()
+    with pytest.raises(ComponentError, match=r"size=4: .* have 5 x 5 pixels; give at least 5, or 0"):
+        ArraysConfig(str(tmp_path / "full_numpy_bitmap_cat.npy"), size=4).load()
     with pytest.raises(ValueError, match=r"expected \(N, height, width"):
         array_data("mine", IMAGES.reshape(30, -1))
 
