@@ -1,6 +1,7 @@
 """The folder of one training: what was asked for, the model, what it made on the way, its figures.
 
     config.yaml  versions.json       what was run, resolved in full, and on what
+    data.json                        which data: files by digest, what was used and what left out
     model/                           the component; checkpoints/<step>/ while it trains
     samples/<step>.png               the same draws, over and over while the model learns
     metrics.jsonl  spent.jsonl       a row each time metrics are averaged; seconds of every session
@@ -17,7 +18,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import resources
@@ -27,6 +28,7 @@ from typing import Any
 from generative.files import locked, write_beside
 from generative.fit import FitConfig
 from generative.options import ComponentError, check_numbers, config_from_mapping, config_to_mapping
+from generative.source import commit
 from generative.strict_yaml import read_yaml, write_yaml
 
 FORMAT_VERSION = 1
@@ -124,8 +126,13 @@ class Run:
         self.config = config_from_mapping(RunConfig, content)
 
     @classmethod
-    def create(cls, path: str | os.PathLike[str], config: RunConfig) -> "Run":
+    def create(cls, path: str | os.PathLike[str], config: RunConfig, movable: Collection[str] = ()) -> "Run":
         """Makes a run folder, or opens the one that is there if its configuration is the same.
+
+        Args:
+            path: the folder.
+            config: what to run.
+            movable: dotted names of fields that say where data lie, which may change as long as the data do not.
 
         Raises:
             ComponentError: the folder is something else, or was made with another configuration; shows what differs.
@@ -134,7 +141,7 @@ class Run:
         if (path / "config.yaml").is_file():
             run = cls(path)
             changed = dict(_changed(config_to_mapping(run.config), config_to_mapping(config)))
-            fixed = [line for name, line in changed.items() if not name.startswith(FREE)]
+            fixed = [line for name, line in changed.items() if not name.startswith(FREE) and name not in movable]
             if fixed:
                 raise ComponentError(
                     f"{path} was made with another configuration: {'; '.join(fixed)}. Repeat it as it was made, or "
@@ -207,9 +214,23 @@ def _changed(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 def versions() -> dict[str, Any]:
-    """Returns what a run is made with: packages, interpreter, machine."""
-    found = {"python": platform.python_version(), "system": platform.platform(), "cores": os.cpu_count()}
-    for name in ("torch", "numpy", "opencv-python-headless", "scikit-learn", "safetensors"):
+    """Returns what a run is made with: packages, our commit, interpreter, machine."""
+    found = {
+        "commit": commit(),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "cores": os.cpu_count(),
+    }
+    for name in (
+        "worldmodels",
+        "torch",
+        "numpy",
+        "opencv-python-headless",
+        "pillow",
+        "pillow",
+        "scikit-learn",
+        "safetensors",
+    ):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

@@ -11,7 +11,6 @@ import importlib.metadata
 import json
 import os
 import platform
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from generative.files import locked
+from generative.source import commit
 from worldmodels.config import RunConfig, differences, read_config, write_config
 from worldmodels.errors import RunError
 from worldmodels.executor import available_cores
@@ -214,21 +214,13 @@ def versions() -> dict[str, Any]:
             found[name] = "missing"
     return {
         "worldmodels": __version__,
-        "commit": _commit(),
+        "commit": commit(),
         "python": platform.python_version(),
         "system": platform.platform(),
         "processor": _processor(),
         "cores": available_cores(),
         **found,
     }
-
-
-def _commit() -> str:
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
 
 
 def _processor() -> str:

@@ -19,6 +19,7 @@ from generative.data.contract import (
 from generative.data.faces import FacesConfig, draw_faces, face_attributes
 from generative.data.folder import FolderConfig
 from generative.data.idx import IdxConfig
+from generative.data.origin import Origin
 from generative.data.points import GridConfig, RingConfig
 from generative.data.registry import DATA, DataConfig, data_class, data_names, load_data
 from generative.data.shapes import ShapesConfig, draw_shapes
@@ -39,6 +40,7 @@ __all__ = [
     "IdxConfig",
     "ImageData",
     "ImageSource",
+    "Origin",
     "PhotographsConfig",
     "PointData",
     "RingConfig",

@@ -5,11 +5,13 @@ The version "for Python" holds pickles, which run whatever their author wrote, a
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
-from generative.data.arrays import check_labels
 from generative.data.contract import ImageData, ImageSource, image_data
+from generative.data.labels import check_labels
+from generative.data.origin import Origin, file_digest
 from generative.options import ComponentError
 
 _PIXELS = 3 * 32 * 32
@@ -21,6 +23,7 @@ _HUNDRED = (("train.bin",), "test.bin", "fine_label_names.txt", 2, 100)
 class CifarConfig:
     """CIFAR-10 or CIFAR-100, whichever the folder holds."""
 
+    paths: ClassVar[tuple[str, ...]] = ("path",)
     path: str
     """Folder `cifar-10-batches-bin` or `cifar-100-binary`, unpacked."""
 
@@ -36,13 +39,17 @@ class CifarConfig:
         records = np.concatenate(parts)
         images = records[:, labels:].reshape(-1, 3, 32, 32)
         found = _names(folder / names, classes)
-        class_names, numbers = check_labels(records[:, labels - 1], found)
+        notes = ["the 20 coarse classes are not used"] if labels == 2 else []
+        class_names, numbers = check_labels(records[:, labels - 1], found, notes)
+        digests = {name: file_digest(folder / name) for name in (*training, test)}
+        origin = Origin(self.path, used=len(images), found=len(images), notes=tuple(notes), files=digests)
         source = ImageSource(
             (32, 32, 3),
             len(images),
             lambda items: np.ascontiguousarray(images[items].transpose(0, 2, 3, 1)),
             class_names,
             lambda items: numbers[items],
+            origin=origin,
         )
         held = np.arange(len(images) - len(parts[-1]), len(images))
         return image_data(folder.name, source, held=held)

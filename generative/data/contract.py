@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from generative.convolutions import to_float
 from generative.data.draws import split
+from generative.data.origin import Origin
 
 Values = Literal["stored", "unit", "signed"]
 """stored: uint8 (B H W C). unit: float32 (B C H W) in [0, 1]. signed: the same in [-1, 1], for tanh generators."""
@@ -82,6 +83,8 @@ class ImageSource:
     """Names of the yes-or-no attributes, a column each."""
     attributes: Callable[[Items], UInt8[np.ndarray, "N A"]] | None = None
     """Returns attributes as 0 and 1."""
+    origin: Origin = field(default_factory=Origin)
+    """Where the images come from, and what was left out."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,11 @@ class ImageData:
     def attribute_names(self) -> tuple[str, ...]:
         """Names of the yes-or-no attributes; empty where none are known."""
         return self.source.attribute_names
+
+    @property
+    def origin(self) -> Origin:
+        """Where the images come from, and what was left out."""
+        return self.source.origin
 
     def __len__(self) -> int:
         return len(self.items)
@@ -180,6 +188,8 @@ class RowData:
     """Returns the true log-probability of rows in nats, for data whose distribution is known."""
     draw: Callable[[Rows], UInt8[np.ndarray, "N H W C"]] | None = field(default=None, repr=False)
     """Returns pictures of rows, for data that can be looked at."""
+    origin: Origin = field(default_factory=Origin, repr=False)
+    """Where the items come from, and what was left out."""
 
     @property
     def shape(self) -> tuple[int]:
@@ -228,6 +238,8 @@ class PointData:
     """Numbers of the points in this part."""
     others: Int64[np.ndarray, " E"] | None = field(default=None, repr=False)
     """Numbers of the held-out points; None in the held-out part itself."""
+    origin: Origin = field(default_factory=Origin, repr=False)
+    """Where the items come from, and what was left out."""
 
     def log_prob(self, points: Float[np.ndarray, "N D"]) -> Float64[np.ndarray, " N"]:
         """Returns the true log-density of points in nats."""

@@ -5,6 +5,8 @@ the numbers taken from it, so whole batches are hashed at once with the finalise
 2014, "Fast splittable pseudorandom number generators").
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float64, Int64, Shaped, UInt64
 
@@ -72,6 +74,28 @@ def split(
     held[order[: max(1, groups_count // HELD_OUT_EVERY)]] = True
     chosen = held[number]
     return np.flatnonzero(~chosen), np.flatnonzero(chosen)
+
+
+def held_out_by_digest(digests: Sequence[str]) -> Int64[np.ndarray, " E"]:
+    """Returns the numbers of the items to hold out, about one in ten, chosen by each one's content alone.
+
+    Items that come or go move no other from one part to the other, and those of the same content stay together.
+
+    Args:
+        digests: the SHA-256 of every item, in hexadecimal digits.
+
+    Raises:
+        ValueError: there are fewer than two different items.
+    """
+    if len(set(digests)) < 2:
+        raise ValueError(f"{len(set(digests))} different item: too little to hold one out; give at least 2")
+    place = np.array([int(each[:12], 16) / 16**12 for each in digests])  # evenly spread over [0, 1)
+    held = place < 1 / HELD_OUT_EVERY
+    if not held.any():
+        held = place == place.min()
+    elif held.all():
+        held = place < place.max()
+    return np.flatnonzero(held)
 
 
 def _mix(bits: UInt64[np.ndarray, "..."]) -> UInt64[np.ndarray, "..."]:

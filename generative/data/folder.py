@@ -1,32 +1,48 @@
-"""A folder of PNG, JPEG or WebP images, in subfolders by class or not.
+"""A folder of pictures, in subfolders by class or not.
 
-OpenCV fills the rest of a JPEG that was cut short with grey and says so only on the console; training would learn the
-grey. So the end of every file is looked at before the first step, and what fits into memory is decoded by then too.
+Every file is looked at before the first step: a damaged picture is refused, and what is no picture is left out and
+named. Which pictures are held out goes by their content, so that copies of one are on the same side, and pictures that
+come or go later move no other.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import cv2
 import numpy as np
-from jaxtyping import Int64, Shaped, UInt8
+from jaxtyping import Int64, UInt8
 
 from generative.data.contract import ImageData, ImageSource, image_data
+from generative.data.draws import held_out_by_digest
+from generative.data.listing import Listing, is_hidden, listing
+from generative.data.origin import Origin, counted
+from generative.data.pictures import (
+    SIXTEEN_BITS,
+    Unreadable,
+    brightest,
+    check_stream,
+    is_deep,
+    open_picture,
+    pixels,
+    white_of,
+)
 from generative.data.pixels import resized
 from generative.options import ComponentError
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
-_TAIL = 64  # bytes; where more lies behind an image's end, the whole file is read
+PARTS = frozenset(("train", "training", "test", "testing", "val", "valid", "validation"))
+"""Names of subfolders that are parts of a data set and no classes, in small letters."""
 
 
 @dataclass(frozen=True)
 class FolderConfig:
     """Image files, resized to one size."""
 
+    paths: ClassVar[tuple[str, ...]] = ("path",)
     path: str
-    """Folder of .png, .jpg, .jpeg and .webp files; subfolders, if there are any, are the classes."""
+    """Folder of PNG, JPEG, WebP, BMP, GIF or TIFF files; subfolders, if there are any, are the classes."""
     height: int = 64
     """Of the images handed out, in pixels."""
     width: int = 64
@@ -35,6 +51,8 @@ class FolderConfig:
     """crop keeps the middle, pad adds the edges' colour, stretch distorts."""
     channels: Literal[1, 3] = 3
     """3 for colours, 1 for grey; transparent parts become white."""
+    damaged: Literal["refuse", "leave-out"] = "refuse"
+    """What to do with pictures that cannot be read."""
     megabytes: int = 2048
     """Decoded images are kept in memory if all fit into this much; otherwise each is decoded whenever it is needed."""
 
@@ -49,18 +67,22 @@ class FolderConfig:
         """Returns the images in the order of their names.
 
         Raises:
-            ComponentError: there are no images, or one is damaged or no image; names it.
+            ComponentError: there are no images, or some are damaged or no images; names them.
         """
         folder = Path(self.path)
-        files, names, labels = _find(folder)
-        for file in files:
-            _check_whole(file)
+        if not folder.is_dir():
+            raise ComponentError(f"{folder}: no such folder; correct path")
+        found = listing(folder)
+        looked = _look(found, self.damaged)
+        files, white = looked.files, white_of(looked.brightest)
+        names, labels = _classes(found, files)
         shape = (self.height, self.width, self.channels)
 
         def decode(items: Int64[np.ndarray, " N"]) -> UInt8[np.ndarray, "N H W C"]:
             images = np.empty((len(items), *shape), np.uint8)
             for image, item in zip(images, items, strict=True):
-                image[:] = resized(read_image(files[item], self.channels), self.height, self.width, self.fit)
+                picture = read_image(files[item], self.channels, white)
+                image[:] = resized(picture, self.height, self.width, self.fit)
             return images
 
         read = decode
@@ -70,91 +92,136 @@ class FolderConfig:
             def read(items: Int64[np.ndarray, " N"]) -> UInt8[np.ndarray, "N H W C"]:
                 return kept[items]
 
-        source = ImageSource(shape, len(files), read, names, (lambda items: labels[items]) if names else None)
+        source = ImageSource(
+            shape,
+            len(files),
+            read,
+            names,
+            (lambda items: labels[items]) if names else None,
+            origin=_origin(found, looked),
+        )
         try:
-            return image_data(folder.name, source)
+            return image_data(folder.name, source, held=held_out_by_digest(looked.digests))
         except ValueError as error:
             raise ComponentError(f"{folder}: {error}") from error
 
 
-def read_image(path: Path, channels: Literal[1, 3]) -> UInt8[np.ndarray, "H W C"]:
-    """Returns a file's image, upright, red first, transparent parts white; raises ComponentError naming the file."""
-    content = np.fromfile(path, np.uint8)
-    # A JPEG says in its EXIF data which way is up, and OpenCV heeds it only if asked for plain colours.
-    photograph = path.suffix.lower() in (".jpg", ".jpeg")
-    image = cv2.imdecode(content, cv2.IMREAD_COLOR if photograph else cv2.IMREAD_UNCHANGED) if len(content) else None
-    if image is None:
-        raise ComponentError(f"{path}: damaged, or no image; restore or remove it")
-    colours = _white_behind(_bytes(image))
-    grey = cv2.cvtColor(colours, cv2.COLOR_BGR2GRAY)[..., None] if channels == 1 else None
-    return cv2.cvtColor(colours, cv2.COLOR_BGR2RGB) if grey is None else grey
+def read_image(path: Path, channels: Literal[1, 3], white: int = SIXTEEN_BITS) -> UInt8[np.ndarray, "H W C"]:
+    """Returns a file's image, upright, red first, transparent parts white.
+
+    Args:
+        path: the file; its content decides what it is.
+        channels: 3 for colours, 1 for grey.
+        white: the number that is white in images of more than 8 bits a colour.
+
+    Raises:
+        ComponentError: names the file and what is wrong with it.
+    """
+    try:
+        content = path.read_bytes()
+        image = pixels(open_picture(content), content, white)
+    except Unreadable as error:
+        raise ComponentError(f"{path}: {error}; restore or remove it") from error
+    if channels == image.shape[2]:
+        return image
+    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None] if channels == 1 else np.repeat(image, 3, 2)
 
 
-def _find(folder: Path) -> tuple[Sequence[Path], tuple[str, ...], Int64[np.ndarray, " N"]]:
-    """Returns files, class names and labels; without subfolders there are no classes."""
-    if not folder.is_dir():
-        raise ComponentError(f"{folder}: no such folder; correct path")
-    subfolders = sorted(each for each in folder.iterdir() if each.is_dir() and not each.name.startswith("."))
-    found = {each: _images(each, "**/*") for each in subfolders}
-    classes = [each for each in subfolders if found[each]]
-    loose = _images(folder, "*")
-    if classes and loose:
+@dataclass(frozen=True)
+class _Looked:
+    """What a look into every file found."""
+
+    files: Sequence[Path]
+    digests: Sequence[str]
+    brightest: int
+    """The largest number in pictures of more than 8 bits a colour; 0 where there are none."""
+    deep: Sequence[str]
+    moving: Sequence[str]
+
+
+def _look(found: Listing, damaged: Literal["refuse", "leave-out"]) -> _Looked:
+    """Reads every file once; raises ComponentError for damaged ones, or notes them as left out."""
+    wrong = {found.name(path): "no picture that can be read" for path in found.foreign}
+    files, digests, deep, moving, highest = [], [], [], [], 0
+    for path in found.pictures:
+        content = path.read_bytes()
+        try:
+            check_stream(content)
+            picture = open_picture(content)
+            if is_deep(picture, content):
+                highest = max(highest, brightest(picture, content))
+                deep.append(found.name(path))
+            elif picture.format != "MPO" and getattr(picture, "is_animated", False):
+                moving.append(found.name(path))
+        except Unreadable as error:
+            wrong[found.name(path)] = str(error)
+            continue
+        files.append(path)
+        digests.append(hashlib.sha256(content).hexdigest())
+    if wrong and damaged == "refuse":
+        said = ", ".join(f"{name} ({problem})" for name, problem in sorted(wrong.items())[:3])
         raise ComponentError(
-            f"{folder}: {len(loose)} images lie beside the subfolders, such as {loose[0].name}; "
+            f"{found.folder}: {len(wrong)} of {len(wrong) + len(files)} pictures cannot be used: {said}"
+            f"{', ...' if len(wrong) > 3 else ''}; restore or remove them, or set damaged=leave-out"
+        )
+    for name in sorted(wrong):
+        found.left_out.setdefault("damaged", []).append(name)
+    return _Looked(files, digests, highest, deep, moving)
+
+
+def _classes(found: Listing, files: Sequence[Path]) -> tuple[tuple[str, ...], Int64[np.ndarray, " N"]]:
+    """Returns class names and labels; without subfolders there are no classes."""
+    if not files:
+        raise ComponentError(f"{found.folder}: no images; give a folder of PNG, JPEG, WebP, BMP, GIF or TIFF files")
+    parts = [file.relative_to(found.folder).parts for file in files]
+    loose = [each[0] for each in parts if len(each) == 1]
+    names = sorted({each[0] for each in parts if len(each) > 1})
+    if names and loose:
+        raise ComponentError(
+            f"{found.folder}: {len(loose)} images lie beside the subfolders, such as {loose[0]}; "
             "put every image into a class's subfolder, or all of them into one folder"
         )
-    files = loose or [file for each in classes for file in found[each]]
-    if not files:
-        raise ComponentError(f"{folder}: no images; give a folder with {', '.join(SUFFIXES)} files")
-    numbers = [number for number, each in enumerate(classes) for _ in found[each]]
-    return files, tuple(each.name for each in classes), np.array(numbers, np.int64)
-
-
-def _images(folder: Path, pattern: str) -> list[Path]:
-    return sorted(
-        file
-        for file in folder.glob(pattern)
-        if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
+    if len(names) > 1 and {name.casefold() for name in names} <= PARTS:
+        raise ComponentError(
+            f"{found.folder}: the subfolders {', '.join(names)} are parts of a data set and no classes; "
+            f"set path to one of them, such as {found.folder / sorted(names, key=_is_no_training)[0]}"
+        )
+    empty = sorted(
+        each.name
+        for each in found.folder.iterdir()
+        if each.is_dir() and not is_hidden(each.name) and each.name not in names
     )
+    if names and empty:
+        found.left_out["folders without a picture, which are no classes"] = empty
+    return tuple(names), np.array([names.index(each[0]) for each in parts] if names else [], np.int64)
 
 
-def _check_whole(path: Path) -> None:
-    """Raises ComponentError when a file does not begin as its format does or misses its end."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(12)
-        file.seek(max(0, size - _TAIL))
-        tail = file.read()
-    if head.startswith(b"\xff\xd8"):
-        whole = b"\xff\xd9" in tail or b"\xff\xd9" in _scans(path.read_bytes())
-    elif head.startswith(b"\x89PNG\r\n\x1a\n"):
-        whole = b"IEND\xaeB`\x82" in tail or b"IEND\xaeB`\x82" in path.read_bytes()
-    elif head.startswith(b"RIFF") and head[8:12] == b"WEBP":
-        whole = size >= 8 + int.from_bytes(head[4:8], "little")
-    else:
-        raise ComponentError(f"{path}: no PNG, JPEG or WebP image inside; restore or remove it")
-    if not whole:
-        raise ComponentError(f"{path}: the image is cut short; restore or remove it")
+def _is_no_training(name: str) -> bool:
+    return not name.casefold().startswith("train")
 
 
-def _scans(jpeg: bytes) -> bytes:
-    """Returns a JPEG from its first scan on, behind the headers with their thumbnail."""
-    place = 2
-    while jpeg[place : place + 1] == b"\xff" and jpeg[place + 1 : place + 2] != b"\xda":
-        place += 2 + max(2, int.from_bytes(jpeg[place + 2 : place + 4], "big"))
-    return jpeg[place:]
-
-
-def _bytes(image: Shaped[np.ndarray, "H W ..."]) -> UInt8[np.ndarray, "H W ..."]:
-    """Returns 8 bits a colour of 8 or 16."""
-    return (image >> 8).astype(np.uint8) if image.dtype == np.uint16 else image
-
-
-def _white_behind(image: UInt8[np.ndarray, "H W ..."]) -> UInt8[np.ndarray, "H W 3"]:
-    """Returns blue, green and red of an image that may be grey or partly transparent."""
-    if image.ndim == 2:
-        return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
-    if image.shape[2] == 3:
-        return image
-    opaque = image[..., 3:].astype(np.float32) / 255
-    return np.rint(image[..., :3] * opaque + 255 * (1 - opaque)).astype(np.uint8)
+def _origin(found: Listing, looked: _Looked) -> Origin:
+    names = [found.name(path) for path in looked.files]
+    notes = []
+    copies = len(looked.digests) - len(set(looked.digests))
+    if copies:
+        first: dict[str, str] = {}
+        pairs = zip(names, looked.digests, strict=True)
+        doubled = [name for name, digest in pairs if first.setdefault(digest, name) != name]
+        notes.append(f"copies of other pictures, kept on the same side of the split: {counted(doubled)}")
+    if looked.deep:
+        white = white_of(looked.brightest)
+        notes.append(f"more than 8 bits a colour, {white} read as white: {counted(looked.deep)}")
+    if looked.moving:
+        notes.append(f"several pictures in a file, the first one read: {counted(looked.moving)}")
+    left_out = {reason: tuple(each) for reason, each in found.left_out.items()}
+    unused = sum(len(each) for reason, each in left_out.items() if "folders" not in reason)
+    return Origin(
+        root=str(found.folder),
+        what="files",
+        used=len(names),
+        found=len(names) + unused,
+        left_out=left_out,
+        notes=tuple(notes),
+        files=dict(zip(names, looked.digests, strict=True)),
+    )

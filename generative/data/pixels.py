@@ -1,9 +1,10 @@
 """Images of any size, layout and range of numbers become stored images: uint8 (H W C) of one size."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
+import torch
 from jaxtyping import Shaped, UInt8
 
 Range = Literal["bytes", "unit", "signed"]
@@ -11,6 +12,30 @@ Range = Literal["bytes", "unit", "signed"]
 Layout = Literal["HWC", "CHW"]
 """Order of the axes of one image in the user's arrays; images without a channel axis are grey in either."""
 LIMITS = {"bytes": (0, 255), "unit": (0, 1), "signed": (-1, 1)}
+
+
+def as_array(values: Any, what: str) -> Shaped[np.ndarray, "..."]:
+    """Returns an array, a tensor of any device or a list of numbers as an array; arrays and memory maps themselves.
+
+    Raises:
+        ValueError: they are no array, or a masked one; `what` begins the message.
+    """
+    if isinstance(values, torch.Tensor):
+        tensor = values.detach().cpu()
+        return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+    if isinstance(values, np.ma.MaskedArray):
+        if np.ma.is_masked(values):
+            raise ValueError(f"{what}: some values are masked; fill them in or leave those items out")
+        return values.data
+    if isinstance(values, np.ndarray):
+        return values
+    try:
+        found = np.asarray(values)
+    except ValueError as error:  # lists of unequal lengths
+        raise ValueError(f"{what}: of different shapes, so no array; resize them alike") from error
+    if found.dtype == object:
+        raise ValueError(f"{what}: {type(values).__name__}; expected an array or a tensor")
+    return found
 
 
 def resized(

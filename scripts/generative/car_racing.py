@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from generative.data import ImageData, array_data
+from generative.data import ImageData, Origin, array_data
+from generative.data.origin import file_digest
 from worldmodels.dataset import episode_files
 from worldmodels.episode import EpisodeFile
 from worldmodels.errors import RunError
@@ -19,6 +21,7 @@ BEND = 0.005
 class CarRacingConfig:
     """Frames of the rollouts that a `worldmodels` run collected."""
 
+    paths: ClassVar[tuple[str, ...]] = ("run",)
     run: str
     """The run's folder, or a folder of episodes."""
     frames: int = 10_000
@@ -48,7 +51,16 @@ class CarRacingConfig:
         data = array_data(
             "car-racing", np.concatenate(images), factors=known, factor_names=names, groups=np.array(tracks)
         )
-        return _with_attributes(data, known, names)
+        total = sum(file.frames for file in files)
+        origin = Origin(
+            root=self.run,
+            what="frames",
+            used=len(known),
+            found=total,
+            notes=(f"one frame in {every} of each episode",) if every > 1 else (),
+            files={file.path.name: file_digest(file.path) for file in files},
+        )
+        return _with_attributes(replace(data, source=replace(data.source, origin=origin)), known, names)
 
 
 def _factor_names(file: EpisodeFile, columns: int) -> tuple[str, ...]:

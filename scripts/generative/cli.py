@@ -103,47 +103,55 @@ def _carry_out(command: str, words: list[str]) -> Sequence[str]:
 
 
 def _train(words: list[str]) -> Sequence[str]:
-    from generative.run import Run
+    from scripts.generative.feed import begin, load_again
     from scripts.generative.report import write_report
     from scripts.generative.train import train
     from scripts.progress import show
 
-    path, config = parse_train(words)
-    run = Run.create(path, config)
+    path, config, data = parse_train(words)
+    data = load_again(path, config.data) if data is None else data
+    run = begin(path, config, data)
     print(f"train: {config.model.type} on {config.data.type}, {run.path} (preset {config.preset}, seed {config.seed})")
-    show(train(run))
+    for line in data.origin.lines():
+        print(f"data: {line}")
+    show(train(run, data))
     facts = run.require_trained()
     page = write_report(run)
     return [f"trained: {facts['steps']:,} steps in {facts['seconds']:.0f} s", f"report: {page}"]
 
 
-def parse_train(words: list[str]) -> tuple[Path, Any]:
+def parse_train(words: list[str]) -> tuple[Path, Any, Any]:
     """Returns the folder and the configuration that a `train` command line asks for; `--help` prints and exits.
+
+    The third result is the data, or None where they had no need to be loaded yet.
 
     Raises:
         UsageError: the words cannot be understood.
         ValueError: a name or a value is wrong.
     """
     from generative import MODELS, config_from_mapping, config_to_mapping
-    from generative.run import Choice, Run, preset
-    from scripts.generative.feed import data_config, load, sizes
+    from generative.run import Choice, preset
+    from scripts.generative.feed import absolute, data_config, load, sizes
 
     words, out = take(words, "--out")
     words, chosen = take(words, "--preset")
     words, data_name = take(words, "--data")
     names = words[:1] if words and not words[0].startswith("-") else []
     words = words[len(names) :]
-    if not names and out is not None and (run_path(out) / "config.yaml").is_file() and not (words or chosen):
-        return run_path(out), Run(run_path(out)).config
+    if not (names or chosen or data_name) and out is not None and (run_path(out) / "config.yaml").is_file():
+        again = _again(run_path(out), words)
+        if again is not None:
+            return run_path(out), again, None
     if not names:
         raise UsageError(f"name the model: generative train MODEL; known: {', '.join(MODELS.names())}")
     model_class = MODELS.config_class(names[0])  # names near by, where there is none of this name
     base = preset(names[0], chosen or "fast") if chosen or _has_preset(names[0]) else _bare(names[0], data_name)
     data = base.data if data_name in (None, base.data.type) else Choice(str(data_name), {})
     data_words, words = _split(words, "--data.")
-    data = replace(data, options=_data_options(data, data_words, data_config(data.type)))
-    helping = "-h" in words or "--help" in words
-    model = base.model.options if helping else {**sizes(names[0], load(data)), **base.model.options}
+    data = absolute(replace(data, options=_data_options(data, data_words, data_config(data.type))))
+    loaded = None if "-h" in words or "--help" in words else load(data)
+    helping = loaded is None
+    model = base.model.options if loaded is None else {**sizes(names[0], loaded), **base.model.options}
     view = make_dataclass(
         "Training",
         [("model", model_class), ("data", data_config(data.type))][: 2 if helping and not _needed(data) else 1]
@@ -162,7 +170,21 @@ def parse_train(words: list[str]) -> tuple[Path, Any]:
         data=data,
         **{name: getattr(found, name) for name in values if name not in ("model", "data")},
     )
-    return run_path(out or names[0]), config
+    return run_path(out or names[0]), config, loaded
+
+
+def _again(path: Path, words: list[str]) -> Any:
+    """Returns the configuration of a run, its data perhaps in another place; None if more is to change than that."""
+    from generative.run import Run
+    from scripts.generative.feed import absolute, path_options
+
+    config = Run(path).config
+    options = dict(config.data.options)
+    for name in path_options(config.data.type):
+        words, value = _take(words, f"--data.{name}")
+        if value is not None:
+            options[name] = value
+    return None if words else replace(config, data=absolute(replace(config.data, options=options)))
 
 
 _APART = ("model", "data", "preset")

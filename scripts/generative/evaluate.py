@@ -117,7 +117,8 @@ def figures(module: nn.Module, data: Data, options: Options) -> Iterator[Figure]
         yield from _of_codes(module, data, options)
     if offers(module, "decode"):
         ends = codes(module, data, 64, options.seed)
-        first, last = ends.values.chunk(2)
+        pairs = (len(ends.values) + 1) // 2
+        first, last = ends.values[:pairs], ends.values[pairs:]
         decode = decoder(module, ends.condition)
         for name in ("relative-path-length", "spike-ratio"):
             yield measure_path(name, lambda z: decode(z).clamp(0, 1), first[: len(last)], last)

@@ -1,11 +1,15 @@
 """How a model takes data: which sizes, which numbers, what beside the images. The one place that asks the model."""
 
 import dataclasses
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import safetensors
+import safetensors.torch
 import torch
 from jaxtyping import Int64
 from torch import Tensor, nn
@@ -14,12 +18,17 @@ from generative import MODELS, ComponentError, config_from_mapping, config_to_ma
 from generative.data import Data, ImageData, RowData, check_data, data_class, data_names, in_values
 from generative.data.contract import Beside
 from generative.data.registry import DATA
+from generative.identity import compare_data, data_facts
 from generative.latent.interpolation import encode_means
-from generative.run import Choice, Run, RunConfig
+from generative.run import Choice, Run, RunConfig, write_bytes
 from scripts.generative.car_racing import CarRacingConfig
 
 OURS = {"car-racing": CarRacingConfig}
 """Data sets that only this layer can read."""
+STARTS = "codes.safetensors"
+"""File of a run with codes of held-out images, and their labels, to start pictures from."""
+MOST_STARTS = 1024
+"""How many of them."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,32 @@ def known_data() -> list[str]:
 def data_config(name: str) -> type:
     """Returns the config dataclass of a data set; raises ComponentError when there is none."""
     return OURS[name] if name in OURS else data_class(name)
+
+
+def path_options(name: str) -> tuple[str, ...]:
+    """Returns which options of a data set say where its files lie; none for data that are drawn."""
+    return tuple(getattr(data_config(name), "paths", ()))
+
+
+def absolute(choice: Choice) -> Choice:
+    """Returns a data set with its paths written out, so that they mean the same in every folder."""
+    given = {name: choice.options.get(name) for name in path_options(choice.type)}
+    whole = {name: os.path.abspath(os.path.expanduser(str(path))) for name, path in given.items() if path}
+    return dataclasses.replace(choice, options={**choice.options, **whole})
+
+
+def begin(path: Path, config: RunConfig, data: Data) -> Run:
+    """Makes a run folder or opens the one that is there; its data may have moved, but not changed.
+
+    Raises:
+        ComponentError: the folder is something else, or was made with another configuration or other data.
+    """
+    places = {f"data.options.{name}" for name in path_options(config.data.type)}
+    if (path / "config.yaml").is_file():
+        run = Run(path)
+        if run.config.data.type == config.data.type and (run.path / "data.json").is_file():
+            compare_data(run, data)
+    return Run.create(path, config, places)
 
 
 def load(choice: Choice) -> Data:
@@ -84,7 +119,7 @@ def resolve(config: RunConfig) -> RunConfig:
     model: Any = config_from_mapping(MODELS.config_class(config.model.type), options, "model")
     return dataclasses.replace(
         config,
-        data=Choice(config.data.type, config_to_mapping(chosen)),
+        data=absolute(Choice(config.data.type, config_to_mapping(chosen))),
         model=Choice(config.model.type, config_to_mapping(model)),
     )
 
@@ -187,13 +222,75 @@ def open_run(run: Run) -> tuple[nn.Module, Data]:
     Raises:
         ComponentError: the training has not ended, or a file is missing or damaged.
     """
+    return open_model(run), open_data(run)
+
+
+def open_model(run: Run) -> nn.Module:
+    """Returns a trained model, without its data; raises ComponentError where the training has not ended."""
     run.require_trained()
-    return load_component(run.model, MODELS), load(run.config.data)
+    return load_component(run.model, MODELS)
+
+
+def open_data(run: Run) -> Data:
+    """Returns the data that a run was trained on; raises ComponentError where they are gone or others by now."""
+    data = load_again(run.path, run.config.data)
+    compare_data(run, data)
+    return data
+
+
+def load_again(path: Path, choice: Choice) -> Data:
+    """Returns the data of a run folder; raises ComponentError where they have gone, and says how to name them anew."""
+    for name in path_options(choice.type):
+        place = choice.options.get(name)
+        if place and not Path(place).exists():
+            raise ComponentError(
+                f"{place}: no such file or folder, and {path} was begun on it; if it has moved, say "
+                f"`generative train --out {path} --data.{name} NEW`"
+            )
+    return load(choice)
+
+
+@torch.no_grad()
+def keep_starts(run: Run, module: nn.Module, data: Data) -> None:
+    """Writes codes of held-out images and their labels into a run folder, for pictures that need no data then."""
+    if not (isinstance(data, ImageData) and offers(module, "decode")):
+        return
+    items = take(module, data.held_out(), MOST_STARTS)
+    kept = {} if items.labels is None else {"labels": items.labels}
+    if offers(module, "encode"):
+        kept["codes"] = encode_means(module, items.values, items.condition).contiguous()
+    write_bytes(run.path / STARTS, safetensors.torch.save(kept))
+
+
+def starts(run: Run, module: nn.Module, count: int, seed: int, command: str) -> Items:
+    """Returns latents to start from, as `codes` does, of what the run folder keeps: it asks for no data.
+
+    Raises:
+        ComponentError: the model cannot decode, its data are no images, or the file is missing or damaged.
+    """
+    require(module, "decode")
+    facts, path = data_facts(run), run.path / STARTS
+    if facts["kind"] != "images":
+        raise ComponentError(_no_images(command, facts["name"], facts["kind"]))
+    try:
+        kept = safetensors.torch.load(path.read_bytes())
+    except (OSError, safetensors.SafetensorError) as error:
+        raise ComponentError(f"{path}: cannot be read ({error}); train anew with --out") from error
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(min(MOST_STARTS, facts["held_out"]), generator=generator)[:count]
+    labels = kept["labels"][order] if "labels" in kept else None
+    if "codes" in kept:
+        return Items(kept["codes"][order], labels)
+    number = count if labels is None else len(order)
+    return Items(torch.randn(number, cast(Any, module).latent_spec.size, generator=generator), labels)
 
 
 def require_images(data: Data, command: str) -> ImageData:
     """Returns data of images; raises ComponentError for rows and points."""
     if not isinstance(data, ImageData):
-        what = "rows" if isinstance(data, RowData) else "points"
-        raise ComponentError(f"`{command}` shows images, and {data.name} has {what}; use `evaluate` or `report`")
+        raise ComponentError(_no_images(command, data.name, "rows" if isinstance(data, RowData) else "points"))
     return data
+
+
+def _no_images(command: str, name: str, kind: str) -> str:
+    return f"`{command}` shows images, and {name} has {kind}; use `evaluate` or `report`"

@@ -11,11 +11,11 @@ import torch
 from jaxtyping import UInt8
 from torch import nn
 
-from generative.data import ImageData
+from generative import ComponentError
 from generative.latent import between, gif_bytes, morph
 from generative.latent.interpolation import Mode
 from generative.run import Run, write_bytes
-from scripts.generative.feed import codes, decoder, open_run, require_images
+from scripts.generative.feed import decoder, open_model, starts
 from scripts.generative.pictures import labelled_rows, rgb
 from worldmodels.video import png_bytes
 
@@ -47,22 +47,24 @@ class Options:
 
 def main(run: Run, options: Options) -> Sequence[str]:
     """Writes `interpolation.png` and `morph.gif`; raises ComponentError where the model cannot decode."""
-    module, data = open_run(run)
-    images, folder = require_images(data, "interpolate"), run.path / "pictures"
-    write_bytes(folder / "interpolation.png", png_bytes(ways(module, images, options)))
-    keys = codes(module, images, options.keys, options.seed)
+    module, folder = open_model(run), run.path / "pictures"
+    write_bytes(folder / "interpolation.png", png_bytes(ways(run, module, options)))
+    keys = starts(run, module, options.keys, options.seed, "interpolate")
     frames = morph(decoder(module, keys.condition), keys.values, options.frames, options.mode)
     write_bytes(folder / "morph.gif", gif_bytes(rgb(frames), options.fps))
     return [f"lines and arcs: {folder / 'interpolation.png'}", f"morph: {folder / 'morph.gif'}"]
 
 
 @torch.no_grad()
-def ways(module: nn.Module, data: ImageData, options: Options) -> UInt8[np.ndarray, "H W 3"]:
+def ways(run: Run, module: nn.Module, options: Options) -> UInt8[np.ndarray, "H W 3"]:
     """Returns the picture: for each pair the line above the arc, under the label of the pair's first image."""
-    ends = codes(module, data, 2 * options.pairs, options.seed)
-    first, last = ends.values.chunk(2)
+    ends = starts(run, module, 2 * options.pairs, options.seed, "interpolate")
+    pairs = len(ends.values) // 2
+    if pairs == 0:
+        raise ComponentError(f"{run.path}: {len(ends.values)} held-out image, too few for a way; train on more images")
+    first, last = ends.values[:pairs], ends.values[pairs:]
     rows, labels = [], []
-    for pair in range(len(first)):
+    for pair in range(pairs):
         decode = decoder(module, [each[pair:] for each in ends.condition])
         for mode, label in (("linear", "line"), ("spherical", "arc")):
             rows.append(decode(between(first[[pair]], last[[pair]], options.steps, mode)[0]))  # type: ignore[arg-type]

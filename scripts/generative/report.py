@@ -60,7 +60,7 @@ def write_report(run: Run) -> Path:
 def render(run: Run) -> str:
     """Returns the page."""
     facts, title = run.facts(), f"{run.config.model.type} on {run.config.data.type}"
-    sections = [_stages(run), _figures(run), _curves(run), _pictures(run), _attributes(run), _settings(run)]
+    sections = [_stages(run), _data(run), _figures(run), _curves(run), _pictures(run), _attributes(run), _settings(run)]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -120,6 +120,15 @@ def _stages(run: Run) -> str:
         figures.append(media(image, f"step {int(path.stem):,}"))
     last = picture("the last grid", files[-1].read_bytes(), f"Step {int(files[-1].stem):,}, in full size.")
     return f'<h2>As it learned</h2><div class="stages">{"".join(figures)}</div>{details("The last grid", last)}'
+
+
+def _data(run: Run) -> str:
+    """What was used of the data, and what was left out."""
+    facts = run.facts("data")
+    if facts is None or not facts["lines"]:
+        return ""
+    items = "".join(f"<li>{escape(line)}</li>" for line in facts["lines"])
+    return f"<h2>Data</h2><p>{escape(facts['root'])}</p><ul>{items}</ul>"
 
 
 def _figures(run: Run) -> str:

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 
 from generative import ComponentError, require
+from generative.identity import data_facts
 from generative.run import Run, write_bytes
-from scripts.generative.feed import open_run
-from scripts.generative.pictures import drawn
+from scripts.generative.feed import open_data, open_model
+from scripts.generative.pictures import drawn, tiled
 from worldmodels.video import png_bytes
 
 
@@ -37,14 +38,15 @@ class Options:
 
 def main(run: Run, options: Options) -> Sequence[str]:
     """Writes the grid; raises ComponentError where the model cannot sample, and says why."""
-    module, data = open_run(run)
+    module, facts = open_model(run), data_facts(run)
     require(module, "sample")
     model: Any = module
     with torch.no_grad():
         samples = model.sample(options.count, options.temperature, torch.Generator().manual_seed(options.seed))
-    picture = drawn(samples, data, options.columns)
+    images = facts["kind"] == "images"  # rows need the data's words, and points theirs beside them
+    picture = tiled(samples, options.columns) if images else drawn(samples, open_data(run), options.columns)
     if picture is None:
-        raise ComponentError(f"{data.name}: has no pictures of its rows; draw them in Python with model.sample()")
+        raise ComponentError(f"{facts['name']}: has no pictures of its rows; draw them in Python with model.sample()")
     path = Path(options.out) if options.out else run.path / "samples" / "drawn.png"
     write_bytes(path, png_bytes(picture))
     return [f"{options.count} samples: {path}"]

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from generative import Estimates, fit, offers, resolve_device, save_component
+from generative.identity import keep_data
 from generative.latent.interpolation import encode_means
 from generative.run import Run, write_bytes, write_json
-from scripts.generative.feed import Data, Items, build, load, stream, take, values_stream
+from scripts.generative.feed import Data, Items, build, keep_starts, load, stream, take, values_stream
 from scripts.generative.pictures import shown
 from worldmodels.run import Progress
 from worldmodels.video import png_bytes
@@ -21,8 +22,12 @@ DENSITY_ITEMS = 4096
 """Items whose codes a density is fitted to."""
 
 
-def train(run: Run) -> Iterator[Progress]:
+def train(run: Run, data: Data | None = None) -> Iterator[Progress]:
     """Trains the model of a run, from where it stands, and yields the progress in optimiser steps.
+
+    Args:
+        run: an open run folder.
+        data: those of its configuration, where they are loaded already.
 
     Raises:
         ComponentError: unknown names, or checkpoints that cannot be read.
@@ -30,7 +35,8 @@ def train(run: Run) -> Iterator[Progress]:
         TrainingDiverged: loss or gradient became infinite or NaN.
     """
     config = run.config
-    data = load(config.data)
+    data = load(config.data) if data is None else data
+    keep_data(run, data)
     module = build(config, data)
     steps = config.fit.steps if any(each.requires_grad for each in module.parameters()) else 0
     done = run.facts()
@@ -47,6 +53,7 @@ def train(run: Run) -> Iterator[Progress]:
         _finish(module, data, config.batch, config.seed)
         save_component(module, run.model, {"preset": config.preset, "data": config.data.type, "steps": steps})
         _show(run, module, data, steps)
+        keep_starts(run, module, data)
     facts = {"steps": steps, "seconds": round(run.seconds(), 3), "numbers": _numbers(module), "device": str(device)}
     write_json(run.path / "trained.json", facts)
     yield Progress("train", steps, steps, "steps")

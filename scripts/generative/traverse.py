@@ -9,10 +9,9 @@ import torch
 from jaxtyping import UInt8
 from torch import nn
 
-from generative.data import ImageData
 from generative.latent import spread_order, traverse
 from generative.run import Run, write_bytes
-from scripts.generative.feed import codes, decoder, open_run, require_images
+from scripts.generative.feed import MOST_STARTS, decoder, open_model, starts
 from scripts.generative.pictures import labelled_rows
 from worldmodels.video import png_bytes
 
@@ -44,17 +43,17 @@ class Options:
 
 def main(run: Run, options: Options) -> Sequence[str]:
     """Writes the picture; raises ComponentError where the model cannot decode, and says why."""
-    module, data = open_run(run)
+    module = open_model(run)
     path = Path(options.out) if options.out else run.path / "pictures" / "traversal.png"
-    picture, order = traversal(module, require_images(data, "traverse"), options)
+    picture, order = traversal(run, module, options)
     write_bytes(path, png_bytes(picture))
     return [f"dimensions {', '.join(map(str, order))}: {path}"]
 
 
 @torch.no_grad()
-def traversal(module: nn.Module, data: ImageData, options: Options) -> tuple[UInt8[np.ndarray, "H W 3"], list[int]]:
+def traversal(run: Run, module: nn.Module, options: Options) -> tuple[UInt8[np.ndarray, "H W 3"], list[int]]:
     """Returns the picture and the dimensions in it, from the top."""
-    items = codes(module, data, 1024, seed=0)
+    items = starts(run, module, MOST_STARTS, 0, "traverse")
     if options.item >= len(items.values):
         raise ValueError(f"item={options.item}: there are {len(items.values)} to choose from")
     order = list(options.dimensions) or spread_order(items.values)[: options.most]

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from generative import ComponentError
 from generative.data import ArraysConfig, array_data
@@ -58,6 +60,13 @@ def test_channels_first_and_grey():
         ({"factors": np.zeros((30, 2)), "factor_names": ("speed",)}, "a column for each of 1"),
         ({"factors": np.full((30, 1), np.nan), "factor_names": ("speed",)}, "factors: some are NaN"),
         ({"groups": np.zeros(4)}, "4 groups for 30 images"),
+        ({"images": IMAGES[0]}, "grey images 3 pixels wide, or one image in colour"),
+        ({"images": np.ma.masked_less(IMAGES, 9)}, "images: some values are masked"),
+        ({"images": [IMAGES[0], IMAGES[1][:3]]}, "images: of different shapes"),
+        ({"images": [Image.fromarray(each).quantize(16) for each in IMAGES]}, "hand them to dataset_data"),
+        ({"images": IMAGES > 99}, "true and false; give 255"),
+        ({"classes": ("a", "b")}, "mine: classes without labels"),
+        ({"factor_names": ("speed",)}, "mine: factor_names without factors"),
         ({"images": IMAGES[:1]}, "at least 2"),
     ],
 )
@@ -65,6 +74,87 @@ def test_what_does_not_fit_is_refused(options, message):
     options = {"images": IMAGES, **options}
     with pytest.raises(ValueError, match=message):
         array_data("mine", options.pop("images"), **options)
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        torch.from_numpy,
+        list,
+        lambda images: images.astype(">u2"),
+        np.asfortranarray,
+        lambda images: np.ma.MaskedArray(images),
+        lambda images: torch.from_numpy(images).float().requires_grad_(),
+    ],
+    ids=["tensor", "list", "other byte order", "column major", "nothing masked", "with gradient"],
+)
+def test_arrays_in_other_clothes_are_the_same_images(convert):
+    data = array_data("mine", convert(IMAGES), labels=torch.arange(30) % 3)
+    assert (data.images(np.arange(27)) == IMAGES[data.items]).all()
+    assert data.labels(np.arange(27)).tolist() == (data.items % 3).tolist()
+
+
+def test_half_precision_and_read_only_arrays_are_read():
+    halves = array_data("mine", torch.from_numpy(IMAGES).bfloat16() / 256, range="unit")
+    assert np.abs(halves.images(np.arange(27)).astype(int) - IMAGES[halves.items]).max() <= 2
+    closed = IMAGES.copy()
+    closed.flags.writeable = False
+    next(array_data("mine", closed).batches(4, 0, "unit")(0))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_tensors_of_another_device_are_fetched():
+    data = array_data("mine", torch.from_numpy(IMAGES).cuda(), labels=(torch.arange(30) % 3).cuda())
+    assert (data.images(np.arange(27)) == IMAGES[data.items]).all()
+
+
+def test_rows_are_square_grey_images(tmp_path):
+    """As Quick, Draw! publishes its drawings: N x 784."""
+    rows = IMAGES[:, :5, :5, 0].reshape(30, 25)
+    np.save(tmp_path / "full_numpy_bitmap_cat.npy", rows)
+    data = ArraysConfig(str(tmp_path / "full_numpy_bitmap_cat.npy")).load()
+    assert data.shape == (5, 5, 1)
+    assert (data.images(np.arange(27))[..., 0] == IMAGES[data.items, :5, :5, 0]).all()
+    assert data.origin.lines()[1] == "rows of 25 numbers, read as grey images of 5 x 5 pixels"
+    wide = ArraysConfig(str(tmp_path / "full_numpy_bitmap_cat.npy"), size=8).load()
+    image = wide.images(np.array([0]))[0, ..., 0]
+    assert wide.shape == (8, 8, 1) and (image[1:6, 1:6] == IMAGES[wide.items[0], :5, :5, 0]).all()
+    assert image.sum() == image[1:6, 1:6].sum()
+    with pytest.raises(ComponentError, match=r"size=4: .* have 5 x 5 pixels; give at least 5, or 0"):
+        ArraysConfig(str(tmp_path / "full_numpy_bitmap_cat.npy"), size=4).load()
+    with pytest.raises(ValueError, match=r"expected \(N, height, width"):
+        array_data("mine", IMAGES.reshape(30, -1))
+
+
+def test_the_content_says_what_a_file_is(tmp_path):
+    np.save(tmp_path / "frames.npy", IMAGES)
+    (tmp_path / "frames").write_bytes((tmp_path / "frames.npy").read_bytes())
+    np.savez(tmp_path / "archive.npz", images=IMAGES)
+    (tmp_path / "archive.npz").rename(tmp_path / "archive.npy")
+    for name in ("frames", "archive.npy"):
+        assert len(ArraysConfig(str(tmp_path / name)).load()) == 27
+
+
+def test_arrays_that_nothing_reads_are_named_and_misspelt_ones_refused(tmp_path):
+    """Keras's names and its (N, 1) labels."""
+    labels = (np.arange(30) % 3)[:, None]
+    np.savez(tmp_path / "keras.npz", x_train=IMAGES, y_train=labels, x_test=IMAGES, y_test=labels)
+    keras = str(tmp_path / "keras.npz")
+    data = ArraysConfig(keras, images="x_train", labels="y_train").load()
+    assert data.classes == ("0", "1", "2") and data.labels(np.arange(27)).tolist() == (data.items % 3).tolist()
+    assert data.origin.lines() == ["30 of 30 images used; left out: arrays that nothing asks for: 2 (x_test, y_test)"]
+    assert list(data.origin.files) == ["keras.npz"]
+    for options, message in (
+        ({"labels": "y_trian"}, "no array 'y_trian'; set labels; did you mean 'y_train'"),
+        ({"classes": ("a", "b", "c")}, "but no array 'labels'"),
+    ):
+        with pytest.raises(ComponentError, match=message):
+            ArraysConfig(keras, images="x_train", **options).load()
+    for wrong, right in (("lables", "labels"), ("label", "labels"), ("factor", "factors"), ("group", "groups")):
+        np.savez(tmp_path / "wrong.npz", images=IMAGES, **{wrong: labels})
+        with pytest.raises(ComponentError, match=f"nothing reads the array '{wrong}'; did you mean '{right}'"):
+            ArraysConfig(str(tmp_path / "wrong.npz")).load()
 
 
 def test_foreign_and_damaged_files_are_named(tmp_path):
@@ -97,7 +187,8 @@ def test_pickles_are_never_opened(tmp_path):
             return (pytest.fail, ("a pickle was opened",))
 
     np.savez(tmp_path / "mixed.npz", images=IMAGES, metadata=np.array([Trap()], object))
-    assert len(ArraysConfig(str(tmp_path / "mixed.npz")).load()) == 27
+    data = ArraysConfig(str(tmp_path / "mixed.npz")).load()
+    assert len(data) == 27 and data.origin.left_out == {"arrays of Python objects": ("metadata",)}
     np.save(tmp_path / "objects.npy", np.array([Trap()], object))
     with pytest.raises(ComponentError, match=r"objects\.npy"):
         ArraysConfig(str(tmp_path / "objects.npy")).load()

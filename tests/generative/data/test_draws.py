@@ -1,7 +1,9 @@
+import hashlib
+
 import numpy as np
 import pytest
 
-from generative.data.draws import normal, split, uniform
+from generative.data.draws import held_out_by_digest, normal, split, uniform
 
 
 def test_numbers_depend_on_seed_item_and_column_only():
@@ -27,6 +29,20 @@ def test_numbers_are_uniform_and_independent():
     )
     for a, b in pairs:
         assert abs(np.corrcoef(a, b)[0, 1]) < 0.03
+
+
+def test_what_is_held_out_goes_by_content():
+    digests = [hashlib.sha256(bytes([number, 1])).hexdigest() for number in range(200)]
+    held = held_out_by_digest(digests)
+    assert 10 <= len(held) <= 30
+    fewer = held_out_by_digest(digests[50:])
+    assert (fewer + 50).tolist() == [number for number in held if number >= 50]
+    doubled = held_out_by_digest([*digests, *digests])
+    assert doubled.tolist() == [*held, *(held + 200)]
+    for count in range(2, 12):
+        assert 0 < len(held_out_by_digest(digests[:count])) < count
+    with pytest.raises(ValueError, match="1 different item"):
+        held_out_by_digest([digests[0]] * 5)
 
 
 def test_normal_numbers_have_the_moments_of_a_gaussian():

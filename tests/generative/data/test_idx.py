@@ -57,6 +57,12 @@ def test_foreign_and_damaged_files_are_named(tmp_path):
         "text": (b"This is a text and no images.", "no IDX file"),
         "short": (whole[:6], "IDX of type 8 with 3 axes"),
         "empty": (b"", "no IDX file"),
+        "lengths-swapped": (
+            whole[:4] + struct.pack("<3I", *IMAGES.shape) + whole[16:],
+            r"has \(20, 28, 28\), but with",
+        ),
+        "header-swapped": (struct.pack("<4I", 0x803, *IMAGES.shape) + whole[16:], "small end of its header first"),
+        "endless": (whole[:4] + struct.pack(">3I", *[2**32 - 1] * 3) + whole[16:], "announced, 15680 found"),
         "labels": (idx(LABELS), r"IDX of type 8 with 1 axes; expected images"),
         "floats": (b"\0\0\x0d\3" + whole[4:], "IDX of type 13"),
     }
@@ -66,6 +72,67 @@ def test_foreign_and_damaged_files_are_named(tmp_path):
             IdxConfig(str(tmp_path / name)).load()
     with pytest.raises(ComponentError, match="no such file"):
         IdxConfig(str(tmp_path / "missing")).load()
+
+
+def emnist(folder, name="emnist-letters", first=1):
+    folder.mkdir(parents=True, exist_ok=True)
+    for part, items in (("train", slice(0, 16)), ("test", slice(16, 20))):
+        stored = np.ascontiguousarray(IMAGES[items].transpose(0, 2, 1))
+        (folder / f"{name}-{part}-images-idx3-ubyte").write_bytes(idx(stored))
+        (folder / f"{name}-{part}-labels-idx1-ubyte").write_bytes(idx(LABELS[items] + np.uint8(first)))
+
+
+def test_emnist_stands_upright_and_its_letters_begin_at_0(tmp_path):
+    emnist(tmp_path / "gzip")
+    (tmp_path / "gzip" / "emnist-letters-mapping.txt").write_text(
+        "".join(f"{number} {64 + number} {96 + number}\n" for number in range(1, 11))
+    )
+    for path in (tmp_path / "gzip", tmp_path):
+        data = IdxConfig(str(path), size=0).load()
+        assert (data.images(np.arange(16))[..., 0] == IMAGES[:16]).all() and len(data.held_out()) == 4
+        assert data.classes == tuple("ABCDEFGHIJ") and data.labels(np.arange(3)).tolist() == [0, 1, 2]
+    assert data.origin.lines() == [
+        "20 of 20 images used",
+        "rows and columns exchanged, as EMNIST stores them",
+        "labels from 1 to 10: class 1 is number 0",
+    ]
+    assert len(data.origin.files) == 4
+    left = IdxConfig(str(tmp_path), size=0, exchanged="no").load()
+    assert (left.images(np.arange(16))[..., 0] == IMAGES[:16].transpose(0, 2, 1)).all()
+    name = "emnist-letters-train-{}-ubyte"
+    single = IdxConfig(*(str(tmp_path / "gzip" / name.format(each)) for each in ("images-idx3", "labels-idx1")), size=0)
+    assert (single.load().images(np.array([0]))[0, ..., 0] == IMAGES[0]).all()
+
+
+def test_of_several_sets_one_is_chosen(tmp_path):
+    emnist(tmp_path)
+    emnist(tmp_path, "emnist-digits", 0)
+    with pytest.raises(ComponentError, match="the sets emnist-digits, emnist-letters; set subset"):
+        IdxConfig(str(tmp_path)).load()
+    with pytest.raises(ComponentError, match="no set 'emnist-digit'; did you mean 'emnist-digits'"):
+        IdxConfig(str(tmp_path), subset="emnist-digit").load()
+    assert IdxConfig(str(tmp_path), subset="emnist-digits").load().classes == tuple("0123456789")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_folder_that_torchvision_makes_is_read_from_its_root(tmp_path, packed):
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    mnist(raw, *((gzip.compress, ".gz") if packed else ()))
+    for path in (tmp_path, tmp_path / "MNIST", raw):
+        assert (IdxConfig(str(path), size=0).load().images(np.arange(16))[..., 0] == IMAGES[:16]).all()
+    (tmp_path / "FashionMNIST" / "raw").mkdir(parents=True)
+    mnist(tmp_path / "FashionMNIST" / "raw")
+    with pytest.raises(ComponentError, match=r"IDX files lie in .*FashionMNIST.raw, .*MNIST.raw; set path"):
+        IdxConfig(str(tmp_path)).load()
+
+
+def test_options_that_could_not_take_effect_are_refused(tmp_path):
+    mnist(tmp_path)
+    with pytest.raises(ComponentError, match=r"labels=other: the folder .* brings its own"):
+        IdxConfig(str(tmp_path), labels="other").load()
+    with pytest.raises(ComponentError, match="but no labels"):
+        IdxConfig(str(tmp_path / "train-images-idx3-ubyte"), classes=("a", "b")).load()
 
 
 def test_parts_must_belong_together(tmp_path):

@@ -47,6 +47,57 @@ def test_a_tensor_dataset_with_labels_and_signed_values():
         assert LABELS[[(image == each).all() for each in IMAGES]].tolist() == [label]
 
 
+@pytest.mark.parametrize("mode", ["P", "RGBA", "CMYK", "YCbCr", "HSV"])
+def test_pictures_of_any_mode_are_looked_up(mode):
+    pure = np.repeat(np.array([[[250, 10, 20]], [[10, 240, 30]]], np.uint8), 5, 1)  # (2 5 3)
+    pictures = [Image.fromarray(np.roll(pure, number, 0)) for number in range(4)]
+    made = [each.quantize(4) if mode == "P" else each.convert(mode) for each in pictures]
+    data = dataset_data(Listed(made))
+    assert data.shape == (2, 5, 3)
+    expected = np.stack([np.roll(pure, number, 0) for number in data.items])
+    assert np.abs(data.images(np.arange(len(data))).astype(int) - expected).max() <= 6
+
+
+def test_grey_pictures_of_one_and_sixteen_bits_are_seen():
+    black_and_white = [Image.fromarray(each[..., 0]).convert("1") for each in IMAGES]
+    assert set(np.unique(dataset_data(Listed(black_and_white)).images(np.arange(18)))) == {0, 255}
+    deep = [Image.fromarray(each[..., 0].astype(np.uint16) * 16) for each in IMAGES]  # 12 of 16 bits
+    data = dataset_data(Listed(deep))
+    assert np.abs(data.images(np.arange(18))[..., 0].astype(int) - IMAGES[data.items][..., 0]).max() <= 1
+    assert data.origin.notes == ("more than 8 bits a colour, 4095 read as white",)
+
+
+def test_a_picture_is_turned_as_its_file_says(tmp_path):
+    tall = np.zeros((6, 6, 3), np.uint8)
+    tall[:3] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for number in range(2):
+        Image.fromarray(tall).save(tmp_path / f"{number}.png", exif=exif)
+    data = dataset_data(Listed([Image.open(tmp_path / f"{number}.png") for number in range(2)]))
+    assert (data.images(np.array([0]))[0, :, :3] == 0).all() and (data.images(np.array([0]))[0, :, 3:] == 255).all()
+
+
+def test_tensors_with_gradients_and_of_half_precision_are_read():
+    chw = [torch.from_numpy(each).permute(2, 0, 1) for each in IMAGES]
+    tracked = dataset_data(Listed([(each / 255).requires_grad_() for each in chw]))
+    assert (tracked.images(np.arange(18)) == IMAGES[tracked.items]).all()
+    half = dataset_data(Listed([(each / 256).bfloat16() for each in chw]))
+    assert np.abs(half.images(np.arange(18)).astype(int) - IMAGES[half.items]).max() <= 2
+
+
+def test_what_is_not_used_or_not_fixed_is_told():
+    class Random(Listed):
+        def __getitem__(self, index):
+            return np.random.default_rng().integers(0, 256, (6, 5, 3), np.uint8)
+
+    assert dataset_data(Listed([(each, 1) for each in IMAGES])).origin.lines() == [
+        "20 of 20 items used",
+        "labels not used: give the names of the classes",
+    ]
+    assert "items differ each time they are read" in dataset_data(Random([0] * 20)).origin.lines()[1]
+
+
 def test_mistakes_are_explained():
     class Stream(IterableDataset):
         def __iter__(self):
@@ -64,6 +115,11 @@ def test_mistakes_are_explained():
         dataset_data(Listed([IMAGES[0]]))
     with pytest.raises(ValueError, match="2 or 3 axes"):
         dataset_data(Listed(["a", "b"]))
+    with pytest.raises(ValueError, match="true and false; give 255"):
+        dataset_data(Listed(list(IMAGES > 9)))
+    fractional = dataset_data(Listed([(each, 0.7) for each in IMAGES]), classes=("a", "b"))
+    with pytest.raises(ValueError, match=r"dataset\[\d+\]: label 0\.7; expected one whole number"):
+        fractional.labels(np.arange(2))
 
 
 def test_later_items_must_be_like_the_first():

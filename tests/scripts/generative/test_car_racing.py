@@ -46,6 +46,9 @@ def test_frames_and_states_come_from_the_rollouts_and_tracks_stay_together(road)
 def test_a_number_of_frames_is_spread_over_all_episodes(road):
     data = load(Choice("car-racing", {"run": str(road.path / "rollouts"), "frames": 60}))
     assert 20 <= len(data) + len(data.held_out()) <= 60 + 24
+    origin = data.origin
+    assert origin.used == len(data) + len(data.held_out()) < origin.found and "frames used" in origin.lines()[0]
+    assert len(origin.files) == len(list((road.path / "rollouts").glob("*.zip")))
 
 
 def test_bends_and_speed_are_read_from_the_state():

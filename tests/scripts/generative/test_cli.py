@@ -72,7 +72,7 @@ def test_help_of_train_shows_the_options_of_the_model_and_the_data(capsys):
 
 
 def test_options_of_the_command_line_go_over_those_of_the_preset():
-    path, config = parse_train(
+    path, config, _ = parse_train(
         [
             "vae",
             "--data.size",
@@ -95,7 +95,7 @@ def test_options_of_the_command_line_go_over_those_of_the_preset():
 
 
 def test_other_data_bring_their_own_sizes_and_classes():
-    _, config = parse_train(["conditional-vae", "--data", "faces", "--data.size", "32"])
+    _, config, _ = parse_train(["conditional-vae", "--data", "faces", "--data.size", "32"])
     options = config.model.options
     assert (options["image_size"], options["channels"], options["classes"]) == (32, 3, 5)
 
