@@ -181,7 +181,7 @@ def _again(path: Path, words: list[str]) -> Any:
     config = Run(path).config
     options = dict(config.data.options)
     for name in path_options(config.data.type):
-        words, value = _take(words, f"--data.{name}")
+        words, value = take(words, f"--data.{name}")
         if value is not None:
             options[name] = value
     return None if words else replace(config, data=absolute(replace(config.data, options=options)))
