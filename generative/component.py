@@ -34,7 +34,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from generative.files import sync_folder, write_beside, write_folder
+from generative.files import parsed_object, sealed, sync_folder, unsealed, write_beside, write_folder
 from generative.options import ComponentError, config_from_mapping, config_to_mapping, did_you_mean
 
 FORMAT_VERSION = 2
@@ -245,7 +245,7 @@ def component_bytes(module: nn.Module) -> dict[str, Any]:
         "config": config_to_mapping(module.config),
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
     }
-    return {"config": json.dumps(config, indent=2, allow_nan=False) + "\n", "weights": weights}
+    return {"config": json.dumps(sealed(config, "config.json"), indent=2) + "\n", "weights": weights}
 
 
 def component_from_bytes(data: Mapping[str, Any], registry: Registry, device: str | torch.device = "cpu") -> nn.Module:
@@ -258,7 +258,7 @@ def save_component(module: nn.Module, folder: str | Path, metadata: Mapping[str,
     data = component_bytes(module)
     files = {  # config.json is last: without it, or with another hash in it, the folder does not load
         "model.safetensors": data["weights"],
-        "metadata.json": (json.dumps(dict(metadata), indent=2) + "\n").encode(),
+        "metadata.json": (json.dumps(sealed(metadata, "metadata.json"), indent=2) + "\n").encode(),
         "config.json": data["config"].encode(),
     }
     folder = Path(folder)
@@ -306,13 +306,8 @@ def load_metadata(folder: str | Path) -> dict[str, Any]:
 
 
 def _parse_object(text: str, place: str) -> dict[str, Any]:
-    try:
-        parsed = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ComponentError(f"{place}: damaged JSON ({error}); train again or restore the file") from error
-    if not isinstance(parsed, dict):
-        raise ComponentError(f"{place}: expected a JSON object; train again or restore the file")
-    return parsed
+    remedy = "train again or restore the file"
+    return unsealed(parsed_object(text, place, remedy), Path(place), remedy)
 
 
 def _build(data: Mapping[str, Any], registry: Registry, place: str) -> nn.Module:

@@ -1,14 +1,24 @@
-"""Whole files and whole folders or none: written under a temporary name, flushed to disk, then renamed."""
+"""Whole files and whole folders or none: written under a temporary name, flushed to disk, then renamed.
+
+What is read again says whether it is still what was written: a JSON file has a `seal`, a line of a log a `crc`. What
+has none, as a file of another program, is taken as it is.
+"""
 
 import glob
+import hashlib
+import json
 import os
 import shutil
 import uuid
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
+
+from generative.options import ComponentError
 
 
 def write_beside(path: Path, content: bytes) -> Path:
@@ -54,6 +64,172 @@ def locked(folder: Path, taken: Exception) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replaces the file at `path` by `content` in one step; a killed process or a full disk leaves the old file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(write_beside(path, content), path)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Replaces the text file at `path` in one step."""
+    write_bytes(path, content.encode())
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Replaces the JSON file at `path` in one step, with a seal; NaN is refused with a ValueError."""
+    write_text(path, json.dumps(sealed(content, path.name), indent=2) + "\n")
+
+
+def read_json(path: Path, remedy: str) -> dict[str, Any]:
+    """Returns what `write_json` wrote, without its seal.
+
+    Raises:
+        ComponentError: the file is missing, damaged or was edited; ends in the remedy.
+    """
+    return unsealed(parsed_object(read_whole(path, remedy), str(path), remedy), path, remedy)
+
+
+def read_whole(path: Path, remedy: str) -> bytes:
+    """Returns the content of a file; raises ComponentError, which ends in the remedy, where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise ComponentError(f"{path} is missing: {remedy}") from None
+    except OSError as error:
+        raise ComponentError(f"{path} cannot be read ({error.strerror}): {remedy}") from error
+
+
+def parsed_object(content: str | bytes, place: str, remedy: str) -> dict[str, Any]:
+    """Returns a JSON object; raises ComponentError, which ends in the remedy, where `content` is none."""
+    try:
+        parsed = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ComponentError(f"{place} is damaged JSON ({error}): {remedy}") from error
+    if not isinstance(parsed, dict):
+        raise ComponentError(f"{place} holds no JSON object: {remedy}")
+    return parsed
+
+
+def sealed(content: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Returns JSON types with a digest of themselves, by which `unsealed` sees that nothing was changed.
+
+    Args:
+        content: JSON types.
+        name: of the file that they are for; in one of another name they count as changed.
+    """
+    plain = json.loads(json.dumps(content, allow_nan=False))  # as it will be read
+    return {**plain, "seal": _digest(plain, name)}
+
+
+def unsealed(content: Mapping[str, Any], path: Path, remedy: str) -> dict[str, Any]:
+    """Returns what `sealed` was given for the file at `path`.
+
+    Raises:
+        ComponentError: it was changed; ends in the remedy.
+    """
+    rest = {name: value for name, value in content.items() if name != "seal"}
+    if "seal" in content and content["seal"] != _digest(rest, path.name):
+        raise ComponentError(f"{path} is not what was written (edited, or damaged): {remedy}")
+    return rest
+
+
+def _digest(content: Mapping[str, Any], name: str) -> str:
+    return hashlib.sha256(f"{name} {json.dumps(content, sort_keys=True)}".encode()).hexdigest()
+
+
+def append_line(path: Path, row: Mapping[str, Any]) -> None:
+    """Appends one JSON object as a line and waits until it is on disk; what a killed writer left of a line goes.
+
+    A log has one writer at a time: whoever holds the lock of its folder.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cut_torn_line(path)
+    with open(path, "a") as file:
+        file.write(_line(path, row))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Replaces a log by these rows in one step."""
+    write_text(path, "".join(_line(path, row) for row in rows))
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Returns the whole lines of a log, none where it is not there; the file stays as it is.
+
+    A last line without its end is one that a process was killed in or is writing just now, and does not count.
+
+    Raises:
+        ComponentError: a whole line is damaged or was edited; says which.
+    """
+    if not path.exists():
+        return []
+    content = read_whole(path, "restore the file")
+    rows = []
+    for number, line in enumerate(content[: content.rfind(b"\n") + 1].splitlines(), 1):
+        remedy = "restore the file, or take this line out of it"
+        row = parsed_object(line, f"line {number} of {path}", remedy)
+        crc = row.pop("crc", None)
+        if crc is not None and crc != _crc(path, row):
+            raise ComponentError(f"line {number} of {path} is not what was written (edited, or damaged): {remedy}")
+        rows.append(row)
+    return rows
+
+
+def cut_torn_line(path: Path) -> None:
+    """Takes a last line without its end out of a log; for its writer alone."""
+    if not path.is_file():
+        return
+    with open(path, "rb") as file:
+        if file.seek(0, os.SEEK_END) == 0:
+            return
+        file.seek(-1, os.SEEK_END)
+        if file.read(1) == b"\n":
+            return
+    content = path.read_bytes()
+    write_bytes(path, content[: content.rfind(b"\n") + 1])
+
+
+def _line(path: Path, row: Mapping[str, Any]) -> str:
+    plain = json.loads(json.dumps(row))  # as it will be read
+    return json.dumps({**plain, "crc": _crc(path, plain)}) + "\n"
+
+
+def _crc(path: Path, row: Mapping[str, Any]) -> int:
+    """Returns a checksum of a row of a log of this name: a row of another log is none of this one's."""
+    return zlib.crc32(f"{path.name} {json.dumps(row, sort_keys=True)}".encode())
+
+
+def sweep(folder: Path) -> None:
+    """Removes what killed processes left half-written in a folder and below; for whoever holds the folder's lock.
+
+    Folders inside that have a lock of their own are left to whoever holds it.
+    """
+    for place, folders, names in os.walk(folder):
+        stale = [name for name in (*folders, *names) if name.startswith(".") and name.endswith(".partial")]
+        folders[:] = [name for name in folders if name not in stale and not (Path(place) / name / ".lock").exists()]
+        for path in (Path(place) / name for name in stale):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def half_made(folder: Path, *first: str) -> bool:
+    """Returns whether a folder holds no more than a process leaves that is killed while it begins in it.
+
+    Args:
+        folder: to look into.
+        first: names of the files that are written before the one that makes the folder count.
+    """
+    ours = (".lock", *first)
+    return folder.is_dir() and all(
+        entry.name in ours or (entry.name.startswith(".") and entry.name.endswith(".partial"))
+        for entry in folder.iterdir()
+    )
 
 
 def sync_folder(folder: Path) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 from generative.data import Data, ImageData, RowData
 from generative.data.origin import differences
+from generative.files import write_json
 from generative.options import ComponentError
-from generative.run import Run, write_json
+from generative.run import Run
 
 FILE = "data.json"
 

@@ -13,8 +13,8 @@ was.
 """
 
 import difflib
+import hashlib
 import importlib.metadata
-import json
 import os
 import platform
 import time
@@ -25,13 +25,24 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from generative.files import locked, write_beside
+from generative.files import (
+    append_line,
+    half_made,
+    locked,
+    read_json,
+    read_lines,
+    read_whole,
+    sweep,
+    write_json,
+    write_text,
+)
 from generative.fit import FitConfig
 from generative.options import ComponentError, check_numbers, config_from_mapping, config_to_mapping
 from generative.source import commit
 from generative.strict_yaml import read_yaml, write_yaml
 
 FORMAT_VERSION = 1
+SEAL = "# written by generative; sha256 of the lines below: "
 FREE = ("device", "preset", "shown", "show_every", "fit.steps", "fit.log_every", "fit.checkpoint_every")
 """Fields that may change from one session to the next; `fit` itself refuses more steps under a cosine schedule."""
 
@@ -116,7 +127,14 @@ class Run:
                 f"{self.path} is no run folder (it has no config.yaml); start one with `generative train MODEL "
                 f"--out {self.path}`, or name an existing folder"
             )
-        content = read_yaml(file.read_bytes(), str(file))
+        text = read_whole(file, "restore it or start a new run").decode(errors="replace")
+        first, _, rest = text.partition("\n")
+        if first.startswith(SEAL) and first != SEAL + _digest(rest):
+            raise ComponentError(
+                f"{file} is not what was written (edited, or damaged): restore it, or start a new run with "
+                "`generative train MODEL --out NEW`"
+            )
+        content = read_yaml(text, str(file))
         version = content.pop("format_version", None) if isinstance(content, dict) else None
         if version != FORMAT_VERSION:
             raise ComponentError(
@@ -147,13 +165,12 @@ class Run:
                     f"{path} was made with another configuration: {'; '.join(fixed)}. Repeat it as it was made, or "
                     "start a new run with --out"
                 )
-        elif path.is_dir() and any(path.iterdir()):
+        elif os.path.lexists(path) and not half_made(path, "versions.json"):
             raise ComponentError(f"{path} exists and is no run folder; choose another --out, or empty it")
-        else:
-            path.mkdir(parents=True, exist_ok=True)
+        text = _config_text(config)
+        if not (path / "config.yaml").is_file():
             write_json(path / "versions.json", versions())
-        content = {"format_version": FORMAT_VERSION, **config_to_mapping(config)}
-        write_text(path / "config.yaml", write_yaml(content))
+        write_text(path / "config.yaml", f"{SEAL}{_digest(text)}\n{text}")
         return cls(path)
 
     @property
@@ -164,7 +181,11 @@ class Run:
     def facts(self, name: str = "trained") -> dict[str, Any] | None:
         """Returns what `trained.json`, `evaluation.json` or another such file says; None where it is not there."""
         path = self.path / f"{name}.json"
-        return json.loads(path.read_text()) if path.is_file() else None
+        return (
+            read_json(path, "restore it, or remove it and run the command again that made it")
+            if path.exists()
+            else None
+        )
 
     def require_trained(self) -> dict[str, Any]:
         """Returns the facts of the finished training; raises ComponentError where it has not ended."""
@@ -198,10 +219,25 @@ class Run:
         begun = time.perf_counter()
         taken = ComponentError(f"another process is working in {self.path}; wait for it or stop it")
         with locked(self.path, taken):
+            sweep(self.path)
             try:
                 yield
             finally:
                 append_line(self.path / "spent.jsonl", {"seconds": round(time.perf_counter() - begun, 3)})
+
+
+def _config_text(config: RunConfig) -> str:
+    """Returns a configuration as YAML; raises ValueError where that could not be read again, as for an infinity."""
+    check_numbers(config)
+    text = write_yaml({"format_version": FORMAT_VERSION, **config_to_mapping(config)})
+    plain = read_yaml(text, "configuration")
+    plain.pop("format_version")
+    config_from_mapping(RunConfig, plain)
+    return text
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _changed(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, str]]:
@@ -236,42 +272,3 @@ def versions() -> dict[str, Any]:
         except importlib.metadata.PackageNotFoundError:
             found[name] = "missing"
     return found
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Replaces a file in one step; a killed process or a full disk leaves the old one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    os.replace(write_beside(path, content), path)
-
-
-def write_text(path: Path, content: str) -> None:
-    """Replaces a text file in one step."""
-    write_bytes(path, content.encode())
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Replaces a JSON file in one step; NaN is refused with a ValueError."""
-    write_text(path, json.dumps(dict(content), indent=2, allow_nan=False) + "\n")
-
-
-def append_line(path: Path, row: Mapping[str, Any]) -> None:
-    """Appends one JSON object as a line and waits until it is on disk; what a killed writer left of a line goes."""
-    cut_torn_line(path)
-    with open(path, "a") as file:
-        file.write(json.dumps(dict(row)) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Returns the whole lines of a file of JSON lines; none where it is not there."""
-    if not path.is_file():
-        return []
-    content = path.read_text()
-    return [json.loads(line) for line in content[: content.rfind("\n") + 1].splitlines()]
-
-
-def cut_torn_line(path: Path) -> None:
-    """Takes a last line without its end out of a file."""
-    if path.is_file() and (content := path.read_bytes()) and not content.endswith(b"\n"):
-        write_bytes(path, content[: content.rfind(b"\n") + 1])

@@ -61,6 +61,7 @@ def accuracy(run: Run) -> Iterator[Progress]:
         yield Progress("accuracy", 2 * len(SETS) + 1, total, "parts")
         result = card(_facts(run), {**found, **skipped}, agreed, run.config.accuracy)
         folder = run.folder("accuracy")
+        run.reopen("accuracy")
         write_json(folder / "card.json", result)
         write_bytes(folder / "card.png", sheet(result))
         write_text(folder / "index.html", render_card(result))

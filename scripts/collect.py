@@ -53,6 +53,7 @@ def collect(run: Run) -> Iterator[Progress]:
                     recorded, frames = recorded + 1, frames + recording.frames
                     metrics = {"score": recording.score, "frames": recording.frames}
                     yield Progress("collect", recorded, config.episodes, "episodes", metrics)
+        check_names(folder, taken_over(config.extends) + config.episodes)
         run.finish("collect", _finish(folder))
 
 
@@ -120,6 +121,18 @@ def _frames_of(env: EnvConfig) -> tuple[Any, ...]:
 def _described(env: EnvConfig) -> str:
     wrapped = f" in {', '.join(env.wrappers)}" if env.wrappers else ""
     return f"{env.id}{wrapped} at {env.size} pixels, rows {env.crop}"
+
+
+def check_names(folder: Path, count: int) -> None:
+    """Refuse episodes beside those that a run asks for: it would learn from them.
+
+    Raises:
+        RunError: names one.
+    """
+    asked = {episode_path(folder, number) for number in range(count)}
+    for file in episode_files(folder):
+        if file.path not in asked:
+            raise RunError(f"{file.path} is none of the {count} episodes of this run: take it out of {folder}")
 
 
 def episode_path(folder: Path, number: int) -> Path:

@@ -25,6 +25,7 @@ def dream(run: Run) -> Iterator[Progress]:
             run.finish("dream", {"steps": 0, "not_filmed": f"no film: {reason}"})
             yield Progress("dream", config.steps, config.steps, "steps")
             return
+        run.reopen("dream")
         shots = []
         for shot in film(bundle, parameters, dreaming_memory(run, load_vision(run), bundle.spec), config):
             shots.append(shot)

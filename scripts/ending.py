@@ -1,5 +1,6 @@
 """How a console command ends when it is told to stop, or when nobody reads what it prints."""
 
+import errno
 import os
 import select
 import signal
@@ -7,9 +8,12 @@ import sys
 from collections.abc import Callable
 from types import FrameType
 
+ENDINGS = [signal.Signals[name] for name in ("SIGTERM", "SIGHUP") if name in signal.Signals.__members__]
+"""What ends a command: batch systems send SIGTERM before they kill, a closed terminal SIGHUP."""
+
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, which batch systems send before they kill: a command ends as at Ctrl-C."""
+    """One of `ENDINGS`: a command ends as at Ctrl-C."""
 
 
 def carry_out(main: Callable[[], int]) -> int:
@@ -18,13 +22,15 @@ def carry_out(main: Callable[[], int]) -> int:
     Args:
         main: answers KeyboardInterrupt with a message and returns an exit code.
     """
-    told = []
+    told: list[int] = []
 
     def terminate(number: int, frame: FrameType | None) -> None:
         told.append(number)
         raise Terminated
 
-    signal.signal(signal.SIGTERM, terminate)
+    for number in ENDINGS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, terminate)
     try:
         code = main()
         sys.stdout.flush()
@@ -32,7 +38,12 @@ def carry_out(main: Callable[[], int]) -> int:
         if not unread():
             raise
         return 128 + 13  # SIGPIPE, which Windows has no name for
-    return 128 + signal.SIGTERM if told else code
+    except OSError as error:
+        if error.errno != errno.EIO or error.filename is not None:
+            raise
+        code = 128 + 1  # the terminal has gone: SIGHUP, which Windows has no name for
+        _into_nothing(1, 2)
+    return 128 + told[0] if told else code
 
 
 def unread() -> bool:
@@ -42,5 +53,10 @@ def unread() -> bool:
         watch.register(sys.stdout.fileno(), 0)
         if not any(event & select.POLLERR for _, event in watch.poll(0)):
             return False
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _into_nothing(sys.stdout.fileno())
     return True
+
+
+def _into_nothing(*outputs: int) -> None:
+    for descriptor in outputs:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)

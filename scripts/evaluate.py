@@ -41,6 +41,7 @@ def evaluate(run: Run) -> Iterator[Progress]:
         bundle = replace(bundle, env=replace(bundle.env, id=env))
         setup = WorkerSetup(bundle, run.config.evolve.envs)
         with make_executor(run.config.executor, Worker, setup) as executor:
+            run.reopen("evaluate")
             arms: dict[str, np.ndarray | None] = {"episodes": parameters}
             if config.baseline:
                 arms["baseline"] = None

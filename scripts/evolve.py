@@ -1,6 +1,6 @@
 """Stage 4: evolve the controller in the real environment or in the dream, and keep the best validated mean."""
 
-import json
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ from safetensors.numpy import load_file, save
 
 from generative import to_float
 from scripts.temperature import choose_temperature
-from scripts.train_memory import latent_file
+from scripts.train_memory import encode, latent_file
 from worldmodels.assembly import assemble, load_bundle, load_memory, load_starts, load_vision
-from worldmodels.bundle import Bundle, save_agent
+from worldmodels.bundle import Bundle, read_agent, save_agent
 from worldmodels.dataset import episode_files, sample_frames, split, tryout_files, tryout_path
 from worldmodels.dream import Starts
 from worldmodels.episode import write_episode
@@ -21,12 +21,14 @@ from worldmodels.errors import RunError
 from worldmodels.evolve import Cost, Trials, best_validated, finalists, measure_again, restore
 from worldmodels.evolve import evolve as generations
 from worldmodels.executor import available_cores, make_executor
-from worldmodels.files import append_line, read_lines, write_bytes, write_json
+from worldmodels.files import append_line, read_json, read_lines, write_bytes, write_json
+from worldmodels.finished import digest
 from worldmodels.imitate import imitate, same_parts
 from worldmodels.precision import latent_change, resolve_dtype, state_change
 from worldmodels.run import Progress, Run
 from worldmodels.worker import Worker, WorkerSetup
 
+FROM_START = "restore it, or remove it and run `worldmodels evolve` again"
 IMITATED = 48
 """Most episodes, the last ones collected, along which the controller to start from is imitated."""
 
@@ -41,7 +43,11 @@ def evolve(run: Run) -> Iterator[Progress]:
     run.require("collect", "train-vision", "train-memory")
     with run.working("evolve", run.config.executor.workers or available_cores()):
         settle_dtypes(run)
-        latents = [latent_file(run, file) for file in split(episode_files(run.folder("collect")))[0]]
+        _drop_torn_agent(folder)
+        training = split(episode_files(run.folder("collect")))[0]
+        for _ in encode(run, training, load_vision(run)):
+            pass
+        latents = [latent_file(run, file) for file in training]
         bundle = assemble(run, latents)
         size = bundle.build_controller().parameters_size
         seed = config.seed_in(run.config.seed)
@@ -81,6 +87,15 @@ def evolve(run: Run) -> Iterator[Progress]:
         run.finish("evolve", {**facts, **_temperature_facts(folder, facts), **_start_facts(folder)})
 
 
+def _drop_torn_agent(folder: Path) -> None:
+    """Remove an agent that a process was killed while writing; it follows from the log."""
+    try:
+        read_agent(folder)
+    except RunError:
+        for name in ("agent.json", "agent.safetensors"):
+            (folder / name).unlink(missing_ok=True)
+
+
 def _mean_after(run: Run, size: int, log: list[dict[str, Any]], start: np.ndarray | None) -> np.ndarray:
     """Return the distribution's mean, float32 (N), after the logged generations."""
     config = run.config.evolve
@@ -113,9 +128,19 @@ def starting_point(run: Run, bundle: Bundle) -> np.ndarray | None:
         if not same_parts(old, bundle):
             files = episode_files(run.folder("collect"))[-IMITATED:]
             parameters, explained = imitate(old, parameters, bundle, files)
-        write_bytes(folder / "start.safetensors", save({"parameters": parameters}))
-        write_json(folder / "start.json", {"run": config.start, "explained": explained, **_spent(run, before)})
-    return load_file(folder / "start.safetensors")["parameters"].astype(np.float64)
+        content = save({"parameters": parameters})
+        write_bytes(folder / "start.safetensors", content)
+        found = {"run": config.start, "explained": explained, **_spent(run, before)}
+        write_json(folder / "start.json", {**found, "sha256": hashlib.sha256(content).hexdigest()})
+    kept = read_json(folder / "start.json", FROM_START)
+    path = folder / "start.safetensors"
+    if not path.is_file() or digest(path) != kept["sha256"]:
+        raise RunError(f"{path} is not what start.json belongs to: {FROM_START}")
+    parameters = load_file(path)["parameters"].astype(np.float64)
+    size = bundle.build_controller().parameters_size
+    if parameters.shape != (size,):
+        raise RunError(f"{path} holds {parameters.shape} parameters, the controller has {size}: {FROM_START}")
+    return parameters
 
 
 def _spent(run: Run, before: Run) -> dict[str, Any]:
@@ -180,7 +205,7 @@ def _temperature_facts(folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
     path = folder / "temperature.json"
     if not path.exists():
         return {}
-    choice = json.loads(path.read_text())
+    choice = read_json(path, f"restore it, or remove {folder} and evolve anew")
     spent = {name: facts[name] + choice[name] for name in ("env_frames", "validation_frames")}
     return {**spent, "temperature": choice["temperature"], "temperatures": choice["validation"]}
 
@@ -190,5 +215,5 @@ def _start_facts(folder: Path) -> dict[str, Any]:
     path = folder / "start.json"
     if not path.exists():
         return {}
-    start = json.loads(path.read_text())
+    start = read_json(path, FROM_START)
     return {"start_frames": start["frames"], "start_core_hours": start["core_hours"]}

@@ -34,6 +34,12 @@ def in_words(error: Exception) -> str:
         return str(error)
     if isinstance(error, OSError) and error.strerror:
         where = f" ({error.filename})" if error.filename else ""
+        if error.errno in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST):
+            place = error.filename2 or error.filename
+            return (
+                f"{place}: {error.strerror}: something else of that name is in the way; move it, then run the same "
+                "command again"
+            )
         if error.errno in UNWRITABLE:
             return (
                 f"cannot write or read{where}: {error.strerror}. What is finished is kept; make room, mend the "

@@ -5,7 +5,6 @@ RUN/rounds/curve.jsonl    what every round reached, for how many frames
 RUN/rollouts vision memory controller     those of the chosen round, as links
 """
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -21,7 +20,7 @@ from worldmodels.assembly import check_config, load_bundle
 from worldmodels.dataset import tryout_files
 from worldmodels.errors import RunError
 from worldmodels.executor import available_cores, make_executor
-from worldmodels.files import append_line, link_tree, read_lines, write_json
+from worldmodels.files import append_line, link_tree, read_json, read_lines
 from worldmodels.loop import LEARNT, alarm, best_round, finalists, keeps_vision, round_config
 from worldmodels.preflight import check_places
 from worldmodels.run import Progress, Run
@@ -97,9 +96,8 @@ def _round(run: Run, curve: list[dict[str, Any]]) -> Iterator[Progress]:
 def _keep_vision(before: Run, this: Run) -> None:
     """Take the vision of the round before, and the latents that it gave."""
     link_tree(before.folder("train-memory") / "latents", this.folder("train-memory") / "latents")
-    done = before.folder("train-vision") / "done.json"
-    link_tree(before.folder("train-vision"), this.folder("train-vision"), "[!d]*")
-    write_json(this.folder("train-vision") / "done.json", json.loads(done.read_text()))
+    before.require("train-vision")
+    link_tree(before.folder("train-vision"), this.folder("train-vision"))
 
 
 def _row(run: Run, curve: list[dict[str, Any]]) -> dict[str, Any]:
@@ -120,7 +118,7 @@ def _row(run: Run, curve: list[dict[str, Any]]) -> dict[str, Any]:
         "frames_recorded": sum(file.meta["env_frames"] for file in tryout_files(this.folder("evolve"))),
         "validation": evolved["validation"],
         "dream_reward": log[-1]["mean"] / this.config.dream.horizon if this.config.evolve.world == "dream" else None,
-        "imitated": json.loads(start.read_text())["explained"] if start.exists() else None,
+        "imitated": read_json(start, "restore it")["explained"] if start.exists() else None,
         "started_at": this.config.evolve.start and Path(this.config.evolve.start).name,
         "squared_error": seen.get("squared_error"),
         "nll": remembered["nll"],
@@ -160,12 +158,13 @@ def _frames(curve: list[dict[str, Any]], measured: list[dict[str, Any]]) -> int:
 def _adopt(run: Run, curve: list[dict[str, Any]], measured: list[dict[str, Any]], chosen: dict[str, Any]) -> None:
     """Make the chosen round's results those of the run itself."""
     source = Run(round_folder(run, chosen["round"]))
+    source.require(*LEARNT)
     for stage in LEARNT:
         link_tree(source.folder(stage), run.folder(stage))
     facts = {**(source.done("evolve") or {}), "validation": chosen["final"]}
     facts |= {"env_frames": _frames(curve, measured) - chosen["frames_collected"], "start_frames": 0}
     facts |= {"start_core_hours": 0.0}
-    (run.folder("evolve") / "done.json").unlink()  # a link: the round keeps its own
+    run.reopen("evolve")  # a link: the round keeps its own
     run.finish("evolve", facts)
     run.settle(source.config.features.dtype, source.config.dream.dtype)
 

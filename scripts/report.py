@@ -1,7 +1,6 @@
 """Stage 7: the run at a glance, as one self-contained HTML page."""
 
 import csv
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from generative.strict_yaml import write_yaml
 from worldmodels.config import config_mapping
 from worldmodels.files import read_lines, write_text
 from worldmodels.report import ReportData, render_report
-from worldmodels.run import Progress, Run
+from worldmodels.run import STAGES, Progress, Run
 from worldmodels.statistics import Summary
 
 
@@ -18,7 +17,12 @@ def report(run: Run) -> Iterator[Progress]:
     """Write `report/index.html` from whatever stages are finished."""
     with run.working("report"):
         yield Progress("report", 0, 1, "pages")
-        write_text(run.folder("report") / "index.html", render_report(gather(run)))
+        for stage in STAGES:
+            if run.done(stage) and stage != "report":
+                run.require(stage)
+        page = render_report(gather(run))
+        run.reopen("report")
+        write_text(run.folder("report") / "index.html", page)
         run.finish("report", {})
         yield Progress("report", 1, 1, "pages")
 
@@ -52,7 +56,7 @@ def gather(run: Run) -> ReportData:
 
 def _facts(run: Run) -> dict[str, str]:
     config = run.config
-    versions = json.loads((run.path / "versions.json").read_text())
+    versions = run.versions()
     facts = {
         "preset": config.preset,
         "environment": config.env.id,

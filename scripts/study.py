@@ -6,13 +6,13 @@ FOLDER/cells/NAME-sSEED/ a run folder for every cell and seed; what is shared is
 FOLDER/table.csv  index.html  accuracy.png
 """
 
-import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import tyro
 
@@ -21,7 +21,7 @@ from scripts.progress import show
 from scripts.study_jobs import MEASURE, Job, StudyWorker, measures, take
 from worldmodels.errors import RunError
 from worldmodels.executor import Executor, make_executor
-from worldmodels.files import read_lines, write_bytes, write_text
+from worldmodels.files import half_made, read_json, read_lines, write_bytes, write_text
 from worldmodels.run import STAGES, Progress, Run
 from worldmodels.study import Cell, Step, Study, impossible, refuse_changes, steps
 from worldmodels.study_file import read_study, write_study
@@ -113,7 +113,7 @@ class Session:
         """Return whether a job needs no more doing."""
         if job.stage == MEASURE:
             path = job.folder / "measured.json"
-            return path.exists() and json.loads(path.read_text())["measures"] == measures(self.study, job.config)
+            return path.exists() and _measured(path) == measures(self.study, job.config)
         encoded = job.stage != "train-vision" or (job.folder / "encoded.json").exists()
         return _done(job.folder, job.stage) and encoded
 
@@ -129,6 +129,10 @@ class Session:
             else:
                 rows.append(Row(cell, "unfinished"))
         return rows
+
+
+def _measured(path: Path) -> Any:
+    return read_json(path, "remove it, and the study measures the cell again").get("measures")
 
 
 def _done(folder: Path, stage: str) -> bool:
@@ -206,7 +210,7 @@ def begin(session: Session) -> None:
     path = session.folder / "resolved.yaml"
     if path.exists():
         refuse_changes(read_study(path), session.study)
-    elif session.folder.is_dir() and any(entry.name != "study.yaml" for entry in session.folder.iterdir()):
+    elif os.path.lexists(session.folder) and not half_made(session.folder, "study.yaml"):
         raise RunError(f"{session.folder} exists and is no study; choose another name or empty it")
     write_study(path, session.study)
 

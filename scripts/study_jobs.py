@@ -1,7 +1,6 @@
 """What a process of a study does: one job at a time, a stage in a run folder or the measurement of a cell."""
 
 import hashlib
-import json
 import os
 import traceback
 from dataclasses import replace
@@ -16,7 +15,7 @@ from worldmodels.dataset import episode_files, split
 from worldmodels.errors import RunError
 from worldmodels.evaluate import episode_row
 from worldmodels.executor import ExecutorConfig, WorkerError, make_executor
-from worldmodels.files import append_line, link_tree, read_lines, write_bytes, write_json, write_text
+from worldmodels.files import append_line, link_tree, read_lines, write_bytes, write_json, write_lines, write_text
 from worldmodels.run import Run
 from worldmodels.study import Study
 from worldmodels.study_table import LEARNING, measured_tracks
@@ -116,7 +115,7 @@ def take(source: Run, target: Run, stage: str) -> None:
         taken = (stage, "precision") if stage in ("evolve", "loop") else (stage,)
         lines = [line for line in read_lines(target.path / name) if line["stage"] not in taken]
         lines += [line for line in read_lines(source.path / name) if line["stage"] in taken]
-        write_text(target.path / name, "".join(json.dumps(line) + "\n" for line in lines))
+        write_lines(target.path / name, lines)
     if stage in ("evolve", "loop"):
         target.settle(source.config.features.dtype, source.config.dream.dtype)
     write_bytes(target.folder(stage) / "done.json", (source.folder(stage) / "done.json").read_bytes())

@@ -15,7 +15,7 @@ import numpy as np
 from worldmodels.evolve import EvolveConfig, Trials, restore
 from worldmodels.evolve import evolve as generations
 from worldmodels.executor import make_executor
-from worldmodels.files import append_line, read_lines, write_json, write_text
+from worldmodels.files import append_line, read_lines, write_json, write_lines
 from worldmodels.run import Progress, Run
 from worldmodels.worker import Worker, WorkerSetup
 
@@ -49,7 +49,7 @@ def choose_temperature(run: Run, setup: WorkerSetup, size: int, start: np.ndarra
         logs.append(read_lines(path))
     ends = [log[-1]["validation"] for log in logs]
     best = max(range(len(logs)), key=lambda index: ends[index]["mean"])
-    write_text(folder / LOG, (folder / "temperatures" / f"{config.temperatures[best]:g}.jsonl").read_text())
+    write_lines(folder / LOG, logs[best])
     lost = [entry for index, log in enumerate(logs) if index != best for entry in log]
     run.settle_temperature(config.temperatures[best])
     choice = {

@@ -15,6 +15,7 @@ from worldmodels.baselines import baselines, fit_persistence
 from worldmodels.dataset import episode_files, split
 from worldmodels.dream import gather_starts
 from worldmodels.episode import EpisodeFile
+from worldmodels.finished import digest
 from worldmodels.latents import LatentFile, SequenceBatches, encode_episode_latents, held_out_batches
 from worldmodels.memories import SequenceBatch
 from worldmodels.run import Progress, Run
@@ -71,7 +72,7 @@ def encode(run: Run, files: list[EpisodeFile], vision: nn.Module) -> Iterator[Pr
     for number, file in enumerate(files):
         path = latent_path(run, file)
         if not path.exists():
-            encode_episode_latents(file, vision, path, str(device))
+            encode_episode_latents(file, vision, path, str(device), _weights(run))
             yield Progress("train-memory", number + 1, len(files), "episodes encoded")
     vision.cpu()
 
@@ -82,8 +83,16 @@ def latent_path(run: Run, file: EpisodeFile) -> Path:
 
 
 def latent_file(run: Run, file: EpisodeFile) -> LatentFile:
-    """Return an episode's latents."""
-    return LatentFile(latent_path(run, file))
+    """Return an episode's latents.
+
+    Raises:
+        RunError: they are missing, damaged, or of another episode or vision.
+    """
+    return LatentFile(latent_path(run, file)).check_of(file.path.stem, _weights(run))
+
+
+def _weights(run: Run) -> str:
+    return digest(run.folder("train-vision") / "model.safetensors")
 
 
 def set_scales(module: Any, files: list[LatentFile], run: Run) -> None:

@@ -14,6 +14,7 @@ from worldmodels.config import RunConfig
 from worldmodels.dream import Starts
 from worldmodels.dream_env import DreamEnv
 from worldmodels.errors import RunError
+from worldmodels.finished import check
 from worldmodels.latents import LatentFile, feature_samples
 from worldmodels.memories import agent_memory
 from worldmodels.memories.fit import check_dream, check_latents, check_memory, check_sequences
@@ -290,12 +291,14 @@ def build_dream(run: Run, observe: str = "frames") -> DreamEnv:
 
 def load_starts(run: Run) -> Starts:
     """Load where a run's dreams begin, as float32; an exported run stores float16."""
+    check(run.folder("train-memory"))
     arrays = Starts.load(run.folder("train-memory") / "starts.safetensors").arrays()
     return Starts.of({name: array.astype(np.float32) for name, array in arrays.items()})
 
 
 def load_bundle(run: Run) -> tuple[Bundle, np.ndarray, dict[str, Any]]:
     """Return the bundle, the parameters (N) and the facts of a run's evolved controller."""
+    check(run.folder("evolve"))
     description, arrays = read_agent(run.folder("evolve"))
     vision = load_vision(run)
     memory, bank = read_memory(run, vision, description["spec"]), arrays.get("bank")

@@ -1,6 +1,6 @@
 """Everything a controller needs to act, in one piece that travels: to worker processes as bytes, to disk as files."""
 
-import json
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,19 +10,20 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors.numpy import load, save
 from torch import nn
 
 from agents import ActionSpec, Controller, ControllerConfig, make_controller
 from envs import EnvConfig
 from generative import ComponentError, component_bytes, component_from_bytes, config_from_mapping, config_to_mapping
 from worldmodels.errors import RunError
-from worldmodels.files import write_bytes, write_json
+from worldmodels.files import read_json, write_bytes, write_json
 from worldmodels.memories import ShuffledMemory, agent_memory
 from worldmodels.parts import MEMORIES, VISIONS
 from worldmodels.perception import FeaturesConfig, Perception, feature_size
 
 FORMAT_VERSION = 1
+AGAIN = "restore it, or remove agent.json, agent.safetensors and done.json and run `worldmodels evolve` again"
 
 
 @dataclass(frozen=True)
@@ -104,9 +105,11 @@ def save_agent(folder: Path, bundle: Bundle, parameters: np.ndarray, facts: Mapp
         arrays |= {"shift": bundle.shift, "scale": bundle.scale}
     if bundle.bank is not None:
         arrays["bank"] = bundle.bank
-    write_bytes(folder / "agent.safetensors", save(arrays))
+    content = save(arrays)
+    write_bytes(folder / "agent.safetensors", content)
     description = {
         "format_version": FORMAT_VERSION,
+        "arrays_sha256": hashlib.sha256(content).hexdigest(),
         "env": config_to_mapping(bundle.env),
         "spec": bundle.spec.to_mapping(),
         "features": config_to_mapping(bundle.features),
@@ -123,20 +126,23 @@ def read_agent(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     Raises:
         RunError: if the files are missing, damaged or of another format.
     """
+    for name in ("agent.json", "agent.safetensors"):
+        if not (folder / name).is_file():
+            raise RunError(f"{folder} holds no controller ({name} is missing): run `worldmodels evolve`")
     try:
-        description = json.loads((folder / "agent.json").read_text())
-        arrays = load_file(folder / "agent.safetensors")
+        content = (folder / "agent.safetensors").read_bytes()
+        description = read_json(folder / "agent.json", AGAIN)
+        if description.get("arrays_sha256", found := hashlib.sha256(content).hexdigest()) != found:
+            raise RunError(f"{folder / 'agent.safetensors'} is not what agent.json belongs to: {AGAIN}")
+        arrays = load(content)
         if description["format_version"] != FORMAT_VERSION:
             raise RunError(f"{folder} has format {description['format_version']}, this version reads {FORMAT_VERSION}")
         description["env"] = config_from_mapping(EnvConfig, description["env"])
         description["features"] = config_from_mapping(FeaturesConfig, description["features"])
         description["controller"] = config_from_mapping(ControllerConfig, description["controller"])
         description["spec"] = ActionSpec.from_mapping(description["spec"])
-    except FileNotFoundError as error:
-        missing = error.filename or "agent.safetensors"
-        raise RunError(f"{folder} holds no controller ({missing} is missing): run `worldmodels evolve`") from None
-    except (json.JSONDecodeError, KeyError, TypeError, SafetensorError, ComponentError, ValueError) as error:
-        raise RunError(
-            f"the controller in {folder} is damaged or foreign ({error}): run `worldmodels evolve` anew"
-        ) from error
+        if arrays["parameters"].ndim != 1:
+            raise ValueError(f"parameters of shape {arrays['parameters'].shape}")
+    except (OSError, KeyError, TypeError, SafetensorError, ComponentError, ValueError) as error:
+        raise RunError(f"the controller in {folder} is damaged or foreign ({error}): {AGAIN}") from error
     return description, arrays

@@ -5,6 +5,7 @@ It comes from a preset or a YAML file and is saved, resolved in full, in the run
 """
 
 import difflib
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
@@ -32,6 +33,7 @@ from worldmodels.perception import FeaturesConfig
 from worldmodels.targets import RewardTargetConfig
 
 FORMAT_VERSION = 1
+SEAL = "# written by worldmodels; sha256 of the lines below: "
 SWAPPABLE: dict[str, Registry] = {"vision": VISIONS, "memory": MEMORIES}
 """The sections whose `type` names a component and whose `options` are that component's config."""
 
@@ -200,7 +202,28 @@ def read_config(path: Path) -> RunConfig:
     One that a run saved (it has a `format_version` and every section) is complete in itself. One that a user wrote says
     what differs from its `preset`, or from the default one; its `env.options` stand as they are written.
     """
-    mapping = read_mapping(path, "configuration")
+    return _config_of(read_mapping(path, "configuration"), path)
+
+
+def read_sealed(path: Path) -> RunConfig:
+    """Read the configuration of a run folder.
+
+    Raises:
+        RunError: it cannot be read, or is not what `write_config` wrote.
+    """
+    try:
+        first, _, rest = path.read_bytes().partition(b"\n")
+    except OSError as error:
+        raise RunError(f"cannot read the configuration {path}: {error.strerror}") from error
+    if first.startswith(SEAL.encode()) and first.decode(errors="replace") != SEAL + _digest(rest):
+        raise RunError(
+            f"{path} is not what was written (edited, or damaged): restore it, or start a new run with it, "
+            f"`worldmodels run NEW --config {path}`. Fields change on the command line: --FIELD VALUE"
+        )
+    return read_config(path)
+
+
+def _config_of(mapping: dict[str, Any], path: Path) -> RunConfig:
     saved = "format_version" in mapping and all(item.name in mapping for item in fields(RunConfig))
     version = mapping.pop("format_version", FORMAT_VERSION)
     if version != FORMAT_VERSION:
@@ -235,9 +258,27 @@ def read_mapping(path: Path, what: str) -> dict[str, Any]:
 
 
 def write_config(path: Path, config: RunConfig) -> None:
-    """Write a configuration in full."""
-    mapping = {"format_version": FORMAT_VERSION, **config_mapping(config)}
-    write_text(path, write_yaml(mapping))
+    """Write a run's configuration in full, with a seal above it by which `read_sealed` sees that it is still this one.
+
+    Raises:
+        RunError: it could not be read again, as a learning rate of infinity; nothing is written.
+    """
+    check_readable(config)
+    text = write_yaml({"format_version": FORMAT_VERSION, **config_mapping(config)})
+    write_text(path, f"{SEAL}{_digest(text.encode())}\n{text}")
+
+
+def check_readable(config: RunConfig) -> None:
+    """Refuse a configuration that could be written but not read again, as a learning rate of infinity."""
+    try:
+        plain = read_yaml(write_yaml(config_mapping(config)), "configuration")
+    except ComponentError as error:
+        raise RunError(str(error)) from error
+    config_from(plain)
+
+
+def _digest(text: bytes) -> str:
+    return hashlib.sha256(text).hexdigest()
 
 
 def differences(old: Any, new: Any, prefix: str = "") -> list[tuple[str, Any, Any]]:

@@ -15,14 +15,19 @@ from torch import Tensor
 
 from worldmodels.episode import CHUNK, EpisodeFile
 from worldmodels.errors import RunError
+from worldmodels.finished import checked
 
 HELD_OUT_EVERY = 10
 """Every tenth episode, so every tenth track, is held out of training."""
 
 
 def episode_files(folder: Path) -> list[EpisodeFile]:
-    """Return the episodes of a rollouts folder in the order of their numbers."""
-    files = [EpisodeFile(path) for path in sorted(folder.glob("episode_*.zip"))]
+    """Return the episodes of a rollouts folder in the order of their numbers.
+
+    Raises:
+        RunError: there are none, or those of a finished collection have changed since.
+    """
+    files = [EpisodeFile(path) for path in checked(folder, "episode_*.zip")]
     if not files:
         raise RunError(f"{folder} holds no episodes: run `worldmodels collect` first")
     return files
@@ -35,7 +40,7 @@ def tryout_path(folder: Path, generation: int, number: int) -> Path:
 
 def tryout_files(folder: Path) -> list[EpisodeFile]:
     """Return the episodes that an evolution recorded, in the order of generations."""
-    return [EpisodeFile(path) for path in sorted((folder / "tryouts").glob("*.zip"))]
+    return [EpisodeFile(path) for path in checked(folder, "tryouts/*.zip")]
 
 
 def split(files: list[EpisodeFile]) -> tuple[list[EpisodeFile], list[EpisodeFile]]:

@@ -12,6 +12,7 @@ CarRacing frames this is 12 times smaller than raw, and shuffled chunks are read
 
 import io
 import json
+import math
 import os
 import zipfile
 from collections.abc import Mapping
@@ -29,6 +30,8 @@ from worldmodels.files import write_bytes
 CHUNK = 100
 """Frames in a chunk."""
 FORMAT_VERSION = 1
+LARGEST = 1 << 24
+"""Most bytes of a frame; a file that claims more is not read."""
 LEVEL = 1
 """Of Zstandard; higher ones are slower and hardly smaller on these frames."""
 
@@ -120,29 +123,55 @@ class EpisodeFile:
         """Return entries of the archive, each checked against its checksum."""
         try:
             with zipfile.ZipFile(self.path) as archive:
+                for name in names:
+                    if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
+                        raise ValueError(f"{name} is compressed in another way")
                 return [archive.read(name) for name in names]
         except FileNotFoundError:
             raise RunError(f"{self.path} is missing; collect again") from None
-        except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
-            raise RunError(
-                f"{self.path} is no whole episode ({error}); delete it and run `worldmodels collect` again"
-            ) from error
+        except (zipfile.BadZipFile, KeyError, ValueError, EOFError, OSError, NotImplementedError) as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, reason: object) -> RunError:
+        return RunError(f"{self.path} is no whole episode ({reason}); delete it and run `worldmodels collect` again")
 
     @cached_property
     def meta(self) -> dict[str, Any]:
         """The record's facts: `track`, `steps`, `obs_shape`, `terminated`, `truncated`, policy, environment."""
-        meta: dict[str, Any] = json.loads(self._read(["meta.json"])[0])
+        meta = self._facts("meta.json")
         if meta.get("format_version") != FORMAT_VERSION:
             raise RunError(
                 f"{self.path} has format {meta.get('format_version')}, this version reads {FORMAT_VERSION}: "
                 "collect the episodes again"
             )
+        shape, steps = meta.get("obs_shape"), meta.get("steps")
+        if not isinstance(steps, int) or not 0 <= steps <= CHUNK * self._entries():
+            raise self._damaged(f"it claims {steps} steps")
+        if not (isinstance(shape, list) and len(shape) == 3 and all(type(size) is int and size > 0 for size in shape)):
+            raise self._damaged(f"it claims frames of {shape}")
+        if math.prod(shape) > LARGEST:
+            raise self._damaged(f"it claims frames of {shape}, more than {LARGEST >> 20} MiB each")
         return meta
+
+    def _entries(self) -> int:
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                return sum(name.startswith("obs_") for name in archive.namelist())
+        except (zipfile.BadZipFile, OSError, ValueError) as error:
+            raise self._damaged(error) from error
+
+    def _facts(self, name: str) -> dict[str, Any]:
+        try:
+            facts = json.loads(self._read([name])[0])
+        except (ValueError, RecursionError) as error:
+            raise self._damaged(error) from error
+        if not isinstance(facts, dict):
+            raise self._damaged(f"{name} holds no facts")
+        return facts
 
     def env(self) -> dict[str, Any]:
         """Return the facts of the environment it was recorded in; read each time, they are long."""
-        facts: dict[str, Any] = json.loads(self._read(["env.json"])[0])
-        return facts
+        return self._facts("env.json")
 
     @property
     def frames(self) -> int:
@@ -152,15 +181,41 @@ class EpisodeFile:
     def chunks(self, indices: list[int]) -> np.ndarray:
         """Return the frames of the given chunks, uint8 (F H W C)."""
         content = self._read([f"obs_{index:05d}.zst" for index in indices])
-        decompressor = zstandard.ZstdDecompressor()
-        raw = bytearray().join(decompressor.decompress(chunk) for chunk in content)
+        raw = bytearray().join(map(self._decompressed, indices, content))
         return np.frombuffer(raw, np.uint8).reshape(-1, *self.meta["obs_shape"])
+
+    def _decompressed(self, index: int, content: bytes) -> bytes:
+        """Return the bytes of a chunk, which has to claim just as many as its frames have before any are made."""
+        expected = min(CHUNK, self.frames - index * CHUNK) * math.prod(self.meta["obs_shape"])
+        try:
+            claimed = zstandard.frame_content_size(content)
+            if claimed != expected:
+                raise self._damaged(f"chunk {index} claims {claimed} bytes where its frames have {expected}")
+            return zstandard.ZstdDecompressor().decompress(content, max_output_size=expected)
+        except zstandard.ZstdError as error:
+            raise self._damaged(f"chunk {index}: {error}") from error
 
     def steps(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return action (T A), reward (T) and state (T+1 S) without touching the frames."""
-        content = self._read(["action.npy", "reward.npy", "state.npy"])
-        action, reward, state = (np.lib.format.read_array(io.BytesIO(array), allow_pickle=False) for array in content)
+        names = ("action", "reward", "state")
+        content = self._read([f"{name}.npy" for name in names])
+        action, reward, state = map(self._array, names, content)
+        steps = self.meta["steps"]
+        if action.shape[:1] + reward.shape + state.shape[:1] != (steps, steps, steps + 1) or action.ndim != 2:
+            raise self._damaged(f"{steps} steps, but arrays of {action.shape}, {reward.shape} and {state.shape}")
         return action, reward, state
+
+    def _array(self, name: str, content: bytes) -> np.ndarray:
+        """Return an array whose header claims no more than follows it."""
+        file = io.BytesIO(content)
+        try:
+            np.lib.format.read_magic(file)
+            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+            if dtype.kind != "f" or math.prod(shape) * dtype.itemsize != len(content) - file.tell():
+                raise ValueError(f"{name} claims {dtype} {shape} in {len(content)} bytes")
+            return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+        except (ValueError, EOFError, RecursionError) as error:
+            raise self._damaged(error) from error
 
     def read(self) -> Episode:
         """Return the whole episode."""

@@ -9,10 +9,12 @@ become float32 when loaded; nothing else of the agent is rounded.
 """
 
 import errno
+import glob
 import hashlib
-import json
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -31,7 +33,8 @@ from worldmodels.assembly import load_bundle, load_memory, load_starts, load_vis
 from worldmodels.config import RunConfig, write_config
 from worldmodels.dream import Starts
 from worldmodels.errors import RunError
-from worldmodels.files import append_line, read_lines, write_bytes, write_text
+from worldmodels.files import append_line, read_lines, write_bytes, write_json, write_text
+from worldmodels.finished import write_done
 from worldmodels.run import STAGES, Run
 from worldmodels.tracks import TEST, TRAINING, VALIDATION
 
@@ -46,6 +49,9 @@ STARTS = 100
 
 TRAINED_BY = ("collect", "train-vision", "train-memory", "evolve")
 """The stages that an agent comes from."""
+
+STALE = 3600
+"""Seconds after which a half-written export counts as one of a killed process."""
 
 HALF_LIMIT = float(torch.finfo(torch.float16).max)
 
@@ -71,12 +77,14 @@ def export_agent(run: Run, folder: Path, half: bool = True) -> dict[str, int]:
     counts[STAGES["evolve"]] = len(parameters)
     with _new_folder(folder) as new:
         write_config(new / "config.yaml", _without_places(run.config))
-        _copy(run, new, "versions.json", *(f"{STAGES[stage]}/done.json" for stage in TRAINED_BY))
+        write_json(new / "versions.json", run.versions())
         _copy(run, new, *(f"{STAGES['evolve']}/agent.{kind}" for kind in ("json", "safetensors")))
         for line in _spent(run):
             append_line(new / "spent.jsonl", line)
         changed = [_save_part(run, stage, module, new / STAGES[stage], half) for stage, module in parts.items()]
         thin_starts(load_starts(run), half).save(new / STAGES["train-memory"] / "starts.safetensors")
+        for stage in TRAINED_BY:
+            write_done(new / STAGES[stage], stage, run.done(stage) or {})
         write_text(new / "README.md", model_card(run, counts, any(changed), half, new))
         return {name: path.stat().st_size for name, path in _files(new).items()}
 
@@ -153,6 +161,9 @@ def _new_folder(folder: Path) -> Iterator[Path]:
         folder.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise taken from None
+    for stale in folder.parent.glob(f".{glob.escape(folder.name)}.*.partial"):
+        if time.time() - stale.stat().st_mtime > STALE:
+            shutil.rmtree(stale, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent) as temporary:
         new = Path(temporary) / folder.name
         new.mkdir()
@@ -313,7 +324,7 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 
 def _training(run: Run) -> list[tuple[str, ...]]:
     """Return what the run says about how its agent came about."""
-    config, versions = run.config, json.loads((run.path / "versions.json").read_text())
+    config, versions = run.config, run.versions()
     collected, evolved = run.done("collect") or {}, run.done("evolve") or {}
     hours = sum(line["seconds"] * line["cores"] for line in _spent(run)) / 3600
     validation, looped = evolved["validation"], run.done("loop")

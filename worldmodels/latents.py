@@ -4,8 +4,9 @@ A latent is stored as mean and standard deviation, so that every batch can draw 
 files as they are needed: memory use does not grow with the number of episodes.
 """
 
+import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -26,11 +27,20 @@ from worldmodels.perception import FeaturesConfig
 from worldmodels.targets import RewardTargetConfig, TerminationTargetConfig, episode_targets, step_worth
 
 ENCODE_BATCH = 128
+AGAIN = "delete it and run the command again, which encodes the episode anew"
 
 
 @torch.inference_mode()
-def encode_episode_latents(file: EpisodeFile, vision: Any, path: Path, device: str = "cpu") -> None:
-    """Encode an episode's frames and write latents, actions, rewards and states to a safetensors file."""
+def encode_episode_latents(file: EpisodeFile, vision: Any, path: Path, device: str = "cpu", weights: str = "") -> None:
+    """Encode an episode's frames and write latents, actions, rewards and states to a safetensors file.
+
+    Args:
+        file: the episode.
+        vision: what encodes it.
+        path: where to; the file says itself what it is of, with a digest of its content.
+        device: where the vision is.
+        weights: digest of the vision's weights.
+    """
     episode, facts = file.read(), file.env()
     worth = step_worth(episode.state, facts.get("simulator_state_names", ()), facts.get("action_repeat", 1))
     means, stds = [], []
@@ -46,8 +56,17 @@ def encode_episode_latents(file: EpisodeFile, vision: Any, path: Path, device: s
         "state": episode.state,
         "worth": np.zeros(0, np.float32) if worth is None else worth,
     }
-    meta = {"track": str(episode.track), "lost": str(int(episode.lost))}
-    write_bytes(path, save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, meta))
+    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    meta = {"track": str(episode.track), "lost": str(int(episode.lost)), "episode": file.path.stem, "vision": weights}
+    write_bytes(path, save(arrays, {**meta, "sha256": _digest(arrays, meta)}))
+
+
+def _digest(arrays: Mapping[str, np.ndarray], meta: Mapping[str, str]) -> str:
+    digest = hashlib.sha256(repr(sorted(meta.items())).encode())
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 class LatentFile:
@@ -58,13 +77,27 @@ class LatentFile:
         try:
             with safe_open(self.path, "np") as file:
                 self.steps = int(file.get_slice("reward").get_shape()[0])
-                facts = file.metadata()
+                facts = dict(file.metadata())
+                written = facts.pop("sha256", None)
+                if written and written != _digest({name: file.get_tensor(name) for name in file.keys()}, facts):
+                    raise ValueError("not what was written")
             lost = facts.get("lost") or facts["terminated"]  # as older versions wrote, which knew no success
             self.track, self.lost = int(facts["track"]), lost == "1"
-        except (SafetensorError, FileNotFoundError, KeyError, TypeError, OSError) as error:
-            raise RunError(
-                f"{self.path} holds no latents ({error}); delete it and run `worldmodels train-memory` again"
-            ) from error
+            self.episode, self.vision = facts.get("episode"), facts.get("vision")
+        except (SafetensorError, KeyError, TypeError, OSError, ValueError, IndexError) as error:
+            raise RunError(f"{self.path} holds no latents ({error}): {AGAIN}") from error
+
+    def check_of(self, episode: str, vision: str) -> "LatentFile":
+        """Return itself; a RunError where it holds the latents of another episode or of another vision.
+
+        Args:
+            episode: name of the episode's file, without its suffix.
+            vision: digest of the vision's weights.
+        """
+        for name, found, wanted in (("episode", self.episode, episode), ("vision", self.vision, vision)):
+            if found and found != wanted:
+                raise RunError(f"{self.path} holds the latents of another {name}: {AGAIN}")
+        return self
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Return the rows `start` to `stop` of an array: mean, std, action, reward, state or worth."""

@@ -8,22 +8,22 @@ configuration belongs to the folder: what a started stage depends on cannot chan
 """
 
 import importlib.metadata
-import json
 import os
 import platform
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from generative.files import locked
 from generative.source import commit
-from worldmodels.config import RunConfig, differences, read_config, write_config
+from worldmodels.config import RunConfig, check_readable, differences, read_sealed, write_config
 from worldmodels.errors import RunError
 from worldmodels.executor import available_cores
-from worldmodels.files import append_line, read_lines, write_json
+from worldmodels.files import append_line, half_made, read_json, read_lines, sweep, write_json
+from worldmodels.finished import DONE, check, read_done, write_done
 from worldmodels.precision import Dtype
 from worldmodels.version import __version__
 
@@ -77,7 +77,7 @@ class Run:
                 f"{self.path} is no run folder (it has no config.yaml); start one with "
                 f"`worldmodels run {self.path} --preset quick`, or name an existing folder"
             )
-        self.config = read_config(self.path / "config.yaml")
+        self.config = read_sealed(self.path / "config.yaml")
         self._boards: dict[str, Any] = {}
 
     @classmethod
@@ -89,9 +89,9 @@ class Run:
         """
         path = Path(path)
         if not (path / "config.yaml").exists():
-            if path.is_dir() and any(entry.name not in (".lock",) for entry in path.iterdir()):
+            if os.path.lexists(path) and not half_made(path, "versions.json"):
                 raise RunError(f"{path} exists and is no run folder; choose another name or empty it")
-            path.mkdir(parents=True, exist_ok=True)
+            check_readable(config)
             write_json(path / "versions.json", versions())
             write_config(path / "config.yaml", config)
             return cls(path)
@@ -122,8 +122,9 @@ class Run:
                 f"`worldmodels run NEW --config {self.path / 'config.yaml'} --FIELD VALUE`"
             )
         if changed:
+            with self._locked():
+                write_config(self.path / "config.yaml", config)
             self.config = config
-            write_config(self.path / "config.yaml", config)
 
     def settle(self, features: Dtype | Literal["auto"], dream: Dtype | Literal["auto"]) -> None:
         """Write into the configuration what `features.dtype` and `dream.dtype` stand for on this machine."""
@@ -150,23 +151,28 @@ class Run:
 
     def done(self, stage: str) -> dict[str, Any] | None:
         """Return the facts a finished stage left, or None."""
-        path = self.folder(stage) / "done.json"
-        if not path.exists():
-            return None
-        facts: dict[str, Any] = json.loads(path.read_text())
-        return facts
+        return read_done(self.folder(stage), stage)
 
     def require(self, *stages: str) -> None:
-        """Raise unless these stages are finished, saying which command comes first."""
+        """Raise unless these stages are finished, saying which command comes first, and their files unchanged."""
         for stage in stages:
             if self.done(stage) is None:
                 raise RunError(
                     f"{self.path} has no finished `{stage}` yet: run `worldmodels {stage} {self.path}` first"
                 )
+            check(self.folder(stage))
 
     def finish(self, stage: str, facts: Mapping[str, Any]) -> None:
         """Mark a stage as finished; the last thing that a stage does."""
-        write_json(self.folder(stage) / "done.json", {"finished": time.strftime("%Y-%m-%dT%H:%M:%S"), **facts})
+        write_done(self.folder(stage), stage, {"finished": time.strftime("%Y-%m-%dT%H:%M:%S"), **facts})
+
+    def reopen(self, stage: str) -> None:
+        """Mark a stage as not finished, before a file of it is written anew."""
+        (self.folder(stage) / DONE).unlink(missing_ok=True)
+
+    def versions(self) -> dict[str, Any]:
+        """Return what the run was made with: packages, interpreter, commit, machine."""
+        return read_json(self.path / "versions.json", "restore it from a copy of the run")
 
     def log(self, stage: str, step: int, metrics: Mapping[str, Any]) -> None:
         """Append figures to metrics.jsonl, then to TensorBoard's files."""
@@ -188,8 +194,8 @@ class Run:
     def working(self, stage: str, cores: int = 1) -> Iterator[None]:
         """Hold the folder's lock while a stage works and note the time it took, however it ends."""
         begun = time.perf_counter()
-        taken = RunError(f"another process is working in {self.path}; wait for it or stop it")
-        with locked(self.path, taken):
+        with self._locked():
+            sweep(self.path)
             try:
                 yield
             finally:
@@ -197,6 +203,9 @@ class Run:
                     self._boards.popitem()[1].close()
                 seconds = time.perf_counter() - begun
                 append_line(self.path / "spent.jsonl", {"stage": stage, "seconds": round(seconds, 3), "cores": cores})
+
+    def _locked(self) -> AbstractContextManager[None]:
+        return locked(self.path, RunError(f"another process is working in {self.path}; wait for it or stop it"))
 
     def core_hours(self) -> float:
         """Return the core-hours spent on the run, times of interrupted stages included."""

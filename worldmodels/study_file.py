@@ -18,7 +18,7 @@ from typing import Any
 
 from generative import ComponentError, config_from_mapping, config_to_mapping
 from generative.options import did_you_mean
-from generative.strict_yaml import write_yaml
+from generative.strict_yaml import read_yaml, write_yaml
 from worldmodels.config import FORMAT_VERSION, RunConfig, config_from, preset, read_config, read_mapping
 from worldmodels.errors import RunError
 from worldmodels.files import write_text
@@ -115,7 +115,13 @@ def _label(value: Any) -> str:
 
 
 def write_study(path: Path, study: Study) -> None:
-    """Write a study in full, as a file that `read_study` reads."""
+    """Write a study in full, as a file that `read_study` reads.
+
+    Raises:
+        RunError: it could not be read again, as a learning rate of infinity; nothing is written.
+    """
     plain = config_to_mapping(study)
     base = plain.pop("base")
-    write_text(path, write_yaml({"format_version": FORMAT_VERSION, "config": base, **plain}))
+    text = write_yaml({"format_version": FORMAT_VERSION, "config": base, **plain})
+    study_from(read_yaml(text, "study"))
+    write_text(path, text)

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float
 
 from worldmodels.accuracy.data import SETS
-from worldmodels.files import read_lines
+from worldmodels.files import read_json, read_lines
 from worldmodels.run import Run
 from worldmodels.statistics import Estimate, estimate, spearman, summarise
 from worldmodels.study import TRACKS, Cell, Study
@@ -77,17 +77,17 @@ def read_row(run: Run, cell: Cell, study: Study) -> Row:
     evolved, collected = run.done("evolve") or {}, run.done("collect") or {}
     spent = [line for line in read_lines(run.path / "spent.jsonl") if line["stage"] in LEARNING]
     hours = sum(line["seconds"] * line["cores"] for line in spent) / 3600
-    card = run.folder("accuracy") / "card.json"
     return Row(
         cell,
         "finished",
         returns={track: played[track] for track in measured_tracks(study)},
         frames=sum(facts.get(name, 0) for facts in (collected, evolved) for name in ("env_frames", "start_frames")),
         core_hours=hours + evolved.get("start_core_hours", 0.0),
-        figures=card_figures(json.loads(card.read_text())) if study.accuracy else {},
+        figures=card_figures(read_json(run.folder("accuracy") / "card.json", AGAIN)) if study.accuracy else {},
     )
 
 
+AGAIN = "remove the folder it lies in and measured.json beside that, and run the study again"
 LEARNING = ("loop", "collect", "train-vision", "train-memory", "evolve")
 """Stages whose core-hours are counted."""
 

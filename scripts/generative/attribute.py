@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from generative import require
 from generative.data import ImageData
+from generative.files import write_bytes, write_json
 from generative.latent import Attribute, Judgement, added, judge, learn_attribute
 from generative.latent.interpolation import encode_means
-from generative.run import Run, write_bytes, write_json
+from generative.run import Run
 from scripts.generative.feed import decoder, open_run, places, require_images, take
 from scripts.generative.judges import CLASSES, Judge, look_up, middles, train_judge
 from scripts.generative.pictures import stacked, tiled

@@ -13,6 +13,7 @@ from torch.distributions import MultivariateNormal
 
 from generative import offers
 from generative.data import Data, ImageData, PointData, RowData
+from generative.files import write_json
 from generative.latent.interpolation import encode_means
 from generative.metrics import (
     Extractor,
@@ -26,7 +27,7 @@ from generative.metrics import (
     pair_distance,
     random_convolutions,
 )
-from generative.run import Run, write_json
+from generative.run import Run
 from scripts.generative.diagnose import verdicts
 from scripts.generative.feed import codes, decoder, open_run, places, says_classes, take
 

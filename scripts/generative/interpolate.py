@@ -12,9 +12,10 @@ from jaxtyping import UInt8
 from torch import nn
 
 from generative import ComponentError
+from generative.files import write_bytes
 from generative.latent import between, gif_bytes, morph
 from generative.latent.interpolation import Mode
-from generative.run import Run, write_bytes
+from generative.run import Run
 from scripts.generative.feed import decoder, open_model, starts
 from scripts.generative.pictures import labelled_rows, rgb
 from worldmodels.video import png_bytes

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generative import require
-from generative.run import Run, write_bytes
+from generative.files import write_bytes
+from generative.run import Run
 from scripts.generative.feed import open_run, require_images, take
 from scripts.generative.pictures import reconstructions
 from worldmodels.video import png_bytes

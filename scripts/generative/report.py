@@ -1,6 +1,5 @@
 """`generative report`: a run at a glance, as one self-contained HTML page."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -12,7 +11,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from generative import ComponentError
-from generative.run import Run, write_text
+from generative.files import read_json, write_text
+from generative.run import Run
 from worldmodels.page import CSS, data_url, details, duration, media, number, picture, plot, table
 from worldmodels.plots import loss_curves
 from worldmodels.video import png_bytes
@@ -79,7 +79,7 @@ _STAGE_CSS = """
 
 
 def _facts(run: Run, facts: dict[str, Any] | None) -> str:
-    versions = json.loads((run.path / "versions.json").read_text())
+    versions = read_json(run.path / "versions.json", "restore it from a copy of the run")
     shown = {"run": str(run.path), "preset": run.config.preset, "seed": str(run.config.seed)}
     if facts:
         shown |= {
@@ -185,7 +185,7 @@ def _pictures(run: Run) -> str:
 def _attributes(run: Run) -> str:
     parts = []
     for path in sorted((run.path / "attribute").glob("*.json")):
-        found = json.loads(path.read_text())
+        found = read_json(path, f"remove it, or run `generative attribute {run.path} --attribute {path.stem}` again")
         parts.append(f"<h3>{escape(found['name'])}</h3><p>{escape(attribute_words(found))}</p>")
         rows = sorted(found["others"].items(), key=lambda item: -abs(item[1]))
         cells = [[escape(name), number(effect, 2)] for name, effect in rows]

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 
 from generative import ComponentError, require
+from generative.files import write_bytes
 from generative.identity import data_facts
-from generative.run import Run, write_bytes
+from generative.run import Run
 from scripts.generative.feed import open_data, open_model
 from scripts.generative.pictures import drawn, tiled
 from worldmodels.video import png_bytes

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from generative import MODELS, ComponentError
+from generative.files import write_bytes, write_text
 from generative.options import did_you_mean
-from generative.run import Run, preset, preset_names, write_bytes, write_text
+from generative.run import Run, preset, preset_names
 from scripts.generative import evaluate
 from scripts.generative.feed import open_run, resolve
 from scripts.generative.report import write_report

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from generative import Estimates, fit, offers, resolve_device, save_component
+from generative.files import write_bytes, write_json
 from generative.identity import keep_data
 from generative.latent.interpolation import encode_means
-from generative.run import Run, write_bytes, write_json
+from generative.run import Run
 from scripts.generative.feed import Data, Items, build, keep_starts, load, stream, take, values_stream
 from scripts.generative.pictures import shown
 from worldmodels.run import Progress

@@ -9,8 +9,9 @@ import torch
 from jaxtyping import UInt8
 from torch import nn
 
+from generative.files import write_bytes
 from generative.latent import spread_order, traverse
-from generative.run import Run, write_bytes
+from generative.run import Run
 from scripts.generative.feed import MOST_STARTS, decoder, open_model, starts
 from scripts.generative.pictures import labelled_rows
 from worldmodels.video import png_bytes

@@ -22,6 +22,7 @@ from generative import (
     resolve_device,
     save_component,
 )
+from generative.files import read_json, write_json
 
 
 @dataclass(frozen=True)
@@ -157,8 +158,8 @@ def test_a_kill_between_the_files_is_seen_by_the_hash(tmp_path: Path, net):
 
 
 def edit(folder: Path, **changes) -> None:
-    description = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({**description, **changes}))
+    """A description as another version could have written it."""
+    write_json(folder / "config.json", {**read_json(folder / "config.json", ""), **changes})
 
 
 @pytest.mark.parametrize(
@@ -173,11 +174,15 @@ def edit(folder: Path, **changes) -> None:
         (lambda folder: os.truncate(folder / "model.safetensors", 100), "model.safetensors.*truncated"),
         (
             lambda folder: (folder / "config.json").write_text('{"type": "n'),
-            "config.json: damaged JSON.*train again",
+            "config.json is damaged JSON.*train again",
         ),
-        (lambda folder: (folder / "config.json").write_bytes(b"\xff\xfe\x00"), "config.json: damaged JSON"),
-        (lambda folder: (folder / "config.json").write_text("[]"), "expected a JSON object"),
+        (lambda folder: (folder / "config.json").write_bytes(b"\xff\xfe\x00"), "config.json is damaged JSON"),
+        (lambda folder: (folder / "config.json").write_text("[]"), "holds no JSON object"),
         (lambda folder: (folder / "config.json").write_text("{}"), "no config, format_version, type"),
+        (
+            lambda folder: (folder / "config.json").write_text((folder / "config.json").read_text().replace("5", "6")),
+            "config.json is not what was written.*train again or restore",
+        ),
         (lambda folder: edit(folder, type="nett"), "'nett': no such test component; did you mean 'net'"),
         (lambda folder: edit(folder, format_version=3), "format_version is 3.*reads 2; update"),
         (

@@ -5,16 +5,8 @@ import yaml
 
 from generative import MODELS, ComponentError, FitConfig, config_from_mapping
 from generative.data import data_class
-from generative.run import (
-    Choice,
-    Run,
-    RunConfig,
-    append_line,
-    preset,
-    preset_names,
-    read_lines,
-    write_json,
-)
+from generative.files import append_line, read_json, read_lines, write_json
+from generative.run import Choice, Run, RunConfig, preset, preset_names
 
 CONFIG = RunConfig(Choice("vae", {"latent": 4}), Choice("faces", {"size": 16}), FitConfig(steps=10), batch=8)
 
@@ -122,6 +114,43 @@ def test_json_takes_no_nan_and_keeps_the_old_file(tmp_path):
     write_json(tmp_path / "a.json", {"a": 1})
     with pytest.raises(ValueError):
         write_json(tmp_path / "a.json", {"a": float("nan")})
-    assert json.loads((tmp_path / "a.json").read_text()) == {"a": 1}
+    assert read_json(tmp_path / "a.json", "") == {"a": 1}
     append_line(tmp_path / "b.jsonl", {"b": 2})
     assert read_lines(tmp_path / "b.jsonl") == [{"b": 2}] and read_lines(tmp_path / "c.jsonl") == []
+
+
+@pytest.mark.parametrize("left", [(), ("versions.json",), (".lock", ".config.yaml.0a.partial")])
+def test_a_folder_whose_making_was_killed_goes_on(tmp_path, left):
+    (tmp_path / "run").mkdir()
+    for name in left:
+        (tmp_path / "run" / name).write_text("{")
+    run = Run.create(tmp_path / "run", CONFIG)
+    assert run.config == CONFIG
+    with run.working():
+        pass
+    assert not list(run.path.glob(".*.partial"))
+
+
+@pytest.mark.parametrize("config", [
+    changed(fit=FitConfig(learning_rate=float("inf"))), changed(model=Choice("vae", {"beta": float("inf")})),
+    changed(data=Choice("faces", {"sizes": [1.0, float("nan")]})),
+])  # fmt: skip
+def test_what_could_not_be_read_again_is_not_begun(tmp_path, config):
+    with pytest.raises(ValueError, match=r"=(inf|nan): expected a finite number"):
+        Run.create(tmp_path / "run", config)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_edited_configuration_is_refused(tmp_path):
+    path = Run.create(tmp_path / "run", CONFIG).path / "config.yaml"
+    path.write_text(path.read_text().replace("batch: 8", "batch: 9"))
+    with pytest.raises(ComponentError, match=r"config\.yaml is not what was written.*restore it"):
+        Run(tmp_path / "run")
+
+
+def test_edited_facts_are_refused(tmp_path):
+    run = Run.create(tmp_path / "run", CONFIG)
+    write_json(run.path / "trained.json", {"steps": 3})
+    (run.path / "trained.json").write_text((run.path / "trained.json").read_text().replace("3", "4", 1))
+    with pytest.raises(ComponentError, match=r"trained\.json is not what was written"):
+        run.require_trained()

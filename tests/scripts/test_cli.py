@@ -184,7 +184,7 @@ def test_a_collection_taken_up_again_records_the_same_episodes(tmp_path, small):
     ("stage", "sign", "told", "code"),
     [("collect", "episode_000001.zip", signal.SIGINT, 130), ("train-vision", "vision/checkpoints", signal.SIGINT, 130),
      ("train-memory", "memory/checkpoints", signal.SIGINT, 130), ("evolve", "generations.jsonl", signal.SIGINT, 130),
-     ("evolve", "generations.jsonl", signal.SIGTERM, 143)],
+     ("evolve", "generations.jsonl", signal.SIGTERM, 143), ("evolve", "generations.jsonl", signal.SIGHUP, 129)],
 )  # fmt: skip
 def test_a_stopped_command_says_so_once_and_keeps_what_it_did(tmp_path, stage, sign, told, code):
     long = small_config(

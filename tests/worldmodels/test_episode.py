@@ -1,8 +1,11 @@
 import io
+import json
+import tracemalloc
 import zipfile
 
 import numpy as np
 import pytest
+import zstandard
 
 from worldmodels.episode import CHUNK, Episode, EpisodeFile, encode_episode, write_episode
 from worldmodels.errors import RunError
@@ -68,6 +71,59 @@ def test_a_changed_byte_is_noticed(tmp_path):
     (tmp_path / "e.zip").write_bytes(bytes(content))
     with pytest.raises(RunError, match="no whole episode"):
         EpisodeFile(tmp_path / "e.zip").steps()
+
+
+def altered(path, **entries):
+    """Write an episode's file with other entries, every checksum right."""
+    content = encode_episode(make_episode(steps=30))
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, entries.get(name.partition(".")[0], old.read(name)))
+    return EpisodeFile(path)
+
+
+def facts(**changes):
+    shown = {"format_version": 1, "track": 7, "steps": 30, "obs_shape": [16, 16, 3], "terminated": True,
+             "truncated": False}  # fmt: skip
+    return json.dumps({**shown, **changes})
+
+
+def test_a_small_file_that_claims_gigabytes_is_refused_before_any_are_made(tmp_path):
+    compressor = zstandard.ZstdCompressor().compressobj(size=1 << 31)
+    chunk = b"".join(compressor.compress(bytes(1 << 24)) for _ in range(128)) + compressor.flush()
+    file = altered(tmp_path / "e.zip", obs_00000=chunk)
+    tracemalloc.start()
+    with pytest.raises(RunError, match=r"chunk 0 claims 2147483648 bytes where its frames have 23808"):
+        file.read()
+    assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("claim", [
+    {"steps": 10**12}, {"steps": -1}, {"steps": "x"}, {"steps": None}, {"obs_shape": [1 << 20, 1 << 20, 3]},
+    {"obs_shape": [16, 16]}, {"obs_shape": 3}, {"obs_shape": [16, -16, 3]}, {"obs_shape": [32, 32, 3]},
+    {"steps": 29},
+])  # fmt: skip
+def test_claims_that_the_rest_does_not_bear_out_are_refused(tmp_path, claim):
+    with pytest.raises(RunError, match=r"e\.zip is no whole episode.*delete it"):
+        altered(tmp_path / "e.zip", meta=facts(**claim)).read()
+
+
+@pytest.mark.parametrize("entries", [
+    {"meta": "[1]"}, {"meta": "{"}, {"meta": "[" * 100_000}, {"obs_00000": b"no zstd"},
+    {"reward": b"\x93NUMPY\x01\x00v\x00{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999,), }"},
+    {"reward": b""}, {"action": b"x" * 200},
+])  # fmt: skip
+def test_entries_that_are_none_are_refused(tmp_path, entries):
+    with pytest.raises(RunError, match=r"e\.zip is no whole episode.*delete it"):
+        altered(tmp_path / "e.zip", **entries).read()
+
+
+def test_an_entry_that_is_packed_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "e.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("meta.json", " " * 100_000)
+    with pytest.raises(RunError, match="compressed in another way"):
+        _ = EpisodeFile(tmp_path / "e.zip").meta
 
 
 def test_lengths_must_fit():

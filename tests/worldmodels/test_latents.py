@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save
 
-from scripts import collect, train_memory, train_vision
+from scripts import collect, evolve, train_memory, train_vision
+from scripts.train_memory import latent_file, latent_path
 from tests.small import small_config
 from worldmodels import Run, RunError
 from worldmodels.assembly import load_vision
@@ -49,6 +50,32 @@ def test_latents_of_an_older_version_say_what_to_do(trained, tmp_path):
     file.path.write_bytes(save(arrays, {"track": "1", "terminated": "0"}))
     with pytest.raises(RunError, match=r"no `worth`.*train-memory"):
         file.targets(PROGRESS, ENDS)
+
+
+def test_latents_say_what_they_are_of(trained):
+    first, second = episode_files(trained.folder("collect"))[:2]
+    path, other = latent_path(trained, first), latent_path(trained, second)
+    content = path.read_bytes()
+    assert latent_file(trained, first).steps == first.meta["steps"]
+    path.write_bytes(content[:-3] + bytes([content[-3] ^ 1]) + content[-2:])
+    with pytest.raises(RunError, match=r"holds no latents \(not what was written\).*delete it and run the command"):
+        latent_file(trained, first)
+    path.write_bytes(other.read_bytes())
+    with pytest.raises(RunError, match="latents of another episode: delete it"):
+        latent_file(trained, first)
+    path.write_bytes(content)
+    weights = trained.folder("train-vision") / "model.safetensors"
+    weights.write_bytes(weights.read_bytes() + b" ")
+    with pytest.raises(RunError, match="latents of another vision: delete it"):
+        latent_file(trained, first)
+
+
+def test_deleted_latents_are_encoded_again(trained):
+    path = latent_path(trained, episode_files(trained.folder("collect"))[0])
+    content = path.read_bytes()
+    path.unlink()
+    next(progress for progress in evolve(trained) if progress.unit == "generations")
+    assert path.read_bytes() == content
 
 
 def test_a_memory_learns_progress_in_the_rewards_units(tmp_path):

@@ -22,6 +22,7 @@ from worldmodels.accuracy.config import PIXEL_BATCH, AccuracyConfig
 from worldmodels.bundle import Bundle
 from worldmodels.collect import CollectConfig, CollectSetup, CollectWorker, Driver, Order
 from worldmodels.episode import EpisodeFile, write_episode
+from worldmodels.errors import RunError
 from worldmodels.targets import TerminationTargetConfig, termination_target
 from worldmodels.tracks import VALIDATION
 
@@ -108,7 +109,8 @@ def record(
     tracks = VALIDATION[-config.episodes :]
     facts = {"fingerprint": _fingerprint(env, noise, agent if "agent" in drivers else None)}
     paths = [folder / f"{name}_{track:06d}.zip" for track in tracks]
-    missing = [number for number, path in enumerate(paths) if not _kept(path, facts)]
+    asked = [(track, drivers[number % len(drivers)]) for number, track in enumerate(tracks)]
+    missing = [number for number, path in enumerate(paths) if not _kept(path, facts, *asked[number])]
     if missing:
         bundle, parameters = agent or (None, None)
         collect = CollectConfig(envs=min(width, len(missing)), noise=noise)
@@ -140,8 +142,16 @@ def _fingerprint(env: EnvConfig, noise: float, agent: tuple[Bundle, np.ndarray] 
     return digest.hexdigest()
 
 
-def _kept(path: Path, facts: Mapping[str, Any]) -> bool:
-    return path.exists() and EpisodeFile(path).env() == facts
+def _kept(path: Path, facts: Mapping[str, Any], track: int, driver: Driver) -> bool:
+    """Return whether an episode is there; one that is damaged or another one is recorded again."""
+    if not path.exists():
+        return False
+    file = EpisodeFile(path)
+    try:
+        file.read()
+    except RunError:
+        return False
+    return file.env() == facts and (file.meta["track"], file.meta["policy"]) == (track, driver)
 
 
 @torch.inference_mode()
