@@ -4,12 +4,11 @@
 data (shape, classes, counts), so that commands that only draw from it ask for no data.
 """
 
-import json
 from typing import Any
 
 from generative.data import Data, ImageData, RowData
 from generative.data.origin import differences
-from generative.files import write_json
+from generative.files import read_json, write_json
 from generative.options import ComponentError
 from generative.run import Run
 
@@ -49,12 +48,10 @@ def data_facts(run: Run) -> dict[str, Any]:
         raise ComponentError(
             f"{run.path}: no {FILE}, so nothing says which data it was trained on; train anew with --out"
         )
-    try:
-        facts: dict[str, Any] = json.loads(path.read_text())
-        if not ({"name", "kind", "shape", "classes", "training", "held_out", "lines", "files"} <= facts.keys()):
-            raise ValueError("fields are missing")
-    except (ValueError, AttributeError) as error:
-        raise ComponentError(f"{path}: damaged ({error}); restore it or train anew with --out") from error
+    remedy = "restore it or train anew with --out"
+    facts = read_json(path, remedy)
+    if not ({"name", "kind", "shape", "classes", "training", "held_out", "lines", "files"} <= facts.keys()):
+        raise ComponentError(f"{path} is damaged (fields are missing): {remedy}")
     return facts
 
 

@@ -21,7 +21,7 @@ from scripts.progress import show
 from scripts.study_jobs import MEASURE, Job, StudyWorker, measures, take
 from worldmodels.errors import RunError
 from worldmodels.executor import Executor, make_executor
-from worldmodels.files import half_made, read_json, read_lines, write_bytes, write_text
+from worldmodels.files import half_made, read_json, read_lines, sweep, write_bytes, write_text
 from worldmodels.run import STAGES, Progress, Run
 from worldmodels.study import Cell, Step, Study, impossible, refuse_changes, steps
 from worldmodels.study_file import read_study, write_study
@@ -153,6 +153,7 @@ def study(session: Session) -> Iterator[Progress]:
     begin(session)
     taken = RunError(f"another process is working on {session.folder}; wait for it or stop it")
     with locked(session.folder, taken), ExitStack() as stack:
+        sweep(session.folder)
         stack.callback(write_results, session)
         for step, cell in common.items():
             source, target = Run(session.study.run), Run.create(session.shared(step), cell.config)
