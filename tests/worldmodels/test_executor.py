@@ -20,7 +20,8 @@ from worldmodels.executor import (
     make_executor,
     project_path,
 )
-from worldmodels.ray_executor import RayExecutor, _Call, _Run, _Slot
+from worldmodels.ray_executor import RayExecutor
+from worldmodels.ray_slots import Call, Items, Slots
 
 SERIAL = ExecutorConfig(type="serial")
 
@@ -171,24 +172,37 @@ def test_an_address_where_nobody_listens_fails_at_once():
             make_executor(ExecutorConfig(ray_address=f"127.0.0.1:{port}"), Adder, {"offset": 1})
 
 
-def test_of_two_lost_items_neither_is_blamed_before_it_ran_alone(monkeypatch):
-    """The answer of a finished item can be lost with its worker when the next item kills it at once."""
-    actor = SimpleNamespace(call=SimpleNamespace(remote=lambda index, item: object()))
+def pool(count):
+    """An executor whose workers are all free, and none of which exists."""
     executor = RayExecutor.__new__(RayExecutor)
     executor._config, executor._failures = ExecutorConfig(), 0
-    executor._slots = [_Slot(actor), _Slot(actor)]
-    run = executor._run = _Run(list(range(12)), deque(range(12)))
-    monkeypatch.setattr(executor, "_vacate", lambda slot: slot.calls.clear())
-    monkeypatch.setattr(executor, "_build", lambda slot: None)
+    executor._slots = Slots(executor._config, count)
+    for slot in executor._slots.every:
+        occupy(executor, slot)
+    return executor
+
+
+def occupy(executor, slot):
+    slot.actor = SimpleNamespace(call=SimpleNamespace(remote=lambda index, item: object()))
+    executor._slots._file(slot)
+
+
+def test_of_two_lost_items_neither_is_blamed_before_it_ran_alone(monkeypatch):
+    """The answer of a finished item can be lost with its worker when the next item kills it at once."""
+    executor = pool(2)
+    run = executor._run = Items(list(range(12)), deque(range(12)))
+    monkeypatch.setattr(executor, "_vacate", executor._slots.clear)
+    monkeypatch.setattr(executor, "_build", lambda slot: occupy(executor, slot))
 
     executor._hand_out(run)
-    first, second = executor._slots
+    first, second = executor._slots.every
     assert [call.item for call in first.calls] == [0, 2]
     assert [call.item for call in second.calls] == [1, 3]
     executor._replace(first, "died")
     assert list(run.todo)[:3] == [0, 2, 4]
 
-    second.calls.clear()
+    executor._slots.clear(second)
+    occupy(executor, second)
     executor._hand_out(run)  # the suspects alone, with nothing waiting behind them
     assert [call.item for call in first.calls] == [0]
     assert [call.item for call in second.calls] == [2]
@@ -199,12 +213,13 @@ def test_of_two_lost_items_neither_is_blamed_before_it_ran_alone(monkeypatch):
 
 
 def test_a_replacement_that_cannot_be_built_ends_the_run():
-    executor = RayExecutor.__new__(RayExecutor)
+    executor = pool(1)
     never = SimpleNamespace(RayTaskError=KeyError, RaySystemError=KeyError, RayError=KeyError)
     executor._ray = SimpleNamespace(get=lambda ref: ref, exceptions=never)
-    executor._run = _Run([1], deque([0]))
-    slot = _Slot(calls=deque([_Call((0.0, None, "no models here"))]))
+    executor._run = Items([1], deque([0]))
+    (slot,) = executor._slots.every
+    executor._slots.add(slot, Call((0.0, None, "no models here")))
     with pytest.raises(WorkerError, match="no models here"):
         executor._take(slot)
-    old = _Slot(calls=deque([_Call((0.0, None, "long forgotten"), 0, _Run([1], deque()))]))
-    assert executor._take(old) == []
+    executor._slots.add(slot, Call((0.0, None, "long forgotten"), 0, Items([1], deque())))
+    assert executor._take(slot) == []
