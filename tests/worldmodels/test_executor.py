@@ -1,22 +1,28 @@
 """The serial executor and what it shares with Ray's: configuration, errors, one thread."""
 
+import importlib.metadata
 import os
-import socket
+import shutil
 import sys
 from collections import deque
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+import worldmodels
+from worldmodels.errors import RunError
 from worldmodels.executor import (
+    COMPARED,
     Executor,
     ExecutorConfig,
     ExecutorError,
     WorkerError,
     available_cores,
     describe_host,
+    folder_digest,
     make_executor,
     project_path,
 )
@@ -40,6 +46,10 @@ class Adder:
 
 def broken(setup):
     raise OSError("no models here")
+
+
+def refused(setup):
+    raise RunError("no such track")
 
 
 @pytest.fixture
@@ -112,6 +122,8 @@ def test_items_run_on_one_thread_and_the_callers_setting_returns(serial):
         ({"max_failures": -1}, "max_failures"),
         ({"ray_address": "ray://head:10001"}, "HOST:PORT"),
         ({"ray_address": "head"}, "HOST:PORT"),
+        ({"ray_address": "head:0"}, "HOST:PORT"),
+        ({"ray_address": "head:99999"}, "HOST:PORT"),
     ],
 )
 def test_a_wrong_configuration_is_refused(options, message):
@@ -135,6 +147,42 @@ def test_the_host_is_described_and_its_cores_counted():
     assert host["torch"] == torch.__version__ and host["numpy"] == np.__version__
     assert host["cpu"]
     assert 1 <= available_cores() <= (os.cpu_count() or 1)
+
+
+def test_the_hosts_description_names_the_versions_and_our_code(monkeypatch):
+    host = describe_host()
+    assert set(COMPARED) < set(host)
+    for name in ("gymnasium", "box2d", "cma"):
+        assert host[name] == importlib.metadata.version(name)
+    assert host["code"] == folder_digest(Path(worldmodels.__file__).parents[1])
+
+
+def test_the_digest_of_the_code_sees_every_change_of_it(tmp_path):
+    def digest(files):
+        shutil.rmtree(tmp_path / "home", ignore_errors=True)
+        for name, content in files.items():
+            (tmp_path / "home" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "home" / name).write_text(content)
+        return folder_digest(tmp_path / "home")
+
+    files = {"worldmodels/a.py": "x = 1\n", "agents/deep/b.py": "y = 2\n", "scripts/c.py": ""}
+    same = digest(files)
+    assert digest(dict(reversed(files.items()))) == same
+    assert digest({**files, "notes.txt": "z", "tests/d.py": "", "worldmodels/a.pyc": "x"}) == same
+    changed = [
+        {**files, "worldmodels/a.py": "x = 2\n"},
+        {**files, "agents/deep/b.py": "y = 3\n"},
+        {**files, "envs/e.py": ""},
+        {**files, "worldmodels/a.py": "", "scripts/c.py": "x = 1\n"},
+        {"worldmodels/f.py": "x = 1\n", "agents/deep/b.py": "y = 2\n", "scripts/c.py": ""},
+    ]
+    assert len({same, *map(digest, changed)}) == 1 + len(changed)
+
+
+def test_a_users_error_in_a_worker_comes_without_a_traceback():
+    with pytest.raises(WorkerError) as caught:
+        make_executor(SERIAL, refused, {})
+    assert str(caught.value) == "building a worker: no such track"
 
 
 def test_workers_get_the_projects_folders_but_no_installed_ones(monkeypatch, tmp_path):
@@ -161,15 +209,6 @@ def test_a_ray_that_does_not_start_names_the_way_out_and_leaves_nothing(monkeypa
         make_executor(ExecutorConfig(workers=1), Adder, {"offset": 1})
     assert not folder.exists()
     assert {name for name in os.environ if name.startswith("RAY_AUTH")} <= set(environment)
-
-
-def test_an_address_where_nobody_listens_fails_at_once():
-    pytest.importorskip("ray")
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
-        with pytest.raises(ExecutorError, match=rf"no Ray at ray_address=127\.0\.0\.1:{port}"):
-            make_executor(ExecutorConfig(ray_address=f"127.0.0.1:{port}"), Adder, {"offset": 1})
 
 
 def pool(count):
@@ -223,3 +262,52 @@ def test_a_replacement_that_cannot_be_built_ends_the_run():
         executor._take(slot)
     executor._slots.add(slot, Call((0.0, None, "long forgotten"), 0, Items([1], deque())))
     assert executor._take(slot) == []
+
+
+class FakeRay:
+    """A Ray whose workers answer at once."""
+
+    exceptions = SimpleNamespace(RayTaskError=KeyError, RaySystemError=KeyError, RayError=KeyError)
+
+    def wait(self, refs, num_returns, timeout):
+        return refs[-1:], refs[:-1]
+
+    def get(self, ref):
+        return 1.0, None, ""
+
+
+def work_per_answer(workers):
+    """How many Python functions the driver calls for one answer, of a pool in which each worker gets four items."""
+    executor = pool(workers)
+    executor._ray = FakeRay()
+    calls = 0
+
+    def count(frame, event, _):
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        answers = sum(1 for _ in executor.run(range(4 * workers)))
+    finally:
+        sys.setprofile(None)
+    assert answers == 4 * workers
+    return calls / answers
+
+
+def test_the_drivers_work_for_an_answer_does_not_grow_with_the_workers():
+    assert work_per_answer(512) < 1.2 * work_per_answer(16)
+
+
+@pytest.mark.parametrize(("seconds", "limit"), [(1.0, 600.0), (100.0, 2000.0)])
+def test_a_worker_counts_as_hung_after_twenty_times_what_items_take(seconds, limit):
+    slots = Slots(ExecutorConfig(), 1)
+    (slot,) = slots.every
+    slots.add(slot, Call("ref", 0, Items([0], deque())))
+    for taken in (seconds, 0.9 * seconds, 50 * seconds):
+        slots.note(taken)
+    assert slots.limit(slot) == limit
+    slot.started -= limit - 5
+    assert not slots.late() and 0 < slots.patience() <= 5
+    slot.started -= 10
+    assert slots.late() == ["ref"] and slots.patience() == 0

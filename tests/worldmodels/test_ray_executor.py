@@ -9,6 +9,7 @@ import json
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 import sysconfig
@@ -247,6 +248,26 @@ def test_only_this_machine_can_connect(elsewhere):
         address = ipaddress.ip_address(text)
         address = getattr(address, "ipv4_mapped", None) or address
         assert address.is_loopback, elsewhere.listening
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another user")
+def test_another_user_reaches_neither_folder_nor_sockets(three):
+    """Ray opens the folder it is given, and that of its sockets, to everybody; ours around it is closed."""
+    folder = Path(three._stop.peek()[2][1])
+    (sockets,) = folder.glob("r/session_2*/sockets")
+    assert sockets.stat().st_mode & stat.S_IWOTH and list(sockets.iterdir())
+
+    def may(command, path):
+        done = subprocess.run([*command, path], user=12345, group=12345, extra_groups=[], cwd="/", capture_output=True)
+        return done.returncode == 0
+
+    assert may(["ls"], "/")
+    for path in (folder, folder / "r", sockets, *sockets.iterdir()):
+        assert not may(["ls"], path)
+        assert not may(["test", "-w"], path)
+    for path in (folder, folder / "r", sockets):
+        assert not may(["touch"], path / "intruder")
+        assert not may(["mv", "-T", sockets], path / "away")
 
 
 def test_an_error_of_the_workers_code_ends_the_run_at_once(three, setup, expected):
