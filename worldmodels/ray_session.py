@@ -109,9 +109,7 @@ class Internals:
             self._read, self._loader = compiled.Config.initialize, compiled.AuthenticationTokenLoader
             _ = ray_constants.ENABLE_RAY_CLUSTER, worker._worker_logs_enabled
         except (ImportError, AttributeError) as error:
-            raise ExecutorError(
-                f"this version of Ray is another inside ({error}): pip install 'ray>=2.60,<2.61'"
-            ) from None
+            raise ExecutorError(f"Ray has changed inside ({error}): pip install 'ray>=2.60,<2.61'") from error
 
     @contextmanager
     def on_loopback(self, private: bool) -> Iterator[None]:
