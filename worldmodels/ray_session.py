@@ -65,8 +65,10 @@ def start_ray(ray: Any, config: ExecutorConfig, workers: int, folder: str) -> No
     else:
         address = find_head(config.ray_address)
         greet_head(address, ray.__version__)
+        hint = f"start Ray on this machine too: ray start --address={address}"
+        if not any((process.info["name"] or "").startswith("raylet") for process in psutil.process_iter(["name"])):
+            raise ExecutorError(f"this machine is no part of the cluster at ray_address={address}; {hint}")
         options = {"address": address, "runtime_env": {"env_vars": ONE_THREAD}}
-        hint = f"start Ray on this machine too: ray start --address {address}"
     with _environment(settings), _signal_handler(), warnings.catch_warnings(), internals.on_loopback(bool(folder)):
         warnings.simplefilter("ignore")
         try:

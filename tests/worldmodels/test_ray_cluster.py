@@ -85,6 +85,12 @@ def test_another_port_of_ray_is_told_at_once(cluster):
             make_executor(ExecutorConfig(ray_address=f"127.0.0.1:{port}"), Echo, 0)
 
 
+def test_a_machine_that_is_no_part_of_the_cluster_is_told_at_once(cluster, monkeypatch):
+    monkeypatch.setattr(psutil, "process_iter", lambda attributes: [])
+    with pytest.raises(ExecutorError, match=rf"no part of the cluster.*: ray start --address={cluster.address}"):
+        make_executor(ExecutorConfig(ray_address=cluster.address), Echo, 0)
+
+
 @pytest.mark.slow
 def test_a_machine_lost_in_mid_generation_changes_no_number(cluster, trained, tmp_path, caplog):
     """The node's two workers stop in the second generation, then all its processes are killed: one loss, not two."""
