@@ -7,9 +7,10 @@ FOLDER/table.csv  index.html  accuracy.png
 """
 
 import os
+import secrets
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import tyro
 
 from generative.files import locked
 from scripts.progress import show
-from scripts.study_jobs import MEASURE, Job, StudyWorker, measures, take
+from scripts.study_jobs import MEASURE, Job, StudySetup, StudyWorker, measures, take
 from worldmodels.errors import RunError
 from worldmodels.executor import Executor, make_executor
 from worldmodels.files import half_made, read_json, read_lines, sweep, write_bytes, write_text
@@ -47,8 +48,8 @@ The file names a `preset` or `config`, fields to `set` for all, and `cells` (nam
   tracks: 32
   accuracy: true
 
-Run it again and it goes on where it stopped; new cells and seeds may be added. On a cluster FOLDER must be one that
-all machines see."""
+Run it again and it goes on where it stopped; new cells and seeds may be added. On a cluster FOLDER must be on a disk
+that all machines share, at the same path; this is checked before the first job."""
 
 
 @dataclass
@@ -170,7 +171,8 @@ def study(session: Session) -> Iterator[Progress]:
                 continue
             yield Progress("study", len(jobs) - len(todo), len(jobs), f"{stage} jobs")
             if todo and executor is None:
-                executor = stack.enter_context(make_executor(config, StudyWorker, os.getcwd()))
+                setup = stack.enter_context(_marked(session.folder))
+                executor = stack.enter_context(make_executor(config, StudyWorker, setup))
             for done, (number, reason) in enumerate(_outcomes(executor, todo), 1):
                 if reason:
                     session.stopped |= {cell.folder: ("failed", f"{stage}: {reason}") for cell in todo[number][1]}
@@ -214,6 +216,17 @@ def begin(session: Session) -> None:
     elif os.path.lexists(session.folder) and not half_made(session.folder, "study.yaml"):
         raise RunError(f"{session.folder} exists and is no study; choose another name or empty it")
     write_study(path, session.study)
+
+
+@contextmanager
+def _marked(folder: Path) -> Iterator[StudySetup]:
+    """Put a file into the study's folder by which workers see whether it is the same folder where they are."""
+    mark, content = folder / ".shared", secrets.token_hex(16)
+    write_text(mark, content)
+    try:
+        yield StudySetup(os.getcwd(), mark, content)
+    finally:
+        mark.unlink(missing_ok=True)
 
 
 def write_results(session: Session) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import platform
 import traceback
 from dataclasses import replace
 from pathlib import Path
@@ -38,14 +39,32 @@ class Job(NamedTuple):
     study: Study
 
 
+class StudySetup(NamedTuple):
+    """What a process of a study must find where it is."""
+
+    start: str
+    """The folder that relative paths in configurations start from: where the command was given."""
+    mark: Path
+    """A file in the study's folder, made for this session."""
+    content: str
+
+
 class StudyWorker:
     """Carries out jobs, and returns the reason of a failure or an empty text.
 
-    The setup is the folder that relative paths in configurations start from: where the command was given.
+    Raises:
+        RunError: this machine does not share the study's folder, or lacks the one that relative paths start from.
     """
 
-    def __init__(self, setup: str) -> None:
-        os.chdir(setup)
+    def __init__(self, setup: StudySetup) -> None:
+        shared = setup.mark.exists() and setup.mark.read_text() == setup.content
+        for folder, there in ((setup.mark.parent, shared), (setup.start, os.path.isdir(setup.start))):
+            if not there:
+                raise RunError(
+                    f"{platform.node()} does not see {folder} as it is where the study was started; on a cluster a"
+                    " study needs a disk that all machines share, at the same path"
+                )
+        os.chdir(setup.start)
 
     def __call__(self, job: Job) -> str:
         """Do a job from where it stands."""

@@ -9,6 +9,9 @@ One item is one call, at whatever batch width the worker uses inside. That width
 results depend on it in the last bits, and a long rollout amplifies them.
 """
 
+import functools
+import hashlib
+import importlib.metadata
 import math
 import os
 import platform
@@ -63,7 +66,7 @@ class ExecutorConfig:
     item_timeout: float = 0.0
     """Seconds after which a worker counts as hung; 0: 600, or 20 times the median item if that is more."""
     max_failures: int = 10
-    """Workers replaced during one `run` before giving up."""
+    """Workers replaced during one `run` before giving up; a machine that is lost counts as one."""
 
     def __post_init__(self) -> None:
         if self.type not in ("ray", "serial"):
@@ -75,7 +78,8 @@ class ExecutorConfig:
         check_numbers(self, "executor")
         if not self.ready_timeout > 0:
             raise ValueError(f"ready_timeout={self.ready_timeout}: must be positive; 120 suits most machines")
-        if self.ray_address not in ("", "auto") and not re.fullmatch(r"[^\s/]+:\d+", self.ray_address):
+        port = re.fullmatch(r"[^\s/]+:(\d{1,5})", self.ray_address)
+        if self.ray_address not in ("", "auto") and not (port and 0 < int(port[1]) < 2**16):
             raise ValueError(
                 f"ray_address={self.ray_address!r}: not an address; use HOST:PORT, auto for the cluster this"
                 " machine belongs to, or leave it empty for a private Ray"
@@ -210,14 +214,18 @@ class WorkerProcess:
         torch.set_num_threads(1)
         self._worker: Worker | None = None
 
+    def describe(self) -> tuple[float, Any, str]:
+        """Say where this is, and what it would work with."""
+        return 0.0, {"pid": os.getpid(), **describe_host()}, ""
+
     def configure(self, factory: Factory, setup: Setup) -> tuple[float, Any, str]:
-        """Build the worker; the result says where it lives."""
+        """Build the worker."""
         try:
             with reported("building a worker"):
                 self._worker = factory(setup)
         except WorkerError as error:
             return 0.0, None, str(error)
-        return 0.0, {"pid": os.getpid(), **describe_host()}, ""
+        return 0.0, None, ""
 
     def call(self, index: int, item: Any) -> tuple[float, Any, str]:
         """Work on one item."""
@@ -233,9 +241,14 @@ class WorkerProcess:
 
 @contextmanager
 def reported(what: str) -> Iterator[None]:
-    """Turn an exception of a worker's own code into a `WorkerError` that carries its traceback."""
+    """Turn an exception of a worker's own code into a `WorkerError` that carries its traceback.
+
+    A `RunError` was written for the user, and needs none.
+    """
     try:
         yield
+    except RunError as error:
+        raise WorkerError(f"{what}: {error}") from error
     except Exception as error:
         raise WorkerError(f"{what} failed in the worker's own code:\n{traceback.format_exc()}") from error
 
@@ -247,15 +260,44 @@ def available_cores() -> int:
     return cores if quota is None else max(1, min(cores, math.ceil(quota)))
 
 
+COMPARED = ("python", "torch", "numpy", "gymnasium", "box2d", "cma", "code")
+"""What must be the same wherever a run is worked on, among the facts of a host."""
+PACKAGES = ("worldmodels", "agents", "envs", "generative", "scripts")
+
+
 def describe_host() -> dict[str, str]:
-    """Describe what decides the last bits of a result here: versions, and the processor."""
+    """Describe what decides a result here, to its last bits: versions, our own code, and the processor."""
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
+        **{name: _version(name) for name in ("gymnasium", "box2d", "cma")},
+        "code": code_digest(),
         "cpu": _processor(),
         "host": platform.node(),
     }
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "missing"
+
+
+@functools.cache
+def code_digest() -> str:
+    """Return a digest of this project's code, as it stood when it was first asked for: 12 hexadecimal digits."""
+    return folder_digest(Path(__file__).parents[1])
+
+
+def folder_digest(home: Path) -> str:
+    """Return a digest of our packages' Python files in a folder: their names and what they say."""
+    digest = hashlib.sha256()
+    for path in sorted(path for package in PACKAGES for path in (home / package).rglob("*.py")):
+        content = path.read_bytes().replace(b"\r\n", b"\n")
+        digest.update(f"{path.relative_to(home).as_posix()} {len(content)}\n".encode() + content)
+    return digest.hexdigest()[:12]
 
 
 def _processor() -> str:

@@ -17,6 +17,7 @@ from scripts.study_jobs import take
 from tests.small import SMALL
 from worldmodels import Run
 from worldmodels.errors import RunError
+from worldmodels.executor import WorkerError, make_executor
 from worldmodels.files import read_lines
 from worldmodels.statistics import summarise
 from worldmodels.study_file import study_from
@@ -275,8 +276,25 @@ def test_the_command(done, tmp_path, capsys):
 def test_relative_paths_mean_the_same_in_every_process(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "here").mkdir()
-    study_jobs.StudyWorker("here")
+    (tmp_path / "mark").write_text("this study")
+    study_jobs.StudyWorker(study_jobs.StudySetup("here", tmp_path / "mark", "this study"))
     assert os.getcwd() == str(tmp_path / "here")
+
+
+def test_a_machine_that_does_not_share_the_disk_is_told_before_the_first_job(tmp_path):
+    """What a worker on another machine finds: nothing, its own folder at the same path, or no folder to start from."""
+    mark, here = tmp_path / "study" / ".shared", str(tmp_path)
+    with pytest.raises(RunError, match=r"does not see .*study as it is .* a disk that all machines share"):
+        study_jobs.StudyWorker(study_jobs.StudySetup(here, mark, "this study"))
+    mark.parent.mkdir()
+    mark.write_text("another study")
+    with pytest.raises(RunError, match=r"does not see .*study as it is"):
+        study_jobs.StudyWorker(study_jobs.StudySetup(here, mark, "this study"))
+    with pytest.raises(RunError, match=r"does not see .*elsewhere as it is"):
+        study_jobs.StudyWorker(study_jobs.StudySetup(f"{here}/elsewhere", mark, "another study"))
+    with pytest.raises(WorkerError, match=r"building a worker: .* does not see") as caught:
+        make_executor(study_jobs.ALONE, study_jobs.StudyWorker, study_jobs.StudySetup(here, mark, "this study"))
+    assert "Traceback" not in str(caught.value)
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 import sysconfig
@@ -24,7 +25,7 @@ import psutil
 import pytest
 import torch
 
-from worldmodels.executor import ExecutorConfig, ExecutorError, WorkerError, make_executor
+from worldmodels.executor import ExecutorConfig, ExecutorError, WorkerError, describe_host, make_executor
 
 pytestmark = pytest.mark.ray
 WIDTH = 16
@@ -115,7 +116,7 @@ def two(setup):
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     environment, handler = dict(os.environ), signal.getsignal(signal.SIGTERM)
     before = psutil.Process().children(recursive=True)  # of other tests, such as multiprocessing's resource tracker
-    with make_executor(ExecutorConfig(workers=2), Chaos, setup) as executor:
+    with make_executor(ExecutorConfig(workers=2, ready_timeout=400.0), Chaos, setup) as executor:
         results = executor.map(ROLLS)
         children = [child for child in psutil.Process().children(recursive=True) if child not in before]
         kept = signal.getsignal(signal.SIGTERM) is handler
@@ -127,7 +128,7 @@ def two(setup):
 @pytest.fixture(scope="module")
 def three(two, setup):
     """An executor opened after another one was closed."""
-    config = ExecutorConfig(workers=3, item_timeout=4.0, max_failures=4)
+    config = ExecutorConfig(workers=3, max_failures=9, ready_timeout=400.0)  # enough for a machine under load
     with make_executor(config, Chaos, setup) as executor:
         yield executor
 
@@ -147,7 +148,7 @@ def elsewhere(setup, tmp_path_factory):
         f"import json, sys\nsys.path[:0] = [{str(Path(__file__).parent)!r}]\n"
         "from test_ray_executor import ROLLS, Chaos\n"
         "from worldmodels.executor import ExecutorConfig, make_executor\n"
-        f"with make_executor(ExecutorConfig(workers=1), Chaos, {setup!r}) as executor:\n"
+        f"with make_executor(ExecutorConfig(workers=1, ready_timeout=400.0), Chaos, {setup!r}) as executor:\n"
         "    print(json.dumps([result.tolist() for result in executor.map(ROLLS)]), flush=True)\n"
         "    executor.map([('hang', 0)])\n"
     )
@@ -181,9 +182,9 @@ def elsewhere(setup, tmp_path_factory):
             if connection.status == psutil.CONN_LISTEN
         }
         commands = " ".join(word for child in seen.children for word in child.cmdline())
-        seen.folders = {Path(folder) for folder in re.findall(r"(/[^\s=]*/wm-\w+)/session", commands)}
+        seen.folders = {Path(folder) for folder in re.findall(r"(/[^\s=]*/wm-\w+)/r/session", commands)}
         os.killpg(process.pid, signal.SIGINT)
-        seen.output, seen.errors = process.communicate(timeout=60)
+        seen.output, seen.errors = process.communicate(timeout=300)
     finally:
         process.kill()
         process.wait()
@@ -249,11 +250,32 @@ def test_only_this_machine_can_connect(elsewhere):
         assert address.is_loopback, elsewhere.listening
 
 
-def test_an_error_of_the_workers_code_ends_the_run_at_once(three, expected):
-    start = time.monotonic()
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another user")
+def test_another_user_reaches_neither_folder_nor_sockets(three):
+    """Ray opens the folder it is given, and that of its sockets, to everybody; ours around it is closed."""
+    folder = Path(three._stop.peek()[2][1])
+    (sockets,) = folder.glob("**/session_2*/sockets")
+    assert sockets.stat().st_mode & stat.S_IWOTH and list(sockets.iterdir())
+
+    def may(command, path):
+        done = subprocess.run([*command, path], user=12345, group=12345, extra_groups=[], cwd="/", capture_output=True)
+        return done.returncode == 0
+
+    assert may(["ls"], "/")
+    for path in (folder, sockets.parent, sockets, *sockets.iterdir()):
+        assert not may(["ls"], path)
+        assert not may(["test", "-w"], path)
+    for path in (folder, sockets.parent, sockets):
+        assert not may(["touch"], path / "intruder")
+        assert not may(["mv", "-T", sockets], path / "away")
+
+
+def test_an_error_of_the_workers_code_ends_the_run_at_once(three, setup, expected):
+    for mark in Path(setup["folder"]).glob("pid-*"):
+        mark.unlink()
     with pytest.raises(WorkerError, match="item 2 failed") as caught:
-        three.map([*ROLLS[:2], ("raise", 2), *ROLLS[3:]])
-    assert time.monotonic() - start < 5
+        three.map([*ROLLS[:2], ("raise", 2), *[("slow", n) for n in range(3, 30)]])
+    assert len(list(Path(setup["folder"]).glob("pid-*"))) < 30
     assert 'raise ValueError("a flat tyre")' in str(caught.value)
     assert np.array_equal(three.map(ROLLS), expected)
 
@@ -281,23 +303,15 @@ def test_a_second_executor_is_refused_and_the_first_lives_on(three, setup, expec
     assert np.array_equal(three.map(ROLLS), expected)
 
 
-def test_other_versions_are_refused_and_other_processors_reported(three, caplog):
-    slot = three._slots[0]
-    report = {
-        "host": "far",
-        "python": "3.11.0",
-        "torch": "1.0",
-        "numpy": np.__version__,
-        "cpu": "abacus",
-        "pid": 1,
-    }
-    with pytest.raises(ExecutorError, match=r"worker on far .*torch 1.0 there and"):
-        three._check_host(slot, report)
-    from worldmodels.executor import describe_host
-
-    process = slot.process
-    three._check_host(slot, {**describe_host(), "cpu": "abacus", "pid": os.getpid()})
-    slot.process = process
+def test_other_versions_or_code_are_refused_and_other_processors_reported(three, caplog):
+    slot = three._slots.every[0]
+    same = {**describe_host(), "host": "far", "pid": os.getpid(), "node": slot.node}
+    for name in ("python", "torch", "numpy", "gymnasium", "box2d", "cma", "code"):
+        with pytest.raises(ExecutorError, match=rf"on far .*: {name} 1.0 there and {re.escape(same[name])} here"):
+            three._check_host(slot, {**same, name: "1.0"})
+    process, host = slot.process, slot.host
+    three._check_host(slot, {**same, "cpu": "abacus"})
+    slot.process, slot.host = process, host
     assert "abacus" in caplog.text and "only up to rounding" in caplog.text
 
 
@@ -321,10 +335,12 @@ def test_a_killed_worker_is_replaced(three, setup, expected, caplog, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_hung_workers_are_replaced(three, expected, caplog):
+def test_hung_workers_are_replaced(three, expected, caplog, monkeypatch):
+    monkeypatch.setattr(three._slots, "_config", replace(three._config, item_timeout=6.0))
+    monkeypatch.setattr(three._slots, "_item_limit", 6.0)
     items = [("hang once", 0), ("freeze once", 1), *ROLLS[2:]]
     assert np.array_equal(three.map(items), expected)
-    assert caplog.text.count("gave no answer for 4 s; replaced it") == 2
+    assert caplog.text.count("gave no answer for 6 s; replaced it") >= 2  # more where the machine is busy
 
 
 def test_an_item_that_kills_its_workers_is_named(three, expected):
