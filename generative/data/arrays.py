@@ -27,7 +27,7 @@ _CHUNK = 4096  # images looked at together, so that a file larger than memory ca
 class ArraysConfig:
     """Images in a .npy file (read in place, never as a whole) or with labels and factors in an .npz file."""
 
-    paths: ClassVar[tuple[str, ...]] = ("path",)
+    path_options: ClassVar[tuple[str, ...]] = ("path",)
     path: str
     """The file. In an .npz: `images` and, where known, `labels` (N), `factors` (N F), `factor_names` (F) and `groups`
     (N), whose items stay together on one side of the split."""

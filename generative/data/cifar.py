@@ -23,7 +23,7 @@ _HUNDRED = (("train.bin",), "test.bin", "fine_label_names.txt", 2, 100)
 class CifarConfig:
     """CIFAR-10 or CIFAR-100, whichever the folder holds."""
 
-    paths: ClassVar[tuple[str, ...]] = ("path",)
+    path_options: ClassVar[tuple[str, ...]] = ("path",)
     path: str
     """Folder `cifar-10-batches-bin` or `cifar-100-binary`, unpacked."""
 

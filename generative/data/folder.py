@@ -40,7 +40,7 @@ PARTS = frozenset(("train", "training", "test", "testing", "val", "valid", "vali
 class FolderConfig:
     """Image files, resized to one size."""
 
-    paths: ClassVar[tuple[str, ...]] = ("path",)
+    path_options: ClassVar[tuple[str, ...]] = ("path",)
     path: str
     """Folder of PNG, JPEG, WebP, BMP, GIF or TIFF files; subfolders, if there are any, are the classes."""
     height: int = 64
@@ -81,7 +81,7 @@ class FolderConfig:
         def decode(items: Int64[np.ndarray, " N"]) -> UInt8[np.ndarray, "N H W C"]:
             images = np.empty((len(items), *shape), np.uint8)
             for image, item in zip(images, items, strict=True):
-                picture = read_image(files[item], self.channels, white)
+                picture = read_image(files[item], self.channels, white, looked.digests[item])
                 image[:] = resized(picture, self.height, self.width, self.fit)
             return images
 
@@ -106,19 +106,24 @@ class FolderConfig:
             raise ComponentError(f"{folder}: {error}") from error
 
 
-def read_image(path: Path, channels: Literal[1, 3], white: int = SIXTEEN_BITS) -> UInt8[np.ndarray, "H W C"]:
+def read_image(
+    path: Path, channels: Literal[1, 3], white: int = SIXTEEN_BITS, digest: str = ""
+) -> UInt8[np.ndarray, "H W C"]:
     """Returns a file's image, upright, red first, transparent parts white.
 
     Args:
         path: the file; its content decides what it is.
         channels: 3 for colours, 1 for grey.
         white: the number that is white in images of more than 8 bits a colour.
+        digest: SHA-256 of its content; empty where any will do.
 
     Raises:
         ComponentError: names the file and what is wrong with it.
     """
+    content = path.read_bytes()
+    if digest and hashlib.sha256(content).hexdigest() != digest:
+        raise ComponentError(f"{path}: was changed since the folder was read; restore it, or begin anew")
     try:
-        content = path.read_bytes()
         image = pixels(open_picture(content), content, white)
     except Unreadable as error:
         raise ComponentError(f"{path}: {error}; restore or remove it") from error

@@ -31,7 +31,7 @@ _PART = 1 << 24  # bytes read at a time, so that a header cannot ask for more me
 class IdxConfig:
     """Images and labels in IDX files."""
 
-    paths: ClassVar[tuple[str, ...]] = ("path", "labels")
+    path_options: ClassVar[tuple[str, ...]] = ("path", "labels")
     path: str
     """A folder with a published set's four files (train-images-idx3-ubyte, ..., also with .gz), or the one that
     torchvision made above them, or one file of images."""

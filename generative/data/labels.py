@@ -29,6 +29,9 @@ def check_labels(
         raise ValueError(f"labels of shape {labels.shape}: expected one per image; give labels.argmax(1)")
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(f"labels of {labels.dtype} {labels.shape}: expected one whole number per image")
+    doubled = sorted({name for name in classes if list(classes).count(name) > 1})
+    if doubled:
+        raise ValueError(f"classes={list(classes)}: {doubled[0]!r} twice; give every class a name of its own")
     low, high = int(labels.min(initial=0)), int(labels.max(initial=0))
     if low < 0:
         raise ValueError(f"labels from {low} to {high}: give 0 or more")

@@ -24,7 +24,11 @@ from generative.options import ComponentError, config_from_mapping, did_you_mean
 
 
 class DataConfig(Protocol):
-    """A frozen dataclass of options."""
+    """A frozen dataclass of options.
+
+    A class that reads files names the options that say where they lie in `path_options: ClassVar[tuple[str, ...]]`;
+    they are made absolute, and may change when the files move. What it read it puts into its source's `origin`.
+    """
 
     def load(self) -> Data:
         """Returns the data."""

@@ -21,7 +21,7 @@ BEND = 0.005
 class CarRacingConfig:
     """Frames of the rollouts that a `worldmodels` run collected."""
 
-    paths: ClassVar[tuple[str, ...]] = ("run",)
+    path_options: ClassVar[tuple[str, ...]] = ("run",)
     run: str
     """The run's folder, or a folder of episodes."""
     frames: int = 10_000

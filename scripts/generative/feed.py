@@ -63,7 +63,7 @@ def data_config(name: str) -> type:
 
 def path_options(name: str) -> tuple[str, ...]:
     """Returns which options of a data set say where its files lie; none for data that are drawn."""
-    return tuple(getattr(data_config(name), "paths", ()))
+    return tuple(getattr(data_config(name), "path_options", ()))
 
 
 def absolute(choice: Choice) -> Choice:

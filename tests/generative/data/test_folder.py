@@ -121,6 +121,26 @@ def test_a_jpeg_damaged_in_its_middle_is_found(tmp_path, megabytes):
         FolderConfig(str(tmp_path), megabytes=megabytes).load()
 
 
+def test_a_picture_that_changes_while_it_is_trained_on_is_refused(tmp_path):
+    for number in range(3):
+        write(tmp_path / f"{number}.png", noise(number))
+    data = FolderConfig(str(tmp_path), megabytes=0).load()
+    write(tmp_path / "1.png", noise(9))
+    with pytest.raises(ComponentError, match=r"1\.png: was changed since the folder was read"):
+        for part in (data, data.held_out()):
+            part.images(np.arange(len(part)))
+
+
+def test_of_a_film_the_first_picture_is_read_and_that_is_told(tmp_path):
+    write(tmp_path / "still.png", noise(0))
+    pictures = [Image.fromarray(plain((250 * number, 0, 0))) for number in range(2)]
+    for name in ("film.gif", "pages.tif", "film.webp"):
+        pictures[0].save(tmp_path / name, save_all=True, append_images=pictures[1:])
+        assert read_image(tmp_path / name, 3).max() == 0
+    said = FolderConfig(str(tmp_path)).load().origin.lines()
+    assert said[-1] == "several pictures in a file, the first one read: 3 (film.gif, film.webp, pages.tif)"
+
+
 def test_a_picture_that_no_memory_holds_is_refused_by_its_header(tmp_path):
     for number in range(2):
         write(tmp_path / f"{number}.png", noise(number))

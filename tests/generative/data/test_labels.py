@@ -29,6 +29,7 @@ def test_a_class_without_images_is_kept_where_the_names_say_so():
         (np.eye(3, dtype=int), (), r"shape \(3, 3\): expected one per image; give labels\.argmax\(1\)"),
         (np.array([20231105, 20231106]), (), "labels up to 20231106 for 2 images: no class numbers"),
         (np.array([0, 3]), ("a", "b", "c"), "labels from 0 to 3: give 0 to 2"),
+        (np.array([0, 1]), ("a", "a"), "'a' twice; give every class a name of its own"),
         (np.array([0.0, 1.0]), (), "expected one whole number per image"),
         (np.array(["cat", "dog"]), (), "expected one whole number per image"),
     ],
