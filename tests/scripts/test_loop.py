@@ -9,7 +9,7 @@ import pytest
 from generative import component_bytes, load_component
 from scripts import loop
 from scripts.run import stages_of
-from tests.small import small_config
+from tests.small import LOOP, looped_config, small_config
 from worldmodels import Run, load_agent
 from worldmodels.assembly import load_bundle, new_memory
 from worldmodels.dataset import episode_files, tryout_files
@@ -19,27 +19,15 @@ from worldmodels.files import read_lines
 from worldmodels.loop import LoopConfig, alarm, best_round, keeps_vision, round_config
 from worldmodels.parts import MEMORIES
 
-LOOP = {
-    "rounds": 3, "episodes": 4, "max_frames": 20, "vision_every": 2, "vision_steps": 10, "memory_steps": 10,
-    "generations": 2, "final_tracks": 2, "finalists": 2,
-    "policies": ["agent", "perturbed-agent", "held-uniform"],
-}  # fmt: skip
-
-
-def looped_config(**changes):
-    evolve = {"world": "dream", "generations": 2, "validation_every": 2}
-    return small_config(**{"loop": LOOP, "evolve": evolve, "collect": {"episodes": 6, "early_stop": True}, **changes})
-
-
 def carry_out(run):
     for _ in loop(run):
         pass
     return run
 
 
-@pytest.fixture(scope="module")
-def looped(tmp_path_factory):
-    return carry_out(Run.create(tmp_path_factory.mktemp("looped") / "run", looped_config()))
+@pytest.fixture
+def looped(_looped):
+    return _looped
 
 
 def rounds(run):
