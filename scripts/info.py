@@ -2,6 +2,7 @@
 
 from worldmodels.evolve import best_validated
 from worldmodels.files import read_lines
+from worldmodels.loop import round_name
 from worldmodels.run import STAGES, Run
 
 
@@ -28,7 +29,7 @@ def _state(run: Run, stage: str) -> str:
         return f"begun: {_partial(run, stage)}" if run.begun(stage) else "not run yet"
     said = {
         "loop": lambda: (
-            f"{done['rounds']} rounds, round {done['chosen_round']} chosen, "
+            f"{done['rounds']} rounds, round {round_name(done['chosen_round'])} chosen, "
             f"validation {done['validation']['mean']:.1f}, {done['env_frames']:,} real frames"
         ),
         "collect": lambda: (

@@ -157,7 +157,7 @@ def test_the_card_of_an_exported_agent_tells_of_the_rounds(looped, tmp_path):
     export_agent(looped, tmp_path / "agent")
     card, done = (tmp_path / "agent" / "README.md").read_text(), looped.done("loop")
     assert "| evolution | 3 rounds; in the chosen one 2 generations in the dream world; " in card
-    assert f"| chosen | round {done['chosen_round']}, generation 1, mean return " in card
+    assert f"| chosen | round {done['chosen_round']:02d}, generation 1, mean return " in card
     assert " on 2 validation tracks |" in card and "core-hours | not recorded" not in card
     load_agent(tmp_path / "agent")
 
