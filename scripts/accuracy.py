@@ -16,6 +16,7 @@ from worldmodels.accuracy.agreement import History, agreement, controllers, even
 from worldmodels.accuracy.card import Parts, card, measure, training_guesses
 from worldmodels.accuracy.data import SETS, HeldOut, driven, encode, record
 from worldmodels.accuracy.page import render_card, sheet
+from worldmodels.accuracy.verdict import findings_of_card, judged_set, verdict
 from worldmodels.assembly import env_shape, load_bundle, load_memory, load_starts, load_vision, new_memory
 from worldmodels.bundle import Bundle
 from worldmodels.dataset import episode_files, split
@@ -190,10 +191,11 @@ def _facts(run: Run) -> dict[str, Any]:
 
 def headline(result: dict[str, Any]) -> dict[str, Any]:
     """Return the figures that a run folder's overview shows, of the agent's own episodes where there are some."""
-    name = "on-policy" if "one_step" in result["sets"].get("on-policy", {}) else "random"
+    name = judged_set(result)
     found = result["sets"][name]
     return {
         "set": name,
+        "verdict": verdict(findings_of_card(result)).headline,
         "gain_over_persistence": found["one_step"]["gain"]["persistence"]["value"],
         "action_sensitivity": found["one_step"]["action_sensitivity"]["value"],
         "beats_persistence": (found["open_loop"].get("beats_persistence") or {}).get("energy"),

@@ -19,6 +19,7 @@ from worldmodels.files import read_lines
 from worldmodels.loop import LoopConfig, alarm, best_round, keeps_vision, round_config
 from worldmodels.parts import MEMORIES
 
+
 def carry_out(run):
     for _ in loop(run):
         pass
