@@ -50,8 +50,8 @@ def gather(run: Run) -> ReportData:
         memory=_memory(run),
         images=_files(
             {
-                "reconstructions": run.folder("train-vision") / "reconstructions.png",
-                "rollouts": run.folder("collect") / "contact_sheet.png",
+                "reconstructions": _newest(run, "train-vision").folder("train-vision") / "reconstructions.png",
+                "rollouts": _newest(run, "collect").folder("collect") / "contact_sheet.png",
             }
         ),
         videos=_files({"drive": _film(evaluated / "drive.webm")}),
@@ -111,7 +111,7 @@ def world_verdict(run: Run) -> Verdict | None:
 
     A card of other parts than the run has by now does not count.
     """
-    vision, memory = run.done("train-vision"), run.done("train-memory")
+    vision, memory = (_newest(run, stage).done(stage) for stage in ("train-vision", "train-memory"))
     if vision is None and memory is None:
         return None
     measured, card = run.done("accuracy"), run.folder("accuracy") / "card.json"
@@ -134,6 +134,13 @@ def _round_runs(run: Run) -> list[Run]:
     """Return the run folders of a loop's rounds, as far as they hold more than a configuration."""
     folders = sorted(path for path in run.folder("loop").glob("*") if (path / "metrics.jsonl").exists())
     return [Run(path) for path in folders if (path / "config.yaml").exists()]
+
+
+def _newest(run: Run, stage: str) -> Run:
+    """Return the run that has finished a stage: this one, or of a loop under way the newest round that has."""
+    if run.done(stage) is not None:
+        return run
+    return next((each for each in reversed(_round_runs(run)) if each.done(stage) is not None), run)
 
 
 def _in_turn(parts: list[tuple[str, list[dict[str, Any]]]], key: str) -> Curve:
@@ -209,7 +216,7 @@ def _summary(values: dict[str, Any]) -> Summary:
 
 
 def _vision(run: Run) -> dict[str, Any] | None:
-    (history, breaks), facts = _history(run, "train-vision"), run.done("train-vision")
+    (history, breaks), facts = _history(run, "train-vision"), _newest(run, "train-vision").done("train-vision")
     if not history and not facts:
         return None
     shown: dict[str, Any] = {
@@ -232,7 +239,7 @@ def _vision(run: Run) -> dict[str, Any] | None:
 
 
 def _memory(run: Run) -> dict[str, Any] | None:
-    (history, breaks), facts = _history(run, "train-memory"), run.done("train-memory")
+    (history, breaks), facts = _history(run, "train-memory"), _newest(run, "train-memory").done("train-memory")
     if not history and not facts:
         return None
     shown: dict[str, Any] = {
@@ -269,7 +276,8 @@ def _termination(facts: dict[str, Any]) -> dict[str, float] | None:
 
 def _warnings(run: Run) -> list[str]:
     warnings = []
-    vision, evaluation, world = run.done("train-vision"), run.done("evaluate"), world_verdict(run)
+    vision, evaluation = _newest(run, "train-vision").done("train-vision"), run.done("evaluate")
+    world = world_verdict(run)
     if run.done("evolve") and not (run.folder("evolve") / "generations.jsonl").exists():
         warnings.append("an exported agent: its rollouts and learning curves stayed in the run that trained it")
     if vision and vision["verdict"] != "healthy":

@@ -96,8 +96,8 @@ def _table(rounds: Rounds) -> str:
             [
                 f"<b>{name}, chosen</b>" if row["round"] == rounds.chosen else name,
                 f"{row['frames']:,}",
-                escape(_mean(row["validation"])),
-                escape(_mean(finals[row["round"]])) if row["round"] in finals else "",
+                _cell(row["validation"]),
+                _cell(finals[row["round"]]) if row["round"] in finals else "",
                 _figure(row["dream_reward"]),
                 escape(row["started_at"] or "zeros"),
                 _figure(row["squared_error"]),
@@ -105,9 +105,14 @@ def _table(rounds: Rounds) -> str:
                 duration(row["seconds"]),
             ]
         )
-    columns = ["round", "real frames", "validation", "measured again", "dream, a step", "began at round",
-               "vision: squared error", "memory: NLL", "time"]  # fmt: skip
+    columns = ["round", "real frames", "validation", "measured again", "dream, a step", "began at",
+               "vision error", "memory NLL", "time"]  # fmt: skip
     return table(columns, rows)
+
+
+def _cell(summary: Mapping[str, Any]) -> str:
+    interval = f"{number(summary['ci_low'])} to {number(summary['ci_high'])}"
+    return f'<span>{number(summary["mean"])} <small class="muted">{interval}</small></span>'
 
 
 def _figure(value: float | None) -> str:

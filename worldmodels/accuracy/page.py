@@ -91,7 +91,7 @@ def figure(value: Any, significant: int = 3) -> str:
     if value.get("ci_low") is None or value["episodes"] < 2:
         return text
     bounds = f"{number(value['ci_low'], significant)} to {number(value['ci_high'], significant)}"
-    return f'{text} <span class="muted">({bounds})</span>'
+    return f'<span>{text} <span class="muted">({bounds})</span></span>'
 
 
 def pick(content: Any, *path: str | int) -> Any:
