@@ -55,7 +55,7 @@ def _state(run: Run, stage: str) -> str:
 def accuracy_line(done: dict) -> str:
     """Return an accuracy card in a line."""
     line = (
-        f"{done['verdict']} On {done['set']} episodes {done['gain_over_persistence']:.3f} nats better than persistence, "
+        f"{done['verdict']} {done['set']} episodes: {done['gain_over_persistence']:.3f} nats better than persistence, "
         f"action sensitivity {done['action_sensitivity']:.3f}"
     )
     if done["beats_persistence"] is not None:

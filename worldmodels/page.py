@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-MANY = 4
+MANY = 3
 """Columns from which on a narrow screen shows a table row by row, each cell beside the name of its column."""
 
 
@@ -130,7 +130,7 @@ section > :last-child { margin-bottom: 0 }
 table { border-collapse: collapse; width: 100%; font-size: .92rem; font-variant-numeric: tabular-nums }
 th { text-align: left; font-weight: 600; color: var(--muted); font-size: .82rem }
 th, td { padding: .4rem .9rem .4rem 0; border-bottom: 1px solid var(--line); white-space: nowrap }
-td:first-child { white-space: normal }
+td:first-child { white-space: normal } td > span > .muted { display: block; font-size: .86em }
 .bar { display: block; width: 12rem; height: .55rem; border-radius: 4px; background: var(--line) }
 .bar i { display: block; height: 100%; border-radius: 4px; background: var(--accent) }
 details { margin-top: 1rem } summary { cursor: pointer; color: var(--accent); font-weight: 600 }
@@ -146,7 +146,8 @@ pre { background: var(--page); border: 1px solid var(--line); border-radius: 8px
   .many td { display: flex; gap: 1rem; justify-content: space-between; border: 0; padding: .1rem 0;
     text-align: right; overflow-wrap: anywhere }
   .many td:empty { display: none } .many td:first-child { font-weight: 600; text-align: left }
-  .many td[data-name]::before { content: attr(data-name); color: var(--muted); font-weight: 400; text-align: left }
+  .many td[data-name]::before { content: attr(data-name); color: var(--muted); font-weight: 400; text-align: left;
+    flex: 0 0 auto; max-width: 45% }
   .many .bar { align-self: center } }
 @media print { body { background: #fff } section, .card { break-inside: avoid } }
 """

@@ -164,6 +164,8 @@ def _percent(share: float) -> str:
 def _sight(found: Findings) -> str:
     if found.sight is None:
         return ""
+    if found.sight <= 0:
+        return "Vision sees nothing: the mean of all frames would be as good a picture."
     how = {"good": "well", "fair": "roughly", "poor": "little"}[_graded(found.sight, SIGHT)]
     return f"Vision sees {how}: it explains {_percent(found.sight)} of what makes frames differ."
 
