@@ -8,6 +8,7 @@ import pytest
 
 from generative import component_bytes, load_component
 from scripts import loop
+from scripts.report import gather
 from scripts.run import stages_of
 from tests.small import LOOP, looped_config, small_config
 from worldmodels import Run, load_agent
@@ -226,6 +227,9 @@ def test_the_last_rounds_can_have_another_vision(tmp_path):
     seen = [(this.folder("train-vision") / "model.safetensors").read_bytes() for this in (first, second, third)]
     assert seen[0] != seen[1] == seen[2]
     assert load_bundle(third)[0].load_vision().type == "pca"
+    chosen = Run(run.chosen_round()).config.vision.type
+    assert run.config.vision.type == "vae" and run.learnt.vision.type == chosen
+    assert gather(run).facts["vision, memory"].startswith(chosen)
 
 
 def test_a_bias_is_where_zeros_begin_and_no_later_controller():

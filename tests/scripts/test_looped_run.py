@@ -1,15 +1,18 @@
 """Every command that reads a run, on one whose results are those of a loop's chosen round, from the command line."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 
 import pytest
 
 from scripts.cli import main
+from scripts.report import gather, world_verdict
 from scripts.study_jobs import take
 from tests.small import small_config
 from worldmodels import Run, load_dream
+from worldmodels.accuracy.verdict import findings_of_card, findings_of_stages, verdict, verdict_html
 from worldmodels.errors import RunError
 from worldmodels.files import read_lines
 
@@ -61,11 +64,20 @@ def test_a_chosen_round_that_is_gone_is_named(run):
         assert run.learnt
 
 
-def test_accuracy_replays_the_chosen_round(run):
+def test_accuracy_replays_the_chosen_round(run, capsys):
     assert main(["accuracy", str(run.path), *QUICK]) == 0
     card = json.loads((run.folder("accuracy") / "card.json").read_text())
     assert card["agreement"]["controllers"] == 3 and card["facts"]["dream"]["horizon"] == 25
     assert card["facts"]["round"] == run.chosen_round().name
+    assert main(["report", str(run.path)]) == 0
+    said = verdict_html(verdict(findings_of_card(card)))
+    assert all(said in (run.folder(stage) / "index.html").read_text() for stage in ("accuracy", "report"))
+    assert main(["info", str(run.path)]) == 0
+    assert verdict(findings_of_card(card)).headline in capsys.readouterr().out
+    (run.folder("evolve") / "agent.safetensors").unlink()  # a card of other parts does not count
+    assert world_verdict(run) == verdict(
+        findings_of_stages(run.done("train-vision"), run.done("train-memory"), str(run.path))
+    )
 
 
 def test_a_replay_that_leads_elsewhere_names_what_is_possible(run, capsys):
@@ -87,6 +99,37 @@ def test_it_is_evaluated_and_shown(run, capsys):
     said = capsys.readouterr().out
     assert f"3 rounds, round {run.chosen_round().name} chosen" in said
     assert main(["report", str(run.path)]) == 0
+    page = (run.folder("report") / "index.html").read_text()
+    words = " ".join(re.sub("<[^>]+>", " ", page).split())
+    assert f"Of 3 rounds, 00 to 02, round {run.chosen_round().name} was chosen." in words
+    assert "Not measured on held-out tracks yet" in words and "The agent drives in its dream" in words
+    assert "dream return" in words and "real return" in words
+    assert "dream.horizon 30 25" in words
+
+
+def test_losses_and_generations_of_all_rounds_follow_one_another(run):
+    data = gather(run)
+    assert [name for _, name in data.breaks] == ["00", "01", "02"]
+    assert [row["generation"] for row in data.generations] == [1, 2, 3, 4, 5, 6]
+    steps = [row["step"] for row in data.memory["history"]]
+    assert steps == sorted(steps) and data.memory["breaks"] == [(0.0, "00"), (40.0, "01"), (50.0, "02")]
+    assert data.vision["breaks"] == [(0.0, "00"), (60.0, "02")]  # round 01 keeps vision
+    assert data.dreamt and data.rounds.chosen == run.done("loop")["chosen_round"]
+
+
+def test_a_loop_under_way_is_reported_by_its_newest_round(run):
+    for name in ("rollouts", "vision", "memory", "controller"):
+        shutil.rmtree(run.path / name)
+    for name in ("done.json", "finalists.jsonl"):
+        (run.folder("loop") / name).unlink()
+    shutil.rmtree(run.folder("loop") / "02")
+    path = run.folder("loop") / "curve.jsonl"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
+    data, newest = gather(run), Run(run.folder("loop") / "01")
+    assert data.memory["nll"] == newest.done("train-memory")["nll"] and data.verdict is not None
+    assert data.images["rollouts"] == (newest.folder("collect") / "contact_sheet.png").read_bytes()
+    assert main(["report", str(run.path)]) == 0
+    assert "2 of 3 rounds are finished" in (run.folder("report") / "index.html").read_text()
 
 
 def test_its_dream_is_the_one_that_taught(run):
