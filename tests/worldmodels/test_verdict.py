@@ -19,6 +19,7 @@ MEMORY = {"nll": -0.01, "nll_persistence": 0.98, "nll_shuffled_action": 0.70, "r
 def test_a_good_one_is_called_good_with_every_reason():
     said = verdict(KNOWN)
     assert said.grade == "good" and said.headline.startswith("Good")
+    assert "no better" in " ".join(verdict(replace(KNOWN, gain=-1.0)).reasons)
     assert [reason.split()[0] for reason in said.reasons] == ["Vision", "The", "It", "Left", "It", "It", "Over"]
     assert "95 %" in said.reasons[0] and "at every horizon up to 25 steps" in said.reasons[3]
     assert "0.9 in rank (95 % 0.7 to 0.97)" in said.reasons[-1]
@@ -27,9 +28,13 @@ def test_a_good_one_is_called_good_with_every_reason():
 @pytest.mark.parametrize(
     ("changes", "grade", "words"),
     [
-        ({"gain": -0.1}, "poor", "no better than if nothing ever changed"),
+        ({"beats_persistence": ()}, "poor", "no better than if nothing ever changed"),
+        ({"gain": -0.1, "beats_persistence": None}, "poor", "no better than if nothing ever changed"),
+        ({"gain": -0.1}, "good", "better in the real world"),
         ({"sensitivity": 0.001}, "poor", "do not obey"),
-        ({"agreement": {"value": 0.1, "ci_low": -0.3, "ci_high": 0.5}}, "poor", "does not mean better"),
+        ({"agreement": {"value": -0.2, "ci_low": -0.5, "ci_high": 0.2}}, "poor", "does not mean better"),
+        ({"agreement": {"value": 0.2, "ci_low": 0.1, "ci_high": 0.4}}, "poor", "does not mean better"),
+        ({"agreement": {"value": -0.2, "ci_low": -0.9, "ci_high": 0.6}}, "fair", "not clear"),
         ({"agreement": {"value": 0.5, "ci_low": 0.2, "ci_high": 0.7}}, "fair", "only roughly"),
         ({"agreement": {"value": 0.8, "ci_low": -0.1, "ci_high": 1.0}}, "fair", "not clear"),
         ({"agreement": {"value": 0.8, "ci_low": None, "ci_high": None}}, "fair", "not clear"),

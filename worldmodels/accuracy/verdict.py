@@ -129,17 +129,19 @@ def verdict(found: Findings) -> Verdict:
 
 
 def _all_in_all(found: Findings) -> tuple[Grade, str]:
+    """Judge prediction by dreams where they were measured: a step ahead, vision's noise can hide what is known."""
     if found.gain is None or found.sensitivity is None:
         return "fair", "Not known yet: there is no trained memory."
-    if found.gain <= 0:
+    if not (found.gain > 0 if found.beats_persistence is None else found.beats_persistence):
         return "poor", "Not usable: it predicts no better than if nothing ever changed."
     if found.sensitivity < OBEYS:
         return "poor", "Not usable: its dreams do not obey the controller."
     if found.agreement is None:
         return "fair", "It predicts, and it follows the actions. Whether its dreams teach is not measured."
     grade = _graded(found.agreement["value"], AGREES)
-    if grade != "poor" and _unsure(found.agreement):
-        return "fair", "It predicts. Whether better in its dreams is better in the real world is not clear."
+    low, high = found.agreement.get("ci_low"), found.agreement.get("ci_high")
+    if low is None or high is None or low <= 0 and high >= AGREES[1]:
+        return "fair", "It predicts, and it follows the actions. Whether its dreams teach is not clear."
     headlines = {
         "good": "Good: what is better in its dreams is better in the real world.",
         "fair": "Usable with care: its dreams rank controllers only roughly as the real world does.",
@@ -150,11 +152,6 @@ def _all_in_all(found: Findings) -> tuple[Grade, str]:
 
 def _graded(value: float, limits: tuple[float, float]) -> Grade:
     return "good" if value >= limits[0] else "fair" if value >= limits[1] else "poor"
-
-
-def _unsure(estimate: Mapping[str, Any]) -> bool:
-    """Return whether an interval reaches to zero or is not known."""
-    return estimate.get("ci_low") is None or estimate["ci_low"] <= 0
 
 
 def _percent(share: float) -> str:
@@ -174,7 +171,7 @@ def _next(found: Findings) -> str:
     if found.gain is None:
         return ""
     if found.gain <= 0:
-        return "The memory predicts the next moment no better than “nothing changes”."
+        return "One step ahead, vision's noise included, the memory predicts no better than “nothing changes”."
     return (
         f"The memory predicts the next moment better than “nothing changes”, by {number(found.gain, 2)} nats per "
         "dimension."
