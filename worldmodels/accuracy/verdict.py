@@ -140,7 +140,7 @@ def _all_in_all(found: Findings) -> tuple[Grade, str]:
         return "fair", "It predicts, and it follows the actions. Whether its dreams teach is not measured."
     grade = _graded(found.agreement["value"], AGREES)
     low, high = found.agreement.get("ci_low"), found.agreement.get("ci_high")
-    if low is None or high is None or low <= 0 and high >= AGREES[1]:
+    if low is None or high is None or (low <= 0 and high >= AGREES[1]):
         return "fair", "It predicts, and it follows the actions. Whether its dreams teach is not clear."
     headlines = {
         "good": "Good: what is better in its dreams is better in the real world.",
