@@ -16,6 +16,7 @@ from worldmodels.accuracy.agreement import History, agreement, controllers, even
 from worldmodels.accuracy.card import Parts, card, measure, training_guesses
 from worldmodels.accuracy.data import SETS, HeldOut, driven, encode, record
 from worldmodels.accuracy.page import render_card, sheet
+from worldmodels.accuracy.verdict import findings_of_card, judged_set, verdict
 from worldmodels.assembly import env_shape, load_bundle, load_memory, load_starts, load_vision, new_memory
 from worldmodels.bundle import Bundle
 from worldmodels.dataset import episode_files, split
@@ -71,7 +72,7 @@ def accuracy(run: Run) -> Iterator[Progress]:
 
 def fingerprint(run: Run) -> str:
     """Return a hash of all that the card follows from: trained parts, agent, its history, options."""
-    digest = hashlib.sha256(repr((run.config.seed, run.config.accuracy, run.config.dream)).encode())
+    digest = hashlib.sha256(repr((run.config.seed, run.config.accuracy, run.learnt.dream)).encode())
     for path in (
         run.folder("train-vision") / "model.safetensors",
         run.folder("train-memory") / "model.safetensors",
@@ -92,7 +93,7 @@ def load_agent_of(run: Run) -> Agent | None:
 
 def held_out(run: Run, name: str, agent: Agent | None) -> list[HeldOut]:
     """Return the held-out episodes of a set, recorded where they are missing."""
-    config, vision = run.config, load_vision(run)
+    config, vision = run.learnt, load_vision(run)
     folder = run.folder("accuracy") / "episodes"
     files = record(folder, name, config.env, agent, config.accuracy, config.evolve.envs)
     return [encode(file, vision, config.memory.termination) for file in files]
@@ -100,9 +101,10 @@ def held_out(run: Run, name: str, agent: Agent | None) -> list[HeldOut]:
 
 def _measure(run: Run, sets: dict[str, list[HeldOut]]) -> Iterator[tuple[str, dict[str, Any]]]:
     vision, memory = load_vision(run), load_memory(run)
-    shape = env_shape(run.config.env)
+    learnt = run.learnt
+    shape = env_shape(learnt.env)
     sized: Any = vision
-    untrained = new_memory(run.config, sized.latent_spec.size, shape.spec, run.config.seed + 1).eval()
+    untrained = new_memory(learnt, sized.latent_spec.size, shape.spec, learnt.seed + 1).eval()
     training = split(episode_files(run.folder("collect")))[0]
     for _ in encode_rollouts(run, training, vision):
         pass
@@ -113,7 +115,7 @@ def _measure(run: Run, sets: dict[str, list[HeldOut]]) -> Iterator[tuple[str, di
 
 def _agreement(run: Run, agent: Agent | None) -> dict[str, Any]:
     """Let controllers of many qualities act in both worlds."""
-    config, asked = run.config, run.config.accuracy
+    config, asked = run.learnt, run.config.accuracy
     if not asked.controllers:
         return {"skipped": "accuracy.controllers=0"}
     if agent is None or not (asked.histories or read_lines(run.folder("evolve") / "generations.jsonl")):
@@ -131,7 +133,7 @@ def _agreement(run: Run, agent: Agent | None) -> dict[str, Any]:
         dreamt = trials.dream_scores(parameters, seeds, Cost())
     if not np.isfinite(dreamt).all():
         return {"skipped": "the memory has no reward head: its dreams have no return"}
-    return agreement(real, dreamt, frames, config.dream.horizon * config.env.action_repeat, config.seed)
+    return agreement(real, dreamt, frames, config.dream.horizon * config.env.action_repeat, run.config.seed)
 
 
 def _controllers(run: Run, bundle: Bundle, count: int) -> np.ndarray:
@@ -153,8 +155,9 @@ def _controllers(run: Run, bundle: Bundle, count: int) -> np.ndarray:
                 f"accuracy.histories: controllers of {path} read other features than {run.path}'s, so they cannot be "
                 "compared here; name runs with the same vision, and the same memory where controllers read one"
             )
-        seed = optimiser_seed(source.config.evolve.seed_in(source.config.seed))
-        history = History(source.config.evolve.optimiser, seed, log, starting_point(source, theirs))
+        evolved = source.learnt
+        seed = optimiser_seed(evolved.evolve.seed_in(evolved.seed))
+        history = History(evolved.evolve.optimiser, seed, log, starting_point(source, theirs))
         share = count // len(paths) + (place < count % len(paths))
         size = theirs.build_controller().parameters_size
         found.append(controllers(history, size, share, run.config.seed + place))
@@ -170,7 +173,7 @@ def _drive(trials: Trials, parameters: np.ndarray, tracks: Sequence[int]) -> tup
 
 
 def _facts(run: Run) -> dict[str, Any]:
-    config = run.config
+    config, chosen = run.learnt, run.chosen_round()
     vision: Any = load_vision(run)
     memory: Any = load_memory(run)
     return {
@@ -182,16 +185,18 @@ def _facts(run: Run) -> dict[str, Any]:
         "evolved_in": config.evolve.world,
         "dream": asdict(config.dream),
         "preset": config.preset,
-        "seed": config.seed,
+        "seed": run.config.seed,
+        **({} if chosen is None else {"round": chosen.name}),
     }
 
 
 def headline(result: dict[str, Any]) -> dict[str, Any]:
     """Return the figures that a run folder's overview shows, of the agent's own episodes where there are some."""
-    name = "on-policy" if "one_step" in result["sets"].get("on-policy", {}) else "random"
+    name = judged_set(result)
     found = result["sets"][name]
     return {
         "set": name,
+        "verdict": verdict(findings_of_card(result)).headline,
         "gain_over_persistence": found["one_step"]["gain"]["persistence"]["value"],
         "action_sensitivity": found["one_step"]["action_sensitivity"]["value"],
         "beats_persistence": (found["open_loop"].get("beats_persistence") or {}).get("energy"),

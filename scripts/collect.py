@@ -11,7 +11,7 @@ from envs import EnvConfig, check_environment, env_facts
 from worldmodels.assembly import EnvShape, env_shape, load_bundle, new_memory, new_vision
 from worldmodels.bundle import Bundle, bundle_parts
 from worldmodels.collect import CollectSetup, CollectWorker, Order, Recording
-from worldmodels.dataset import episode_files, tryout_files
+from worldmodels.dataset import episode_files, places_over, tryout_files
 from worldmodels.episode import EpisodeFile, write_episode
 from worldmodels.errors import RunError
 from worldmodels.executor import available_cores, make_executor
@@ -181,7 +181,7 @@ def _keep(folder: Path, recording: Recording) -> None:
 def _finish(folder: Path) -> dict[str, object]:
     """Draw the contact sheet and return what the stage leaves."""
     files = episode_files(folder)
-    shown = files[:: max(1, len(files) // 12)][:12]
+    shown = [files[place] for place in places_over(len(files), 12)]
     frames, captions = [], []
     for file in shown:
         episode = file.read()

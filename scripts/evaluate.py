@@ -32,14 +32,14 @@ def evaluate(run: Run) -> Iterator[Progress]:
     config = run.config.evaluate
     total = config.tracks * (2 if config.baseline else 1)
     done = run.done("evaluate")
-    env = config.env or run.config.env.id
+    env = config.env or run.learnt.env.id
     if done and (done["tracks"], done["env"], done["baseline"] is not None) == (config.tracks, env, config.baseline):
         yield Progress("evaluate", total, total, "episodes")
         return
     with run.working("evaluate", run.config.executor.workers or available_cores()):
         bundle, parameters, facts = load_bundle(run)
         bundle = replace(bundle, env=replace(bundle.env, id=env))
-        setup = WorkerSetup(bundle, run.config.evolve.envs)
+        setup = WorkerSetup(bundle, run.learnt.evolve.envs)
         with make_executor(run.config.executor, Worker, setup) as executor:
             run.reopen("evaluate")
             arms: dict[str, np.ndarray | None] = {"episodes": parameters}
@@ -60,11 +60,12 @@ def evaluate(run: Run) -> Iterator[Progress]:
 
 def _play(run: Run, executor: Executor, name: str, parameters: np.ndarray | None) -> Iterator[tuple[int, float]]:
     """Play the missing tracks of an arm and keep each episode as it ends."""
-    env = run.config.evaluate.env or run.config.env.id
+    learnt = run.learnt
+    env = learnt.evaluate.env or learnt.env.id
     kept = _kept(run, name)
     missing = [track for track in TEST[: run.config.evaluate.tracks] if track not in kept]
-    names = env_shape(run.config.env).state_names
-    width = run.config.evolve.envs
+    names = env_shape(learnt.env).state_names
+    width = learnt.evolve.envs
     chunks = [missing[start : start + width] for start in range(0, len(missing), width)]
     tasks: list[RealTask | BlindTask] = [
         BlindTask(chunk)
@@ -81,7 +82,7 @@ def _play(run: Run, executor: Executor, name: str, parameters: np.ndarray | None
 
 def _kept(run: Run, name: str) -> dict[int, dict[str, Any]]:
     """Return the finished episodes of an arm by track, those that the configuration asks for."""
-    env, tracks = run.config.evaluate.env or run.config.env.id, TEST[: run.config.evaluate.tracks]
+    env, tracks = run.config.evaluate.env or run.learnt.env.id, TEST[: run.config.evaluate.tracks]
     lines = read_lines(run.folder("evaluate") / f"{name}.jsonl")
     return {row["track"]: row for row in lines if row["track"] in tracks and row["env"] == env}
 
@@ -95,8 +96,8 @@ def _facts(run: Run, rows: dict[str, list[dict[str, Any]]], agent: dict[str, Any
         "summary": summaries["episodes"],
         "baseline": summaries.get("baseline"),
         "paired": _paired(run, rows["episodes"]),
-        "action_repeat": run.config.env.action_repeat,
-        "env": run.config.evaluate.env or run.config.env.id,
+        "action_repeat": run.learnt.env.action_repeat,
+        "env": run.config.evaluate.env or run.learnt.env.id,
         "chosen_generation": agent["generation"],
         "env_frames_before": sum(
             facts.get(name, 0) for facts in (collected, trained) for name in ("env_frames", "start_frames")

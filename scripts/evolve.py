@@ -118,7 +118,7 @@ def settle_dtypes(run: Run) -> None:
 
 def starting_point(run: Run, bundle: Bundle) -> np.ndarray | None:
     """Return the parameters at which evolution begins, float64 (N), found once and kept; None for zeros."""
-    config, folder = run.config.evolve, run.folder("evolve")
+    config, folder = run.learnt.evolve, run.folder("evolve")
     if not config.start:
         return bundle.build_controller().resting(config.bias) if config.bias else None
     if not (folder / "start.json").exists():

@@ -2,6 +2,7 @@
 
 from worldmodels.evolve import best_validated
 from worldmodels.files import read_lines
+from worldmodels.loop import round_name
 from worldmodels.run import STAGES, Run
 
 
@@ -28,7 +29,7 @@ def _state(run: Run, stage: str) -> str:
         return f"begun: {_partial(run, stage)}" if run.begun(stage) else "not run yet"
     said = {
         "loop": lambda: (
-            f"{done['rounds']} rounds, round {done['chosen_round']} chosen, "
+            f"{done['rounds']} rounds, round {round_name(done['chosen_round'])} chosen, "
             f"validation {done['validation']['mean']:.1f}, {done['env_frames']:,} real frames"
         ),
         "collect": lambda: (
@@ -54,8 +55,8 @@ def _state(run: Run, stage: str) -> str:
 def accuracy_line(done: dict) -> str:
     """Return an accuracy card in a line."""
     line = (
-        f"{done['set']} episodes: {done['gain_over_persistence']:.3f} nats better than persistence, action sensitivity "
-        f"{done['action_sensitivity']:.3f}"
+        f"{done['verdict']} {done['set']} episodes: {done['gain_over_persistence']:.3f} nats better than persistence, "
+        f"action sensitivity {done['action_sensitivity']:.3f}"
     )
     if done["beats_persistence"] is not None:
         line += f", beats persistence for {done['beats_persistence']} steps"

@@ -21,7 +21,7 @@ from worldmodels.dataset import tryout_files
 from worldmodels.errors import RunError
 from worldmodels.executor import available_cores, make_executor
 from worldmodels.files import append_line, link_tree, read_json, read_lines
-from worldmodels.loop import LEARNT, alarm, best_round, finalists, keeps_vision, round_config
+from worldmodels.loop import LEARNT, alarm, best_round, finalists, keeps_vision, round_config, round_name
 from worldmodels.preflight import check_places
 from worldmodels.run import Progress, Run
 from worldmodels.statistics import summarise
@@ -75,7 +75,7 @@ def loop(run: Run) -> Iterator[Progress]:
 
 def round_folder(run: Run, number: int) -> Path:
     """Return the run folder of a round."""
-    return run.folder("loop") / f"{number:02d}"
+    return run.folder("loop") / round_name(number)
 
 
 def _round(run: Run, curve: list[dict[str, Any]]) -> Iterator[Progress]:

@@ -6,11 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from generative.strict_yaml import write_yaml
-from worldmodels.config import config_mapping
-from worldmodels.files import read_lines, write_text
+from scripts.accuracy import fingerprint
+from worldmodels.accuracy.verdict import Verdict, findings_of_card, findings_of_stages, verdict
+from worldmodels.config import config_mapping, differences
+from worldmodels.files import read_json, read_lines, write_text
+from worldmodels.page import number
 from worldmodels.report import ReportData, render_report
+from worldmodels.report_rounds import Rounds
 from worldmodels.run import STAGES, Progress, Run
 from worldmodels.statistics import Summary
+
+Curve = tuple[list[dict[str, Any]], list[tuple[float, str]]]
+"""Rows of figures, and where in them each round of a loop begins, with its name."""
+ROUND_LOSSES = "Lines: where a round's training begins; each holds out other episodes."
 
 
 def report(run: Run) -> Iterator[Progress]:
@@ -31,37 +39,47 @@ def gather(run: Run) -> ReportData:
     """Read what a run folder holds into what the report shows."""
     evaluation = run.done("evaluate")
     evaluated = run.folder("evaluate")
+    generations, breaks = _generations(run)
     return ReportData(
         name=str(run.path),
         facts=_facts(run),
         summary=_summary(evaluation["summary"]) if evaluation else None,
         baseline=_summary(evaluation["baseline"]) if evaluation and evaluation["baseline"] else None,
-        generations=read_lines(run.folder("evolve") / "generations.jsonl"),
+        generations=generations,
+        dreamt=run.learnt.evolve.world == "dream",
+        breaks=breaks,
+        rounds=_rounds(run),
+        verdict=world_verdict(run),
         vision=_vision(run),
         memory=_memory(run),
         images=_files(
             {
-                "reconstructions": run.folder("train-vision") / "reconstructions.png",
-                "dream": run.folder("dream") / "strip.png",
-                "rollouts": run.folder("collect") / "contact_sheet.png",
+                "reconstructions": _newest(run, "train-vision").folder("train-vision") / "reconstructions.png",
+                "rollouts": _newest(run, "collect").folder("collect") / "contact_sheet.png",
             }
         ),
-        videos=_files({"drive": _film(evaluated / "drive.webm"), "dream": _film(run.folder("dream") / "dream.webm")}),
+        videos=_files({"drive": _film(evaluated / "drive.webm")}),
+        dreams=_dreams(run),
+        dream_captions=dream_captions(run.done("dream") or {}),
         episodes=_episodes(evaluated / "episodes.csv") if evaluation else (),
         config_yaml=write_yaml(config_mapping(run.config)),
+        round_differences=[
+            (name, str(old), str(new)) for name, old, new in differences(run.config, run.learnt) if name != "seed"
+        ],
         warnings=_warnings(run),
         command=f"worldmodels run {run.path} --config {run.path / 'config.yaml'}",
     )
 
 
 def _facts(run: Run) -> dict[str, str]:
-    config = run.config
+    config, chosen = run.learnt, run.chosen_round()
     versions = run.versions()
     facts = {
         "preset": config.preset,
         "environment": config.env.id,
         "action repeat": str(config.env.action_repeat),
         "frames": f"{config.env.size} x {config.env.size}, {_rows(config.env.crop)}",
+        "vision, memory": f"{config.vision.type}, {config.memory.type}",
         "evolved in": "the real environment" if config.evolve.world == "real" else "the dream",
         "controller reads": config.features.reads
         + (
@@ -73,7 +91,9 @@ def _facts(run: Run) -> dict[str, str]:
     patience = config.env.early_stop.patience
     if config.evolve.world == "real" and patience:
         facts["training only"] = f"early stop after {patience} frames without reward, the rest charged"
-    facts["seed"] = str(config.seed)
+    facts["seed"] = str(run.config.seed)
+    if chosen is not None:
+        facts["rounds"] = f"{(run.done('loop') or {})['rounds']}, round {chosen.name} chosen (seed {config.seed})"
     collected, trained, evaluation = run.done("collect"), run.done("evolve"), run.done("evaluate")
     if collected and trained:
         facts["real frames"] = f"{collected['env_frames'] + trained['env_frames']:,} before the test"
@@ -90,17 +110,124 @@ def _rows(crop: tuple[int, int]) -> str:
     return f"rows {crop[0]} to {crop[1]}" if crop[1] else "all rows"
 
 
+def world_verdict(run: Run) -> Verdict | None:
+    """Return what is known of the run's world model in words: by its accuracy card, or by what the stages noted.
+
+    A card of other parts than the run has by now does not count.
+    """
+    vision, memory = (_newest(run, stage).done(stage) for stage in ("train-vision", "train-memory"))
+    if vision is None and memory is None:
+        return None
+    measured, card = run.done("accuracy"), run.folder("accuracy") / "card.json"
+    if measured is not None and card.exists() and measured["subject"] == fingerprint(run):
+        return verdict(findings_of_card(read_json(card, "run `worldmodels accuracy` anew")))
+    return verdict(findings_of_stages(vision, memory, str(run.path)))
+
+
+def _rounds(run: Run) -> Rounds | None:
+    """Return what a loop's rounds reached; None where they were left behind, as by an export."""
+    folder, config = run.folder("loop"), run.config.loop
+    curve = read_lines(folder / "curve.jsonl")
+    if not config.rounds or not (curve or run.begun("loop")) or (run.done("loop") and not curve):
+        return None
+    chosen = (run.done("loop") or {}).get("chosen_round")
+    return Rounds(config, curve, read_lines(folder / "finalists.jsonl"), chosen)
+
+
+def _round_runs(run: Run) -> list[Run]:
+    """Return the run folders of a loop's rounds, as far as they hold more than a configuration."""
+    folders = sorted(path for path in run.folder("loop").glob("*") if (path / "metrics.jsonl").exists())
+    return [Run(path) for path in folders if (path / "config.yaml").exists()]
+
+
+def _newest(run: Run, stage: str) -> Run:
+    """Return the run that has finished a stage: this one, or of a loop under way the newest round that has."""
+    if run.done(stage) is not None:
+        return run
+    return next((each for each in reversed(_round_runs(run)) if each.done(stage) is not None), run)
+
+
+def _in_turn(parts: list[tuple[str, list[dict[str, Any]]]], key: str) -> Curve:
+    """Put the rows of rounds behind each other, counted on by `key`, and return where each begins."""
+    rows: list[dict[str, Any]] = []
+    breaks = []
+    begin = 0
+    for name, own in parts:
+        if own:
+            breaks.append((float(begin), name))
+            rows += [{**row, key: begin + row[key]} for row in own]
+            begin = rows[-1][key]
+    return rows, breaks
+
+
+def _history(run: Run, stage: str) -> Curve:
+    """Return the figures that a stage logged, those of a loop's rounds behind each other."""
+    rounds = _round_runs(run)
+    if not rounds:
+        return run.history(stage), []
+    return _in_turn([(each.path.name, each.history(stage)) for each in rounds], "step")
+
+
+def _generations(run: Run) -> Curve:
+    """Return the generations of an evolution, those of a loop's rounds behind each other."""
+    name = "generations.jsonl"
+    rounds = _round_runs(run)
+    if not rounds:
+        return read_lines(run.folder("evolve") / name), []
+    parts = [(each.path.name, read_lines(each.folder("evolve") / name)) for each in rounds]
+    rows, breaks = _in_turn([(name, [{**row, "generation": row["generation"] + 1} for row in rows])
+                             for name, rows in parts], "generation")  # fmt: skip
+    return rows, [(place + 0.5, name) for place, name in breaks]
+
+
+def _dreams(run: Run) -> dict[str, bytes]:
+    """Return the films and pictures in the dream's folder: films first, then what is known, then others by name."""
+    files = [path for path in run.folder("dream").glob("*") if path.suffix in (".webm", ".webp", ".png")]
+    known = list(dream_captions({}))
+
+    def order(path: Path) -> tuple[int, str]:
+        return known.index(path.stem) if path.stem in known else len(known), path.name
+
+    return {path.stem: path.read_bytes() for path in sorted(files, key=order)}
+
+
+def dream_captions(facts: dict[str, Any]) -> dict[str, str]:
+    """Return what the films and pictures of a dream show, by name.
+
+    Args:
+        facts: what a finished `dream` left; empty as long as it is not.
+    """
+    if "not_filmed" in facts:
+        return {"not_filmed": facts["not_filmed"]}
+    dreamt, predicted = "The agent drives in its dream: it acts on what the memory dreams, and that dreams on.", ""
+    if facts.get("mean_return") is not None:
+        dreamt += f" Mean dream return {number(facts['mean_return'])} over {facts['dreams']} dreams."
+    if facts.get("road_share") is not None:
+        dreamt += f" Road is in sight in {100 * facts['road_share']:.0f} % of all dreamt frames."
+    if facts.get("predicted") is not None:
+        predicted = (
+            f": it watches {facts['watched']} steps, then predicts {facts['predicted']} from the recorded actions alone"
+        )
+    return {
+        "dream": dreamt,
+        "prediction": f"What the memory predicts of a real drive{predicted}.",
+        "strip": "Moments of that prediction, first to last.",
+    }
+
+
 def _summary(values: dict[str, Any]) -> Summary:
     return Summary(**{name: values[name] for name in Summary.__dataclass_fields__})
 
 
 def _vision(run: Run) -> dict[str, Any] | None:
-    history, facts = run.history("train-vision"), run.done("train-vision")
+    (history, breaks), facts = _history(run, "train-vision"), _newest(run, "train-vision").done("train-vision")
     if not history and not facts:
         return None
     shown: dict[str, Any] = {
         "history": [{**row, "train_loss": row["loss"]} for row in history],
         "curve_label": "loss per image",
+        "breaks": breaks,
+        "curve_caption": ROUND_LOSSES if breaks else "",
     }
     if facts:
         shown["verdict"] = f"{facts['verdict']}: {facts['reason']}"
@@ -116,7 +243,7 @@ def _vision(run: Run) -> dict[str, Any] | None:
 
 
 def _memory(run: Run) -> dict[str, Any] | None:
-    history, facts = run.history("train-memory"), run.done("train-memory")
+    (history, breaks), facts = _history(run, "train-memory"), _newest(run, "train-memory").done("train-memory")
     if not history and not facts:
         return None
     shown: dict[str, Any] = {
@@ -124,6 +251,8 @@ def _memory(run: Run) -> dict[str, Any] | None:
             {"step": row["step"], "train_loss": row["nll"], "held_out_loss": row["held_out_nll"]} for row in history
         ],
         "curve_label": "nats per latent dimension",
+        "breaks": breaks,
+        "curve_caption": ROUND_LOSSES if breaks else "",
     }
     if facts:
         names = {"persistence": "nll_persistence", "shuffled actions": "nll_shuffled_action"}
@@ -135,7 +264,6 @@ def _memory(run: Run) -> dict[str, Any] | None:
             "nll_unit": "nats per latent dimension",
             "reward_explained_variance": _number(facts["reward_explained"]),
             "termination": _termination(facts),
-            "verdict": memory_verdict(facts),
         }
     return shown
 
@@ -150,26 +278,18 @@ def _termination(facts: dict[str, Any]) -> dict[str, float] | None:
     return known or None
 
 
-def memory_verdict(facts: dict[str, Any]) -> str:
-    """Say in one sentence what the figures of a memory mean."""
-    if facts["nll"] >= facts["nll_persistence"]:
-        return "it predicts no better than repeating the last frame"
-    if facts["nll_shuffled_action"] - facts["nll"] < 0.01:
-        return "it beats persistence but hardly looks at the actions: dreams will not obey the controller"
-    return "it beats persistence and depends on the actions"
-
-
 def _warnings(run: Run) -> list[str]:
     warnings = []
-    vision, memory, evaluation = run.done("train-vision"), run.done("train-memory"), run.done("evaluate")
+    vision, evaluation = _newest(run, "train-vision").done("train-vision"), run.done("evaluate")
+    world = world_verdict(run)
     if run.done("evolve") and not (run.folder("evolve") / "generations.jsonl").exists():
         warnings.append("an exported agent: its rollouts and learning curves stayed in the run that trained it")
     if vision and vision["verdict"] != "healthy":
         warnings.append(f"vision is {vision['verdict']}: {vision['reason']}")
     elif vision and vision["attempts"] > 1:
         warnings.append(f"vision's posterior collapsed in {vision['attempts'] - 1} attempts before it learned")
-    if memory and (verdict := memory_verdict(memory)) != "it beats persistence and depends on the actions":
-        warnings.append(f"memory: {verdict}")
+    if world is not None and world.grade == "poor":
+        warnings.append(f"world model: {world.headline}")
     if evaluation and evaluation["tracks"] < 100:
         warnings.append(f"measured on {evaluation['tracks']} test tracks; published scores use 100")
     return warnings

@@ -123,6 +123,8 @@ def take(source: Run, target: Run, stage: str) -> None:
     if stage == "loop":  # the rounds stay where they are
         for name in ("curve.jsonl", "finalists.jsonl"):
             link_tree(source.folder(stage), target.folder(stage), name)
+        if (chosen := source.chosen_round()) is not None:
+            link_tree(chosen, target.folder(stage) / chosen.name, "config.yaml")
         for inner in LEARNING[1:]:
             take(source, target, inner)
     else:
@@ -137,6 +139,8 @@ def take(source: Run, target: Run, stage: str) -> None:
         write_lines(target.path / name, lines)
     if stage in ("evolve", "loop"):
         target.settle(source.config.features.dtype, source.config.dream.dtype)
+        if source.config.evolve.temperatures and not source.config.loop.rounds:
+            target.settle_temperature(source.config.dream.temperature)
     write_bytes(target.folder(stage) / "done.json", (source.folder(stage) / "done.json").read_bytes())
 
 
@@ -166,13 +170,13 @@ def validate(run: Run, study: Study) -> None:
     missing = [track for track in measured_tracks(study) if track not in kept]
     if not missing:
         return
-    width = run.config.evolve.envs
+    width = run.learnt.evolve.envs
     with run.working(MEASURE):
         bundle, parameters, _ = load_bundle(run)
-        names = env_shape(run.config.env).state_names
+        names = env_shape(run.learnt.env).state_names
         chunks = [missing[start : start + width] for start in range(0, len(missing), width)]
         tasks = [RealTask(parameters[None], [(0, track) for track in chunk], training=False) for chunk in chunks]
         with make_executor(ALONE, Worker, WorkerSetup(bundle, width)) as executor:
             for number, tried in executor.run(tasks):
                 for track, played in zip(chunks[number], tried.played, strict=True):
-                    append_line(path, episode_row(track, played, names) | {"env": run.config.env.id})
+                    append_line(path, episode_row(track, played, names) | {"env": run.learnt.env.id})

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from envs import CAR_RACING
 from generative import Estimates, fit, offers, resolve_device, save_component, to_float, to_uint8
 from worldmodels.assembly import env_shape, new_vision, start_from
-from worldmodels.dataset import FrameBatches, episode_files, sample_frames, split
+from worldmodels.dataset import FrameBatches, episode_files, frames_over, sample_frames, split
 from worldmodels.errors import RunError
 from worldmodels.files import append_line, read_lines, write_json
 from worldmodels.parts import VisionConfig
@@ -24,6 +24,8 @@ from worldmodels.run import Progress, Run
 from worldmodels.video import as_rgb, write_png
 
 HELD_OUT_FRAMES = 512
+SHOWN = 12
+"""Held-out frames in the picture of reconstructions."""
 CAR_ROWS, CAR_COLUMNS = (0.75, 0.97), (0.40, 0.60)
 """Where the car is drawn, as shares of the cropped frame's height and width."""
 WITH_CAR = (*CAR_RACING, "WorldModels/Toy-v0")
@@ -81,7 +83,7 @@ def train_vision(run: Run) -> Iterator[Progress]:
         }
         save_component(module, folder, {**facts, **how})
         if offers(module, "decode"):
-            write_png(folder / "reconstructions.png", comparison(module, test))
+            write_png(folder / "reconstructions.png", comparison(module, frames_over(held_out, SHOWN)))
         write_json(folder / "verdict.json", facts)
         run.finish("train-vision", facts)
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
@@ -171,9 +173,8 @@ def _rows(size: int, share: tuple[float, float]) -> slice:
 
 
 @torch.inference_mode()
-def comparison(module: Any, frames: Tensor, count: int = 12, scale: int = 2) -> np.ndarray:
-    """Return held-out frames above their reconstructions as one picture, uint8 (H W 3)."""
-    picked = frames[:: max(1, len(frames) // count)][:count]
-    seen = to_uint8(module.decode(module.encode(to_float(picked))[0])).numpy()
-    rows = [np.concatenate(list(images), axis=1) for images in (picked.numpy(), seen)]
+def comparison(module: Any, frames: Tensor, scale: int = 2) -> np.ndarray:
+    """Return frames, uint8 (B H W C), above their reconstructions as one picture, uint8 (H W 3)."""
+    seen = to_uint8(module.decode(module.encode(to_float(frames))[0])).numpy()
+    rows = [np.concatenate(list(images), axis=1) for images in (frames.numpy(), seen)]
     return as_rgb(np.concatenate(rows, axis=0).repeat(scale, 0).repeat(scale, 1))

@@ -43,3 +43,16 @@ def trained(_trained, tmp_path):
 
     shutil.copytree(_trained.path, tmp_path / "run")
     return Run(tmp_path / "run")
+
+
+@pytest.fixture(scope="session")
+def _looped(tmp_path_factory):
+    """A run whose loop is finished; only to be read."""
+    from scripts import loop
+    from tests.small import looped_config
+    from worldmodels import Run
+
+    run = Run.create(tmp_path_factory.mktemp("looped") / "run", looped_config())
+    for _ in loop(run):
+        pass
+    return run

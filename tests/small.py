@@ -16,3 +16,16 @@ SMALL = {
 
 def small_config(**changes):
     return config_from(changes, config_from(SMALL, preset("toy")))
+
+
+LOOP = {
+    "rounds": 3, "episodes": 4, "max_frames": 20, "vision_every": 2, "vision_steps": 10, "memory_steps": 10,
+    "generations": 2, "final_tracks": 2, "finalists": 2,
+    "policies": ["agent", "perturbed-agent", "held-uniform"], "changes": ["dream.horizon=25"],
+}  # fmt: skip
+
+
+def looped_config(**changes):
+    """A loop whose rounds differ from it in seed, start and sigma, and in a field of the dream."""
+    evolve = {"world": "dream", "generations": 2, "validation_every": 2}
+    return small_config(**{"loop": LOOP, "evolve": evolve, "collect": {"episodes": 6, "early_stop": True}, **changes})

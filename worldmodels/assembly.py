@@ -176,13 +176,13 @@ def read_memory(run: Run, vision: nn.Module, spec: ActionSpec) -> nn.Module | No
 
     For a shuffled memory it is the trained one, from whose features the bank is made.
     """
-    features = run.config.features
+    features = run.learnt.features
     if not features.uses_memory:
         return None
     if features.memory != "untrained":
         return agent_memory(load_memory(run))
     latent: Any = vision
-    return agent_memory(new_memory(run.config, latent.latent_spec.size, spec, seed=drawn_from(run) + 1)).eval()
+    return agent_memory(new_memory(run.learnt, latent.latent_spec.size, spec, seed=drawn_from(run) + 1)).eval()
 
 
 def drawn_from(run: Run) -> int:
@@ -192,17 +192,17 @@ def drawn_from(run: Run) -> int:
     """
     folder = run.folder("evolve")
     if not (folder / "agent.json").exists():
-        return run.config.seed
-    return int(read_agent(folder)[0].get("seed", run.config.seed))
+        return run.learnt.seed
+    return int(read_agent(folder)[0].get("seed", run.learnt.seed))
 
 
 def dreaming_memory(run: Run, vision: nn.Module, spec: ActionSpec) -> nn.Module:
     """Return the memory that dreams: the trained one, or a random one with the trained one's scales as a control."""
     trained = load_memory(run)
-    if run.config.dream.memory == "trained":
+    if run.learnt.dream.memory == "trained":
         return trained
     latent: Any = vision
-    untrained = new_memory(run.config, latent.latent_spec.size, spec, seed=drawn_from(run) + 2).eval()
+    untrained = new_memory(run.learnt, latent.latent_spec.size, spec, seed=drawn_from(run) + 2).eval()
     for name, scale in trained.named_buffers():
         untrained.get_buffer(name).copy_(scale)
     return untrained
@@ -283,10 +283,11 @@ def feature_scaling(kind: str, components: int, samples: np.ndarray) -> tuple[np
 
 def build_dream(run: Run, observe: str = "frames") -> DreamEnv:
     """Return a run's dream as a gymnasium environment; `observe` is "frames" or "latents"."""
-    shape, vision = env_shape(run.config.env), load_vision(run)
+    learnt = run.learnt
+    shape, vision = env_shape(learnt.env), load_vision(run)
     memory = dreaming_memory(run, vision, shape.spec)
     parts = vision, memory, load_starts(run), shape.spaces, shape.spec
-    return DreamEnv(*parts, run.config.dream, observe, shape.fps)
+    return DreamEnv(*parts, learnt.dream, observe, shape.fps)
 
 
 def load_starts(run: Run) -> Starts:

@@ -5,6 +5,7 @@ buffer is full, and the frames of a pool are shuffled. The stream is a pure func
 any step without reading what came before.
 """
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from worldmodels.episode import CHUNK, EpisodeFile
 from worldmodels.errors import RunError
 from worldmodels.finished import checked
 
+GOLDEN = 0.6180339887498949
+"""Multiples of it, modulo 1, never come together: what is picked by them meets no rhythm of the data."""
 HELD_OUT_EVERY = 10
 """Every tenth episode, so every tenth track, is held out of training."""
 
@@ -129,3 +132,26 @@ def sample_frames(files: list[EpisodeFile], count: int, seed: int) -> Tensor:
         chunk = file.chunks([int(rng.integers(-(-file.frames // CHUNK)))])
         frames.append(chunk[np.sort(rng.choice(len(chunk), min(each, len(chunk)), replace=False))])
     return torch.from_numpy(np.concatenate(frames)[:count])
+
+
+def places_over(count: int, most: int) -> list[int]:
+    """Return at most `most` of `count` places, ascending and different, one in each of `most` equal parts.
+
+    Where in its part a place lies changes from part to part: a fixed stride would meet the turns that drivers take.
+    """
+    if count <= most:
+        return list(range(count))
+    bounds = [part * count // most for part in range(most + 1)]
+    parts = itertools.pairwise(bounds)
+    return [low + int(number * GOLDEN % 1.0 * (high - low)) for number, (low, high) in enumerate(parts)]
+
+
+def frames_over(files: list[EpisodeFile], count: int) -> Tensor:
+    """Return `count` frames, uint8 (B H W C), of episodes spread over all and of moments spread over an episode."""
+    chosen = places_over(len(files), count)
+    frames = []
+    for number in range(count):
+        file = files[chosen[number * len(chosen) // count]]
+        place = int((number + 1) * GOLDEN % 1.0 * file.frames)
+        frames.append(file.chunks([place // CHUNK])[place % CHUNK])
+    return torch.from_numpy(np.stack(frames))

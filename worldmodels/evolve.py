@@ -263,8 +263,10 @@ def check_mean(log: Sequence[dict[str, Any]], mean: np.ndarray) -> None:
     if there is not None and not np.isclose(here, there, rtol=SAME_MEAN):
         raise RunError(
             f"the {len(log)} logged generations lead to another distribution here (norm of its mean {here:.6g}, logged "
-            f"{there:.6g}): they were evolved on another kind of machine or with other versions, or generations.jsonl "
-            "was changed. Go on there, or begin a new run at this one's controller: --evolve.start RUN"
+            f"{there:.6g}). Possible causes: they were evolved on another kind of machine, or with other versions of "
+            "numpy or cma (versions.json tells both); or controller/generations.jsonl, controller/start.safetensors "
+            "or config.yaml (seed, evolve) was changed since. Restore what was changed or go on there, or begin a new "
+            "run at this one's controller: --evolve.start RUN"
         )
 
 

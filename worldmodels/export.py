@@ -2,6 +2,7 @@
 
     README.md  config.yaml  versions.json  spent.jsonl
     rollouts/done.json  vision/  memory/  controller/
+    rounds/done.json  rounds/NN/config.yaml     of a loop: which round was chosen, and how it was made
 
 It holds what commands read of a finished run, and is one: it can be evaluated, filmed, reported on and loaded. The
 project ships one of its own inside the package, by the name `pretrained`. Networks are stored in half precision and
@@ -35,6 +36,7 @@ from worldmodels.dream import Starts
 from worldmodels.errors import RunError
 from worldmodels.files import append_line, read_lines, write_bytes, write_json, write_text
 from worldmodels.finished import write_done
+from worldmodels.loop import round_name
 from worldmodels.run import STAGES, Run
 from worldmodels.tracks import TEST, TRAINING, VALIDATION
 
@@ -79,6 +81,10 @@ def export_agent(run: Run, folder: Path, half: bool = True) -> dict[str, int]:
         write_config(new / "config.yaml", _without_places(run.config))
         write_json(new / "versions.json", run.versions())
         _copy(run, new, *(f"{STAGES['evolve']}/agent.{kind}" for kind in ("json", "safetensors")))
+        if (chosen := run.chosen_round()) is not None:
+            write_done(new / STAGES["loop"], "loop", run.done("loop") or {})
+            made = _without_places(Run(chosen).config)
+            write_config(new / STAGES["loop"] / chosen.name / "config.yaml", made)
         for line in _spent(run):
             append_line(new / "spent.jsonl", line)
         changed = [_save_part(run, stage, module, new / STAGES[stage], half) for stage, module in parts.items()]
@@ -285,7 +291,7 @@ def model_card(run: Run, counts: Mapping[str, int], changed: bool, half: bool, f
         half: whether networks are stored in float16.
         folder: the exported files, all but the card.
     """
-    config = run.config
+    config = run.learnt
     only = "CarRacing-v3" if config.env.id.endswith("CarRacing-v3") else config.env.id
     vision: Any = load_vision(run)  # what a loop's round had, which need not be what the loop was given
     memory: Any = load_memory(run)
@@ -324,7 +330,7 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 
 def _training(run: Run) -> list[tuple[str, ...]]:
     """Return what the run says about how its agent came about."""
-    config, versions = run.config, run.versions()
+    config, versions = run.learnt, run.versions()
     collected, evolved = run.done("collect") or {}, run.done("evolve") or {}
     hours = sum(line["seconds"] * line["cores"] for line in _spent(run)) / 3600
     validation, looped = evolved["validation"], run.done("loop")
@@ -335,14 +341,14 @@ def _training(run: Run) -> list[tuple[str, ...]]:
         measured_on = f"{config.evolve.tryouts} training tracks"
     if looped:
         generations = f"{looped['rounds']} rounds; in the chosen one {generations}"
-        chosen = f"round {looped['chosen_round']}, {chosen}"
+        chosen = f"round {round_name(looped['chosen_round'])}, {chosen}"
         measured_on = f"{config.loop.final_tracks} validation tracks"
     before = {name: evolved.get(f"start_{name}", 0) for name in ("frames", "core_hours")}
     if config.evolve.start:
         generations += f", from what the agent of `{Path(config.evolve.start).name}` knew"
     names = ("worldmodels", "python", "torch", "numpy", "gymnasium", "box2d", "cma", "ray")
     return [
-        ("preset", f"{config.preset}, seed {config.seed}"),
+        ("preset", f"{config.preset}, seed {run.config.seed}"),
         ("commit", str(versions["commit"])),
         ("versions", ", ".join(f"{name} {versions[name]}" for name in names)),
         ("collection", f"{collected['episodes']:,} episodes, {collected['env_frames']:,} frames"),

@@ -142,6 +142,11 @@ def round_config(config: "RunConfig", number: int, before: Path | None, start: P
     return changed
 
 
+def round_name(number: int) -> str:
+    """Return the name of a round, which is its folder's; the first one is 00."""
+    return f"{number:02d}"
+
+
 def _changed(config: "RunConfig", changes: Sequence[str]) -> "RunConfig":
     """Return a configuration with the fields that `changes` name; a RunError names one that does not exist."""
     from worldmodels.config import config_from, nested  # here, because it reads this module

@@ -5,12 +5,26 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+MANY = 3
+"""Columns from which on a narrow screen shows a table row by row, each cell beside the name of its column."""
+
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Column names are escaped here; cells come escaped, since some hold markup."""
-    head = "".join(f"<th>{escape(str(column))}</th>" for column in columns)
-    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    names = [escape(str(column)) for column in columns]
+    head = "".join(f"<th>{name}</th>" for name in names)
+    kind = ' class="many"' if len(columns) >= MANY else ""
+    body = "".join(
+        "<tr>"
+        + "".join(f"<td{_label(name, kind)}>{cell}</td>" for name, cell in zip(names, row, strict=True))
+        + "</tr>"
+        for row in rows
+    )
+    return f'<div class="wide"><table{kind}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _label(name: str, kind: str) -> str:
+    return f' data-name="{name}"' if kind and name else ""
 
 
 def details(title: str, body: str) -> str:
@@ -105,7 +119,7 @@ section, .card, .hero > figure { background: var(--card); border: 1px solid var(
 .warnings { background: var(--warn-page); color: var(--warn); border-radius: 14px; padding: 1rem 1.5rem;
   margin: 0 0 1.25rem } .warnings ul { margin: .25rem 0 0; padding-left: 1.2rem }
 .verdict { border-left: 3px solid var(--accent); padding-left: .8rem }
-.wide { overflow-x: auto } .plot svg { display: block; width: 100%; min-width: 20rem; height: auto }
+.wide { overflow-x: auto } .plot svg { display: block; width: 100%; min-width: 17rem; height: auto }
 .plot svg text { font-family: inherit !important }
 section > :last-child { margin-bottom: 0 }
 .media { overflow-x: auto } .wide + .media { margin-top: 1.25rem }
@@ -116,7 +130,7 @@ section > :last-child { margin-bottom: 0 }
 table { border-collapse: collapse; width: 100%; font-size: .92rem; font-variant-numeric: tabular-nums }
 th { text-align: left; font-weight: 600; color: var(--muted); font-size: .82rem }
 th, td { padding: .4rem .9rem .4rem 0; border-bottom: 1px solid var(--line); white-space: nowrap }
-td:first-child { white-space: normal }
+td:first-child { white-space: normal } td > span > .muted { display: block; font-size: .86em }
 .bar { display: block; width: 12rem; height: .55rem; border-radius: 4px; background: var(--line) }
 .bar i { display: block; height: 100%; border-radius: 4px; background: var(--accent) }
 details { margin-top: 1rem } summary { cursor: pointer; color: var(--accent); font-weight: 600 }
@@ -126,6 +140,14 @@ pre { background: var(--page); border: 1px solid var(--line); border-radius: 8px
   margin: .5rem 0; overflow-x: auto } code { overflow-wrap: anywhere }
 @media (max-width: 40rem) { main { padding: 1.25rem .75rem 2rem } section, .card { padding: 1rem }
   .hero > figure { padding: 1rem } .tiles { grid-template-columns: repeat(2, 1fr) } .bar { width: 4rem }
-  section .media img { max-width: none } }
+  section .media img { max-width: none } th, td { white-space: normal } pre { white-space: pre-wrap }
+  .many, .many tbody, .many tr { display: block } .many thead { display: none }
+  .many tr { border-bottom: 1px solid var(--line); padding: .5rem 0 }
+  .many td { display: flex; gap: 1rem; justify-content: space-between; border: 0; padding: .1rem 0;
+    text-align: right; overflow-wrap: anywhere }
+  .many td:empty { display: none } .many td:first-child { font-weight: 600; text-align: left }
+  .many td[data-name]::before { content: attr(data-name); color: var(--muted); font-weight: 400; text-align: left;
+    flex: 0 0 auto; max-width: 45% }
+  .many .bar { align-self: center } }
 @media print { body { background: #fff } section, .card { break-inside: avoid } }
 """

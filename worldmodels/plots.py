@@ -25,6 +25,9 @@ from worldmodels.statistics import SOLVED_RETURN, Summary
 BLUE, ORANGE, TEAL, PURPLE, GREY = "#2f6fde", "#e0762b", "#1a9a86", "#8a5bd1", "#7d8594"
 _INK, _GRID = "#1f2431", "#e2e5eb"  # replaced by CSS variables in the text of the SVG
 _BASELINE_COLOURS = (GREY, PURPLE, TEAL, "#b5476b")
+DASHED: dict[str, Any] = {"linestyle": (0, (4, 3)), "linewidth": 1.4}
+Breaks = Sequence[tuple[float | int, str]]
+"""Places on the horizontal axis at which something begins, with its name."""
 _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,  # a $ in a label is a $
@@ -52,13 +55,24 @@ _STYLE: dict[str, Any] = {
 
 
 def learning_curve(
-    generations: Sequence[Mapping[str, Any]], baseline: Summary | None = None, name: str = "learning"
+    generations: Sequence[Mapping[str, Any]],
+    baseline: Summary | None = None,
+    name: str = "learning",
+    dreamt: bool = False,
+    breaks: Breaks = (),
 ) -> str:
     """Draws return over generations: the population, its best member, the validation of its mean.
 
-    `generations` are rows as in `ReportData.generations`. The band runs from `quantile_10` to `quantile_90`
-    of the population where every row has them, else one standard deviation to each side of its mean.
-    `baseline` is drawn as a line named "random policy".
+    The band runs from `quantile_10` to `quantile_90` of the population where every row has them, else one standard
+    deviation to each side of its mean. `baseline` is drawn as a line named "random policy".
+
+    Args:
+        generations: rows as in `ReportData.generations`.
+        baseline: the random policy's returns.
+        name: of the figure, for ids.
+        dreamt: whether the population's returns are those of dreams: they are in another unit than real ones, so
+            validation then stands on axes of its own, below.
+        breaks: generations at which something begins, with its name.
 
     Raises:
         ValueError: no generations.
@@ -66,41 +80,65 @@ def learning_curve(
     if not generations:
         raise ValueError("generations=[]: nothing to draw; leave the figure out")
     with matplotlib.rc_context(_style(name)):
-        figure, axes = _figure(3.6, "generation", "return")
-        x = [row["generation"] for row in generations]
-        mean = np.array([row["mean"] for row in generations], dtype=float)
-        if all("quantile_10" in row and "quantile_90" in row for row in generations):
-            low = np.array([row["quantile_10"] for row in generations], dtype=float)
-            high = np.array([row["quantile_90"] for row in generations], dtype=float)
-            band = "population 10 to 90 %"
-        else:
-            std = np.array([row["std"] for row in generations], dtype=float)
-            low, high, band = mean - std, mean + std, "population ± std"
-        axes.plot(x, mean, color=BLUE, label="population mean", **_markers(len(x)))
-        axes.fill_between(x, low, high, color=BLUE, alpha=0.16, linewidth=0, label=band)
-        axes.plot(x, [row["best"] for row in generations], color=GREY, linewidth=1.2, label="population best")
-        validated = [(row["generation"], row["validation"]) for row in generations if row.get("validation")]
-        if validated:
-            value = np.array([row["mean"] for _, row in validated], dtype=float)
-            interval = [
-                [max(0.0, row["mean"] - row["ci_low"]) for _, row in validated],
-                [max(0.0, row["ci_high"] - row["mean"]) for _, row in validated],
-            ]
-            axes.errorbar(
-                [generation for generation, _ in validated],
-                value,
-                yerr=interval,
-                color=ORANGE,
-                marker="o",
-                markersize=4.5,
-                elinewidth=1.4,
-                label="validation of the mean (95 %)",
-            )
+        labels = ["dream return", "real return"] if dreamt else ["return"]
+        figure, panels = _panels([2.6, 2.4] if dreamt else [3.6], "generation", labels)
+        _draw_population(panels[0], generations)
+        _draw_validation(panels[-1], generations)
         if baseline is not None:
-            axes.axhline(baseline.mean, color=GREY, linestyle=(0, (4, 3)), linewidth=1.4, label="random policy")
-        axes.xaxis.set_major_locator(MaxNLocator(nbins="auto", steps=[1, 2, 5, 10], integer=True))
-        _legend_above(axes)
+            panels[-1].axhline(baseline.mean, color=GREY, linestyle=(0, (4, 3)), linewidth=1.4, label="random policy")
+        for axes in panels:
+            _draw_breaks(axes, breaks, named=axes is panels[0])
+            axes.xaxis.set_major_locator(MaxNLocator(nbins="auto", steps=[1, 2, 5, 10], integer=True))
+            if axes.get_legend_handles_labels()[1]:
+                _legend_above(axes)
         return _svg(figure, name, "Return over generations")
+
+
+def _draw_population(axes: Axes, generations: Sequence[Mapping[str, Any]]) -> None:
+    x = [row["generation"] for row in generations]
+    mean = np.array([row["mean"] for row in generations], dtype=float)
+    if all("quantile_10" in row and "quantile_90" in row for row in generations):
+        low = np.array([row["quantile_10"] for row in generations], dtype=float)
+        high = np.array([row["quantile_90"] for row in generations], dtype=float)
+        band = "population 10 to 90 %"
+    else:
+        std = np.array([row["std"] for row in generations], dtype=float)
+        low, high, band = mean - std, mean + std, "population ± std"
+    axes.plot(x, mean, color=BLUE, label="population mean", **_markers(len(x)))
+    axes.fill_between(x, low, high, color=BLUE, alpha=0.16, linewidth=0, label=band)
+    axes.plot(x, [row["best"] for row in generations], color=GREY, linewidth=1.2, label="population best")
+
+
+def _draw_validation(axes: Axes, generations: Sequence[Mapping[str, Any]]) -> None:
+    validated = [(row["generation"], row["validation"]) for row in generations if row.get("validation")]
+    if not validated:
+        return
+    interval = [
+        [max(0.0, row["mean"] - row["ci_low"]) for _, row in validated],
+        [max(0.0, row["ci_high"] - row["mean"]) for _, row in validated],
+    ]
+    axes.errorbar(
+        [generation for generation, _ in validated],
+        np.array([row["mean"] for _, row in validated], dtype=float),
+        yerr=interval,
+        color=ORANGE,
+        marker="o",
+        markersize=4.5,
+        elinewidth=1.4,
+        label="validation of the mean (95 %)",
+    )
+
+
+def _draw_breaks(axes: Axes, breaks: Breaks, named: bool = True) -> None:
+    """Draw a thin line where something begins, with its name at the top; names that would collide are left out."""
+    low, high = axes.get_xlim()
+    free = low
+    for place, name in breaks:
+        axes.axvline(place, color=GREY, linewidth=0.8, alpha=0.7)
+        if named and place >= free:
+            axes.annotate(name, (place, 1.0), xycoords=("data", "axes fraction"), fontsize=9, xytext=(3, -10),
+                          textcoords="offset points", color=GREY)  # fmt: skip
+            free = place + (high - low) * 0.017 * (len(name) + 1)
 
 
 def loss_curves(
@@ -108,11 +146,13 @@ def loss_curves(
     baselines: Mapping[str, float | int] | None = None,
     label: str = "loss",
     name: str = "loss",
+    breaks: Breaks = (),
 ) -> str:
     """Draws `train_loss` and `held_out_loss` over `step`, and each baseline as a named horizontal line.
 
     Rows are as in `ReportData.vision["history"]`; a row may lack either loss. The scale is logarithmic when
-    all values are positive and span more than a factor of 30.
+    all values are positive and span more than a factor of 30. Curves are cut at `breaks`, the steps at which something
+    begins, with its name.
 
     Raises:
         ValueError: no row has a loss.
@@ -130,14 +170,28 @@ def loss_curves(
         for (title, curve), colour in zip(curves.items(), (BLUE, ORANGE), strict=True):
             if curve:
                 steps, losses = zip(*curve, strict=True)
-                axes.plot(steps, losses, color=colour, label=title, **_markers(len(steps)))
+                axes.plot(*_cut(steps, losses, breaks), color=colour, label=title, **_markers(len(steps)))
         for index, (title, value) in enumerate(baselines.items()):
             colour = _BASELINE_COLOURS[index % len(_BASELINE_COLOURS)]
             axes.axhline(value, color=colour, linestyle=(0, (4, 3)), linewidth=1.5, label=title)
         if drawn.min() > 0 and drawn.max() > 30 * drawn.min():
             axes.set_yscale("log")
+        _draw_breaks(axes, breaks)
         _legend_above(axes)
         return _svg(figure, name, f"{label} over optimiser steps")
+
+
+def _cut(
+    steps: Sequence[float | int], values: Sequence[float | int], breaks: Breaks
+) -> tuple[list[float], list[float]]:
+    """Put a gap into a curve at every break that it crosses."""
+    x, y = list(map(float, steps)), list(map(float, values))
+    for place, _ in breaks:
+        after = int(np.searchsorted(x, place, side="right"))
+        if 0 < after < len(x):
+            x.insert(after, float(place))
+            y.insert(after, float("nan"))
+    return x, y
 
 
 def return_strip(
@@ -177,6 +231,25 @@ def return_strip(
 
 def _style(name: str) -> Any:
     return {**_STYLE, "svg.hashsalt": name}  # Matplotlib's ids are random without a salt
+
+
+def _panels(heights: Sequence[float], x_label: str, y_labels: Sequence[str]) -> tuple[Figure, list[Axes]]:
+    """Return a figure as `_figure`, of axes under each other that share the horizontal one."""
+    figure, first = _figure(sum(heights), "", y_labels[0])
+    if len(heights) == 1:
+        first.set_xlabel(x_label)
+        return figure, [first]
+    first.remove()
+    grid = figure.add_gridspec(len(heights), 1, height_ratios=list(heights))
+    panels: list[Axes] = []
+    for place, label in enumerate(y_labels):
+        axes = figure.add_subplot(grid[place], sharex=panels[0] if panels else None)
+        axes.patch.set_visible(False)
+        axes.set_ylabel(label)
+        axes.tick_params(length=0, pad=6, labelbottom=place == len(heights) - 1)
+        panels.append(axes)
+    panels[-1].set_xlabel(x_label)
+    return figure, panels
 
 
 def _figure(height: float, x_label: str, y_label: str) -> tuple[Figure, Axes]:

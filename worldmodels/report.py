@@ -13,12 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from worldmodels.accuracy.verdict import Verdict, verdict_html
 from worldmodels.page import CSS, cell, details, duration, film, number, picture, plot, table
-from worldmodels.plots import learning_curve, loss_curves, return_strip
+from worldmodels.plots import Breaks, learning_curve, loss_curves, return_strip
+from worldmodels.report_rounds import Rounds, rounds_section
 from worldmodels.statistics import SOLVED_RETURN, Summary
 
-_PLACED_IMAGES = ("rollouts", "reconstructions", "dream", "contact_sheet")
-_PLACED_VIDEOS = ("drive", "dream")
+_PLACED_IMAGES = ("rollouts", "reconstructions", "contact_sheet")
+_PLACED_VIDEOS = ("drive",)
 
 
 @dataclass(frozen=True)
@@ -42,25 +44,39 @@ class ReportData:
     """One row per generation: `generation`, `mean`, `best`, `worst`, `std` of the population's returns,
     optionally `quantile_10` and `quantile_90`; `validation` (None or `mean`, `ci_low`, `ci_high` of the
     distribution's mean on validation tracks); `frames` simulated; `seconds` in all; `timings` (part ->
-    seconds, parts do not overlap)."""
+    seconds, parts do not overlap). Those of a loop's rounds follow one another."""
+    dreamt: bool = False
+    """Whether the population's returns are those of dreams."""
+    breaks: Breaks = ()
+    """Generations at which a round begins, with its name."""
+    rounds: Rounds | None = None
+    """What a loop's rounds reached; None without a loop."""
+    verdict: Verdict | None = None
+    """What the figures of the world model mean; None as long as there is none."""
     vision: Mapping[str, Any] | None = None
     """`history` (rows with `step` and `train_loss` and/or `held_out_loss`), `curve_label` (what the loss is,
-    with unit), `curve_baselines` (name -> value, only if in the unit of the loss); then squared errors in one
-    unit: `train_error`, `held_out_error`, `mean_frame_error`, and around the car `car_crop_error`,
-    `car_crop_baseline` (the mean frame's); `error_unit` (str) and `verdict` (one sentence)."""
+    with unit), `curve_baselines` (name -> value, only if in the unit of the loss), `breaks` as above, in steps; then
+    squared errors in one unit: `train_error`, `held_out_error`, `mean_frame_error`, and around the car
+    `car_crop_error`, `car_crop_baseline` (the mean frame's); `error_unit` (str) and `verdict` (one sentence)."""
     memory: Mapping[str, Any] | None = None
-    """`history`, `curve_label`, `curve_baselines` as for vision; held-out `nll`, `persistence_nll`,
+    """`history`, `curve_label`, `curve_baselines`, `breaks` as for vision; held-out `nll`, `persistence_nll`,
     `shuffled_nll` (actions shuffled) and `nll_unit` (str); `reward_explained_variance`; `termination` (None
     where the world never terminates, or metric -> value); `verdict` (one sentence)."""
     images: Mapping[str, bytes] = field(default_factory=dict)
-    """PNG files by name, shown at their own size without smoothing. "rollouts", "reconstructions", "dream" and
+    """PNG files by name, shown at their own size without smoothing. "rollouts", "reconstructions" and
     "contact_sheet" (of test episodes) have their places; others follow at the end, captioned by their name."""
     videos: Mapping[str, bytes] = field(default_factory=dict)
-    """WebM or animated WebP files by name: "drive" beside the score, "dream" with the memory, others last."""
+    """WebM or animated WebP files by name: "drive" beside the score, others last."""
+    dreams: Mapping[str, bytes] = field(default_factory=dict)
+    """Films and PNG files of dreams by name, in the order of the page."""
+    dream_captions: Mapping[str, str] = field(default_factory=dict)
+    """What they show, by name; `not_filmed` says why there is nothing to see."""
     episodes: Sequence[Mapping[str, Any]] = ()
     """One row per test episode; its keys are the columns: `seed`, `return`, `steps`, `tiles`, `lap`..."""
     config_yaml: str = ""
     """The resolved config."""
+    round_differences: Sequence[tuple[str, str, str]] = ()
+    """Fields that the chosen round has otherwise than its loop: name, the loop's value, the round's."""
     warnings: Sequence[str] = ()
     """What a reader must know before believing the figures, such as a collapsed posterior."""
     command: str = ""
@@ -78,6 +94,9 @@ def render_report(data: ReportData) -> str:
     sections = [
         _warnings(data.warnings),
         f'<div class="hero">{_score(data)}{_drive(data)}</div>',
+        _section("In its dream", _dreams(data)),
+        _section("World model", verdict_html(data.verdict)) if data.verdict else "",
+        _section("Rounds", rounds_section(data.rounds, data.baseline)) if data.rounds else "",
         _section("Test tracks", _episodes(data)),
         _section("Rollouts", _rollouts(data)),
         _section("Learning", _learning(data)),
@@ -151,10 +170,15 @@ def _learning(data: ReportData) -> str:
         return _missing(data, "evolve")
     last = next((row["validation"] for row in reversed(data.generations) if row.get("validation")), None)
     caption = "The population's returns are those it is selected by; each best is a lucky maximum, not a score."
+    if data.dreamt:
+        caption += " They are returns of dreams, charges included, so validation has an axis of its own."
+    if data.breaks:
+        caption += " Lines: where a round begins; each has a memory, and so dreams, of its own."
     if last:
         caption += f" Last validation of the distribution's mean: {number(last['mean'])}"
         caption += f" (95 % {number(last['ci_low'])} to {number(last['ci_high'])})."
-    return plot(learning_curve(data.generations, data.baseline), caption) + _timings(data.generations)
+    drawn = learning_curve(data.generations, data.baseline, dreamt=data.dreamt, breaks=data.breaks)
+    return plot(drawn, caption) + _timings(data.generations)
 
 
 def _timings(generations: Sequence[Mapping[str, Any]]) -> str:
@@ -218,12 +242,19 @@ def _memory(data: ReportData) -> str:
     if not termination:
         rows[-1] = ("termination", "no such key")
     body = _verdict(memory) + _losses(memory, "memory") + _measures(flat, "held-out episodes", rows)
-    if "dream" in data.images:
-        body += picture("dream", data.images["dream"], "A dream: frames imagined by the memory, decoded")
-    if "dream" in data.videos:
-        body += film("dream", data.videos["dream"], "A dream: frames imagined by the memory, decoded")
-    if "dream" not in data.images and "dream" not in data.videos:
-        body += f"<h3>Dream</h3>{_missing(data, 'dream')}"
+    return body
+
+
+def _dreams(data: ReportData) -> str:
+    """Every film and picture of dreams with its caption."""
+    if not data.dreams and "not_filmed" not in data.dream_captions:
+        return _missing(data, "dream")
+    body = ""
+    for name, content in data.dreams.items():
+        show = picture if content.startswith(b"\x89PNG") else film
+        body += show(name, content, data.dream_captions.get(name, name))
+    if "not_filmed" in data.dream_captions:
+        body += f"<p>{escape(data.dream_captions['not_filmed'])}</p>"
     return body
 
 
@@ -231,6 +262,9 @@ def _reproduce(data: ReportData) -> str:
     body = f"<pre>{escape(data.command)}</pre>" if data.command else ""
     if data.config_yaml:
         body += details("Resolved config", f"<pre>{escape(data.config_yaml)}</pre>")
+    if data.round_differences:
+        rows = [[escape(str(each)) for each in row] for row in data.round_differences]
+        body += details("What the chosen round has otherwise", table(["field", "the loop", "the round"], rows))
     return body or '<p class="muted">No command and no config were recorded.</p>'
 
 
@@ -267,7 +301,9 @@ def _losses(stage: Mapping[str, Any], name: str) -> str:
             stage.get("curve_baselines"),
             stage.get("curve_label", "loss"),
             name=f"{name}-loss",
-        )
+            breaks=stage.get("breaks", ()),
+        ),
+        stage.get("curve_caption", ""),
     )
 
 

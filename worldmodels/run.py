@@ -24,6 +24,7 @@ from worldmodels.errors import RunError
 from worldmodels.executor import available_cores
 from worldmodels.files import append_line, half_made, read_json, read_lines, sweep, write_json
 from worldmodels.finished import DONE, check, read_done, write_done
+from worldmodels.loop import round_name
 from worldmodels.precision import Dtype
 from worldmodels.version import __version__
 
@@ -79,6 +80,36 @@ class Run:
             )
         self.config = read_sealed(self.path / "config.yaml")
         self._boards: dict[str, Any] = {}
+
+    @property
+    def learnt(self) -> RunConfig:
+        """The configuration with which the rollouts, vision, memory and controller in this folder were made.
+
+        It is `config`, but of a finished loop the chosen round's, whose results these are: a round has a seed, a start
+        and other fields of its own. Sections that nothing learnt depends on, such as `accuracy`, are always the run's.
+
+        Raises:
+            RunError: the chosen round's configuration is missing.
+        """
+        chosen = self.chosen_round()
+        if chosen is None:
+            return self.config
+        path = chosen / "config.yaml"
+        if not path.exists():
+            raise RunError(
+                f"{path} is missing: it tells how the results of {self.path}, a loop that chose round {chosen.name}, "
+                "were made; restore it"
+            )
+        made = read_sealed(path)
+        return replace(self.config, **{name: getattr(made, name) for name in DEPENDS if name != "loop"})
+
+    def chosen_round(self) -> Path | None:
+        """Return the run folder of the round whose results this run has, or None without a finished loop.
+
+        Of an exported run, or of one that took its loop from another, it holds no more than the configuration.
+        """
+        looped = self.done("loop")
+        return None if looped is None else self.folder("loop") / round_name(looped["chosen_round"])
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], config: RunConfig) -> "Run":

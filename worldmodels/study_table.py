@@ -70,7 +70,7 @@ def measured_tracks(study: Study) -> range:
 
 def read_row(run: Run, cell: Cell, study: Study) -> Row:
     """Return the row of a cell whose controller is measured, from its run folder."""
-    config = run.config
+    config = run.learnt
     folder = run.path / "validation" if study.evaluate == "validation" else run.folder("evaluate")
     env = config.env.id if study.evaluate == "validation" else config.evaluate.env or config.env.id
     played = {line["track"]: line["return"] for line in read_lines(folder / "episodes.jsonl") if line["env"] == env}

@@ -8,8 +8,9 @@ import pytest
 
 from generative import component_bytes, load_component
 from scripts import loop
+from scripts.report import gather
 from scripts.run import stages_of
-from tests.small import small_config
+from tests.small import LOOP, looped_config, small_config
 from worldmodels import Run, load_agent
 from worldmodels.assembly import load_bundle, new_memory
 from worldmodels.dataset import episode_files, tryout_files
@@ -19,17 +20,6 @@ from worldmodels.files import read_lines
 from worldmodels.loop import LoopConfig, alarm, best_round, keeps_vision, round_config
 from worldmodels.parts import MEMORIES
 
-LOOP = {
-    "rounds": 3, "episodes": 4, "max_frames": 20, "vision_every": 2, "vision_steps": 10, "memory_steps": 10,
-    "generations": 2, "final_tracks": 2, "finalists": 2,
-    "policies": ["agent", "perturbed-agent", "held-uniform"],
-}  # fmt: skip
-
-
-def looped_config(**changes):
-    evolve = {"world": "dream", "generations": 2, "validation_every": 2}
-    return small_config(**{"loop": LOOP, "evolve": evolve, "collect": {"episodes": 6, "early_stop": True}, **changes})
-
 
 def carry_out(run):
     for _ in loop(run):
@@ -37,9 +27,9 @@ def carry_out(run):
     return run
 
 
-@pytest.fixture(scope="module")
-def looped(tmp_path_factory):
-    return carry_out(Run.create(tmp_path_factory.mktemp("looped") / "run", looped_config()))
+@pytest.fixture
+def looped(_looped):
+    return _looped
 
 
 def rounds(run):
@@ -169,7 +159,7 @@ def test_the_card_of_an_exported_agent_tells_of_the_rounds(looped, tmp_path):
     export_agent(looped, tmp_path / "agent")
     card, done = (tmp_path / "agent" / "README.md").read_text(), looped.done("loop")
     assert "| evolution | 3 rounds; in the chosen one 2 generations in the dream world; " in card
-    assert f"| chosen | round {done['chosen_round']}, generation 1, mean return " in card
+    assert f"| chosen | round {done['chosen_round']:02d}, generation 1, mean return " in card
     assert " on 2 validation tracks |" in card and "core-hours | not recorded" not in card
     load_agent(tmp_path / "agent")
 
@@ -237,6 +227,9 @@ def test_the_last_rounds_can_have_another_vision(tmp_path):
     seen = [(this.folder("train-vision") / "model.safetensors").read_bytes() for this in (first, second, third)]
     assert seen[0] != seen[1] == seen[2]
     assert load_bundle(third)[0].load_vision().type == "pca"
+    chosen = Run(run.chosen_round()).config.vision.type
+    assert run.config.vision.type == "vae" and run.learnt.vision.type == chosen
+    assert gather(run).facts["vision, memory"].startswith(chosen)
 
 
 def test_a_bias_is_where_zeros_begin_and_no_later_controller():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.worldmodels.test_episode import make_episode
-from worldmodels.dataset import FrameBatches, episode_files, sample_frames, split
+from worldmodels.dataset import FrameBatches, episode_files, frames_over, places_over, sample_frames, split
 from worldmodels.episode import encode_episode, write_episode
 from worldmodels.errors import RunError
 
@@ -73,3 +73,35 @@ def test_sampled_frames_are_the_same_for_a_seed(files):
 def test_an_empty_folder_says_what_to_do(tmp_path):
     with pytest.raises(RunError, match="worldmodels collect"):
         episode_files(tmp_path)
+
+
+@pytest.mark.parametrize("count", [3, 12, 13, 40, 256, 301])
+@pytest.mark.parametrize("most", [5, 12, 64])
+def test_places_are_spread_over_all(count, most):
+    places = places_over(count, most)
+    assert len(places) == len(set(places)) == min(count, most) and places == sorted(places)
+    assert places[-1] >= count * (1 - 1 / most) - 1
+
+
+@pytest.mark.parametrize("turns", [2, 3, 4])
+def test_places_meet_every_turn_of_the_drivers(turns):
+    """A fixed stride of a multiple would meet one driver alone."""
+    assert {place % turns for place in places_over(24 * turns * 12, 24)} == set(range(turns))
+
+
+@pytest.mark.parametrize("episodes", [1, 2, 5, 12, 25, 60])
+@pytest.mark.parametrize("length", [15, 75, 150])
+def test_shown_frames_come_from_all_episodes_and_all_moments(tmp_path, episodes, length):
+    """The frames of `make_episode` tell their episode's track and their time."""
+    frames = []
+    for number in range(episodes):
+        episode = make_episode(length, track=number, size=8)
+        episode.obs[:] = 0
+        episode.obs[:, 0, 0, 0] = np.arange(length + 1)
+        episode.obs[:, 0, 0, 1] = number
+        write_episode(tmp_path / f"episode_{number:06d}.zip", encode_episode(episode))
+    frames = frames_over(episode_files(tmp_path), 12).numpy()
+    times, numbers = np.sort(frames[:, 0, 0, 0] / length), frames[:, 0, 0, 1]
+    assert len(frames) == 12 and len(set(numbers)) == min(12, episodes)
+    assert (np.diff([0.0, *times, 1.0]) < 0.25).all()  # no part of an episode is left out
+    assert numbers.max() - numbers.min() >= 0.8 * (episodes - 1)

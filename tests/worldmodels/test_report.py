@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from worldmodels.accuracy.verdict import Verdict
 from worldmodels.plots import learning_curve, loss_curves, return_strip
 from worldmodels.report import ReportData, render_report
 from worldmodels.statistics import summarise
@@ -97,11 +98,11 @@ def made_up(folder: Path) -> ReportData:
         },
         images={
             "reconstructions": png_bytes(strip),
-            "dream": png_bytes(strip),
             "contact_sheet": png_bytes(sheet),
             "rollouts": png_bytes(sheet),
         },
         videos={"drive": film.read_bytes()},
+        dreams={"dream": png_bytes(strip)},
         episodes=[
             {
                 "seed": 30000 + index,
@@ -198,7 +199,7 @@ def test_film_and_pictures_are_inside(data: ReportData, text: str) -> None:
     assert base64.b64decode((video["src"] or "").removeprefix("data:video/webm;base64,")) == data.videos["drive"]
     pictures = [attributes["src"] or "" for tag, attributes in page.tags if tag == "img"]
     decoded = {base64.b64decode(source.removeprefix("data:image/png;base64,")) for source in pictures}
-    assert decoded == set(data.images.values())
+    assert decoded == {*data.images.values(), *data.dreams.values()}
 
 
 def test_tables_say_what_was_measured(text: str) -> None:
@@ -236,7 +237,11 @@ def test_every_text_is_escaped(data: ReportData) -> None:
                 "curve_baselines": {evil: 1.0},
                 "termination": {evil: 1.0},
             },
-            images={evil: data.images["dream"]},
+            images={evil: data.images["rollouts"]},
+            dreams={evil: data.dreams["dream"], "dream": data.dreams["dream"]},
+            dream_captions={"dream": evil, "not_filmed": evil},
+            verdict=Verdict("fair", evil, (evil,), evil),
+            round_differences=[(evil, evil, evil)],
             videos={evil: data.videos["drive"]},
             episodes=[{evil: evil, "return": 1.0}] * 100,
             config_yaml=evil,
@@ -258,7 +263,7 @@ def test_missing_stages_are_named_with_their_command() -> None:
 
 
 def test_missing_dream_and_baseline_are_named(data: ReportData) -> None:
-    words = " ".join(Page(render_report(replace(data, images={}, videos={}, baseline=None))).words.split())
+    words = " ".join(Page(render_report(replace(data, images={}, videos={}, dreams={}, baseline=None))).words.split())
     assert "not run yet: worldmodels dream made-up-figures" in words
     assert "Random policy: not run yet: worldmodels evaluate made-up-figures" in words
     assert "not run yet: worldmodels train" not in words
@@ -273,8 +278,8 @@ def test_one_episode_claims_no_interval(data: ReportData) -> None:
 
 def test_wrong_files_are_refused() -> None:
     bare = ReportData(name="first", memory={})
-    with pytest.raises(ValueError, match=r"images\['dream'\] is not a PNG"):
-        render_report(replace(bare, images={"dream": b"GIF89a"}))
+    with pytest.raises(ValueError, match=r"images\['rollouts'\] is not a PNG"):
+        render_report(replace(bare, images={"rollouts": b"GIF89a"}))
     with pytest.raises(ValueError, match=r"videos\['drive'\] is neither WebM nor WebP"):
         render_report(replace(bare, videos={"drive": b"\x00\x00\x00 ftypmp42"}))
     webp = b"RIFF\x00\x00\x00\x00WEBPVP8L"

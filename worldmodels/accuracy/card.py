@@ -17,6 +17,7 @@ from worldmodels.accuracy.one_step import Guess, fit_guesses, one_step
 from worldmodels.accuracy.open_loop import open_loop, pixels
 from worldmodels.accuracy.probes import Watched, explained, physical, watch
 from worldmodels.accuracy.reconstruction import reconstruction
+from worldmodels.dataset import places_over
 from worldmodels.latents import LatentFile
 
 FORMAT_VERSION = 1
@@ -90,7 +91,7 @@ class Parts:
 
 def training_guesses(files: Sequence[LatentFile], seed: int, most: int = 64) -> dict[str, Guess]:
     """Fit the one-step baselines on training episodes, at most `most` of them, spread over all."""
-    chosen = files[:: max(1, len(files) // most)][:most]
+    chosen = [files[place] for place in places_over(len(files), most)]
     latents, actions = [], []
     for number, file in enumerate(chosen):
         generator = torch.Generator().manual_seed(seed + number)

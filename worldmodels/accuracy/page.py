@@ -5,6 +5,7 @@ from html import escape
 from typing import Any
 
 from worldmodels.accuracy.plots import drawable, measured, png, probed_set, svg
+from worldmodels.accuracy.verdict import findings_of_card, verdict, verdict_html
 from worldmodels.page import CSS, details, number, plot, table
 
 Card = Mapping[str, Any]
@@ -90,7 +91,7 @@ def figure(value: Any, significant: int = 3) -> str:
     if value.get("ci_low") is None or value["episodes"] < 2:
         return text
     bounds = f"{number(value['ci_low'], significant)} to {number(value['ci_high'], significant)}"
-    return f'{text} <span class="muted">({bounds})</span>'
+    return f'<span>{text} <span class="muted">({bounds})</span></span>'
 
 
 def pick(content: Any, *path: str | int) -> Any:
@@ -126,15 +127,8 @@ def _glance(card: Card) -> str:
         f"{number(card['sets'][name]['return_mean'])}"
         for name in _sets(card)
     )
-    agreed = card["agreement"]
-    extra = ""
-    if "spearman" in agreed:
-        extra = (
-            f'<p class="verdict">Over {agreed["controllers"]} controllers, dream and real return correlate with '
-            f"{figure(agreed['spearman'])} in rank.</p>"
-        )
     return (
-        extra
+        verdict_html(verdict(findings_of_card(card)))
         + _rows(card, wanted)
         + f'<p class="muted">In brackets: 95 % bootstrap intervals over episodes. {escape(counts)}.</p>'
     )
