@@ -39,11 +39,9 @@ def find_spec(env_id: str) -> gym.envs.registration.EnvSpec:
         return gym.spec(name)
     except (gym.error.Error, ModuleNotFoundError) as error:
         similar = difflib.get_close_matches(name, list(gym.registry), n=1)
-        hint = "gymnasium.pprint_registry() lists all ids"
-        if similar:
-            hint = f"did you mean {package + colon + similar[0]!r}?"
-        elif not colon:
-            hint += "; one that a package registers is named package:ID, so that it is found in every process."
+        hint = f"did you mean {package + colon + similar[0]!r}?" if similar else "gymnasium.pprint_registry() lists all"
+        if not colon:
+            hint += "; one that a package registers is named package:ID, so that every process finds it"
         raise ValueError(f"id={env_id!r}: no such environment; {hint} ({error})") from error
 
 

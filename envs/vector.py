@@ -164,11 +164,6 @@ class VectorEnv(gym.vector.VectorEnv):
         return np.clip(actions, space.low, space.high).astype(space.dtype)
 
 
-def _goal_reached(env: gym.Env) -> bool:
-    """Whether the episode that has just ended did so in success; of an environment that does not say, not."""
-    return env.has_wrapper_attr("goal_reached") and bool(env.get_wrapper_attr("goal_reached"))
-
-
 def car_racing(num_envs: int, **kwargs: Any) -> VectorEnv:
     """Return what `gym.make_vec("WorldModels/CarRacing-v3", num_envs=...)` makes."""
     return _made("WorldModels/CarRacing-v3", num_envs, kwargs)
@@ -186,3 +181,8 @@ def toy(num_envs: int, **kwargs: Any) -> VectorEnv:
 
 def _made(env_id: str, num_envs: int, kwargs: dict[str, Any]) -> VectorEnv:
     return VectorEnv(lambda: gym.make(env_id, **kwargs), num_envs)
+
+
+def _goal_reached(env: gym.Env) -> bool:
+    """Whether the episode that has just ended did so in success; of an environment that does not say, not."""
+    return env.has_wrapper_attr("goal_reached") and bool(env.get_wrapper_attr("goal_reached"))

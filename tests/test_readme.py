@@ -45,6 +45,15 @@ def test_the_first_command_is_one_that_the_command_line_knows():
     assert request.config.preset == "quick" and request.config.evaluate.tracks == 20
 
 
+def test_an_environment_of_ones_own_is_named_as_the_file_says(tmp_path):
+    from worldmodels import preset, read_config
+
+    (tmp_path / "mine.yaml").write_text(block("own"))
+    config = read_config(tmp_path / "mine.yaml")
+    assert (config.env.id, config.env.max_steps, len(config.env.wrappers)) == ("my_package:Mine-v0", 500, 3)
+    assert config.env.crop == (0, 0) and config.vision == preset("quick-real").vision
+
+
 def test_every_command_and_preset_is_in_the_tables():
     from scripts.cli import COMMANDS
     from worldmodels import known_presets

@@ -70,7 +70,14 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
     def sibling(self) -> "DreamEnv":
         """Return another dream of the same run, at its beginning; the networks are shared."""
         return DreamEnv(
-            self.vision, self.memory, self.starts, self._spaces, self.action_spec, self.config, self.observe
+            self.vision,
+            self.memory,
+            self.starts,
+            self._spaces,
+            self.action_spec,
+            self.config,
+            self.observe,
+            self.metadata["render_fps"],
         )
 
     @torch.inference_mode()

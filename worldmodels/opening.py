@@ -71,7 +71,7 @@ def make_env(env: Named | EnvConfig, training: bool = False, render_mode: str | 
 
     Args:
         env: a run as of `open_run`; a configuration; or the id of an environment, such as
-            "WorldModels/FastCarRacing-v3", which gets the default configuration.
+            "WorldModels/FastCarRacing-v3" or "package:ID", which gets the default configuration: all of its frame.
         training: whether episodes end early as in training.
         render_mode: as of `gym.make`.
 
@@ -89,7 +89,7 @@ def _config(env: Named) -> EnvConfig:
         return open_run(env).config.env
     except RunError as error:
         name = str(env)
-        if isinstance(env, Run) or Path(name).exists() or name.rpartition(":")[2] not in gym.registry:
+        if isinstance(env, Run) or Path(name).exists() or (":" not in name and name not in gym.registry):
             raise RunError(f"{error}; nor is {name!r} the id of a known environment") from None
         return EnvConfig(id=name)
 

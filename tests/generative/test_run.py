@@ -131,13 +131,14 @@ def test_a_folder_whose_making_was_killed_goes_on(tmp_path, left):
     assert not list(run.path.glob(".*.partial"))
 
 
-@pytest.mark.parametrize("config", [
-    changed(fit=FitConfig(learning_rate=float("inf"))), changed(model=Choice("vae", {"beta": float("inf")})),
-    changed(data=Choice("faces", {"sizes": [1.0, float("nan")]})),
+@pytest.mark.parametrize("change", [
+    lambda: {"fit": FitConfig(learning_rate=float("inf"))},
+    lambda: {"model": Choice("vae", {"beta": float("inf")})},
+    lambda: {"data": Choice("faces", {"sizes": [1.0, float("nan")]})},
 ])  # fmt: skip
-def test_what_could_not_be_read_again_is_not_begun(tmp_path, config):
-    with pytest.raises(ValueError, match=r"=(inf|nan): expected a finite number"):
-        Run.create(tmp_path / "run", config)
+def test_what_could_not_be_read_again_is_not_begun(tmp_path, change):
+    with pytest.raises(ValueError, match=r"=(inf|nan|\[1.0, nan\]): "):
+        Run.create(tmp_path / "run", changed(**change()))
     assert not (tmp_path / "run").exists()
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from envs import EnvConfig, VectorEnv
 from scripts import evaluate, evolve
+from tests.strange import on_path  # noqa: F401  # a fixture
 from worldmodels import Run, RunError, load_agent, load_dream, make_env, open_run
 from worldmodels.files import read_lines
 
@@ -102,7 +103,7 @@ def test_predict_refuses_what_does_not_go_together(finished):
         agent.predict(frames[:1, 0], state)
     with pytest.raises(RunError, match="3 episode_start"):
         agent.predict(frames[:, 0], None, np.ones(3, dtype=bool))
-    for wrong in (frames[:, 0].astype(np.float32), frames[:, :2], np.zeros(3, np.uint8)):
+    for wrong in (frames[:, 0].astype(np.float32), frames[0, 0, 0]):
         with pytest.raises(RunError, match="uint8"):
             agent.predict(wrong)
 
@@ -168,3 +169,10 @@ def test_many_cars_at_once_have_their_limit_of_steps(env_id):
     ends = [env.step(env.action_space.sample())[3] for _ in range(2)]
     assert not ends[0].any() and ends[1].all()
     env.close()
+
+
+def test_an_environment_of_a_package_opens_by_its_id(on_path):  # noqa: F811
+    with pytest.raises(RunError, match="envs:PickObservation"):  # the package is imported; its pictures are in a Dict
+        make_env("strange:Strange-v0")
+    with pytest.raises(RunError, match="there is no package `no_such`"):
+        make_env("no_such:Env-v0")
