@@ -66,7 +66,7 @@ def test_a_foreign_folder_is_left_alone(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("format_version: 99\n", "format_version is 99"), ("- a\n", "format_version is None"), ("a: [", "config.yaml, line 1: ")],
+    [("format_version: 99\n", "format_version is 99"), ("- a\n", "format_version is None"), ("a: [", r"config\.yaml, line 1: ")],
 )
 def test_a_damaged_or_newer_configuration_is_refused(tmp_path, content, message):
     (tmp_path / "config.yaml").write_text(content)
@@ -76,7 +76,7 @@ def test_a_damaged_or_newer_configuration_is_refused(tmp_path, content, message)
 
 def test_a_python_object_in_the_configuration_is_not_made(tmp_path):
     (tmp_path / "config.yaml").write_text("format_version: !!python/object/apply:os.getcwd []\n")
-    with pytest.raises(ComponentError, match="config.yaml, line 1: could not determine a constructor"):
+    with pytest.raises(ComponentError, match=r"config\.yaml, line 1: could not determine a constructor"):
         Run(tmp_path)
 
 
