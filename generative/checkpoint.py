@@ -65,7 +65,7 @@ def load_checkpoint(
     for path in checkpoints:
         try:
             weights, moments, state = _read(path)
-        except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, safetensors.SafetensorError) as error:
             logger.warning("checkpoint %s is damaged (%s); trying the one before it", path, error)
             continue
         differences = list(_differences(state["trained"], trained, ""))
