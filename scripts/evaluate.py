@@ -10,7 +10,6 @@ from envs import frame_rate, make_env
 from worldmodels.assembly import env_shape, load_bundle
 from worldmodels.bundle import Bundle
 from worldmodels.driver import Driver
-from worldmodels.errors import RunError
 from worldmodels.evaluate import episode_row, episodes_csv, median_track, paired_rows, summarise_rows
 from worldmodels.executor import Executor, available_cores, make_executor
 from worldmodels.files import append_line, read_lines, write_json, write_text
@@ -40,7 +39,6 @@ def evaluate(run: Run) -> Iterator[Progress]:
     with run.working("evaluate", run.config.executor.workers or available_cores()):
         bundle, parameters, facts = load_bundle(run)
         bundle = replace(bundle, env=replace(bundle.env, id=env))
-        _check_actions(bundle)
         setup = WorkerSetup(bundle, run.learnt.evolve.envs)
         with make_executor(run.config.executor, Worker, setup) as executor:
             run.reopen("evaluate")
@@ -58,13 +56,6 @@ def evaluate(run: Run) -> Iterator[Progress]:
         if config.video:
             film_drive(run, bundle, parameters, median_track(rows["episodes"]))
         run.finish("evaluate", _facts(run, rows, facts))
-
-
-def _check_actions(bundle: Bundle) -> None:
-    """Refuse an environment that takes other actions than the agent's; how outputs are squashed is the agent's own."""
-    theirs, ours = env_shape(bundle.env).spec, bundle.spec
-    if (theirs.size, theirs.low, theirs.high, theirs.discrete) != (ours.size, ours.low, ours.high, ours.discrete):
-        raise RunError(f"evaluate.env={bundle.env.id}: takes {theirs}; the agent's actions are {ours}")
 
 
 def _play(run: Run, executor: Executor, name: str, parameters: np.ndarray | None) -> Iterator[tuple[int, float]]:

@@ -62,7 +62,7 @@ class Driver:
         `stable_baselines3.common.evaluation.evaluate_policy(agent, env)` measures an agent through it.
 
         Args:
-            obs: uint8 (N H W C), or one frame (H W C); of a size as in `act`.
+            obs: uint8 (N H W C), or one frame (H W C); without C where frames are grey; of a size as in `act`.
             state: from the call before; None at the beginning.
             episode_start: bool (N), which rows begin an episode with these frames; all where there is no state.
             deterministic: accepted as other libraries pass it; the controller has no other way of acting.
@@ -75,9 +75,10 @@ class Driver:
             RunError: `obs` are no frames, or are not as many as `state` or `episode_start` is for.
         """
         obs = np.asarray(obs)
-        if obs.ndim not in (3, 4):
+        if obs.ndim not in (2, 3, 4):
             raise RunError(f"obs must be frames, uint8 (N H W C), or one, uint8 (H W C); got {obs.dtype} {obs.shape}")
-        frames = np.stack([self._frame(frame) for frame in (obs if obs.ndim == 4 else obs[None])])
+        many = obs.ndim == 4 or (obs.ndim == 3 and obs.shape[2] not in (1, 3))
+        frames = np.stack([self._frame(frame) for frame in (obs if many else obs[None])])
         rows = len(frames)
         starts = np.zeros(rows, dtype=bool) if episode_start is None else np.atleast_1d(episode_start).astype(bool)
         if starts.shape != (rows,) or (state is not None and len(state.episodes) != rows):
@@ -95,7 +96,7 @@ class Driver:
                 episodes[row] += 1
         actions = self.bundle.spec.to_env(pilot.act(frames, np.ones(rows, dtype=bool)))
         after = AgentState(pilot.perception.remembered(), episodes)
-        return (actions if obs.ndim == 4 else actions[0]), after
+        return (actions if many else actions[0]), after
 
     def _new_pilot(self, rows: int) -> Pilot:
         return Pilot(self.bundle.perception(rows), self.bundle.build_controller(), self.bundle.spec, self._parameters)

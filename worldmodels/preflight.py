@@ -251,7 +251,7 @@ def _check_evaluation(config: RunConfig) -> None:
         shape = env_shape(replace(config.env, id=other))
     except RunError as error:
         raise RunError(f"evaluate.env={other}: {error}") from error
-    if (shape.spaces, shape.spec) != (ours.spaces, ours.spec):
+    if shape.spaces != ours.spaces:  # how outputs become actions is the agent's own
         raise RunError(
             f"evaluate.env={other}: has {shape.spaces[0]} and {shape.spaces[1]}, the agent was made for "
             f"{ours.spaces[0]} and {ours.spaces[1]}; name another drawing of the same world, or leave it out"

@@ -101,16 +101,6 @@ def test_another_drawing_is_compared_track_by_track(finished):
         del gym.registry["WorldModels/ToyAgain-v0"]
 
 
-def test_another_environment_s_actions_are_refused(finished, capsys):
-    gym.register("WorldModels/ToyChoice-v0", entry_point="envs.toy:Toy", kwargs={"discrete": True})
-    try:
-        assert main(["evaluate", str(finished.path), "--evaluate.env", "WorldModels/ToyChoice-v0"]) == 1
-    finally:
-        del gym.registry["WorldModels/ToyChoice-v0"]
-    assert "evaluate.env=WorldModels/ToyChoice-v0: takes ActionSpec(size=3" in capsys.readouterr().err
-    assert main(["evaluate", str(finished.path), "--evaluate.env", ""]) == 0
-
-
 def test_info_tells_how_far_a_run_got(finished, trained, capsys):
     assert main(["info", str(finished.path)]) == 0
     assert "validation" in capsys.readouterr().out
