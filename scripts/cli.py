@@ -17,10 +17,11 @@ from scripts.environment import remarks, take_environment
 from scripts.estimate import estimate
 from scripts.failures import report
 from scripts.info import info, score_line
-from scripts.progress import show
+from scripts.progress import Display
 from scripts.run import STAGE_FUNCTIONS, stages_of
 from scripts.words import UsageError, folder_of, parsed, take, take_flag
 from worldmodels.export import PRETRAINED, shipped_agent, ships_agent, unpack_pretrained
+from worldmodels.plan import Pace
 from worldmodels.version import __version__
 
 COMMANDS = {
@@ -164,9 +165,10 @@ def _carry_out(command: str, arguments: list[str]) -> int:
         return 0
     run = Run.create(request.run, request.config)
     print("\n".join([f"{command}: {run.path} (preset {run.config.preset}, seed {run.config.seed})", *said]))
-    for stage in stages:
-        show(STAGE_FUNCTIONS[stage](run))
-        print(_said(run, stage))
+    with Display(command if len(stages) > 1 else "", Pace()) as display:
+        for stage in stages:
+            display.follow(STAGE_FUNCTIONS[stage](run))
+            display.say(_said(run, stage))
     return 0
 
 

@@ -168,7 +168,7 @@ def test_an_interrupted_loop_goes_on_to_the_same_end(looped, tmp_path):
     run = Run.create(tmp_path / "run", looped_config())
     stages = []
     for progress in loop(run):
-        stages.append((progress.done, progress.metrics.get("stage")))
+        stages.append((progress.done, progress.inner and progress.inner.stage))
         if stages[-1] == (1, "train-memory"):
             break
     assert (tmp_path / "run" / "rounds" / "01").exists() and not run.done("loop")
