@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, TextIO
 
-from worldmodels.plan import Forecast, Pace
+from worldmodels.plan import WORKERS, Forecast, Pace
 from worldmodels.run import Progress
 
 REPAINT = 1.0
@@ -72,12 +72,19 @@ class Display:
             if first:
                 self._paint()
 
+    def plan(self, name: str, forecast: Forecast) -> None:
+        """Go on with another forecast, of a whole of this name."""
+        with self._lock:
+            self._name, self._forecast = name, forecast
+
     def say(self, text: str) -> None:
         """Print a line to standard output, above the progress."""
         with self._lock:
             if self._watched and self._progress is not None:
                 self._write(CLEAR)
             print(text, flush=True)
+            if self._watched and not self._ended.is_set():
+                self._paint()
 
     def _keep_painting(self) -> None:
         while not self._ended.wait(REPAINT):
@@ -89,42 +96,37 @@ class Display:
                 return
             if self._watched:
                 width = _columns(self._stream) - 1
-                self._write(CLEAR + self.line(bars=True)[:width])
+                self._write(CLEAR + self.line(width)[:width])
             elif time.monotonic() - self._printed >= REPORT:
                 self._printed = time.monotonic()
-                self._write(self.line(bars=False) + "\n")
+                self._write(self.line() + "\n")
 
-    def line(self, bars: bool) -> str:
-        """Return what is shown, with or without bars."""
+    def line(self, width: int = 0) -> str:
+        """Return what is shown, with as many bars as there are columns for; without any where `width` is 0."""
         if self._progress is None:
             return ""
+        for bars in (2, 1, 0):
+            line = self._drawable(" · ".join(part for part in self._words(self._progress, bars) if part))
+            if len(line) <= width:
+                break
+        return line
+
+    def _words(self, progress: Progress, bars: int) -> list[str]:
+        """Return the whole, the time that is left, the round of a loop, the stage, and its figures."""
         seconds, share = self._forecast.remaining(), self._forecast.share()
         left = "" if seconds is None else f"{duration(seconds)} left"
-        parts = [left]
-        if self._name:
-            parts = [f"{self._name} {share:4.0%}".replace("%", " %") + self._bar(share, 10, bars), left]
-        return self._drawable(" · ".join(part for part in [*parts, *self._inside(self._progress, bars)] if part))
-
-    def _inside(self, progress: Progress, bars: bool) -> list[str]:
-        """Return the round of a loop, the stage and its figures."""
-        inner = progress.inner
-        if inner is None:
-            return [self._stage(progress, bars), *_figures(progress.metrics)]
-        place = f"round {min(progress.done + 1, progress.total)} of {progress.total}"
-        best = {name: value for name, value in progress.metrics.items() if name == "best"}
+        inner = progress.inner or progress
+        stage = _stage(inner, bars > 1)
+        if not self._name:
+            return [stage, left, *_figures(inner.metrics)]
+        whole = f"{self._name} {100 * share:3.0f} %{_bar(share, 10) if bars else ''}"
+        if progress.inner is None:
+            return [whole, left, stage, *_figures(inner.metrics)]
+        place = f"round {progress.done + 1} of {progress.total}"
         if inner.stage == progress.stage:
-            place = f"{progress.total} rounds"
-        return [place, self._stage(inner, bars), *_figures({**inner.metrics, **best})]
-
-    def _stage(self, progress: Progress, bars: bool) -> str:
-        share = progress.done / progress.total if progress.total else 1.0
-        if progress.total == 1 and not progress.done:
-            return f"{progress.stage}: {'starting ' if progress.unit == 'workers' else ''}{progress.unit}"
-        return f"{progress.stage}{self._bar(share, 6, bars)} {progress.done}/{progress.total} {progress.unit}"
-
-    def _bar(self, share: float, width: int, bars: bool) -> str:
-        filled = round(width * min(1.0, share))
-        return f" {'━' * filled}{'╌' * (width - filled)}" if bars else ""
+            place = f"{progress.done} rounds"
+        best = {name: value for name, value in progress.metrics.items() if name == "best"}
+        return [whole, left, place, stage, *_figures({**inner.metrics, **best})]
 
     def _drawable(self, text: str) -> str:
         """Return a text that the terminal's encoding has."""
@@ -137,6 +139,19 @@ class Display:
     def _write(self, text: str) -> None:
         self._stream.write(text)
         self._stream.flush()
+
+
+def _stage(progress: Progress, bar: bool) -> str:
+    """Return a stage and how many of its units are done."""
+    if progress.total == 1 and not progress.done:
+        return f"{progress.stage}: {'starting ' if progress.unit == WORKERS else ''}{progress.unit}"
+    share = progress.done / progress.total if progress.total else 1.0
+    return f"{progress.stage}{_bar(share, 6) if bar else ''} {progress.done}/{progress.total} {progress.unit}"
+
+
+def _bar(share: float, width: int) -> str:
+    filled = round(width * min(1.0, share))
+    return f" {'━' * filled}{'╌' * (width - filled)}"
 
 
 def _figures(metrics: Mapping[str, Any]) -> list[str]:

@@ -55,12 +55,12 @@ class Part:
         """Planned seconds of the whole part."""
         return float(self._spent[-1]) + self.tail
 
-    def spent(self, done: float) -> float:
+    def spent(self, done: float | int) -> float:
         """Return the planned seconds of the first `done` units, which need not be whole."""
         return float(np.interp(done, np.arange(len(self._spent)), self._spent))
 
     @cached_property
-    def _spent(self) -> Float[np.ndarray, " units+1"]:
+    def _spent(self) -> Float[np.ndarray, " bounds"]:
         return np.concatenate([[0.0], np.cumsum(self.costs)])
 
 
@@ -92,6 +92,7 @@ class Plan:
         self._share = 0.0
         self._planned: dict[str, float] = {}
         self._took: dict[str, float] = {}
+        self._usual = 1.0
 
     def observe(self, progress: Progress) -> None:
         """Take in what a stage has yielded; what the plan does not know is passed over, and its time with it."""
@@ -138,9 +139,9 @@ class Plan:
     def ratio(self, kind: str) -> float:
         """Return real over planned seconds of a kind of work."""
         planned = self._planned.get(kind, 0.0)
-        return (self._took.get(kind, 0.0) + TRUST * self._usual()) / (planned + TRUST)
+        return (self._took.get(kind, 0.0) + TRUST * self._usual) / (planned + TRUST)
 
-    def _usual(self) -> float:
+    def _ratio_of_all(self) -> float:
         """Return the ratio that is expected of a kind that has not been met."""
         total, weights = 0.0, 1.0
         for kind, planned in self._planned.items():
@@ -179,6 +180,7 @@ class Plan:
         if planned > 0:
             self._planned[kind] = self._planned.get(kind, 0.0) + planned
             self._took[kind] = self._took.get(kind, 0.0) + took
+            self._usual = self._ratio_of_all()
 
 
 def _tail(part: Part) -> str:
