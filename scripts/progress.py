@@ -131,7 +131,7 @@ class Display:
     def _drawable(self, text: str) -> str:
         """Return a text that the terminal's encoding has."""
         try:
-            text.encode(self._stream.encoding or "ascii")
+            text.encode(self._stream.encoding or "utf-8")
         except UnicodeEncodeError:
             return text.translate({ord("━"): "#", ord("╌"): "-", ord("·"): "|"})
         return text

@@ -208,11 +208,11 @@ class Rates:
 
     def _crowd(self) -> None:
         """Compare products on one core with products on all of them at once."""
-        matrix = np.ones((256, 256), dtype=np.float32)
+        matrix = torch.ones(256, 256)
 
         def multiply() -> None:
             for _ in range(100):
-                matrix @ matrix
+                torch.mm(matrix, matrix)
 
         def together() -> None:
             threads = [threading.Thread(target=multiply) for _ in range(self.cores)]
@@ -222,7 +222,7 @@ class Rates:
                 thread.join()
 
         with one_thread():
-            self.crowding = max(1.0, seconds_of(together) / seconds_of(multiply))
+            self.crowding = min(max(1.0, seconds_of(together) / seconds_of(multiply)), float(self.cores))
 
 
 def _dreams(config: RunConfig) -> bool:
