@@ -30,9 +30,9 @@ SETTLING = 4.0
 """Seconds between memory's last step and evolution's first: figures, starts of dreams, the bundle of parts."""
 LOOK_AT = 1.0
 """Seconds in which a stage's pictures and figures are made, where nothing else is said."""
-FILMED = 0.012
+FILMED = 0.02
 """Seconds to draw a large frame and to put it into a film."""
-SHOT = 0.03
+SHOT = 0.06
 """Seconds of a step of the dream's film."""
 PAGE = 3.0
 """Seconds of the report."""
