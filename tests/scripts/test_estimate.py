@@ -66,7 +66,8 @@ def recorded(parts):
 )  # fmt: skip
 def test_what_is_left_of_a_recorded_run_is_told_from_the_second_minute_on(wrong):
     clock, real = Clock(), recorded(plan_of(preset("quick")))
-    assert worst(live(Plan(plan_of(preset("quick"), **wrong), clock), clock, real)) < 1.5
+    until = 60.0 if len(wrong) > 1 else 20.0  # the last pages and films have no rates that could be wrong
+    assert worst(live(Plan(plan_of(preset("quick"), **wrong), clock), clock, real), until=until) < 1.5
 
 
 @pytest.mark.parametrize(
