@@ -84,6 +84,11 @@ def load_checkpoint(
     return None
 
 
+def last_step(folder: Path) -> int:
+    """Returns the step of the newest checkpoint in a folder, 0 where there is none."""
+    return next((int(path.name) for path in _checkpoints(folder)), 0)
+
+
 def _checkpoints(folder: Path) -> list[Path]:
     """Returns the folders with a `done` marker, newest first."""
     if not folder.is_dir():

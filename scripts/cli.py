@@ -14,13 +14,15 @@ from typing import Any, NamedTuple
 
 from scripts.ending import carry_out, unread
 from scripts.environment import remarks, take_environment
-from scripts.estimate import estimate
+from scripts.estimate import estimate, plan_parts
 from scripts.failures import report
 from scripts.info import info, score_line
-from scripts.progress import show
+from scripts.progress import Display
+from scripts.rates import Rates
 from scripts.run import STAGE_FUNCTIONS, stages_of
 from scripts.words import UsageError, folder_of, parsed, take, take_flag
 from worldmodels.export import PRETRAINED, shipped_agent, ships_agent, unpack_pretrained
+from worldmodels.plan import Pace, Plan
 from worldmodels.version import __version__
 
 COMMANDS = {
@@ -69,6 +71,10 @@ SHORT = {
 
 LONG = ("run", "collect", "train-vision", "train-memory", "evolve", "loop", "evaluate")
 """Commands that know `--dry-run`."""
+
+
+PLANNED = ("run", "loop")
+"""Commands of several stages, whose remaining time is planned."""
 
 
 class Request(NamedTuple):
@@ -164,9 +170,14 @@ def _carry_out(command: str, arguments: list[str]) -> int:
         return 0
     run = Run.create(request.run, request.config)
     print("\n".join([f"{command}: {run.path} (preset {run.config.preset}, seed {run.config.seed})", *said]))
-    for stage in stages:
-        show(STAGE_FUNCTIONS[stage](run))
-        print(_said(run, stage))
+    with Display("", Pace()) as display:
+        if command in PLANNED and unfinished(request.run, stages):
+            rates = Rates(run.config)
+            display.follow(rates.measure())
+            display.plan("run", Plan(plan_parts(run.config, stages, rates)))
+        for stage in stages:
+            display.follow(STAGE_FUNCTIONS[stage](run))
+            display.say(_said(run, stage))
     return 0
 
 

@@ -45,8 +45,10 @@ def collect(run: Run) -> Iterator[Progress]:
         missing = [order for order in orders(run) if not episode_path(folder, order.number).exists()]
         setup = _setup(run, shape, facts)
         recorded, frames = config.episodes - len(missing), 0
-        yield Progress("collect", recorded, config.episodes, "episodes")
+        yield Progress("collect", 0, 1, "workers")
         with make_executor(run.config.executor, CollectWorker, setup) as executor:
+            yield Progress("collect", 1, 1, "workers")
+            yield Progress("collect", recorded, config.episodes, "episodes")
             for _, recordings in executor.run(_tasks(missing, config.envs)):
                 for recording in recordings:
                     _keep(folder, recording)

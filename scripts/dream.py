@@ -26,7 +26,8 @@ def dream(run: Run) -> Iterator[Progress]:
             yield Progress("dream", config.steps, config.steps, "steps")
             return
         run.reopen("dream")
-        shots = []
+        shots: list[Shot] = []
+        yield Progress("dream", 0, config.steps, "steps")
         for shot in film(bundle, parameters, dreaming_memory(run, load_vision(run), bundle.spec), config):
             shots.append(shot)
             if len(shots) % 10 == 0:

@@ -1,260 +1,260 @@
-"""What a run would cost, before it is paid: frames, time and disk, from rates measured on this machine just now."""
+"""What a run costs: the parts of all its stages with frames, seconds and disk, from rates measured on this machine.
 
-import time
+The dry run prints them; the progress of a run counts down along them.
+"""
+
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import torch
 
-from agents import make_controller
-from envs import make_env
-from worldmodels.assembly import EnvShape, env_shape, new_memory, new_vision
+from scripts.progress import duration
+from scripts.rates import NETWORK_DRIVERS, Rates
+from worldmodels.collect import Driver
 from worldmodels.config import RunConfig
-from worldmodels.dream import Starts, imagine
-from worldmodels.episode import Episode, encode_episode
 from worldmodels.executor import available_cores
-from worldmodels.innovations import Innovations
 from worldmodels.loop import LEARNT, keeps_vision, round_config
-from worldmodels.memories import SequenceBatch, agent_memory
-from worldmodels.perception import Perception, feature_size
+from worldmodels.plan import WORKERS, Part
 
-BUDGET = 2.0
-"""Seconds spent on measuring each rate."""
-
-
-class Expected(NamedTuple):
-    """What a stage takes if every episode lasts."""
-
-    frames: int
-    seconds: float
-    megabytes: float
-
-
-class Rates(NamedTuple):
-    """What this machine does on one core."""
-
-    cores: int
-    """Of them, those that play or dream side by side."""
-    env: float
-    """Frames a second of one environment, without networks."""
-    frame_bytes: float
-    """Size of a recorded observation on disk."""
-    network: float
-    """Seconds that vision and memory take for a step of one environment."""
-    vision: float
-    """Seconds of an optimiser step of vision."""
-    memory: float
-    """Seconds of an optimiser step of memory."""
-    dream: float
-    """Seconds of a step of one dream."""
+START = 5.5
+"""Seconds in which Ray's processes start and build their networks."""
+LASTS_IN_TRAINING = 0.7
+"""Share of its longest time that a training episode lasts: drivers leave the road or finish a lap. Of runs recorded."""
+LASTS = 0.9
+"""The same of whole episodes."""
+BLIND = 0.5
+"""What a frame that nobody looks at takes of one that is drawn and recorded."""
+SETTLING = 4.0
+"""Seconds between memory's last step and evolution's first: figures, starts of dreams, the bundle of parts."""
+LOOK_AT = 1.0
+"""Seconds in which a stage's pictures and figures are made, where nothing else is said."""
+FILMED = 0.02
+"""Seconds to draw a large frame and to put it into a film."""
+SHOT = 0.06
+"""Seconds of a step of the dream's film."""
+PAGE = 3.0
+"""Seconds of the report."""
 
 
 def estimate(config: RunConfig, stages: Sequence[str]) -> str:
-    """Measure this machine for a few seconds and return a table of what the stages would take."""
-    workers = config.executor.workers or available_cores()
-    rates = _measure(config, workers)
-    rows: list[tuple[str, Expected]] = []
+    """Measure this machine for some seconds and return a table of what the stages would take."""
+    rates = Rates(config)
+    for _ in rates.measure():
+        pass
+    return _table(plan_parts(config, stages, rates), rates)
+
+
+def plan_parts(config: RunConfig, stages: Sequence[str], rates: Rates) -> list[Part]:
+    """Return the parts of all stages in order."""
+    parts: list[Part] = []
     for stage in stages:
         if stage == "loop":
-            rows.append((stage, _loop(config, rates)))
-        elif stage in COSTS:
-            rows.append((stage, COSTS[stage](config, rates)))
-    return _table(rows, rates.env, workers)
+            parts += _loop(config, rates)
+        elif stage in PARTS:
+            parts += PARTS[stage](config, rates, Before())
+    return parts
 
 
-def _measure(config: RunConfig, workers: int) -> Rates:
-    shape = env_shape(config.env)
-    env, frame_bytes = _env_rate(config, shape)
-    dreams = config.loop.rounds > 0 or config.evolve.world == "dream"
-    return Rates(
-        min(workers, available_cores()),
-        env,
-        frame_bytes,
-        _network_seconds(config, shape),
-        _vision_step(config, shape),
-        _memory_step(config, shape),
-        _dream_step(config, shape) if dreams else 0.0,
-    )
+class Before(NamedTuple):
+    """What a round takes over from those before it."""
+
+    episodes: int = 0
+    """Recorded ones."""
+    encoded: bool = False
+    """Whether their latents are taken over too."""
+    round: int | None = None
 
 
-def _collect(config: RunConfig, rates: Rates) -> Expected:
-    frames = config.collect.episodes * min(config.env.limit, config.collect.max_frames)
-    kept = frames / config.env.action_repeat * rates.frame_bytes / 1e6
-    return Expected(frames, frames / (rates.env * rates.cores), kept)
+def _collect(config: RunConfig, rates: Rates, before: Before) -> list[Part]:
+    collect, limit = config.collect, _limit(config, config.collect.max_frames)
+    looking = any(name in NETWORK_DRIVERS for name in collect.policies)
+    sizes: list[int] = []
+    for name in dict.fromkeys(collect.policies):
+        mine = len([number for number in range(collect.episodes) if _driver(collect.policies, number) == name])
+        sizes += _pieces(mine, collect.envs)
+    share = LASTS_IN_TRAINING if collect.early_stop or looking else 1.0
+    seconds = _playing(config, rates, sizes, limit, share, collect.envs if looking else 0)
+    frames = collect.episodes * limit
+    megabytes = frames * share / config.env.action_repeat * rates.frame_bytes / 1e6
+    costs = np.full(collect.episodes, seconds / collect.episodes)
+    part = Part("collect", "episodes", costs, LOOK_AT, before.round, frames=frames, megabytes=megabytes)
+    return [_workers("collect", config, before), part]
 
 
-def _evolve(config: RunConfig, rates: Rates) -> Expected:
+def _train_vision(config: RunConfig, rates: Rates, before: Before) -> list[Part]:
+    steps = config.vision.fit.steps
+    costs = np.full(steps, rates.vision_step or LOOK_AT / steps)
+    return [Part("train-vision", "steps", costs, LOOK_AT, before.round, megabytes=60.0)]
+
+
+def _train_memory(config: RunConfig, rates: Rates, before: Before) -> list[Part]:
+    new = config.collect.episodes
+    frames = LASTS_IN_TRAINING * _limit(config, config.collect.max_frames) / config.env.action_repeat + 1
+    costs = np.full(before.episodes + new, frames * rates.encode)
+    if before.encoded:
+        costs[: before.episodes] = 0.0
+    steps = np.full(config.memory.fit.steps, rates.memory_step)
+    return [
+        Part("train-memory", "episodes encoded", costs, 0.0, before.round),
+        Part("train-memory", "steps", steps, SETTLING, before.round, megabytes=20.0),
+    ]
+
+
+def _evolve(config: RunConfig, rates: Rates, before: Before) -> list[Part]:
     evolve, limit = config.evolve, config.env.limit
-    tried = evolve.generations * evolve.optimiser.population * evolve.episodes
-    validated = -(-evolve.generations // evolve.validation_every) * (evolve.tryouts or evolve.validation_tracks)
-    frames = (validated + evolve.finalists * evolve.tracks_again) * limit
-    dreaming = 0.0
+    validated = evolve.tryouts or evolve.validation_tracks
+    sizes = _pieces(validated, max(1, min(-(-validated // rates.cores), evolve.envs)))
+    share = LASTS_IN_TRAINING if evolve.tryouts else LASTS
+    validation = _playing(config, rates, sizes, limit, share, evolve.envs)
+    tried = evolve.optimiser.population * evolve.episodes
     if evolve.world == "real":
-        frames += tried * limit
+        trials = _pieces(tried, min(-(-tried // rates.cores), 8 * evolve.envs))
+        trying = _playing(config, rates, trials, limit, LASTS_IN_TRAINING, evolve.envs)
     else:
-        dreaming = tried * config.dream.horizon * rates.dream / rates.cores
-    return Expected(frames, _playing(config, frames, rates) + dreaming, 5.0)
+        blocks = -(-evolve.optimiser.population // config.dream.block)
+        rounds = -(-blocks // rates.cores)
+        trying = rounds * (rates.dream_block + config.dream.horizon * rates.dream_step) * rates.crowding
+
+    def generations(count: int, stage_unit: str) -> Part:
+        costs = np.full(count, trying)
+        ends = [number for number in range(count) if (number + 1) % evolve.validation_every == 0 or number == count - 1]
+        costs[ends] += validation
+        frames = (tried * count if evolve.world == "real" else 0) + validated * len(ends)
+        return Part("evolve", stage_unit, costs, 0.0, before.round, frames=frames * limit, megabytes=5.0)
+
+    parts = []
+    if evolve.temperatures:
+        each = generations(evolve.trial_generations, "trials")
+        costs = np.tile(each.costs, len(evolve.temperatures))
+        costs[:: evolve.trial_generations] += _start(config)
+        parts.append(replace(each, costs=costs, frames=each.frames * len(evolve.temperatures)))
+    parts += [_workers("evolve", config, before), generations(evolve.generations, "generations")]
+    if evolve.finalists > 1:
+        again = evolve.finalists * evolve.final_tracks
+        sizes = _pieces(again, min(-(-again // rates.cores), 8 * evolve.envs))
+        seconds = _playing(config, rates, sizes, limit, LASTS, evolve.envs)
+        costs = np.full(evolve.finalists, seconds / evolve.finalists)
+        parts.append(Part("evolve", "finalists", costs, 0.0, before.round, frames=again * limit))
+    return parts
 
 
-def _evaluate(config: RunConfig, rates: Rates) -> Expected:
-    frames = config.evaluate.tracks * config.env.limit
-    return Expected(frames, _playing(config, frames, rates), 5.0)
+def _evaluate(config: RunConfig, rates: Rates, before: Before) -> list[Part]:
+    tracks, limit, width = config.evaluate.tracks, config.env.limit, config.evolve.envs
+    seconds = _playing(config, rates, _pieces(tracks, width), limit, LASTS, width)
+    costs = [np.full(tracks, seconds / tracks)]
+    if config.evaluate.baseline:
+        blind = BLIND * _playing(config, rates, _pieces(tracks, width), limit, 1.0, 0)
+        costs.append(np.full(tracks, blind / tracks))
+    filmed = limit / max(2, config.env.action_repeat)
+    film = LASTS * (limit * rates.frame + filmed * FILMED) if config.evaluate.video else 0.0
+    every = np.concatenate(costs)
+    episodes = Part("evaluate", "episodes", every, film, frames=len(every) * limit, megabytes=5.0)
+    return [_workers("evaluate", config, before), episodes]
 
 
-def _playing(config: RunConfig, frames: int, rates: Rates) -> float:
-    """Return the seconds that frames with networks take."""
-    return frames * (1 / rates.env + rates.network / config.env.action_repeat) / rates.cores
+def _dream(config: RunConfig, rates: Rates, before: Before) -> list[Part]:
+    each = SHOT + config.env.action_repeat * rates.frame
+    return [Part("dream", "steps", np.full(config.film.steps, each), config.film.steps * FILMED)]
 
 
-COSTS: dict[str, Callable[[RunConfig, Rates], Expected]] = {
+def _report(config: RunConfig, rates: Rates, before: Before) -> list[Part]:
+    return [Part("report", "pages", np.array([PAGE]))]
+
+
+PARTS: dict[str, Callable[[RunConfig, Rates, Before], list[Part]]] = {
     "collect": _collect,
-    "train-vision": lambda config, rates: Expected(0, config.vision.fit.steps * rates.vision, 60.0),
-    "train-memory": lambda config, rates: Expected(0, config.memory.fit.steps * rates.memory, 20.0),
+    "train-vision": _train_vision,
+    "train-memory": _train_memory,
     "evolve": _evolve,
     "evaluate": _evaluate,
+    "dream": _dream,
+    "report": _report,
 }
-"""What each stage takes; those that are not here take seconds."""
+"""What each stage is made of."""
 
 
-def _loop(config: RunConfig, rates: Rates) -> Expected:
-    """Return what all rounds take."""
-    before = Path("round before")
-    costs = []
+def _loop(config: RunConfig, rates: Rates) -> list[Part]:
+    """Return the parts of all rounds, and the measuring of the finalists."""
+    place, parts, episodes = Path("round before"), [], 0
     for number in range(config.loop.rounds):
-        this = round_config(config, number, before if number else None, before if number else None)
-        stages = [stage for stage in LEARNT if not (stage == "train-vision" and keeps_vision(config, number))]
-        costs += [COSTS[stage](this, rates) for stage in stages]
-    frames = config.loop.finalists * config.loop.final_tracks * config.env.limit
-    costs.append(Expected(frames, _playing(config, frames, rates), 0.0))
-    return _total(costs)
+        this = round_config(config, number, place if number else None, place if number else None)
+        keeps = keeps_vision(config, number)
+        for stage in LEARNT:
+            if stage != "train-vision" or not keeps:
+                parts += PARTS[stage](this, rates, Before(episodes, keeps, number))
+        evolve = this.evolve
+        episodes += this.collect.episodes + evolve.tryouts * -(-evolve.generations // evolve.validation_every)
+    loop, limit = config.loop, config.env.limit
+    count, width = min(loop.finalists, loop.rounds), config.evolve.envs
+    sizes = _pieces(loop.final_tracks, -(-loop.final_tracks // rates.cores))
+    each = _start(config) + _playing(config, rates, sizes, limit, LASTS, width)
+    frames = loop.finalists * loop.final_tracks * limit
+    return [*parts, Part("loop", "finalists", np.full(count, each), LOOK_AT, frames=frames)]
 
 
-def _total(costs: Sequence[Expected]) -> Expected:
-    frames, seconds, megabytes = (sum(values) for values in zip(*costs, strict=True))
-    return Expected(int(frames), seconds, megabytes)
+def _playing(config: RunConfig, rates: Rates, sizes: Sequence[int], limit: int, share: float, width: int) -> float:
+    """Return the seconds that the workers play.
+
+    Args:
+        config: of the run.
+        rates: of this machine.
+        sizes: episodes of each task.
+        limit: frames of the longest episodes.
+        share: of them that the usual episode has.
+        width: rows of the networks; 0 where none look. They see as many rows however many episodes have ended.
+    """
+    busy = [0.0] * rates.cores
+    perceive = rates.perceive * width / config.evolve.envs
+    for episodes in sorted(sizes, reverse=True):
+        waves = share * max(1.0, episodes / width) + 1 - share if width else 0.0
+        networks = waves * limit / config.env.action_repeat * perceive
+        busy[busy.index(min(busy))] += episodes * (rates.reset + share * limit * rates.frame) + networks
+    return max(busy) * rates.crowding
 
 
-def _table(rows: list[tuple[str, Expected]], rate: float, workers: int) -> str:
-    lines = [f"{'stage':14}{'frames':>14}{'time':>12}{'disk':>10}"]
-    total = _total([row for _, row in rows])
-    for name, row in [*rows, ("in all", total)]:
-        lines.append(f"{name:14}{row.frames:>14,}{_duration(row.seconds):>12}{row.megabytes:>7.0f} MB")
+def _pieces(count: int, size: int) -> list[int]:
+    """Return the sizes of the tasks into which `count` episodes are cut."""
+    return [min(size, count - start) for start in range(0, count, size)]
+
+
+def _driver(policies: Sequence[Driver], number: int) -> Driver:
+    return policies[number % len(policies)]
+
+
+def _limit(config: RunConfig, most: int) -> int:
+    return min(config.env.limit, most)
+
+
+def _start(config: RunConfig) -> float:
+    return START if config.executor.type == "ray" else 0.1
+
+
+def _workers(stage: str, config: RunConfig, before: Before) -> Part:
+    return Part(stage, WORKERS, np.array([_start(config)]), 0.0, before.round)
+
+
+def _table(parts: Sequence[Part], rates: Rates) -> str:
+    """Return a line for each stage, those of a loop's rounds added up, and one for all."""
+    lines = [f"{'stage':16}{'frames':>14}{'time':>12}{'disk':>10}"]
+    rows: dict[str, list[Part]] = {}
+    for part in parts:
+        if part.round is not None or part.stage == "loop":
+            rows.setdefault("loop", []).append(part)
+        if part.stage != "loop":
+            rows.setdefault(part.stage if part.round is None else f"  {part.stage}", []).append(part)
+    for name, row in [*rows.items(), ("in all", list(parts))]:
+        lines.append(_row(name, row))
     lines.append(
-        "Whole episodes are counted: in training some end early, and evolution may ask for more of them. Measured "
-        f"on one core just now ({rate:,.0f} frames a second without networks), {workers} workers on "
-        f"{available_cores()} cores."
+        "Frames are those of whole episodes: in training some end early, and evolution may ask for more of them. "
+        f"Measured just now: {1 / rates.frame:,.0f} frames a second on one core without networks, "
+        f"{rates.vision_step * 1000:.0f} ms a step of vision, {rates.memory_step * 1000:.0f} ms a step of memory; "
+        f"{rates.cores} workers on {available_cores()} cores."
     )
     return "\n".join(lines)
 
 
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-def _env_rate(config: RunConfig, shape: EnvShape) -> tuple[float, float]:
-    """Return frames per second of one environment and bytes per recorded observation."""
-    env: Any = make_env(config.env)
-    obs, _ = env.reset(seed=0)
-    frames, kept = 0, [obs]
-    begun = time.perf_counter()
-    while time.perf_counter() - begun < BUDGET:
-        obs, _, terminated, truncated, info = env.step(env.action_space.sample())
-        frames += int(info.get("frames", 1))
-        kept.append(obs)
-        if terminated or truncated:
-            env.reset()
-    rate = frames / (time.perf_counter() - begun)
-    env.close()
-    steps = len(kept) - 1
-    episode = Episode(
-        obs=np.stack(kept),
-        action=np.zeros((steps, shape.spec.size), dtype=np.float32),
-        reward=np.zeros(steps, dtype=np.float32),
-        state=np.zeros((steps + 1, len(shape.state_names)), dtype=np.float32),
-        terminated=False,
-        truncated=True,
-        track=0,
-    )
-    return rate, len(encode_episode(episode)) / len(kept)
-
-
-def _network_seconds(config: RunConfig, shape: EnvShape) -> float:
-    """Return the seconds that vision and memory take for a step of one environment, at the evolution's batch width."""
-    vision: Any = new_vision(config, shape, 0)
-    memory = new_memory(config, vision.latent_spec.size, shape.spec, 0)
-    rows = config.evolve.envs
-    perception = Perception(vision.to(config.features.torch_dtype).eval(), memory.eval(), config.features, rows)
-    obs, action = np.zeros((rows, *shape.spaces[0].shape), dtype=np.uint8), torch.zeros(rows, shape.spec.size)
-
-    def step() -> None:
-        perception.observe(obs)
-        perception.advance(action)
-
-    return _seconds_per_step(step) / rows
-
-
-def _vision_step(config: RunConfig, shape: EnvShape) -> float:
-    vision: Any = new_vision(config, shape, 0)
-    if not any(parameter.requires_grad for parameter in vision.parameters()):
-        return 0.0
-    size, _, channels = shape.spaces[0].shape
-    obs = torch.rand(config.vision.batch, channels, size, size)
-    return _seconds_per_step(lambda: vision.loss(obs, torch.Generator())[0].backward())
-
-
-def _memory_step(config: RunConfig, shape: EnvShape) -> float:
-    vision: Any = new_vision(config, shape, 0)
-    latent = vision.latent_spec.size
-    memory: Any = new_memory(config, latent, shape.spec, 0)
-    batch, steps = config.memory.batch, config.memory.sequence
-    sequences = SequenceBatch(
-        torch.randn(batch, steps + 1, latent),
-        torch.ones(batch, steps + 1, latent),
-        torch.zeros(batch, steps, shape.spec.size),
-        torch.zeros(batch, steps),
-        torch.zeros(batch, steps),
-        torch.ones(batch, steps, dtype=torch.bool),
-    )
-    return _seconds_per_step(lambda: memory.loss(sequences, torch.Generator())[0].backward())
-
-
-def _dream_step(config: RunConfig, shape: EnvShape) -> float:
-    """Return the seconds that a step of one dream takes, in blocks as large as the run's."""
-    vision: Any = new_vision(config, shape, 0)
-    latent = vision.latent_spec.size
-    memory = new_memory(config, latent, shape.spec, 0).eval()
-    agent: Any = agent_memory(memory)
-    dreams = config.evolve.episodes
-    perception = Perception(vision.eval(), agent, config.features, config.dream.block * dreams)
-    controller = make_controller(
-        config.controller, feature_size(config.features, latent, agent.feature_size), shape.spec
-    )
-    rng = np.random.default_rng(0)
-    starts = Starts(
-        rng.standard_normal((8, latent), dtype=np.float32),
-        rng.standard_normal((8, config.dream.warmup + 1, latent), dtype=np.float32),
-        rng.random((8, config.dream.warmup, shape.spec.size), dtype=np.float32),
-        innovations=Innovations(
-            rng.standard_normal((config.dream.among, latent), dtype=np.float32),
-            rng.random((config.dream.among, shape.spec.size), dtype=np.float32),
-            np.zeros((1, config.dream.among, latent), dtype=np.float32),
-        ),
-    )
-    parameters = np.zeros((config.dream.block, controller.parameters_size), dtype=np.float32)
-    seconds = _seconds_per_step(
-        lambda: imagine(memory, perception, controller, parameters, list(range(dreams)), starts, config.dream)
-    )
-    return seconds / (config.dream.block * dreams * config.dream.horizon)
-
-
-def _seconds_per_step(step: Callable[[], Any]) -> float:
-    step()
-    begun, count = time.perf_counter(), 0
-    while time.perf_counter() - begun < BUDGET:
-        step()
-        count += 1
-    return (time.perf_counter() - begun) / count
+def _row(name: str, parts: Sequence[Part]) -> str:
+    frames, megabytes = sum(part.frames for part in parts), sum(part.megabytes for part in parts)
+    return f"{name:16}{frames:>14,}{duration(sum(part.seconds for part in parts)):>12}{megabytes:>7.0f} MB"

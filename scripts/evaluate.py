@@ -40,11 +40,14 @@ def evaluate(run: Run) -> Iterator[Progress]:
         bundle, parameters, facts = load_bundle(run)
         bundle = replace(bundle, env=replace(bundle.env, id=env))
         setup = WorkerSetup(bundle, run.learnt.evolve.envs)
+        yield Progress("evaluate", 0, 1, "workers")
         with make_executor(run.config.executor, Worker, setup) as executor:
+            yield Progress("evaluate", 1, 1, "workers")
             run.reopen("evaluate")
             arms: dict[str, np.ndarray | None] = {"episodes": parameters}
             if config.baseline:
                 arms["baseline"] = None
+            yield Progress("evaluate", sum(len(_kept(run, name)) for name in arms), total, "episodes")
             offset = 0
             for name, arm in arms.items():
                 for count, mean in _play(run, executor, name, arm):

@@ -54,12 +54,14 @@ def evolve(run: Run) -> Iterator[Progress]:
         start = starting_point(run, bundle)
         yield from choose_temperature(run, worker_setup(run, bundle), size, start)
         log = _read_log(run)
-        yield Progress("evolve", len(log), config.generations, "generations", {"parameters": size})
         if (best := best_validated(log)) is not None and not (folder / "agent.safetensors").exists():
             mean = _mean_after(run, size, log[: best["generation"] + 1], start)
             save_agent(folder, bundle, mean, {"generation": best["generation"], **best["validation"]})
         optimiser = restore(config, size, seed, log, start)
+        yield Progress("evolve", 0, 1, "workers")
         with make_executor(run.config.executor, Worker, worker_setup(run, bundle)) as executor:
+            yield Progress("evolve", 1, 1, "workers")
+            yield Progress("evolve", len(log), config.generations, "generations", {"parameters": size})
             trials = Trials(executor, config.envs, run.config.dream.block, config.action_cost)
             for entry, mean, recorded in generations(config, optimiser, trials, seed, log):
                 for number, content in enumerate(recorded):
@@ -73,7 +75,7 @@ def evolve(run: Run) -> Iterator[Progress]:
             facts = _facts(log, size)
             if config.finalists > 1:
                 entries = finalists(config, log)
-                yield Progress("evolve", len(log), config.generations, "generations", {"finalists": len(entries)})
+                yield Progress("evolve", 0, len(entries), "finalists")
                 means = [_mean_after(run, size, log[: entry["generation"] + 1], start) for entry in entries]
                 cost = Cost()
                 measured = measure_again(config, trials, means, cost)

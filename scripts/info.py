@@ -102,4 +102,6 @@ def _partial(run: Run, stage: str) -> str:
 
 
 def _size(run: Run) -> int:
-    return sum(path.stat().st_size for path in run.path.rglob("*") if path.is_file())
+    """Return the bytes on disk; a file with several names, as rounds share theirs, counts once."""
+    files = [path.stat() for path in run.path.rglob("*") if path.is_file()]
+    return sum({(file.st_dev, file.st_ino): file.st_size for file in files}.values())

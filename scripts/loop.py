@@ -28,6 +28,8 @@ from worldmodels.statistics import summarise
 from worldmodels.tracks import VALIDATION
 from worldmodels.worker import RealTask, Worker, WorkerSetup
 
+FINALISTS = "finalists.jsonl"
+
 STAGE_FUNCTIONS: dict[str, Callable[[Run], Iterator[Progress]]] = {
     "collect": collect,
     "train-vision": train_vision,
@@ -58,14 +60,15 @@ def loop(run: Run) -> Iterator[Progress]:
         yield Progress("loop", len(curve), config.rounds, "rounds", _shown(curve))
         while len(curve) < config.rounds and not (config.alarm == "stop" and alarm(config, curve)):
             for progress in _round(run, curve):
-                shown = {**_shown(curve), "stage": progress.stage, "done": progress.done, "of": progress.total}
-                yield Progress("loop", len(curve), config.rounds, "rounds", shown)
+                yield Progress("loop", len(curve), config.rounds, "rounds", _shown(curve), progress)
             row = _row(run, curve)
             append_line(path, row)
             curve.append(row)
             run.log("loop", row["round"], _shown(curve))
             yield Progress("loop", len(curve), config.rounds, "rounds", _shown(curve))
-        measured = _measure(run, curve)
+        for progress in _measure(run, curve):
+            yield Progress("loop", len(curve), config.rounds, "rounds", _shown(curve), progress)
+        measured = _measured(run, curve)
         chosen = max(measured, key=lambda row: row["final"]["mean"])
         _adopt(run, curve, measured, chosen)
         facts = {"rounds": len(curve), "chosen_round": chosen["round"], "validation": chosen["final"]}
@@ -128,15 +131,17 @@ def _row(run: Run, curve: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _measure(run: Run, curve: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the finalists' rows with a `final` measure on validation tracks that no round has seen."""
+def _measure(run: Run, curve: list[dict[str, Any]]) -> Iterator[Progress]:
+    """Measure the finalists on validation tracks that no round has seen, and yield the progress in finalists."""
     config = run.config.loop
-    path = run.folder("loop") / "finalists.jsonl"
-    kept = {row["round"]: row for row in read_lines(path)}
+    rows = finalists(config, curve)
+    kept = _measured(run, curve)
     first = run.config.evolve.validation_tracks + run.config.evolve.tracks_again
     tracks = list(VALIDATION[first : first + config.final_tracks])
-    for row in finalists(config, curve):
-        if row["round"] in kept:
+    done = len(kept)
+    yield Progress("loop", done, len(rows), "finalists")
+    for row in rows:
+        if row["round"] in {each["round"] for each in kept}:
             continue
         bundle, parameters, _ = load_bundle(Run(round_folder(run, row["round"])))
         with make_executor(run.config.executor, Worker, WorkerSetup(bundle, run.config.evolve.envs)) as executor:
@@ -145,9 +150,16 @@ def _measure(run: Run, curve: list[dict[str, Any]]) -> list[dict[str, Any]]:
             tasks = [RealTask(parameters[None], [(0, track) for track in part], training=False) for part in parts]
             played = [played for _, tried in executor.run(tasks) for played in tried.played]
         final = asdict(summarise(np.array([episode.score for episode in played]), seed=0))
-        kept[row["round"]] = {**row, "final": final, "final_frames": sum(episode.frames for episode in played)}
-        append_line(path, kept[row["round"]])
-    return [kept[row["round"]] for row in finalists(config, curve)]
+        measured = {**row, "final": final, "final_frames": sum(episode.frames for episode in played)}
+        append_line(run.folder("loop") / FINALISTS, measured)
+        done += 1
+        yield Progress("loop", done, len(rows), "finalists", {"mean": final["mean"]})
+
+
+def _measured(run: Run, curve: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of the finalists that are measured, with their `final`, the best validated first."""
+    kept = {row["round"]: row for row in read_lines(run.folder("loop") / FINALISTS)}
+    return [kept[row["round"]] for row in finalists(run.config.loop, curve) if row["round"] in kept]
 
 
 def _frames(curve: list[dict[str, Any]], measured: list[dict[str, Any]]) -> int:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from generative import fit, resolve_device, save_component
+from generative.checkpoint import last_step
 from worldmodels.assembly import env_shape, load_vision, new_memory, start_from
 from worldmodels.baselines import baselines, fit_persistence
 from worldmodels.dataset import episode_files, split
@@ -69,11 +70,12 @@ def encode(run: Run, files: list[EpisodeFile], vision: nn.Module) -> Iterator[Pr
     """Encode the episodes that are not encoded yet, on the training device."""
     device = resolve_device(run.config.device)
     vision.to(device)
-    for number, file in enumerate(files):
-        path = latent_path(run, file)
-        if not path.exists():
-            encode_episode_latents(file, vision, path, str(device), _weights(run))
-            yield Progress("train-memory", number + 1, len(files), "episodes encoded")
+    missing = [file for file in files if not latent_path(run, file).exists()]
+    encoded = len(files) - len(missing)
+    yield Progress("train-memory", encoded, len(files), "episodes encoded")
+    for number, file in enumerate(missing, encoded + 1):
+        encode_episode_latents(file, vision, latent_path(run, file), str(device), _weights(run))
+        yield Progress("train-memory", number, len(files), "episodes encoded")
     vision.cpu()
 
 
@@ -109,6 +111,7 @@ def _fit(run: Run, module: nn.Module, batches: SequenceBatches, test: list[Seque
     """Train, and measure the held-out likelihood beside every logged step."""
     config, device = run.config.memory.fit, run.config.device
     checkpoints = run.folder("train-memory") / "checkpoints"
+    yield Progress("train-memory", last_step(checkpoints), config.steps, "steps")
     for metrics in fit(module, batches, config, seed=run.config.seed, device=device, checkpoint=checkpoints):
         step = int(metrics.pop("step"))
         metrics["held_out_nll"] = held_out_nll(module, test)

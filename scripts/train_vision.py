@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from envs import CAR_RACING
 from generative import Estimates, fit, offers, resolve_device, save_component, to_float, to_uint8
+from generative.checkpoint import last_step
 from worldmodels.assembly import env_shape, new_vision, start_from
 from worldmodels.dataset import FrameBatches, episode_files, frames_over, sample_frames, split
 from worldmodels.errors import RunError
@@ -96,6 +97,7 @@ def _fit(run: Run, module: nn.Module, batches: FrameBatches, config: Any, test: 
     def stream(start: int) -> Iterator[Tensor]:
         return (to_float(frames) for frames in batches(start))
 
+    yield Progress("train-vision", last_step(checkpoints), config.steps, "steps")
     for metrics in fit(module, stream, config, seed=run.config.seed, device=run.config.device, checkpoint=checkpoints):
         step = int(metrics.pop("step"))
         metrics["held_out_loss"] = held_out_loss(module, test)

@@ -66,6 +66,8 @@ class Progress:
     unit: str
     metrics: Mapping[str, Any] = field(default_factory=dict)
     """The newest figures, by name."""
+    inner: "Progress | None" = None
+    """How far the part under way is: of a loop, the stage of the round after those that are done."""
 
 
 class Run:

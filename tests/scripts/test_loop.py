@@ -8,6 +8,7 @@ import pytest
 
 from generative import component_bytes, load_component
 from scripts import loop
+from scripts.info import info
 from scripts.report import gather
 from scripts.run import stages_of
 from tests.small import LOOP, looped_config, small_config
@@ -17,7 +18,7 @@ from worldmodels.dataset import episode_files, tryout_files
 from worldmodels.errors import RunError
 from worldmodels.export import export_agent
 from worldmodels.files import read_lines
-from worldmodels.loop import LoopConfig, alarm, best_round, keeps_vision, round_config
+from worldmodels.loop import LEARNT, LoopConfig, alarm, best_round, keeps_vision, round_config
 from worldmodels.parts import MEMORIES
 
 
@@ -168,7 +169,7 @@ def test_an_interrupted_loop_goes_on_to_the_same_end(looped, tmp_path):
     run = Run.create(tmp_path / "run", looped_config())
     stages = []
     for progress in loop(run):
-        stages.append((progress.done, progress.metrics.get("stage")))
+        stages.append((progress.done, progress.inner and progress.inner.stage))
         if stages[-1] == (1, "train-memory"):
             break
     assert (tmp_path / "run" / "rounds" / "01").exists() and not run.done("loop")
@@ -302,3 +303,19 @@ def test_what_stands_still_records_no_more(looped):
     file = episode_files(rounds(looped)[1].folder("collect"))[-1]
     assert json.dumps(file.meta["policy"])
     assert np.abs(file.steps()[1]).max() < 10
+
+
+def test_the_size_of_a_run_counts_a_file_once_whatever_its_names(looped):
+    """Rounds share episodes, latents and visions as links; the chosen round's results are links too."""
+    every = [path.stat() for path in looped.path.rglob("*") if path.is_file()]
+    assert max(file.st_nlink for file in every) > 1
+    once = sum({file.st_ino: file.st_size for file in every}.values())
+    assert once < 0.8 * sum(file.st_size for file in every)
+    assert f"{once / 2**20:.0f} MiB on disk" in info(looped)
+
+
+def test_a_loop_tells_the_stage_of_the_round_it_is_in(tmp_path):
+    run = Run.create(tmp_path / "run", looped_config(loop=LOOP | {"rounds": 2}))
+    told = [(progress.done, progress.inner.stage) for progress in loop(run) if progress.inner]
+    order = [*((number, stage) for number in (0, 1) for stage in LEARNT), (2, "loop")]
+    assert list(dict.fromkeys(told)) == order

@@ -1,0 +1,273 @@
+"""How fast this machine does what a run is made of, measured for some seconds with the run's own parts and sizes.
+
+Every rate comes from the code that the stages run: a collecting worker records short episodes, training loops train on
+them, networks look and dream at the run's batch widths and number types. What workers do is measured on one thread,
+as theirs, and slowed down by how much busy cores slow one another down. First calls are not counted.
+"""
+
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from threadpoolctl import ThreadpoolController
+
+from agents import make_controller
+from generative import fit, native_bfloat16, resolve_device, to_float
+from worldmodels.assembly import EnvShape, env_shape, new_memory, new_vision
+from worldmodels.collect import CollectSetup, CollectWorker, Driver, Order
+from worldmodels.config import RunConfig
+from worldmodels.dataset import FrameBatches
+from worldmodels.dream import Starts, imagine
+from worldmodels.episode import EpisodeFile, write_episode
+from worldmodels.executor import available_cores
+from worldmodels.innovations import Innovations
+from worldmodels.latents import LatentFile, SequenceBatches, encode_episode_latents
+from worldmodels.memories import agent_memory
+from worldmodels.perception import Perception, feature_size
+from worldmodels.run import Progress
+from worldmodels.tracks import EVOLVE, training_tracks
+from worldmodels.worker import uncharged
+
+BUDGET = 0.5
+"""Seconds spent on measuring each rate, first calls aside."""
+LEAST = 2
+"""Calls that are measured, whatever they take."""
+STEPS = 8, 48
+"""Steps of the episodes that are recorded: what the shorter ones take is mostly their reset."""
+NETWORK_DRIVERS = ("random-agent", "agent", "perturbed-agent", "random-controller")
+
+
+class Rates:
+    """Seconds of each kind of work on this machine; `measure` fills them in."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self.config = config
+        self.cores = min(config.executor.workers or available_cores(), available_cores())
+        if config.executor.type == "serial":
+            self.cores = 1
+        self.reset = 0.0
+        """Of an environment."""
+        self.frame = 0.0
+        """Of an environment, its frames drawn, recorded and compressed."""
+        self.frame_bytes = 0.0
+        """Size of a recorded observation on disk."""
+        self.perceive = 0.0
+        """For vision and memory to take in a step of all of a worker's environments (`evolve.envs`)."""
+        self.vision_step = 0.0
+        """Of training, its batch read from disk."""
+        self.memory_step = 0.0
+        """Likewise."""
+        self.encode = 0.0
+        """To encode a recorded frame, reading and writing included."""
+        self.dream_block = 0.0
+        """To begin a block of dreams."""
+        self.dream_step = 0.0
+        """Of a block of dreams."""
+        self.crowding = 1.0
+        """How much slower a core is while the others work too."""
+
+    def measure(self) -> Iterator[Progress]:
+        """Measure everything, and yield the progress in rates."""
+        shape = env_shape(self.config.env)
+        vision: Any = new_vision(self.config, shape, 0).eval()
+        memory: Any = new_memory(self.config, vision.latent_spec.size, shape.spec, 0).eval()
+        with tempfile.TemporaryDirectory() as folder:
+            files: list[EpisodeFile] = []
+            latents: list[LatentFile] = []
+            steps: list[Callable[[], None]] = [
+                lambda: files.extend(self._record(shape, Path(folder))),
+                lambda: latents.extend(self._encode(files, vision, Path(folder))),
+                lambda: self._train_vision(files, shape),
+                lambda: self._train_memory(latents, vision, shape),
+                lambda: self._perceive(vision, memory, shape),
+                lambda: self._dream(vision, memory, shape),
+                self._crowd,
+            ]
+            for number, step in enumerate(steps):
+                yield Progress("measuring this machine", number, len(steps), "rates")
+                step()
+        yield Progress("measuring this machine", len(steps), len(steps), "rates")
+
+    def _record(self, shape: EnvShape, folder: Path) -> list[EpisodeFile]:
+        """Record short episodes and longer ones with a driver that needs no networks."""
+        config = self.config
+        free: list[Driver] = [name for name in config.collect.policies if name not in NETWORK_DRIVERS]
+        collect = replace(config.collect, policies=tuple(free[:1]) or ("held-uniform",), early_stop=False, agent="")
+        tracks = training_tracks(0, EVOLVE, 0, collect.envs)
+        orders = [Order(number, collect.policies[0], track, number) for number, track in enumerate(tracks)]
+        facts = {"simulator_state_names": list(shape.state_names), "action_repeat": config.env.action_repeat}
+        limit = config.env.limit
+        times: list[float] = []
+        frames: list[int] = []
+        for steps in STEPS:
+            if times and times[0] * STEPS[1] / STEPS[0] > 5 * BUDGET:
+                break  # frames are slow, and resets matter little
+            env = replace(uncharged(config.env), max_steps=min(limit, steps * config.env.action_repeat))
+            worker = CollectWorker(CollectSetup(env, collect, None, None, facts))
+            with one_thread():
+                begun = time.perf_counter()
+                recordings = worker(orders)
+                times.append(time.perf_counter() - begun)
+            worker.close()
+            frames.append(sum(recording.frames for recording in recordings))
+        files = []
+        for recording in recordings:
+            path = folder / f"episode_{recording.number:06d}.zip"
+            write_episode(path, recording.content)
+            files.append(EpisodeFile(path))
+        if frames[-1] > frames[0] and times[-1] > times[0]:
+            self.frame = (times[1] - times[0]) / (frames[1] - frames[0])
+            self.reset = max(0.0, times[0] - frames[0] * self.frame) / len(orders)
+        else:
+            self.frame = times[-1] / frames[-1]
+        self.frame_bytes = sum(file.path.stat().st_size for file in files) / sum(file.frames for file in files)
+        return files
+
+    def _encode(self, files: list[EpisodeFile], vision: Any, folder: Path) -> list[LatentFile]:
+        device = resolve_device(self.config.device)
+        vision.to(device)
+        latents = [folder / f"{file.path.stem}.safetensors" for file in files]
+        for file, path in zip(files, latents, strict=True):
+            encode_episode_latents(file, vision, path, str(device))
+        self.encode = seconds_of(lambda: encode_episode_latents(files[0], vision, latents[0], str(device)))
+        self.encode /= files[0].frames
+        vision.cpu()
+        return [LatentFile(path) for path in latents]
+
+    def _train_vision(self, files: list[EpisodeFile], shape: EnvShape) -> None:
+        config = self.config.vision
+        module = new_vision(self.config, shape, 0)
+        if not any(parameter.requires_grad for parameter in module.parameters()):
+            return
+        several = files * (1 + config.batch // sum(file.frames for file in files))
+        batches = FrameBatches(several, config.batch, config.buffer, 0)
+        self.vision_step = self._training(
+            module, lambda start: (to_float(frames) for frames in batches(start)), config.fit
+        )
+
+    def _train_memory(self, latents: list[LatentFile], vision: Any, shape: EnvShape) -> None:
+        config = self.config.memory
+        module: Any = new_memory(self.config, vision.latent_spec.size, shape.spec, 0)
+        batches = SequenceBatches(
+            latents, config.batch, config.sequence, 0, config.reward, config.termination, config.latent
+        )
+        self.memory_step = self._training(module, batches, config.fit)
+
+    def _training(self, module: torch.nn.Module, batches: Callable[[int], Iterator[Any]], config: Any) -> float:
+        """Return the seconds of an optimiser step of the run's own training loop."""
+        many = replace(config, steps=1_000_000, log_every=1, checkpoint_every=1_000_000)
+        rows = fit(module, batches, many, seed=0, device=self.config.device)
+        return seconds_of(lambda: next(rows))
+
+    def _perceive(self, vision: Any, memory: Any, shape: EnvShape) -> None:
+        features = self.config.features
+        if features.dtype == "auto":
+            features = replace(features, dtype="bfloat16" if native_bfloat16() else "float32")
+        rows = self.config.evolve.envs
+        encoder = new_vision(self.config, shape, 0).to(features.torch_dtype).eval()
+        perception = Perception(encoder, agent_memory(memory), features, rows)
+        obs, action = np.zeros((rows, *shape.spaces[0].shape), dtype=np.uint8), torch.zeros(rows, shape.spec.size)
+
+        def step() -> None:
+            perception.observe(obs)
+            perception.advance(action)
+
+        with one_thread():
+            self.perceive = seconds_of(step)
+
+    def _dream(self, vision: Any, memory: Any, shape: EnvShape) -> None:
+        config = self.config.dream
+        if not _dreams(self.config):
+            return
+        latent, dreams = vision.latent_spec.size, self.config.evolve.episodes
+        agent: Any = agent_memory(memory)
+        perception = Perception(vision, agent, self.config.features, config.block * dreams)
+        size = feature_size(self.config.features, latent, agent.feature_size)
+        controller = make_controller(self.config.controller, size, shape.spec)
+        starts = _starts(self.config, latent, shape.spec.size, len(getattr(memory, "members", [memory])))
+        parameters = np.zeros((config.block, controller.parameters_size), dtype=np.float32)
+
+        def block(horizon: int) -> float:
+            short = replace(config, horizon=horizon)
+            return seconds_of(
+                lambda: imagine(memory, perception, controller, parameters, list(range(dreams)), starts, short)
+            )
+
+        few, more = 2, min(max(3, config.horizon), 14)
+        with one_thread():
+            first, second = block(few), block(more)
+        self.dream_step = max(second - first, 0.1 * second) / (more - few)
+        self.dream_block = max(0.0, first - few * self.dream_step)
+
+    def _crowd(self) -> None:
+        """Compare products on one core with products on all of them at once."""
+        matrix = torch.ones(256, 256)
+
+        def multiply() -> None:
+            for _ in range(100):
+                torch.mm(matrix, matrix)
+
+        def together() -> None:
+            threads = [threading.Thread(target=multiply) for _ in range(self.cores)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+
+        with one_thread():
+            self.crowding = min(max(1.0, seconds_of(together) / seconds_of(multiply)), float(self.cores))
+
+
+def _dreams(config: RunConfig) -> bool:
+    changed = any(change.startswith("evolve.world=") for change in (*config.loop.changes, *config.loop.final_changes))
+    return config.evolve.world == "dream" or changed
+
+
+def _starts(config: RunConfig, latent: int, action: int, members: int) -> Starts:
+    """Return places where dreams begin, and as many recorded steps as a run has."""
+    rng = np.random.default_rng(0)
+    dream, collect = config.dream, config.collect
+    recorded = (dream.newest or collect.episodes) * collect.max_frames // config.env.action_repeat
+    steps = max(dream.among, min(recorded, 20 * dream.among))
+    return Starts(
+        rng.standard_normal((8, latent), dtype=np.float32),
+        rng.standard_normal((8, dream.warmup + 1, latent), dtype=np.float32),
+        rng.random((8, dream.warmup, action), dtype=np.float32),
+        innovations=Innovations(
+            rng.standard_normal((steps, latent), dtype=np.float32),
+            rng.random((steps, action), dtype=np.float32),
+            np.zeros((members, steps, latent), dtype=np.float32),
+        )
+        if dream.noise == "real"
+        else None,
+    )
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch and BLAS work on one thread, as they do in workers."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadpoolController().limit(limits=1, user_api="blas"):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def seconds_of(step: Callable[[], Any]) -> float:
+    """Return the mean seconds of a call, the first ones not counted."""
+    for _ in range(2):
+        step()
+    begun, calls = time.perf_counter(), 0
+    while calls < LEAST or time.perf_counter() - begun < BUDGET:
+        step()
+        calls += 1
+    return (time.perf_counter() - begun) / calls
