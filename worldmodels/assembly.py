@@ -41,6 +41,8 @@ def env_shape(config: EnvConfig) -> EnvShape:
         env = make_env(config)
     except ValueError as error:
         raise RunError(f"env: {error}") from error
+    except MemoryError as error:
+        raise RunError(f"env: {config.id} with options={config.options} does not fit into memory: {error}") from error
     base: Any = env.unwrapped
     spec = ActionSpec.from_space(env.action_space, getattr(base, "action_squash", None))
     shape = EnvShape((env.observation_space, env.action_space), spec, tuple(getattr(base, "simulator_state_names", ())))
