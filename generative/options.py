@@ -98,7 +98,7 @@ def check_numbers(value: Any, name: str = "") -> None:
             raise ValueError(f"{name}={value:.6g}: too large to mean anything; give at most {LARGEST:,}")
 
 
-def check_seed(seed: float, name: str = "seed") -> None:
+def check_seed(seed: int | float, name: str = "seed") -> None:
     """Raises a ValueError for a seed that is negative or too large."""
     if not 0 <= seed < SEEDS:
         raise ValueError(f"{name}={seed}: a seed is from 0 to 2**63 - 1; give such a number")

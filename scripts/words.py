@@ -105,4 +105,8 @@ def _unboxed(text: str) -> str:
     message = " ".join(paragraphs[0]) or " ".join(text.split())
     meant = [line.split()[0] for part in paragraphs[1:] if "meant" in part[0] for line in part if line[:2] == "--"]
     hint = f"; did you mean {' or '.join(dict.fromkeys(meant))}?" if meant else ""
-    return re.sub(r"^Error parsing [\w.-]+: (?=\S+=)", "", message) + hint
+    place = re.match(r"Error parsing ([\w.]+): (?=[\w.]+=)", message)  # of a dataclass, which does not know where it is
+    if place is not None:
+        said = message[place.end() :]
+        message = said if said.startswith(f"{place[1].partition('.')[0]}.") else f"{place[1]}.{said}"
+    return message + hint
