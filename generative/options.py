@@ -100,8 +100,10 @@ def check_numbers(value: Any, name: str = "") -> None:
 
 def check_seed(seed: int | float, name: str = "seed") -> None:
     """Raises a ValueError for a seed that is negative or too large."""
-    if not 0 <= seed < SEEDS:
-        raise ValueError(f"{name}={seed}: a seed is from 0 to 2**63 - 1; give such a number")
+    if seed < 0:
+        raise ValueError(f"{name}={seed}: must not be negative; give a seed from 0 on")
+    if not seed < SEEDS:
+        raise ValueError(f"{name}={seed}: too large; give a seed below 2**63")
 
 
 def config_to_mapping(config: Any) -> dict[str, Any]:

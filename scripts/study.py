@@ -284,8 +284,9 @@ def main(arguments: Sequence[str]) -> int:
         RunError: if the study cannot go on.
     """
     from scripts.cli import run_path
-    from scripts.words import UsageError, parsed
+    from scripts.words import UsageError, parsed, take
 
+    take(list(arguments), "--file")  # an empty one would be the study that was begun
     asked = parsed(StudyRequest, list(arguments), "worldmodels study", DESCRIPTION, config=())
     folder = run_path(asked.folder)
     files = [Path(asked.file)] if asked.file else [folder / "study.yaml", folder / "resolved.yaml"]

@@ -74,7 +74,7 @@ def parsed(config_class: Any, words: list[str], program: str, said: str, **optio
 @contextlib.contextmanager
 def _in_one_line() -> Iterator[None]:
     """Turn what tyro writes into boxes before it exits into the message of a UsageError."""
-    boxes, width = io.StringIO(), os.environ.get("COLUMNS")
+    boxes, width = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), os.environ.get("COLUMNS")
     os.environ["COLUMNS"] = "4000"  # so that no word is broken
     try:
         with contextlib.redirect_stderr(boxes), contextlib.redirect_stdout(boxes):
@@ -82,7 +82,8 @@ def _in_one_line() -> Iterator[None]:
     except SystemExit as error:
         if not error.code:
             raise
-        raise UsageError(_unboxed(boxes.getvalue())) from None
+        boxes.seek(0)
+        raise UsageError(_unboxed(boxes.read())) from None
     finally:
         if width is None:
             del os.environ["COLUMNS"]
@@ -91,9 +92,21 @@ def _in_one_line() -> Iterator[None]:
 
 
 def _unboxed(text: str) -> str:
-    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip("│╭╮╰╯─ ") for line in text.splitlines() if "╭" not in line]
-    parts = " ".join(line or "|" for line in lines).split("|")
-    message = parts[0].strip() or " ".join(text.split())
-    names = re.findall(r"(?:^|\s)(--[a-z0-9._-]+)", parts[1]) if len(parts) > 1 and "meant" in parts[1] else []
-    hint = f"; did you mean {' or '.join(dict.fromkeys(names))}?" if names else ""
-    return re.sub(r"^Error parsing [\w.-]+: (?=\S+=)", "", message) + hint
+    """Return the first paragraph of tyro's box, and the options that it takes for meant."""
+    paragraphs: list[list[str]] = [[]]
+    for line in re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines():
+        content = line.strip("│ ")
+        if content[:1] in ("╭", "╰"):  # the box's title and its end
+            continue
+        if content and not content.strip("─"):
+            paragraphs.append([])
+        elif content:
+            paragraphs[-1].append(content)
+    message = " ".join(paragraphs[0]) or " ".join(text.split())
+    meant = [line.split()[0] for part in paragraphs[1:] if "meant" in part[0] for line in part if line[:2] == "--"]
+    hint = f"; did you mean {' or '.join(dict.fromkeys(meant))}?" if meant else ""
+    place = re.match(r"Error parsing ([\w.]+): (?=[\w.]+=)", message)  # of a dataclass, which does not know where it is
+    if place is not None:
+        said = message[place.end() :]
+        message = said if said.startswith(f"{place[1].partition('.')[0]}.") else f"{place[1]}.{said}"
+    return message + hint

@@ -47,6 +47,8 @@ def env_shape(config: EnvConfig) -> EnvShape:
         spec = ActionSpec.from_space(env.action_space, getattr(base, "action_squash", None))
     except ValueError as error:
         raise RunError(f"env: {error}") from error
+    except MemoryError as error:
+        raise RunError(f"env: {config.id} with options={config.options} does not fit into memory: {error}") from error
     names = tuple(getattr(base, "simulator_state_names", ()))
     shape = EnvShape((env.observation_space, env.action_space), spec, names, frame_rate(env) / config.action_repeat)
     env.close()

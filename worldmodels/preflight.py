@@ -118,7 +118,7 @@ def check_places(config: RunConfig, path: Path | None, stages: Sequence[str]) ->
         "memory.start": ("train-memory", "train-memory", config.memory.start),
         "evolve.start": ("evolve", "evolve", config.evolve.start),
         **{
-            f"accuracy.histories[{number}]": ("accuracy", "evolve", name)
+            f"accuracy.histories[{number}]": ("collect" if "collect" in stages else "accuracy", "evolve", name)
             for number, name in enumerate(config.accuracy.histories)
         },
     }

@@ -103,12 +103,16 @@ def _carry_out(command: str, words: list[str]) -> Sequence[str]:
 
 
 def _train(words: list[str]) -> Sequence[str]:
+    from generative import resolve_device
     from scripts.generative.feed import begin, load_again
     from scripts.generative.report import write_report
     from scripts.generative.train import train
     from scripts.progress import show
+    from worldmodels.preflight import check_folder
 
     path, config, data = parse_train(words)
+    resolve_device(config.device)
+    check_folder(path)
     data = load_again(path, config.data) if data is None else data
     run = begin(path, config, data)
     print(f"train: {config.model.type} on {config.data.type}, {run.path} (preset {config.preset}, seed {config.seed})")

@@ -1,7 +1,6 @@
 import dataclasses
 
 import pytest
-import yaml
 
 from worldmodels.config import (
     RunConfig,
@@ -56,9 +55,29 @@ def test_wrong_fields_and_values_are_named(mapping, message):
         config_from(mapping)
 
 
-def test_exponents_without_a_point_are_explained():
-    with pytest.raises(RunError, match=r"1\.0e-4"):  # YAML 1.1 reads 1e-4 as text
-        config_from(yaml.safe_load("vision: {fit: {learning_rate: 1e-4}}"))
+def test_exponents_need_no_point(tmp_path):
+    (tmp_path / "c.yaml").write_text("vision: {fit: {learning_rate: 1e-4}}")  # text in YAML 1.1
+    assert read_config(tmp_path / "c.yaml").vision.fit.learning_rate == 1e-4
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "says nothing"),
+        ("seed: 1\nseed: 2", "there twice"),
+        ("seed: 010", "write 10"),
+        ("collect: {early_stop: no}", "write false"),
+        ("collect: {early_stop: 'no'}", "collect.early_stop='no': expected bool"),
+        ("collect: {episodes: 12:30}", "collect.episodes='12:30': expected int"),
+        ("collect: {episodes: 1e3}", "write 1000"),
+        ("seed:", "there is no value"),
+        ("vision: {fit: {learning_rate: '0.1'}}", "without quotes"),
+    ],
+)
+def test_traps_of_yaml(tmp_path, text, message):
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(RunError, match=message):
+        read_config(tmp_path / "c.yaml")
 
 
 def test_unknown_preset_has_a_suggestion():

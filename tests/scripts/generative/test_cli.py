@@ -50,11 +50,9 @@ def test_what_cannot_be_done_says_why_in_one_line(words, message, code, capsys):
     "words", [["--model.latnt", "3"], ["--data.sise", "3"], ["--batch", "many"], ["--fit.stps", "1"]]
 )
 def test_a_wrong_option_is_named(words, capsys):
-    with pytest.raises(SystemExit) as caught:
-        main(["train", "vae", *words])
-    assert caught.value.code == 2
-    said = capsys.readouterr()
-    assert words[0].split(".")[-1].strip("-") in said.err + said.out
+    assert main(["train", "vae", *words]) == 2
+    said = capsys.readouterr().err
+    assert words[0].split(".")[-1].strip("-") in said and said.count("\n") == 1
 
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if name != "train"])
