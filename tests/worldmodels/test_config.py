@@ -116,9 +116,9 @@ def test_a_saved_configuration_is_complete_in_itself(tmp_path):
     bare = dataclasses.replace(toy, preset="of another time", env=dataclasses.replace(toy.env, options={}))
     write_config(tmp_path / "config.yaml", bare)
     assert read_config(tmp_path / "config.yaml") == bare
-    shortened = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    shortened = read_yaml((tmp_path / "config.yaml").read_text(), "config.yaml")
     del shortened["vision"]  # what is left of it is a user's own
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({**shortened, "preset": "quick"}))
+    (tmp_path / "mine.yaml").write_text(write_yaml({**shortened, "preset": "quick"}))
     assert read_config(tmp_path / "mine.yaml").vision == preset("quick").vision
 
 
