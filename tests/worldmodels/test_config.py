@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 
+from generative.strict_yaml import read_yaml, write_yaml
 from worldmodels.config import (
     RunConfig,
     config_from,
