@@ -1,7 +1,7 @@
 """The dream: the memory as a world (Ha and Schmidhuber 2018, section 4).
 
 `imagine` evolves controllers in it: many candidates times many dreams as few batched operations, never decoding a
-frame.
+frame. `moments` are the same dreams step by step, for whoever wants to look.
 `worldmodels.dream_env` is the same world behind gymnasium's face.
 
 Dreams start from real latents: at the standstill of an episode's first frame, or inside an episode after the memory has
@@ -10,13 +10,14 @@ of it are functions of its seed alone and shared by all candidates. Chance is ei
 distributions, or of real steps that were like the dreamt one: `worldmodels.innovations`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float, Float32
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 from torch import Tensor, nn
@@ -289,6 +290,27 @@ def bootstrap(starts: Starts, config: DreamConfig) -> Bootstrap | None:
     return Bootstrap(starts.innovations, starts.spread(), config.among)
 
 
+class Moment(NamedTuple):
+    """One step of all dreams; rows are candidates times dreams, candidate after candidate."""
+
+    z: Float32[Tensor, "B Z"]
+    """What was seen."""
+    action: Float32[Tensor, "B A"]
+    """What the candidate did."""
+    after: Float[Tensor, "B Z"]
+    """What came of it."""
+    reward: Float[Tensor, " B"]
+    """What the dream paid, less the price of disagreement."""
+    playing: Bool[Tensor, " B"]
+    """Whether the dream was not over before."""
+    ended: Bool[Tensor, " B"]
+    """Whether the termination head ends it here."""
+    idle: Bool[Tensor, " B"]
+    """Whether it ends here because it has earned nothing for too long."""
+    arrived: Bool[Tensor, " B"]
+    """Whether it ends here because it has earned enough, and so without a charge."""
+
+
 @torch.inference_mode()
 def imagine(
     generator: nn.Module,
@@ -312,6 +334,30 @@ def imagine(
         config: how they go.
         action_cost: charge on the effort (`ActionSpec.effort`) of every step that is played.
     """
+    score = torch.zeros(config.block * len(seeds), dtype=torch.float64)
+    earned = float(starts.earned)
+    charge, lost = config.termination_charge + config.forfeit * earned, config.lost * earned
+    for step, moment in enumerate(moments(generator, perception, controller, parameters, seeds, starts, config)):
+        reward = moment.reward
+        if action_cost:
+            reward = reward - action_cost * controller.action_spec.effort(moment.action)
+        score += torch.where(moment.playing, reward, 0).double()
+        if config.terminates:
+            score -= (moment.ended | moment.idle).double() * (charge * (config.horizon - step - 1) + lost)
+    return score.view(config.block, len(seeds))[: len(parameters)].numpy()
+
+
+@torch.inference_mode()
+def moments(
+    generator: nn.Module,
+    perception: Perception,
+    controller: Controller,
+    parameters: np.ndarray,
+    seeds: Sequence[int],
+    starts: Starts,
+    config: DreamConfig,
+) -> Iterator[Moment]:
+    """Play every candidate in every dream and yield `config.horizon` steps; arguments as of `imagine`."""
     candidates, dreams = config.block, len(seeds)
     if len(parameters) > candidates or perception.rows != candidates * dreams:
         raise ValueError(
@@ -326,12 +372,10 @@ def imagine(
     z = _wake(world, perception, starts, noise, candidates)
     real = bootstrap(starts, config)
     uniform, normal, end = (_by_step(chance, candidates) for chance in (noise.uniform, noise.normal, noise.end))
-    score = torch.zeros(candidates * dreams, dtype=torch.float64)
     alive = torch.ones(candidates * dreams, dtype=torch.bool)
+    ended = gave_up = arrived = torch.zeros_like(alive)
     idle = torch.zeros(candidates * dreams, dtype=torch.int64)
     gained = torch.zeros(candidates * dreams, dtype=torch.float64)
-    earned = float(starts.earned)
-    charge, lost = config.termination_charge + config.forfeit * earned, config.lost * earned
     for step in range(config.horizon):
         perception.adopt(world.agent_state)
         features = perception.features(z)
@@ -341,22 +385,21 @@ def imagine(
             chance = uniform[step], normal[step]
         else:
             chance = None, real.draw(z, action, (noise.first + step) % real.parts, variants.member)
-        z, reward, end_logit = world.step(z, action, config.temperature, *chance)
-        earns = reward
-        if action_cost:
-            reward = reward - action_cost * controller.action_spec.effort(action)
-        score += torch.where(alive, reward, 0).double()
+        after, reward, end_logit = world.step(z, action, config.temperature, *chance)
+        playing = alive
         if config.terminates:
-            ended = alive & (end[step] < torch.sigmoid(end_logit))
+            ended = playing & (end[step] < torch.sigmoid(end_logit))
+            alive = playing & ~ended
             if config.patience:
-                idle = torch.where(earns > 0, 0, idle + 1)
-                ended |= alive & (idle >= config.patience)
-            score -= ended.double() * (charge * (config.horizon - step - 1) + lost)
-            alive &= ~ended
+                idle = torch.where(reward > 0, 0, idle + 1)
+                gave_up = alive & (idle >= config.patience)
+                alive = alive & ~gave_up
         if config.goal:
-            gained += earns
-            alive &= gained < config.goal
-    return score.view(candidates, dreams)[: len(parameters)].numpy()
+            gained += reward
+            arrived = alive & (gained >= config.goal)
+            alive = alive & ~arrived
+        yield Moment(z, action, after, reward, playing, ended, gave_up, arrived)
+        z = after
 
 
 def disagreement_price(starts: Starts, config: DreamConfig) -> Tensor | None:
