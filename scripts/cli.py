@@ -33,7 +33,7 @@ COMMANDS = {
     "evolve": "evolve C, the controller, with CMA-ES in the real world or in the dream",
     "loop": "rounds of collect, train and evolve, each on what the last one could do",
     "evaluate": "measure the chosen controller on held-out test tracks",
-    "dream": "film real frames, reconstructions and dream side by side",
+    "dream": "film the agent driving in its dream beside a real drive, and what its memory predicts of it",
     "accuracy": "measure the world model itself on held-out tracks: one HTML page and JSON",
     "report": "one HTML page with scores, curves, pictures and the drive",
     "export": "write the agent of a run alone, small enough to ship",

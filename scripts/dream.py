@@ -1,54 +1,122 @@
-"""Stage 6: film what the agent sees, what its vision keeps of it, and what its memory dreams of the same actions."""
+"""Stage 6: film the agent driving in its dream beside a real drive, and what its memory predicts of that drive.
 
-from collections.abc import Iterator
+dream/dream.webm                    a real drive | the agent in its dream, dream after dream
+dream/prediction.webm  strip.png    real | reconstruction | prediction from the same actions; its beginning is marked
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from torch import nn
 
+from envs import EnvConfig, make_env
+from envs.car_racing import CarRacing, shows_road
 from generative.capabilities import refusal
-from worldmodels.assembly import dreaming_memory, env_shape, load_bundle, load_vision
-from worldmodels.film import Shot, film
+from worldmodels.assembly import dreaming_memory, env_shape, load_bundle, load_starts, load_vision
+from worldmodels.dream import DreamConfig, imagine
+from worldmodels.film import Dream, Drive, Prediction, Scene, decode, dream_drives, drive, predict, reel, shown
 from worldmodels.run import Progress, Run
-from worldmodels.video import as_rgb, side_by_side, write_png, write_webm
+from worldmodels.video import as_rgb, outlined, side_by_side, titled, write_png, write_webm
 
-STRIP = 12
+PARTS = 4
+"""Parts of the work: dreams, real drive, film, prediction."""
+
+WATCHED, PREDICTED = 4, 8
 """Moments in the still picture."""
+
+HOLD = 0.6
+"""Seconds for which the end of a dream stays."""
+
+OVER, OPEN = (230, 120, 0), (200, 30, 120)
+"""Colours around the last frame of a dream, and around what is predicted."""
+
+ENDS = {"termination": "terminated", "patience": "gave up", "goal": "goal reached", "horizon": "time is up"}
+"""What is said of the end of a dream."""
 
 
 def dream(run: Run) -> Iterator[Progress]:
-    """Write `dream/dream.webm` and `dream/strip.png` and yield the progress in steps."""
+    """Write both films and yield the progress in parts.
+
+    Of a loop it is the dream of the chosen round, with that round's settings.
+    """
     run.require("train-vision", "train-memory", "evolve")
-    config = run.config.film
+    config, source = run.config.film, evolved_in(run)
     with run.working("dream"):
-        bundle, parameters, _ = load_bundle(run)
-        reason = refusal(bundle.load_vision(), "decode")
-        if reason:
+        bundle, parameters, _ = load_bundle(source)
+        vision: Any = bundle.load_vision().eval()
+        if reason := refusal(vision, "decode"):
             run.finish("dream", {"steps": 0, "not_filmed": f"no film: {reason}"})
-            yield Progress("dream", config.steps, config.steps, "steps")
+            yield Progress("dream", PARTS, PARTS, "parts")
             return
-        run.reopen("dream")
-        shots: list[Shot] = []
-        yield Progress("dream", 0, config.steps, "steps")
-        for shot in film(bundle, parameters, dreaming_memory(run, load_vision(run), bundle.spec), config):
-            shots.append(shot)
-            if len(shots) % 10 == 0:
-                yield Progress("dream", len(shots), config.steps, "steps")
+        yield Progress("dream", 0, PARTS, "parts")
+        memory, starts = dreaming_memory(source, load_vision(source), bundle.spec).eval(), load_starts(source)
+        seeds = range(config.seed, config.seed + config.dreams)
+        dreams = dream_drives(bundle, parameters, memory, starts, source.config.dream, seeds)
+        facts = dream_facts(source.config.dream, dreams) | {"road_share": road_share(bundle.env, vision, dreams)}
+        facts["mean_score"] = mean_score(source, memory, seeds)
+        yield Progress("dream", 1, PARTS, "parts")
+        fps = env_shape(bundle.env).fps
+        every = max(1, round(fps / 25))  # more frames a second than 25 are not shown
+        filmed = shown(dreams, config.steps)
+        scenes = list(reel(filmed, round(HOLD * fps)))
+        real = drive(bundle, parameters, config.track, max(len(scenes), config.context + config.ahead))
+        yield Progress("dream", 2, PARTS, "parts")
         folder = run.folder("dream")
-        folder.mkdir(exist_ok=True)
-        write_webm(folder / "dream.webm", (panels(shot) for shot in shots), env_shape(run.config.env).fps)
-        write_png(folder / "strip.png", strip(shots))
-        dreamt = [shot for shot in shots if shot.dreaming]
-        run.finish(
-            "dream",
-            {
-                "steps": len(shots),
-                "dreamt_steps": len(dreamt),
-                "real_reward": sum(shot.real_reward for shot in dreamt),
-                "dream_reward": _known(sum(shot.dream_reward for shot in dreamt)),
-                "temperature": config.temperature,
-                "track": config.track,
-            },
-        )
-        yield Progress("dream", len(shots), len(shots), "steps")
+        run.reopen("dream")
+        write_webm(folder / "dream.webm", dream_panels(vision, filmed, scenes, real, every), fps / every)
+        yield Progress("dream", 3, PARTS, "parts")
+        prediction = predict(vision, memory, real, config)
+        write_webm(folder / "prediction.webm", prediction_panels(prediction, real), fps)
+        write_png(folder / "strip.png", strip(prediction, real))
+        facts |= {"steps": len(scenes), "filmed": len(filmed), "track": config.track}
+        facts |= {"watched": prediction.context, "predicted": len(prediction.frames) - 1 - prediction.context}
+        run.finish("dream", facts)
+        yield Progress("dream", PARTS, PARTS, "parts")
+
+
+def evolved_in(run: Run) -> Run:
+    """Return the run whose settings the controller was evolved with: of a loop, its chosen round."""
+    looped = run.done("loop")
+    return run if looped is None else Run(run.folder("loop") / f"{looped['chosen_round']:02d}")
+
+
+def dream_facts(config: DreamConfig, dreams: Sequence[Dream]) -> dict[str, Any]:
+    """Return how dreams went: how many, their mean return, how they ended, and what chance was."""
+    return {
+        "dreams": len(dreams),
+        "mean_return": _known(float(np.mean([each.gained for each in dreams]))),
+        "mean_steps": float(np.mean([len(each.reward) for each in dreams])),
+        "ends": dict(Counter(each.end for each in dreams)),
+        "noise": config.noise,
+        "temperature": config.temperature,
+        "horizon": config.horizon,
+    }
+
+
+def mean_score(run: Run, memory: nn.Module, seeds: Sequence[int]) -> float | None:
+    """Return the mean of dreams as evolution counts it: with the charges for an end and for effort."""
+    bundle, parameters, _ = load_bundle(run)
+    config, cost = replace(run.config.dream, block=1), run.config.evolve.action_cost * bundle.env.action_repeat
+    perception, controller = bundle.perception(len(seeds)), bundle.build_controller()
+    scores = imagine(memory, perception, controller, parameters[None], seeds, load_starts(run), config, cost)
+    return _known(float(scores.mean()))
+
+
+def road_share(env: EnvConfig, vision: Any, dreams: Sequence[Dream]) -> float | None:
+    """Return the share of all dreamt frames that show road; None where the environment is no CarRacing.
+
+    The frame that a dream begins with is a real one, and does not count.
+    """
+    world = make_env(env)
+    base: Any = world.unwrapped
+    known = isinstance(base, CarRacing) and not base.domain_randomize  # colours are the usual ones
+    world.close()
+    if not known:
+        return None
+    return float(np.concatenate([shows_road(decode(vision, each.z[1:])) for each in dreams]).mean())
 
 
 def _known(reward: float) -> float | None:
@@ -56,18 +124,78 @@ def _known(reward: float) -> float | None:
     return reward if np.isfinite(reward) else None
 
 
-def panels(shot: Shot) -> np.ndarray:
-    """Return one frame of the film: real, reconstruction, dream."""
-    label = "dream" if shot.dreaming else "memory watches"
-    frames = [as_rgb(frame) for frame in (shot.real, shot.reconstruction, shot.dream)]
-    return side_by_side(frames, ["real", "reconstruction", label])
+def dream_panels(
+    vision: Any,
+    dreams: Sequence[Dream],
+    scenes: Sequence[Scene],
+    real: Drive,
+    every: int = 1,
+    scale: int = 4,
+    text: float = 0.5,
+) -> Iterator[np.ndarray]:
+    """Yield the film: the real drive, and the dream; the last frame of a dream is outlined.
+
+    Args:
+        vision: decodes the dreams.
+        dreams: to show.
+        scenes: of them, in order.
+        real: the drive.
+        every: how many scenes there are to a frame of the film.
+        scale: of the pictures.
+        text: size of the letters.
+    """
+    frames = [as_rgb(decode(vision, each.z)) for each in dreams]
+    driven, dreamt = np.cumsum([0.0, *real.reward]), [np.cumsum([0.0, *each.reward.tolist()]) for each in dreams]
+    for time in range(0, len(scenes), every):
+        scene = scenes[time]
+        title, picture = f"dream {scene.dream + 1} of {len(dreams)}", frames[scene.dream][scene.step]
+        if scene.over:
+            title, picture = f"{title}: {ENDS[dreams[scene.dream].end]}", outlined(picture, OVER)
+        now = min(time, len(real.reward))  # when the real drive is over, its last frame stays
+        over = ": over" if real.ended and now == len(real.reward) else ""
+        labels = [
+            f"real drive{over}\n{_counted(now, driven)}",
+            f"{title}\n{_counted(scene.step, dreamt[scene.dream])}",
+        ]
+        yield side_by_side([as_rgb(real.frames[now]), picture], labels, scale, text)
 
 
-def strip(shots: list[Shot]) -> np.ndarray:
-    """Return moments of the film in columns: real above reconstruction above dream."""
-    picked = [shots[int(index)] for index in np.linspace(0, len(shots) - 1, min(STRIP, len(shots)))]
-    rows = [
-        np.concatenate([as_rgb(frame) for frame in frames], axis=1)
-        for frames in zip(*((shot.real, shot.reconstruction, shot.dream) for shot in picked), strict=True)
-    ]
-    return np.concatenate(rows, axis=0).repeat(2, 0).repeat(2, 1)
+def _counted(step: int, returns: np.ndarray) -> str:
+    gained = f", return {returns[step]:.0f}" if np.isfinite(returns[step]) else ""
+    return f"step {step}{gained}"
+
+
+def prediction_panels(prediction: Prediction, real: Drive) -> Iterator[np.ndarray]:
+    """Yield the film of the prediction, which is outlined: real, reconstruction, prediction."""
+    ahead = len(prediction.frames) - 1 - prediction.context
+    for step in range(len(prediction.frames)):
+        columns = [as_rgb(part[step]) for part in (real.frames, prediction.reconstructions, prediction.frames)]
+        label = f"memory watches\nprediction in {prediction.context - step + 1}"
+        if step > prediction.context:
+            columns[2], label = outlined(columns[2], OPEN), f"prediction\n{step - prediction.context} of {ahead} steps"
+        yield side_by_side(columns, ["real\n", "reconstruction\n", label])
+
+
+def strip(prediction: Prediction, real: Drive) -> np.ndarray:
+    """Return moments of the prediction in columns, real above reconstruction above prediction, with a mark between.
+
+    Columns are evenly spaced in what is watched and in what is predicted, and named by steps from the last frame seen.
+    """
+    context, last = prediction.context, len(prediction.frames) - 1
+    watched = np.linspace(max(0, context - (last - context)), context, WATCHED).round()
+    predicted = np.linspace(context, last, PREDICTED + 1)[1:].round()
+    columns, labels = [], []
+    for step in (int(step) for step in np.unique([*watched, *predicted])):
+        rows = [as_rgb(part[step]) for part in (real.frames, prediction.reconstructions, prediction.frames)]
+        if step > context:
+            rows[2] = outlined(rows[2], OPEN)
+        columns.append(np.concatenate(rows))
+        labels.append(f"{step - context:+d}" if step != context else "last seen")
+        if step == context:
+            columns.append(np.full((len(columns[-1]), 2, 3), OPEN, np.uint8))
+            labels.append("")
+    return titled(
+        side_by_side(columns, labels, scale=2),
+        "Above: real. Middle: its reconstruction. Below: after the line, what the memory predicts, given the actions "
+        f"alone: {last - context} steps, without chance.",
+    )

@@ -45,7 +45,7 @@ def _state(run: Run, stage: str) -> str:
             f"at generation {done['chosen_generation']}, {done['env_frames']:,} frames"
         ),
         "evaluate": lambda: score_line(done),
-        "dream": lambda: done.get("not_filmed") or f"{done['steps']} steps filmed",
+        "dream": lambda: done.get("not_filmed") or dream_line(done),
         "accuracy": lambda: accuracy_line(done),
         "report": lambda: str(run.folder("report") / "index.html"),
     }
@@ -61,6 +61,14 @@ def accuracy_line(done: dict) -> str:
     if done["beats_persistence"] is not None:
         line += f", beats persistence for {done['beats_persistence']} steps"
     return line if done["spearman"] is None else f"{line}, rank correlation of returns {done['spearman']:.2f}"
+
+
+def dream_line(done: dict) -> str:
+    """Return how the agent drove in its dreams, in a line."""
+    line = f"{done['dreams']} dreams of {done['mean_steps']:.0f} steps on average"
+    if done["mean_return"] is not None:
+        line += f", mean return {done['mean_return']:.1f}"
+    return line if done["road_share"] is None else f"{line}, road in {100 * done['road_share']:.0f} % of dreamt frames"
 
 
 def vision_line(done: dict) -> str:

@@ -347,7 +347,6 @@ def imagine(
     return score.view(config.block, len(seeds))[: len(parameters)].numpy()
 
 
-@torch.inference_mode()
 def moments(
     generator: nn.Module,
     perception: Perception,
@@ -357,7 +356,10 @@ def moments(
     starts: Starts,
     config: DreamConfig,
 ) -> Iterator[Moment]:
-    """Play every candidate in every dream and yield `config.horizon` steps; arguments as of `imagine`."""
+    """Play every candidate in every dream and yield `config.horizon` steps; arguments as of `imagine`.
+
+    Gradients are the caller's affair: without `torch.inference_mode` around it, they are kept.
+    """
     candidates, dreams = config.block, len(seeds)
     if len(parameters) > candidates or perception.rows != candidates * dreams:
         raise ValueError(

@@ -104,17 +104,36 @@ def write_png(path: Path, image: UInt8[np.ndarray, "H W 3"]) -> None:
 
 
 def side_by_side(
-    frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], labels: Sequence[str], scale: int = 4
+    frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], labels: Sequence[str], scale: int = 4, text: float = 0.5
 ) -> UInt8[np.ndarray, "H W 3"]:
     """Puts RGB frames next to each other, each `scale` times as large under its label; sizes may differ.
+
+    A label may have several lines; `text` is the size of its letters, which shrink where a line is too long.
 
     Raises:
         ValueError: no frames, not one label per frame, or scale < 1.
     """
     if not frames or len(frames) != len(labels):
         raise ValueError(f"{len(labels)} labels for {len(frames)} frames: give one label per frame, at least one")
-    panels = [_with_caption(_enlarge(frame, scale), label) for frame, label in zip(frames, labels, strict=True)]
+    panels = [_enlarge(frame, scale) for frame in frames]
+    for number, label in enumerate(labels):
+        for line in reversed(label.split("\n")):
+            panels[number] = _with_caption(panels[number], line, text)
     return _beside(panels)
+
+
+def outlined(frame: UInt8[np.ndarray, "H W 3"], color: tuple[int, int, int]) -> UInt8[np.ndarray, "H W 3"]:
+    """Returns a copy of a frame whose outermost pixels have a colour."""
+    marked = frame.copy()
+    marked[[0, -1]] = marked[:, [0, -1]] = color
+    return marked
+
+
+def titled(image: UInt8[np.ndarray, "_ W 3"], *lines: str) -> UInt8[np.ndarray, "_ W 3"]:
+    """Puts lines of text above an image."""
+    for line in reversed(lines):
+        image = _with_caption(image, line)
+    return image
 
 
 def episode_caption(seed: int, episode_return: float | int, steps: int) -> str:
@@ -226,10 +245,11 @@ def _beside(panels: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate([*gapped, _padded(panels[-1], height, panels[-1].shape[1])], axis=1)
 
 
-def _with_caption(image: np.ndarray, caption: str) -> np.ndarray:
+def _with_caption(image: np.ndarray, caption: str, size: float = 0.5) -> np.ndarray:
     """The image under a line of text, which shrinks until it fits the width."""
-    size, (width, _) = 0.5, cv2.getTextSize(caption, _FONT, 0.5, 1)[0]
+    height, thickness = round(2 * size * _CAPTION_HEIGHT), 1 + (size > 0.7)
+    width, _ = cv2.getTextSize(caption, _FONT, size, thickness)[0]
     size *= min(1.0, (image.shape[1] - 2) / max(width, 1))
-    band = _padded(np.empty((0, 0, 3), np.uint8), _CAPTION_HEIGHT, image.shape[1])
-    cv2.putText(band, caption, (1, _CAPTION_HEIGHT - 9), _FONT, size, _INK, 1, cv2.LINE_AA)
+    band = _padded(np.empty((0, 0, 3), np.uint8), height, image.shape[1])
+    cv2.putText(band, caption, (1, height - round(height / 3)), _FONT, size, _INK, thickness, cv2.LINE_AA)
     return np.concatenate([band, image])

@@ -9,12 +9,13 @@ import gymnasium as gym
 import numpy as np
 import pygame
 import pytest
+from gymnasium.envs.box2d.car_dynamics import Car
 from gymnasium.envs.box2d.car_racing import CarRacing as GymnasiumCarRacing
 from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers import TimeLimit
 
 import envs  # noqa: F401  registers the ids
-from envs.car_racing import CarRacing
+from envs.car_racing import CarRacing, shows_road
 from envs.drawing import HULL, WHEEL_R, Camera, inward, stripe_ends
 from envs.fast_car_racing import FastCarRacing, digits
 from envs.make import EnvConfig, make_env
@@ -282,3 +283,21 @@ def test_digits_are_cached_and_survive_the_end_of_pygame():
     digits.cache_clear()
     pygame.quit()
     assert (digits("0777")[1] == before).all()
+
+
+def test_road_is_seen_where_it_is_and_not_on_the_lawn():
+    """On the road, in the middle of nowhere, and both as blurred as a vision makes them."""
+    env = make_env(EnvConfig("WorldModels/FastCarRacing-v3", size=64, crop=(0, 96), action_repeat=4))
+    base = env.unwrapped
+    env.reset(seed=5)
+    driven = [env.step(np.array([0.0, 0.05, 0.0], np.float32))[0] for _ in range(40)][15:]  # seen from near by then
+    assert base.simulator_state()[base.simulator_state_names.index("on_road")] > 0.5
+    base.car.destroy()
+    base.car = Car(base.world, 0.3, 0.0, 0.0)  # the track goes round this point at a distance
+    lost = [env.step(np.array([0.0, 0.05, 0.0], np.float32))[0] for _ in range(10)]
+    frames = np.stack([*driven, *lost])
+    blurred = np.stack([cv2.GaussianBlur(frame, (0, 0), 1.5) for frame in frames])
+    expected = [True] * len(driven) + [False] * len(lost)
+    assert shows_road(frames).tolist() == expected and shows_road(blurred).tolist() == expected
+    assert shows_road(env.reset(seed=5)[0][None]).tolist() == [False]  # a thread of road, seen from far above
+    env.close()

@@ -41,7 +41,7 @@ def test_every_stage_leaves_what_the_architecture_says(finished):
         "vision/model.safetensors", "vision/reconstructions.png", "memory/model.safetensors",
         "memory/starts.safetensors", "controller/generations.jsonl", "controller/agent.safetensors",
         "evaluation/episodes.csv", "evaluation/summary.json", "evaluation/drive.webm", "dream/dream.webm",
-        "dream/strip.png", "report/index.html", "tensorboard",
+        "dream/prediction.webm", "dream/strip.png", "report/index.html", "tensorboard",
     ):  # fmt: skip
         assert (finished.path / name).exists(), name
     assert not list(finished.path.rglob("*.pkl")) and not list(finished.path.rglob("*.pt"))

@@ -67,6 +67,11 @@ def check_dream(memory: nn.Module, latent: int, action: int, penalty: float, dro
             "a controller cannot evolve in the dream of a memory that predicts no reward; set its option reward: true, "
             "or evolve.world=real"
         )
+    check_variants(memory, penalty, dropout)
+
+
+def check_variants(memory: nn.Module, penalty: float, dropout: float) -> None:
+    """Refuse charges and thinning that a memory cannot have, as a ValueError that says which."""
     if penalty > 0 and not isinstance(memory, Ensemble):
         raise ValueError(
             f"dream.penalty={penalty} charges disagreement, and a single memory has nobody to disagree with; take "
