@@ -43,20 +43,20 @@ def dream(run: Run) -> Iterator[Progress]:
     Of a loop it is the dream of the chosen round, with that round's settings.
     """
     run.require("train-vision", "train-memory", "evolve")
-    config, source = run.config.film, evolved_in(run)
+    config, dreamt = run.config.film, run.learnt.dream
     with run.working("dream"):
-        bundle, parameters, _ = load_bundle(source)
+        bundle, parameters, _ = load_bundle(run)
         vision: Any = bundle.load_vision().eval()
         if reason := refusal(vision, "decode"):
             run.finish("dream", {"steps": 0, "not_filmed": f"no film: {reason}"})
             yield Progress("dream", PARTS, PARTS, "parts")
             return
         yield Progress("dream", 0, PARTS, "parts")
-        memory, starts = dreaming_memory(source, load_vision(source), bundle.spec).eval(), load_starts(source)
+        memory, starts = dreaming_memory(run, load_vision(run), bundle.spec).eval(), load_starts(run)
         seeds = range(config.seed, config.seed + config.dreams)
-        dreams = dream_drives(bundle, parameters, memory, starts, source.config.dream, seeds)
-        facts = dream_facts(source.config.dream, dreams) | {"road_share": road_share(bundle.env, vision, dreams)}
-        facts["mean_score"] = mean_score(source, memory, seeds)
+        dreams = dream_drives(bundle, parameters, memory, starts, dreamt, seeds)
+        facts = dream_facts(dreamt, dreams) | {"road_share": road_share(bundle.env, vision, dreams)}
+        facts["mean_score"] = mean_score(run, memory, seeds)
         yield Progress("dream", 1, PARTS, "parts")
         fps = env_shape(bundle.env).fps
         every = max(1, round(fps / 25))  # more frames a second than 25 are not shown
@@ -77,12 +77,6 @@ def dream(run: Run) -> Iterator[Progress]:
         yield Progress("dream", PARTS, PARTS, "parts")
 
 
-def evolved_in(run: Run) -> Run:
-    """Return the run whose settings the controller was evolved with: of a loop, its chosen round."""
-    looped = run.done("loop")
-    return run if looped is None else Run(run.folder("loop") / f"{looped['chosen_round']:02d}")
-
-
 def dream_facts(config: DreamConfig, dreams: Sequence[Dream]) -> dict[str, Any]:
     """Return how dreams went: how many, their mean return, how they ended, and what chance was."""
     return {
@@ -99,7 +93,7 @@ def dream_facts(config: DreamConfig, dreams: Sequence[Dream]) -> dict[str, Any]:
 def mean_score(run: Run, memory: nn.Module, seeds: Sequence[int]) -> float | None:
     """Return the mean of dreams as evolution counts it: with the charges for an end and for effort."""
     bundle, parameters, _ = load_bundle(run)
-    config, cost = replace(run.config.dream, block=1), run.config.evolve.action_cost * bundle.env.action_repeat
+    config, cost = replace(run.learnt.dream, block=1), run.learnt.evolve.action_cost * bundle.env.action_repeat
     perception, controller = bundle.perception(len(seeds)), bundle.build_controller()
     scores = imagine(memory, perception, controller, parameters[None], seeds, load_starts(run), config, cost)
     return _known(float(scores.mean()))

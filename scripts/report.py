@@ -200,6 +200,11 @@ def dream_captions(facts: dict[str, Any]) -> dict[str, str]:
     if "not_filmed" in facts:
         return {"not_filmed": facts["not_filmed"]}
     dreamt, predicted = "The agent drives in its dream: it acts on what the memory dreams, and that dreams on.", ""
+    dreamt += " Beside it a real drive of the same agent."
+    if facts.get("noise") is not None:
+        chance = "residuals of recorded steps" if facts["noise"] == "real" else "drawn from the memory"
+        dreamt += f" Dreams follow one another: the first {facts['filmed']} are shown, of at most {facts['horizon']} "
+        dreamt += f"steps; chance is {chance}, temperature {facts['temperature']:g}."
     if facts.get("mean_return") is not None:
         dreamt += f" Mean dream return {number(facts['mean_return'])} over {facts['dreams']} dreams."
     if facts.get("road_share") is not None:

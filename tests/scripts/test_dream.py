@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from scripts import dream, evolve
-from scripts.dream import dream_panels, evolved_in, prediction_panels, strip
+from scripts.dream import dream_panels, prediction_panels, strip
 from scripts.info import info
+from scripts.report import dream_captions
 from worldmodels import Run
 from worldmodels.config import config_from, write_config
 from worldmodels.film import Dream, Drive, Prediction, reel
@@ -45,9 +46,12 @@ def test_the_films_and_what_is_known_of_them(filmed):
     assert (facts["watched"], facts["predicted"]) == (config.film.context, config.film.ahead)
     folder = filmed.folder("dream")
     assert len(frames_of(folder / "prediction.webm")) == config.film.context + config.film.ahead + 1
-    assert len(frames_of(folder / "dream.webm")) == -(-facts["steps"] // 2)  # 25 of 50 a second
+    assert len(frames_of(folder / "dream.webm")) == facts["steps"]
     said = f"16 dreams of {facts['mean_steps']:.0f} steps on average, mean return {facts['mean_return']:.1f}"
     assert said in info(filmed)
+    caption = dream_captions(facts)["dream"]
+    assert f"Mean dream return {facts['mean_return']:.1f} over 16 dreams" in caption.replace("\u2212", "-")
+    assert f"the first {facts['filmed']} are shown, of at most 30 steps; chance is drawn from the memory" in caption
 
 
 def test_a_film_is_the_same_again_and_another_with_another_seed(filmed, tmp_path):
@@ -82,7 +86,6 @@ def test_a_loop_shows_the_dream_of_its_chosen_round(filmed, tmp_path):
     shutil.copytree(filmed.path, run.folder("loop") / "02")
     write_config(run.folder("loop") / "02" / "config.yaml", config_from({"dream": {"horizon": 11}}, run.config))
     run.finish("loop", {"rounds": 3, "chosen_round": 2})
-    assert evolved_in(run).path == run.folder("loop") / "02"
     assert carry_out(run, dream).done("dream")["horizon"] == 11 and run.config.dream.horizon == 30
 
 
@@ -114,6 +117,8 @@ def test_the_agent_s_dream_stands_beside_its_drive_and_its_end_is_marked():
     assert [row[width - 8, 0] for row in bottom] == [100, 101, 102, 102, 100, 101, 102, 102]
     marked = [bool((row[-1] != row[width - 8]).any()) for row in bottom]
     assert marked == [False, False, True, True] * 2
+    fewer = list(dream_panels(Grey(), dreams, list(reel(dreams, 1)), real, every=2, scale=1, text=0.1))
+    np.testing.assert_array_equal(fewer, panels[::2])
 
 
 def test_a_strip_marks_where_the_prediction_begins():
