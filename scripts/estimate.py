@@ -32,8 +32,10 @@ LOOK_AT = 1.0
 """Seconds in which a stage's pictures and figures are made, where nothing else is said."""
 FILMED = 0.02
 """Seconds to draw a large frame and to put it into a film."""
-SHOT = 0.06
-"""Seconds of a step of the dream's film."""
+SHOT = 0.03
+"""Seconds to decode, draw and film a step of the dream's films."""
+DREAMT = 0.002
+"""Seconds of a step of a single dream."""
 PAGE = 3.0
 """Seconds of the report."""
 
@@ -155,8 +157,11 @@ def _evaluate(config: RunConfig, rates: Rates, before: Before) -> list[Part]:
 
 
 def _dream(config: RunConfig, rates: Rates, before: Before) -> list[Part]:
-    each = SHOT + config.env.action_repeat * rates.frame
-    return [Part("dream", "steps", np.full(config.film.steps, each), config.film.steps * FILMED)]
+    film, shots = config.film, config.film.steps + config.dream.horizon / 2  # the last dream is shown whole
+    watched = film.context + film.ahead
+    driven = max(shots, watched) * config.env.action_repeat * rates.frame
+    costs = [film.dreams * config.dream.horizon * DREAMT, driven, shots * SHOT, watched * SHOT]
+    return [Part("dream", "parts", np.array(costs))]
 
 
 def _report(config: RunConfig, rates: Rates, before: Before) -> list[Part]:
