@@ -17,7 +17,19 @@ from envs.car_racing import CarRacing, shows_road
 from generative.capabilities import refusal
 from worldmodels.assembly import dreaming_memory, env_shape, load_bundle, load_starts, load_vision
 from worldmodels.dream import DreamConfig, imagine
-from worldmodels.film import Dream, Drive, Prediction, Scene, decode, dream_drives, drive, predict, reel, shown
+from worldmodels.film import (
+    Dream,
+    Drive,
+    FilmConfig,
+    Prediction,
+    Scene,
+    decode,
+    dream_drives,
+    drive,
+    predict,
+    reel,
+    shown,
+)
 from worldmodels.run import Progress, Run
 from worldmodels.video import as_rgb, outlined, side_by_side, titled, write_png, write_webm
 
@@ -38,7 +50,7 @@ ENDS = {"termination": "terminated", "patience": "gave up", "goal": "goal reache
 
 
 def dream(run: Run) -> Iterator[Progress]:
-    """Write both films and yield the progress in parts.
+    """Write both films and yield the progress in steps.
 
     Of a loop it is the dream of the chosen round, with that round's settings.
     """
@@ -49,32 +61,37 @@ def dream(run: Run) -> Iterator[Progress]:
         vision: Any = bundle.load_vision().eval()
         if reason := refusal(vision, "decode"):
             run.finish("dream", {"steps": 0, "not_filmed": f"no film: {reason}"})
-            yield Progress("dream", PARTS, PARTS, "parts")
+            yield _progress(config, PARTS)
             return
-        yield Progress("dream", 0, PARTS, "parts")
+        yield _progress(config, 0)
         memory, starts = dreaming_memory(run, load_vision(run), bundle.spec).eval(), load_starts(run)
         seeds = range(config.seed, config.seed + config.dreams)
         dreams = dream_drives(bundle, parameters, memory, starts, dreamt, seeds)
         facts = dream_facts(dreamt, dreams) | {"road_share": road_share(bundle.env, vision, dreams)}
         facts["mean_score"] = mean_score(run, memory, seeds)
-        yield Progress("dream", 1, PARTS, "parts")
+        yield _progress(config, 1)
         fps = env_shape(bundle.env).fps
         every = max(1, round(fps / 25))  # more frames a second than 25 are not shown
         filmed = shown(dreams, config.steps)
         scenes = list(reel(filmed, round(HOLD * fps)))
         real = drive(bundle, parameters, config.track, max(len(scenes), config.context + config.ahead))
-        yield Progress("dream", 2, PARTS, "parts")
+        yield _progress(config, 2)
         folder = run.folder("dream")
         run.reopen("dream")
         write_webm(folder / "dream.webm", dream_panels(vision, filmed, scenes, real, every), fps / every)
-        yield Progress("dream", 3, PARTS, "parts")
+        yield _progress(config, 3)
         prediction = predict(vision, memory, real, config)
         write_webm(folder / "prediction.webm", prediction_panels(prediction, real), fps)
         write_png(folder / "strip.png", strip(prediction, real))
         facts |= {"steps": len(scenes), "filmed": len(filmed), "track": config.track}
         facts |= {"watched": prediction.context, "predicted": len(prediction.frames) - 1 - prediction.context}
         run.finish("dream", facts)
-        yield Progress("dream", PARTS, PARTS, "parts")
+        yield _progress(config, PARTS)
+
+
+def _progress(config: FilmConfig, part: int) -> Progress:
+    """Return how far the work is after so many of its parts, in steps of the film as it was asked for."""
+    return Progress("dream", config.steps * part // PARTS, config.steps, "steps")
 
 
 def dream_facts(config: DreamConfig, dreams: Sequence[Dream]) -> dict[str, Any]:
