@@ -96,7 +96,12 @@ class DreamConfig:
         for name in ("warmup", "newest", "survives", "patience"):
             if getattr(self, name) < 0:
                 raise ValueError(f"dream.{name}={getattr(self, name)}: must not be negative")
-        for name, zero in (("forfeit", "charges nothing"), ("lost", "charges nothing"), ("goal", "sets none")):
+        for name, zero in (
+            ("termination_charge", "charges nothing"),
+            ("forfeit", "charges nothing"),
+            ("lost", "charges nothing"),
+            ("goal", "sets none"),
+        ):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"dream.{name}={getattr(self, name)}: must be at least 0; 0 {zero}")
         if not self.penalty >= 0:
