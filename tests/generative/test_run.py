@@ -66,7 +66,11 @@ def test_a_foreign_folder_is_left_alone(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("format_version: 99\n", "format_version is 99"), ("- a\n", "format_version is None"), ("a: [", "config.yaml, line 1: ")],
+    [
+        ("format_version: 99\n", "format_version is 99"),
+        ("- a\n", "format_version is None"),
+        ("a: [", "config.yaml, line 1: "),
+    ],
 )
 def test_a_damaged_or_newer_configuration_is_refused(tmp_path, content, message):
     (tmp_path / "config.yaml").write_text(content)
