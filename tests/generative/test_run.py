@@ -80,7 +80,7 @@ def test_a_damaged_or_newer_configuration_is_refused(tmp_path, content, message)
 
 def test_a_python_object_in_the_configuration_is_not_made(tmp_path):
     (tmp_path / "config.yaml").write_text("format_version: !!python/object/apply:os.getcwd []\n")
-    with pytest.raises(ComponentError, match="config.yaml, line 1: could not determine a constructor"):
+    with pytest.raises(ComponentError, match=r"config\.yaml, line 1: could not determine a constructor"):
         Run(tmp_path)
 
 
