@@ -9,7 +9,7 @@ from scripts.train_memory import latent_file, latent_path
 from tests.small import small_config
 from worldmodels import Run, RunError
 from worldmodels.assembly import load_vision
-from worldmodels.dataset import episode_files
+from worldmodels.dataset import episode_files, split
 from worldmodels.episode import EpisodeFile, encode_episode
 from worldmodels.latents import LatentFile, encode_episode_latents
 from worldmodels.targets import RewardTargetConfig, TerminationTargetConfig
@@ -71,7 +71,7 @@ def test_latents_say_what_they_are_of(trained):
 
 
 def test_deleted_latents_are_encoded_again(trained):
-    path = latent_path(trained, episode_files(trained.folder("collect"))[0])
+    path = latent_path(trained, split(episode_files(trained.folder("collect")))[0][0])
     content = path.read_bytes()
     path.unlink()
     next(progress for progress in evolve(trained) if progress.unit == "generations")
