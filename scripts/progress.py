@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, TextIO
 
+from worldmodels.loop import round_name
 from worldmodels.plan import WORKERS, Forecast, Pace
 from worldmodels.run import Progress
 
@@ -122,7 +123,7 @@ class Display:
         whole = f"{self._name} {100 * share:3.0f} %{_bar(share, 10) if bars else ''}"
         if progress.inner is None:
             return [whole, left, stage, *_figures(inner.metrics)]
-        place = f"round {progress.done + 1} of {progress.total}"
+        place = f"round {round_name(progress.done)} of {round_name(0)}-{round_name(progress.total - 1)}"
         if inner.stage == progress.stage:
             place = f"{progress.done} rounds"
         best = {name: value for name, value in progress.metrics.items() if name == "best"}
