@@ -5,6 +5,7 @@ files as they are needed: memory use does not grow with the number of episodes.
 """
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -58,7 +59,8 @@ def encode_episode_latents(file: EpisodeFile, vision: Any, path: Path, device: s
     }
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     meta = {"track": str(episode.track), "lost": str(int(episode.lost)), "episode": file.path.stem, "vision": weights}
-    write_bytes(path, save(arrays, {**meta, "sha256": _digest(arrays, meta)}))
+    said = json.dumps({**meta, "sha256": _digest(arrays, meta)})
+    write_bytes(path, save(arrays, {"facts": said}))  # one entry: safetensors writes several in any order
 
 
 def _digest(arrays: Mapping[str, np.ndarray], meta: Mapping[str, str]) -> str:
@@ -78,6 +80,7 @@ class LatentFile:
             with safe_open(self.path, "np") as file:
                 self.steps = int(file.get_slice("reward").get_shape()[0])
                 facts = dict(file.metadata())
+                facts = json.loads(facts["facts"]) if "facts" in facts else facts
                 written = facts.pop("sha256", None)
                 if written and written != _digest({name: file.get_tensor(name) for name in file.keys()}, facts):
                     raise ValueError("not what was written")
