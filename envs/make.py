@@ -106,6 +106,8 @@ def make_bare(config: EnvConfig, render_mode: str | None = None) -> gym.Env:
         )
     except TypeError as error:
         raise ValueError(f"options={config.options}: {config.id} does not take them; {error}") from error
+    except MemoryError:
+        raise
     except Exception as error:  # whatever the environment's own code raises
         raise ValueError(
             f"id={config.id}, options={config.options}: cannot be made; {type(error).__name__}: {error}"

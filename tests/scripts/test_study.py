@@ -35,7 +35,7 @@ TINY = {
 CELLS = {
     "mdn-rnn": {},
     "lstm": {"memory.type": "lstm"},
-    "diverges": {"memory.fit.learning_rate": 1.0e30, "memory.fit.gradient_clip": 1.0e30},
+    "diverges": {"memory.fit.learning_rate": 100.0, "memory.fit.weight_decay": 100.0},
     "penalised": {"evolve.world": "dream", "dream.penalty": 1.0},
 }
 
