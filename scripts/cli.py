@@ -172,13 +172,21 @@ def _carry_out(command: str, arguments: list[str]) -> int:
     print("\n".join([f"{command}: {run.path} (preset {run.config.preset}, seed {run.config.seed})", *said]))
     with Display("", Pace()) as display:
         if command in PLANNED and unfinished(request.run, stages):
-            rates = Rates(run.config)
-            display.follow(rates.measure())
-            display.plan("run", Plan(plan_parts(run.config, stages, rates)))
+            _forecast(display, run.config, stages)
         for stage in stages:
             display.follow(STAGE_FUNCTIONS[stage](run))
             display.say(_said(run, stage))
     return 0
+
+
+def _forecast(display: Display, config: Any, stages: list[str]) -> None:
+    """Measure this machine, so that the display knows how long the stages take."""
+    rates = Rates(config)
+    try:
+        display.follow(rates.measure())
+    except Exception:  # of an environment or a part that does not work: the stage that meets it says what is wrong
+        return
+    display.plan("run", Plan(plan_parts(config, stages, rates)))
 
 
 def _said(run: Any, stage: str) -> str:

@@ -17,7 +17,6 @@ from worldmodels.errors import RunError
 from worldmodels.executor import available_cores, make_executor
 from worldmodels.export import agent_folder
 from worldmodels.files import link_file, link_tree, write_json, write_text
-from worldmodels.loop import LEARNT
 from worldmodels.perception import FeaturesConfig
 from worldmodels.preflight import check_plan
 from worldmodels.run import Progress, Run
@@ -34,7 +33,7 @@ def collect(run: Run) -> Iterator[Progress]:
         yield Progress("collect", config.episodes, config.episodes, "episodes")
         return
     with run.working("collect", run.config.executor.workers or available_cores()):
-        check_plan(run.config, run.path, LEARNT)
+        check_plan(run.config, run.path, ("collect",))
         shape = env_shape(run.config.env)
         facts = env_facts(run.config.env)
         if not (folder / "env.json").exists():

@@ -161,7 +161,8 @@ def _dream(config: RunConfig, rates: Rates, before: Before) -> list[Part]:
     watched = film.context + film.ahead
     driven = max(shots, watched) * config.env.action_repeat * rates.frame
     costs = [film.dreams * config.dream.horizon * DREAMT, driven, shots * SHOT, watched * SHOT]
-    return [Part("dream", "parts", np.array(costs))]
+    part = np.arange(film.steps) * len(costs) // film.steps
+    return [Part("dream", "steps", np.array(costs)[part] / np.bincount(part, minlength=len(costs))[part])]
 
 
 def _report(config: RunConfig, rates: Rates, before: Before) -> list[Part]:

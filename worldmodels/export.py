@@ -344,8 +344,8 @@ def _training(run: Run) -> list[tuple[str, ...]]:
         chosen = f"round {round_name(looped['chosen_round'])}, {chosen}"
         measured_on = f"{config.loop.final_tracks} validation tracks"
     before = {name: evolved.get(f"start_{name}", 0) for name in ("frames", "core_hours")}
-    if config.evolve.start:
-        generations += f", from what the agent of `{Path(config.evolve.start).name}` knew"
+    if run.config.evolve.start:  # a round's own is the round before it
+        generations += f", from what the agent of `{Path(run.config.evolve.start).name}` knew"
     names = ("worldmodels", "python", "torch", "numpy", "gymnasium", "box2d", "cma", "ray")
     return [
         ("preset", f"{config.preset}, seed {run.config.seed}"),

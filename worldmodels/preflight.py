@@ -56,7 +56,7 @@ def check_plan(config: RunConfig, path: Path | None = None, stages: Sequence[str
         _check_weights(config, shape)
         check_config(config)
         sizes = _sizes(config, shape)
-        if not config.collect.extends:
+        if not config.collect.extends and any(stage in stages for stage in ("train-vision", "train-memory", "loop")):
             _check_recorded(config)
         _check_memory(config, shape, sizes)
         _check_controller(config, shape, sizes)
@@ -192,7 +192,7 @@ def _sizes(config: RunConfig, shape: EnvShape) -> _Sizes:
 
 
 def _check_recorded(config: RunConfig) -> None:
-    """Refuse batches, sequences and starts for which not enough will have been recorded."""
+    """Refuse batches and starts for which not enough will have been recorded."""
     steps = longest(config)
     recorded = config.collect.episodes * -(-config.collect.max_frames // config.env.action_repeat)
     for field, value in (("memory.batch", config.memory.batch), ("vision.batch", config.vision.batch)):
@@ -201,12 +201,11 @@ def _check_recorded(config: RunConfig) -> None:
                 f"{field}={value}: collect.episodes={config.collect.episodes} records {recorded:,} steps at most; set "
                 "a smaller batch, or collect more"
             )
-    for field, value in (("memory.sequence", config.memory.sequence), ("dream.warmup", config.dream.warmup)):
-        if value > steps:
-            raise RunError(
-                f"{field}={value}: an episode has {steps} steps at most (frames over env.action_repeat); lower it, or "
-                "raise collect.max_frames"
-            )
+    if config.dream.warmup > steps:
+        raise RunError(
+            f"dream.warmup={config.dream.warmup}: an episode has {steps} steps at most (frames over "
+            "env.action_repeat); lower it, or raise collect.max_frames"
+        )
     if config.dream.warmup + config.dream.survives > steps:
         raise RunError(
             f"dream.survives={config.dream.survives}: with dream.warmup={config.dream.warmup} more than the {steps} "

@@ -10,7 +10,7 @@ import pytest
 from scripts.cli import main
 from scripts.report import gather, world_verdict
 from scripts.study_jobs import take
-from tests.small import small_config
+from tests.small import seal, small_config
 from worldmodels import Run, load_dream
 from worldmodels.accuracy.verdict import findings_of_card, findings_of_stages, verdict, verdict_html
 from worldmodels.errors import RunError
@@ -85,6 +85,7 @@ def test_a_replay_that_leads_elsewhere_names_what_is_possible(run, capsys):
     log = read_lines(path)
     log[0]["scores"] = log[0]["scores"][::-1]
     path.write_text("".join(json.dumps(entry) + "\n" for entry in log))
+    seal(run, "evolve")
     assert main(["accuracy", str(run.path), *QUICK]) == 1
     said = capsys.readouterr().err
     for cause in ("machine", "versions", "generations.jsonl", "start.safetensors", "config.yaml"):

@@ -319,7 +319,7 @@ def test_a_run_of_the_users_that_is_named_pretrained_is_used(shipped, copy, caps
 
 
 def test_a_new_run_may_be_named_pretrained_and_asking_writes_nothing(shipped, monkeypatch, capsys):
-    monkeypatch.setattr("scripts.estimate.BUDGET", 0.1)
+    monkeypatch.setattr("scripts.rates.BUDGET", 0.1)
     assert main(["run", "pretrained", "--preset", "toy", "--dry-run"]) == 0
     with pytest.raises(SystemExit):
         main(["evaluate", "pretrained", "--help"])
@@ -380,5 +380,5 @@ def test_two_that_unpack_at_once_both_find_it(shipped, monkeypatch, tmp_path):
 
 def test_the_shipped_agent_drives_for_a_collection_by_its_name(shipped, finished):
     policies = {"policies": ["agent"], "agent": "pretrained", "episodes": 2, "max_frames": 12, "extends": ""}
-    run = Run.create("runs/driven", config_from({"collect": policies}, finished.config))
+    run = Run.create("runs/driven", config_from({"collect": policies, "vision": {"batch": 8}}, finished.config))
     assert list(collect(run))[-1].done == 2

@@ -103,7 +103,7 @@ def test_predict_refuses_what_does_not_go_together(finished):
         agent.predict(frames[:1, 0], state)
     with pytest.raises(RunError, match="3 episode_start"):
         agent.predict(frames[:, 0], None, np.ones(3, dtype=bool))
-    for wrong in (frames[:, 0].astype(np.float32), frames[0, 0, 0]):
+    for wrong in (frames[:, 0].astype(np.float32), frames, np.zeros(3, np.uint8)):
         with pytest.raises(RunError, match="uint8"):
             agent.predict(wrong)
 

@@ -19,7 +19,6 @@ def test_a_plan_that_works(tmp_path):
         ({"env": {"options": {"size": 1000000}}}, "does not fit into memory"),
         ({"memory": {"batch": 100_000}}, "memory.batch=100000"),
         ({"vision": {"batch": 100_000}}, "vision.batch=100000"),
-        ({"memory": {"sequence": 51}}, "memory.sequence=51"),
         ({"dream": {"warmup": 51}}, "dream.warmup=51"),
         ({"dream": {"survives": 49}}, "dream.survives=49"),
         ({"vision": {"options": {"width": 1_000_000}}}, "vision.options"),
