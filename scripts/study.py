@@ -82,7 +82,11 @@ class Session:
         return [cell for cell in self.live() if not _done(self.path(cell), steps(cell.config)[-1].stage)]
 
     def check(self) -> None:
-        """Find the cells that cannot be run; parts do not depend on the seed."""
+        """Find the cells that cannot be run; parts do not depend on the seed.
+
+        Raises:
+            RunError: none can be run, with every reason.
+        """
         reasons: dict[str, str | None] = {}
         for cell in self.cells:
             if cell.name not in reasons:
@@ -90,6 +94,15 @@ class Session:
             reason = reasons[cell.name]
             if reason is not None:
                 self.stopped[cell.folder] = ("impossible", reason)
+        if not self.live():
+            raise RunError("\n".join(["no cell of the study can be run, nothing was made", *self.reasons()]))
+
+    def reasons(self) -> list[str]:
+        """Return a line for each reason why cells do not go on: their folders' names, the state, the reason."""
+        found: dict[tuple[str, str], list[str]] = {}
+        for name, why in self.stopped.items():
+            found.setdefault(why, []).append(name)
+        return [f"{', '.join(names)} {state}: {reason}" for (state, reason), names in found.items()]
 
     def jobs(self, stage: str) -> dict[Path, tuple[Job, list[Cell]]]:
         """Return the jobs of a phase by folder, finished ones included, each with the cells that need it.
@@ -147,7 +160,8 @@ def study(session: Session) -> Iterator[Progress]:
     this ends.
 
     Raises:
-        RunError: another process works on the study, it was begun with other cells, or its run has nothing for them.
+        RunError: no cell can be run, another process works on the study, it was begun with other cells, or its run has
+            nothing for them.
     """
     session.check()
     common = in_common(session)
@@ -280,8 +294,10 @@ class StudyRequest:
 def main(arguments: Sequence[str]) -> int:
     """Carry out the command line that follows `worldmodels study`, and return the exit code: 1 if a cell failed.
 
+    Cells of a grid that cannot be run are left out of it, and said; that alone is no failure.
+
     Raises:
-        RunError: if the study cannot go on.
+        RunError: if the study cannot go on, or no cell of it can be run.
     """
     from scripts.cli import run_path
     from scripts.words import UsageError, parsed, take
@@ -305,6 +321,6 @@ def main(arguments: Sequence[str]) -> int:
     else:
         show(study(session))
         print(f"table: {folder / 'table.csv'}\npage: {folder / 'index.html'}")
-    for name, (state, reason) in session.stopped.items():
-        print(f"{name} {state}: {reason}", file=sys.stderr)
+    for line in session.reasons():
+        print(line, file=sys.stderr)
     return 1 if any(state == "failed" for state, _ in session.stopped.values()) else 0

@@ -273,6 +273,31 @@ def test_the_command(done, tmp_path, capsys):
     assert "dream.horizon: 30 -> 9" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_a_study_of_impossible_cells_alone_fails_with_each_reason_and_makes_nothing(tmp_path, capsys, more):
+    cells = {"penalised": CELLS["penalised"], "again": CELLS["penalised"], "many": {"evolve.validation_tracks": 501}}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(plan(cells=cells, seeds=[0, 1])))
+    assert main(["study", str(tmp_path / "s"), "--file", str(tmp_path / "study.yaml"), *more]) == 1
+    first, *reasons = capsys.readouterr().err.splitlines()
+    assert first == "worldmodels study: no cell of the study can be run, nothing was made"
+    names = [line.partition(" impossible: ")[0] for line in reasons]
+    assert names == ["again-s0, again-s1, penalised-s0, penalised-s1", "many-s0, many-s1"]
+    assert "ensemble" in reasons[0] and "reach into" in reasons[1]
+    assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize(("fails", "code"), [(False, 0), (True, 1)])
+def test_a_study_whose_cells_failed_fails_but_impossible_ones_are_left_out(tmp_path, monkeypatch, capsys, fails, code):
+    def outcomes(executor, todo):
+        yield from [(0, "out of luck" if fails else "")] if todo else []
+
+    monkeypatch.setattr("scripts.study._outcomes", outcomes)
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(plan(cells={"one": {}, "penalised": CELLS["penalised"]})))
+    assert main(["study", str(tmp_path / "s"), "--file", str(tmp_path / "study.yaml")]) == code
+    said = capsys.readouterr().err
+    assert "penalised-s0 impossible: " in said and ("one-s0 failed: collect: out of luck\n" in said) is fails
+
+
 def test_relative_paths_mean_the_same_in_every_process(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "here").mkdir()
