@@ -8,6 +8,9 @@ the root, so a path of `/proc/self/cgroup` that is not there is looked for furth
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+from worldmodels.errors import RunError
 
 CGROUPS = Path("/sys/fs/cgroup")
 OWN = Path("/proc/self/cgroup")
@@ -44,6 +47,20 @@ def memory_limit(root: Path = CGROUPS, own: Path = OWN) -> int:
             if limit and limit > 0:
                 found.append(limit)
     return min(found)
+
+
+def check_fits(field: str, value: Any, needed: int) -> None:
+    """Refuse what takes more bytes of memory than there are.
+
+    Raises:
+        RunError: names the field and its value.
+    """
+    limit = memory_limit()
+    if needed > limit:
+        raise RunError(
+            f"{field}={value}: takes {needed / 2**30:,.1f} GiB of memory at least, this machine has "
+            f"{limit / 2**30:,.1f}; set a smaller one"
+        )
 
 
 def _folders(root: Path, own: Path, controller: str) -> Iterator[Path]:

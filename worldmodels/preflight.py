@@ -24,7 +24,7 @@ from worldmodels.errors import RunError
 from worldmodels.executor import available_cores
 from worldmodels.export import agent_folder
 from worldmodels.loop import LEARNT
-from worldmodels.machine import memory_limit
+from worldmodels.machine import check_fits
 from worldmodels.memories import agent_memory
 from worldmodels.perception import feature_size
 from worldmodels.run import STAGES, Run
@@ -100,7 +100,7 @@ def _check_machine(config: RunConfig) -> None:
                 f"executor.workers={executor.workers}: this machine has {available_cores()} cores; take at most "
                 f"{most}, or 0 for one a core"
             )
-        _fits("executor.object_store_mb", executor.object_store_mb, executor.object_store_mb * 2**20)
+        check_fits("executor.object_store_mb", executor.object_store_mb, executor.object_store_mb * 2**20)
 
 
 def check_places(config: RunConfig, path: Path | None, stages: Sequence[str]) -> None:
@@ -141,26 +141,26 @@ def _check_frames(config: RunConfig, shape: EnvShape) -> None:
         drawn = math.prod(env.unwrapped.observation_space.shape or ())
     finally:
         env.close()
-    _fits("env.options or env.id: frames", f"of {drawn:,} numbers", 2 * drawn * config.collect.envs)
+    check_fits("env.options or env.id: frames", f"of {drawn:,} numbers", 2 * drawn * config.collect.envs)
     seen = math.prod(shape.spaces[0].shape)
-    _fits("env.size", config.env.size, seen * longest(config) * config.collect.envs)
-    _fits("evolve.envs", config.evolve.envs, (seen + drawn) * config.evolve.envs)
+    check_fits("env.size", config.env.size, seen * longest(config) * config.collect.envs)
+    check_fits("evolve.envs", config.evolve.envs, (seen + drawn) * config.evolve.envs)
 
 
 def _check_weights(config: RunConfig, shape: EnvShape) -> None:
     """Refuse networks whose weights, gradients and Adam's two means do not fit, without making them."""
-    vision = _imagined(lambda: new_vision(config, shape, config.seed))
+    vision = imagined(lambda: new_vision(config, shape, config.seed))
     if vision is None:
         return
     size = vision.latent_spec.size
-    memory = _imagined(lambda: new_memory(config, size, shape.spec, config.seed))
+    memory = imagined(lambda: new_memory(config, size, shape.spec, config.seed))
     for section, module in (("vision", vision), ("memory", memory)):
         if module is not None:
             weights = sum(each.numel() for each in module.parameters())
-            _fits(f"{section}.options", f"{weights:,} weights", 16 * weights)
+            check_fits(f"{section}.options", f"{weights:,} weights", 16 * weights)
 
 
-def _imagined(build: Any) -> Any:
+def imagined(build: Any) -> Any:
     """Return a network without numbers; None where its own package cannot build it so."""
     try:
         with torch.device("meta"):
@@ -219,12 +219,12 @@ def _check_memory(config: RunConfig, shape: EnvShape, sizes: _Sizes) -> None:
     # Bytes of a step: posterior, noise, prediction, hidden state, and gradients.
     step = 4 * (6 * sizes.latent + 2 * sizes.hidden + shape.spec.size)
     frame = math.prod(shape.spaces[0].shape)
-    _fits("memory.batch", memory.batch, memory.batch * (memory.sequence + 1) * step)
-    _fits("vision.batch", vision.batch, 3 * 4 * vision.batch * frame)
-    _fits("vision.buffer", vision.buffer, min(vision.buffer, config.collect.episodes * longest(config)) * frame)
-    _fits("dream.starts", dream.starts, 4 * dream.starts * (dream.warmup + 1) * sizes.latent)
+    check_fits("memory.batch", memory.batch, memory.batch * (memory.sequence + 1) * step)
+    check_fits("vision.batch", vision.batch, 3 * 4 * vision.batch * frame)
+    check_fits("vision.buffer", vision.buffer, min(vision.buffer, config.collect.episodes * longest(config)) * frame)
+    check_fits("dream.starts", dream.starts, 4 * dream.starts * (dream.warmup + 1) * sizes.latent)
     if config.evolve.world == "dream":
-        _fits("dream.block", dream.block, dream.block * config.evolve.episodes * step)
+        check_fits("dream.block", dream.block, dream.block * config.evolve.episodes * step)
 
 
 def _check_controller(config: RunConfig, shape: EnvShape, sizes: _Sizes) -> None:
@@ -237,7 +237,7 @@ def _check_controller(config: RunConfig, shape: EnvShape, sizes: _Sizes) -> None
             f"evolve.optimiser.type=cma: the controller has {size:,} parameters, too many for a full covariance (limit "
             f"{FULL_COVARIANCE_LIMIT:,}); take evolve.optimiser.type=sep-cma, or a smaller controller"
         )
-    _fits("evolve.optimiser.population", optimiser.population, 12 * optimiser.population * size)
+    check_fits("evolve.optimiser.population", optimiser.population, 12 * optimiser.population * size)
 
 
 def _check_evaluation(config: RunConfig) -> None:
@@ -254,14 +254,4 @@ def _check_evaluation(config: RunConfig) -> None:
         raise RunError(
             f"evaluate.env={other}: has {shape.spaces[0]} and {shape.spaces[1]}, the agent was made for "
             f"{ours.spaces[0]} and {ours.spaces[1]}; name another drawing of the same world, or leave it out"
-        )
-
-
-def _fits(field: str, value: Any, needed: int) -> None:
-    """Refuse what takes more memory than there is."""
-    limit = memory_limit()
-    if needed > limit:
-        raise RunError(
-            f"{field}={value}: takes {needed / 2**30:,.1f} GiB of memory at least, this machine has "
-            f"{limit / 2**30:,.1f}; set a smaller one"
         )

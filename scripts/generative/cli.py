@@ -105,6 +105,7 @@ def _carry_out(command: str, words: list[str]) -> Sequence[str]:
 def _train(words: list[str]) -> Sequence[str]:
     from generative import resolve_device
     from scripts.generative.feed import begin, load_again
+    from scripts.generative.preflight import check_sizes
     from scripts.generative.report import write_report
     from scripts.generative.train import train
     from scripts.progress import show
@@ -114,6 +115,8 @@ def _train(words: list[str]) -> Sequence[str]:
     resolve_device(config.device)
     check_folder(path)
     data = load_again(path, config.data) if data is None else data
+    if not (path / "trained.json").exists():
+        check_sizes(config, data)
     run = begin(path, config, data)
     print(f"train: {config.model.type} on {config.data.type}, {run.path} (preset {config.preset}, seed {config.seed})")
     for line in data.origin.lines():
@@ -226,6 +229,7 @@ def _needed(data: Any) -> list[str]:
 def _data_options(data: Any, words: list[str], config_class: Any) -> dict[str, Any]:
     """Returns a data set's options in full, those of the preset under those of the command line."""
     from generative import config_from_mapping, config_to_mapping
+    from generative.options import check_numbers
 
     for name in _needed(data):
         words, value = take(words, f"--data.{name}")
@@ -234,7 +238,12 @@ def _data_options(data: Any, words: list[str], config_class: Any) -> dict[str, A
         data = replace(data, options={**data.options, name: value})
     default = config_from_mapping(config_class, data.options, "data")
     plain = [f"--{word.removeprefix('--data.')}" if word.startswith("--data.") else word for word in words]
-    return config_to_mapping(_tyro(config_class, default, plain, f"generative train --data {data.type}", ""))
+    found = _tyro(config_class, default, plain, f"generative train --data {data.type}", "")
+    try:
+        check_numbers(found, "data")
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return config_to_mapping(found)
 
 
 def _options(command: str, config_class: Any, words: list[str]) -> Any:

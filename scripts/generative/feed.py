@@ -23,6 +23,7 @@ from generative.identity import compare_data, data_facts
 from generative.latent.interpolation import encode_means
 from generative.run import Choice, Run, RunConfig
 from scripts.generative.car_racing import CarRacingConfig
+from scripts.generative.preflight import check_data_options
 
 OURS = {"car-racing": CarRacingConfig}
 """Data sets that only this layer can read."""
@@ -88,8 +89,9 @@ def begin(path: Path, config: RunConfig, data: Data) -> Run:
 
 
 def load(choice: Choice) -> Data:
-    """Returns a data set by name; errors as of `generative.data.load_data`."""
+    """Returns a data set by name; errors as of `generative.data.load_data`, and a RunError for more than fits."""
     config: Any = config_from_mapping(data_config(choice.type), choice.options, "data")
+    check_data_options(config)
     return config.load()
 
 
@@ -116,7 +118,7 @@ def resolve(config: RunConfig) -> RunConfig:
         ValueError: an option has a wrong value.
     """
     chosen: Any = config_from_mapping(data_config(config.data.type), config.data.options, "data")
-    options = {**sizes(config.model.type, chosen.load()), **config.model.options}
+    options = {**sizes(config.model.type, load(config.data)), **config.model.options}
     model: Any = config_from_mapping(MODELS.config_class(config.model.type), options, "model")
     return dataclasses.replace(
         config,

@@ -1,0 +1,49 @@
+"""What can be known of a training before its folder is made: whether its sizes fit into the machine's memory.
+
+Amounts are lower bounds: what passes may still not fit, what is refused cannot.
+"""
+
+import math
+from typing import Any
+
+from generative import MODELS, offers
+from generative.data import Data, ImageData, RowData
+from generative.options import check_numbers
+from generative.run import RunConfig
+from worldmodels.machine import check_fits
+from worldmodels.preflight import imagined
+
+SPLIT_BYTES = 48
+"""Of an item while data are parted into training and held-out: numbers, what they are sorted by, the order."""
+
+
+def check_data_options(config: Any) -> None:
+    """Refuses options of a data set that mean nothing, or more items than can be counted in memory.
+
+    Raises:
+        ValueError: a number is infinite, NaN or too large to mean anything.
+        RunError: there are too many items.
+    """
+    check_numbers(config, "data")
+    count = getattr(config, "count", 0)
+    if isinstance(count, int):
+        check_fits("data.count", count, SPLIT_BYTES * count)
+
+
+def check_sizes(config: RunConfig, data: Data) -> None:
+    """Refuses a model, a batch or a grid that cannot fit into memory, without making it.
+
+    Raises:
+        RunError: names the field.
+    """
+    item = math.prod(data.shape) * (1 if isinstance(data, RowData) else 4)  # bytes
+    check_fits("data.options: the shape of an item", data.shape, item)
+    check_fits("batch", config.batch, config.batch * item)
+    module: Any = imagined(lambda: MODELS.create(config.model.type, config.model.options, config.seed))
+    if module is not None:
+        weights = sum(each.numel() for each in module.parameters() if each.requires_grad)
+        # With gradients and Adam's two means.
+        check_fits("model.options: a network", f"of {weights:,} weights", 16 * weights)
+    if module is None or offers(module, "sample"):
+        more = 1 if isinstance(data, ImageData | RowData) else 4  # points are small
+        check_fits("shown", config.shown, more * config.shown * item)
