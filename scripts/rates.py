@@ -263,11 +263,11 @@ def one_thread() -> Iterator[None]:
 
 
 def seconds_of(step: Callable[[], Any]) -> float:
-    """Return the mean seconds of a call, the first ones not counted."""
+    """Return the median seconds of a call, the first ones not counted; what the machine does now and then is left out."""
     for _ in range(2):
         step()
-    begun, calls = time.perf_counter(), 0
-    while calls < LEAST or time.perf_counter() - begun < BUDGET:
+    begun, calls = time.perf_counter(), [time.perf_counter()]
+    while len(calls) <= LEAST or calls[-1] - begun < BUDGET:
         step()
-        calls += 1
-    return (time.perf_counter() - begun) / calls
+        calls.append(time.perf_counter())
+    return float(np.median(np.diff(calls)))
