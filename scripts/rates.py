@@ -263,7 +263,7 @@ def one_thread() -> Iterator[None]:
 
 
 def seconds_of(step: Callable[[], Any]) -> float:
-    """Return the median seconds of a call, the first ones not counted; what the machine does now and then is left out."""
+    """Return the median seconds of a call, without the first ones and what the machine does now and then."""
     for _ in range(2):
         step()
     begun, calls = time.perf_counter(), [time.perf_counter()]
