@@ -112,7 +112,7 @@ def check_places(config: RunConfig, path: Path | None, stages: Sequence[str]) ->
         RunError: names the field.
     """
     needed = {
-        "collect.agent": ("collect", "evolve", config.collect.agent if config.collect.needs_agent else ""),
+        "collect.agent": ("collect", "evolve", config.collect.agent),
         "collect.extends": ("collect", "collect", config.collect.extends),
         "vision.start": ("train-vision", "train-vision", config.vision.start),
         "memory.start": ("train-memory", "train-memory", config.memory.start),

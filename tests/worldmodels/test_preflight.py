@@ -31,6 +31,7 @@ def test_a_plan_that_works(tmp_path):
         ({"memory": {"start": "nowhere"}}, "memory.start=nowhere"),
         ({"collect": {"extends": "nowhere"}}, "collect.extends=nowhere"),
         ({"collect": {"policies": ["agent"], "agent": "nowhere"}}, "collect.agent=nowhere"),
+        ({"collect": {"agent": "nowhere"}}, "collect.agent=nowhere"),
         ({"accuracy": {"histories": ["nowhere"]}}, "accuracy.histories"),
     ],
 )
