@@ -19,7 +19,7 @@ from worldmodels.run import Progress
 REPAINT = 1.0
 """Seconds between two paintings on a terminal."""
 REPORT = 15.0
-"""Seconds between two lines elsewhere."""
+"""Seconds before the first line and between two lines elsewhere."""
 FIGURES = 3
 """Most figures of a stage that are shown."""
 CLEAR = "\r\x1b[K"
@@ -46,7 +46,7 @@ class Display:
         self._stream = stream or sys.stderr
         self._watched = self._stream.isatty()
         self._progress: Progress | None = None
-        self._printed = time.monotonic() - REPORT
+        self._printed = time.monotonic()
         self._lock = threading.RLock()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._keep_painting, name="progress", daemon=True)

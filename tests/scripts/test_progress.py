@@ -136,12 +136,12 @@ def test_where_nobody_watches_lines_are_printed(monkeypatch):
     assert lines[0].startswith("run  34 % · 9 min")
 
 
-def test_lines_are_rare_where_nobody_watches(monkeypatch):
+def test_what_is_short_prints_nothing_where_nobody_watches(monkeypatch):
     monkeypatch.setattr("scripts.progress.REPAINT", 0.01)
     stream = io.StringIO()
     with Display("run", Countdown(), stream) as display:
         display.follow(Progress("evolve", done, 50, "generations") for done in range(50))
-    assert stream.getvalue().count("\n") == 1
+    assert stream.getvalue() == ""
 
 
 def test_a_terminal_without_these_signs_gets_others():
@@ -155,5 +155,6 @@ def test_a_terminal_without_these_signs_gets_others():
 def test_one_stage_alone_goes_by_its_pace(monkeypatch):
     stream = io.StringIO()
     monkeypatch.setattr("sys.stderr", stream)
+    monkeypatch.setattr("scripts.progress.REPORT", -1.0)  # a line whenever it is painted
     show(Progress("train", done, 4, "steps", {"loss": 1.5}) for done in range(5))
-    assert stream.getvalue() == "train 0/4 steps · loss 1.5\n"
+    assert stream.getvalue().startswith("train 0/4 steps · loss 1.5\n")

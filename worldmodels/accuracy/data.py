@@ -113,7 +113,7 @@ def record(
     missing = [number for number, path in enumerate(paths) if not _kept(path, facts, *asked[number])]
     if missing:
         bundle, parameters = agent or (None, None)
-        collect = CollectConfig(envs=min(width, len(missing)), noise=noise)
+        collect = CollectConfig(envs=min(width, len(tracks)), noise=noise)  # one alone as among all
         worker = CollectWorker(CollectSetup(env, collect, bundle, parameters, facts))
         try:
             for turn, driver in enumerate(drivers):
