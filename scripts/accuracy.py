@@ -86,7 +86,7 @@ def fingerprint(run: Run) -> str:
 
 def load_agent_of(run: Run) -> Agent | None:
     """Return the bundle and the parameters of the best controller so far, or None."""
-    if not (run.folder("evolve") / "agent.json").exists():
+    if run.done("evolve") is None and not (run.folder("evolve") / "agent.json").exists():
         return None
     return load_bundle(run)[:2]
 

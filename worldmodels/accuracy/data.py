@@ -94,7 +94,10 @@ def record(
     config: AccuracyConfig,
     width: int,
 ) -> Iterator[EpisodeFile]:
-    """Yield the episodes of a set by track, each recorded unless it is there.
+    """Yield the episodes of a set by track; where one is not there all are recorded, side by side as at first.
+
+    A row of a batch may differ in its last bits from the same row elsewhere in it, so an episode that is recorded in
+    another place would be another one.
 
     Args:
         folder: where episodes are kept.
@@ -110,15 +113,16 @@ def record(
     facts = {"fingerprint": _fingerprint(env, noise, agent if "agent" in drivers else None)}
     paths = [folder / f"{name}_{track:06d}.zip" for track in tracks]
     asked = [(track, drivers[number % len(drivers)]) for number, track in enumerate(tracks)]
-    missing = [number for number, path in enumerate(paths) if not _kept(path, facts, *asked[number])]
-    if missing:
+    if not all(_kept(path, facts, *asked[number]) for number, path in enumerate(paths)):
         bundle, parameters = agent or (None, None)
-        collect = CollectConfig(envs=min(width, len(tracks)), noise=noise)  # one alone as among all
+        collect = CollectConfig(envs=min(width, len(tracks)), noise=noise)
         worker = CollectWorker(CollectSetup(env, collect, bundle, parameters, facts))
         try:
             for turn, driver in enumerate(drivers):
-                mine = [number for number in missing if number % len(drivers) == turn]
-                orders = [Order(number, driver, tracks[number], tracks[number]) for number in mine]
+                orders = [
+                    Order(number, driver, tracks[number], tracks[number])
+                    for number in range(turn, len(tracks), len(drivers))
+                ]
                 for recording in worker(orders) if orders else []:
                     write_episode(paths[recording.number], recording.content)
         finally:
