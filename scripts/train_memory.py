@@ -31,6 +31,7 @@ def train_memory(run: Run) -> Iterator[Progress]:
     folder = run.folder("train-memory")
     steps = config.fit.steps
     if run.done("train-memory"):
+        shutil.rmtree(run.folder("train-memory") / "checkpoints", ignore_errors=True)  # of a kill at the very end
         yield Progress("train-memory", steps, steps, "steps")
         return
     run.require("collect", "train-vision")

@@ -44,6 +44,7 @@ def train_vision(run: Run) -> Iterator[Progress]:
     folder = run.folder("train-vision")
     steps = config.fit.steps
     if run.done("train-vision"):
+        shutil.rmtree(run.folder("train-vision") / "checkpoints", ignore_errors=True)  # of a kill at the very end
         yield Progress("train-vision", steps, steps, "steps")
         return
     run.require("collect")

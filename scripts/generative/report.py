@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from generative import ComponentError
-from generative.files import read_json, write_text
+from generative.files import read_json, sweep, write_text
 from generative.run import Run
 from worldmodels.page import CSS, data_url, details, duration, media, number, picture, plot, table
 from worldmodels.plots import loss_curves
@@ -53,6 +53,7 @@ def main(run: Run, options: Options) -> Sequence[str]:
 def write_report(run: Run) -> Path:
     """Writes `report/index.html` and returns where it is."""
     path = run.path / "report" / "index.html"
+    sweep(path.parent)
     write_text(path, render(run))
     return path
 

@@ -47,7 +47,7 @@ def train(run: Run, data: Data | None = None) -> Iterator[Progress]:
     device = resolve_device(config.device)
     with run.working():
         held = _on(take(module, data.held_out(), HELD_OUT), device)
-        if not (run.path / "samples").is_dir():
+        if not (run.path / "samples" / f"{0:08d}.png").exists():
             _show(run, module.to(device), data, 0)
         if steps:
             yield from _fit(run, module, data, held)

@@ -113,6 +113,8 @@ def numbers(folder):
     found = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
+        if "checkpoints" in path.parts:  # what a training goes on from says nothing of where it ends
+            continue
         if path.suffix in (".zip", ".safetensors", ".csv", ".png"):
             found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
         elif path.name in ("generations.jsonl", "episodes.jsonl"):

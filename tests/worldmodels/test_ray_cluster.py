@@ -1,5 +1,6 @@
 """Runs on a cluster: of two nodes on this machine, whose sockets are bound to loopback."""
 
+import contextlib
 import shutil
 import tempfile
 import threading
@@ -110,8 +111,9 @@ def test_a_machine_lost_in_mid_generation_changes_no_number(cluster, trained, tm
         if progress.done == 1 and not cut.is_alive():
             doomed += cluster.raylet.children(recursive=True)
             for process in doomed[1:]:
-                if "PlacedWorker" in " ".join(process.cmdline()):
-                    process.suspend()
+                with contextlib.suppress(psutil.NoSuchProcess):  # some end by themselves, and are zombies for a while
+                    if "PlacedWorker" in " ".join(process.cmdline()):
+                        process.suspend()
             cut.start()
     cut.join()
     assert caplog.text.count("lost the machine") == 1 and "with 2 workers; going on with the 1 others" in caplog.text
