@@ -108,7 +108,7 @@ def test_a_machine_lost_in_mid_generation_changes_no_number(cluster, trained, tm
     doomed = [cluster.raylet, *cluster.raylet.children(recursive=True)]
     cut = threading.Timer(1.0, lambda: [process.kill() for process in doomed if process.is_running()])
     for progress in evolve(trained):
-        if progress.done == 1 and not cut.is_alive():
+        if progress.unit == "generations" and progress.done == 1 and cut.ident is None:
             doomed += cluster.raylet.children(recursive=True)
             for process in doomed[1:]:
                 with contextlib.suppress(psutil.NoSuchProcess):  # some end by themselves, and are zombies for a while
