@@ -11,6 +11,8 @@ from generative.strict_yaml import read_yaml, write_yaml
         ("a: {b: 1, b: 1}", "`b` is there twice"),
         ("1: a\n'1': b", "`1` is there twice"),
         ("a: no", 'line 1: `no` may be a word or false; write false, or "no" for the word'),
+        ("a: yes", 'line 1: `yes` may be a word or true; write true, or "yes" for the word'),
+        ("a: Off", 'line 1: `Off` may be a word or false; write false, or "Off" for the word'),
         ("a: [1, on]", "`on` may be a word or true"),
         ("Yes: 1", "`Yes` may be a word or true"),
         ("a: 010", 'read in different ways; write 10, or "010"'),

@@ -7,6 +7,7 @@ import shutil
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from scripts import evolve
@@ -110,7 +111,9 @@ def test_an_agent_drives_alike_however_many_episodes_are_missing(measured, tmp_p
     path.unlink()
     held_out(run, "on-policy", load_agent_of(run))
     after = EpisodeFile(path).read()
-    assert before.track == after.track and (before.obs[:20] == after.obs[:20]).all()
+    assert before.track == after.track
+    for name in ("obs", "action", "reward", "state"):
+        np.testing.assert_array_equal(getattr(before, name), getattr(after, name))
 
 
 @pytest.fixture

@@ -7,23 +7,13 @@ import torch
 from torch import nn
 
 from agents import ControllerConfig, make_controller
-from tests.worldmodels.dreaming import CONFIG, SEEDS, SPEC, candidates, dream, lively, make_parts, make_starts
+from tests.worldmodels.dreaming import CONFIG, SEEDS, SPEC, candidates, dream, lively
 from worldmodels.dream import Noise, imagine
 from worldmodels.dream_step import FusedStep
 from worldmodels.dream_world import draw_variants
 from worldmodels.innovations import Bootstrap
 from worldmodels.memories import ShuffledMemory, choose_rows
 from worldmodels.perception import FeaturesConfig, Perception
-
-
-@pytest.fixture(scope="module")
-def parts():
-    return make_parts()
-
-
-@pytest.fixture(scope="module")
-def starts():
-    return make_starts()
 
 
 def test_steering_costs_while_a_dream_lasts(parts, starts):

@@ -6,22 +6,12 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from tests.worldmodels.dreaming import CONFIG, SPEC, candidates, dream, lively, make_parts, make_starts
+from tests.worldmodels.dreaming import CONFIG, SPEC, candidates, dream, lively
 from worldmodels.dream_env import DreamEnv
 from worldmodels.dream_world import draw_variants
 
 SPACES = (gym.spaces.Box(0, 255, (32, 32, 3), np.uint8), gym.spaces.Box(np.float32(SPEC.low), np.float32(SPEC.high)))
 ENSEMBLE = {"members": 2, "options": {"hidden": 16}}
-
-
-@pytest.fixture(scope="module")
-def parts():
-    return make_parts()
-
-
-@pytest.fixture(scope="module")
-def starts():
-    return make_starts()
 
 
 @pytest.mark.parametrize("observe", ["frames", "latents"])

@@ -7,7 +7,7 @@ import torch
 from agents import ControllerConfig, make_controller
 from envs import EnvConfig
 from generative import component_from_bytes
-from tests.worldmodels.dreaming import CONFIG, SPEC, candidates, dream, make_parts, make_starts
+from tests.worldmodels.dreaming import CONFIG, SPEC, candidates, dream
 from worldmodels.bundle import Bundle, bundle_parts
 from worldmodels.errors import RunError
 from worldmodels.film import Dream, Drive, FilmConfig, dream_drives, drive, predict, reel, shown
@@ -16,16 +16,6 @@ from worldmodels.perception import FeaturesConfig
 
 SEEDS = range(11, 17)
 ENDLESS = dataclasses.replace(CONFIG, terminates=False)
-
-
-@pytest.fixture(scope="module")
-def parts():
-    return make_parts()
-
-
-@pytest.fixture(scope="module")
-def starts():
-    return make_starts()
 
 
 @pytest.fixture(scope="module")
