@@ -17,17 +17,17 @@ from worldmodels.accuracy.card import Parts, card, measure, training_guesses
 from worldmodels.accuracy.data import SETS, HeldOut, driven, encode, record
 from worldmodels.accuracy.page import render_card, sheet
 from worldmodels.accuracy.verdict import findings_of_card, judged_set, verdict
-from worldmodels.assembly import env_shape, load_bundle, load_memory, load_starts, load_vision, new_memory
-from worldmodels.bundle import Bundle
-from worldmodels.dataset import episode_files, split
+from worldmodels.agent.build import env_shape, load_bundle, load_memory, load_starts, load_vision, new_memory
+from worldmodels.agent.bundle import Bundle
 from worldmodels.errors import RunError
-from worldmodels.evolve import Cost, Trials, optimiser_seed
-from worldmodels.executor import ExecutorConfig, make_executor
+from worldmodels.evolution.evolve import Cost, Trials, optimiser_seed
+from worldmodels.evolution.tasks import Worker, WorkerSetup
+from worldmodels.evolution.warm_start import same_parts
 from worldmodels.files import read_lines, write_bytes, write_json, write_text
-from worldmodels.imitate import same_parts
-from worldmodels.run import STAGES, Progress, Run
-from worldmodels.tracks import VALIDATION
-from worldmodels.worker import Worker, WorkerSetup
+from worldmodels.parallel.executor import ExecutorConfig, make_executor
+from worldmodels.rollouts.dataset import episode_files, split
+from worldmodels.run.folder import STAGES, Progress, Run
+from worldmodels.seeds import VALIDATION
 
 Agent = tuple[Bundle, np.ndarray]
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from scripts.words import UsageError
+from scripts.terminal.words import UsageError
 
 if TYPE_CHECKING:
     from worldmodels.benchmark import Figure

@@ -12,17 +12,17 @@ from dataclasses import fields, make_dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from scripts.ending import carry_out, unread
-from scripts.environment import remarks, take_environment
 from scripts.estimate import estimate, plan_parts
-from scripts.failures import report
 from scripts.info import info, score_line
-from scripts.progress import Display
 from scripts.rates import Rates
 from scripts.run import STAGE_FUNCTIONS, stages_of
-from scripts.words import UsageError, folder_of, parsed, take, take_flag
-from worldmodels.export import PRETRAINED, shipped_agent, ships_agent, unpack_pretrained
-from worldmodels.plan import Pace, Plan
+from scripts.terminal.ending import carry_out, unread
+from scripts.terminal.environment import remarks, take_environment
+from scripts.terminal.failures import report
+from scripts.terminal.progress import Display
+from scripts.terminal.words import UsageError, folder_of, parsed, take, take_flag
+from worldmodels.agent.export import PRETRAINED, shipped_agent, ships_agent, unpack_pretrained
+from worldmodels.run.plan import Pace, Plan
 from worldmodels.version import __version__
 
 COMMANDS = {
@@ -159,8 +159,8 @@ def _carry_out(command: str, arguments: list[str]) -> int:
 
         return study(arguments)
     request = parse(command, arguments)
-    from worldmodels.preflight import check_plan, unfinished
-    from worldmodels.run import Run
+    from worldmodels.run.folder import Run
+    from worldmodels.run.preflight import check_plan, unfinished
 
     said = [] if (request.run / "config.yaml").exists() else remarks(request.config)
     stages = stages_of(command, request.config)
@@ -201,7 +201,7 @@ def _said(run: Any, stage: str) -> str:
 
 
 def _info(arguments: list[str]) -> int:
-    from worldmodels.run import Run
+    from worldmodels.run.folder import Run
 
     if len(arguments) != 1 or arguments[0].startswith("-"):
         print("usage: worldmodels info RUN\n\nSay what a run folder holds and how far it got.")
@@ -229,7 +229,7 @@ def parse(command: str, arguments: list[str]) -> Request:
         RunError: if a preset, a file or a value is wrong.
     """
     from worldmodels.config import preset, read_config
-    from worldmodels.run import Run
+    from worldmodels.run.folder import Run
 
     positional = [arguments[0]] if arguments and not arguments[0].startswith("-") else []
     rest = [_in_full(word) for word in arguments[len(positional) :]]

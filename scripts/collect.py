@@ -8,21 +8,21 @@ from typing import Any
 import numpy as np
 
 from envs import EnvConfig, check_environment, env_facts
-from worldmodels.assembly import EnvShape, env_shape, load_bundle, new_memory, new_vision
-from worldmodels.bundle import Bundle, bundle_parts
-from worldmodels.collect import CollectSetup, CollectWorker, Order, Recording
-from worldmodels.dataset import episode_files, places_over, tryout_files
-from worldmodels.episode import EpisodeFile, write_episode
+from worldmodels.agent.build import EnvShape, env_shape, load_bundle, new_memory, new_vision
+from worldmodels.agent.bundle import Bundle, bundle_parts
+from worldmodels.agent.export import agent_folder
+from worldmodels.agent.features import FeaturesConfig
 from worldmodels.errors import RunError
-from worldmodels.executor import available_cores, make_executor
-from worldmodels.export import agent_folder
+from worldmodels.evolution.tasks import uncharged
 from worldmodels.files import link_file, link_tree, write_json, write_text
-from worldmodels.perception import FeaturesConfig
-from worldmodels.preflight import check_plan
-from worldmodels.run import Progress, Run
-from worldmodels.tracks import COLLECT, POLICY, stream, training_tracks
-from worldmodels.video import as_rgb, contact_sheet, episode_caption, write_png
-from worldmodels.worker import uncharged
+from worldmodels.parallel.executor import available_cores, make_executor
+from worldmodels.report.video import as_rgb, contact_sheet, episode_caption, write_png
+from worldmodels.rollouts.collect import CollectSetup, CollectWorker, Order, Recording
+from worldmodels.rollouts.dataset import episode_files, places_over, tryout_files
+from worldmodels.rollouts.episode import EpisodeFile, write_episode
+from worldmodels.run.folder import Progress, Run
+from worldmodels.run.preflight import check_plan
+from worldmodels.seeds import COLLECT, POLICY, stream, training_tracks
 
 
 def collect(run: Run) -> Iterator[Progress]:

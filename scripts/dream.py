@@ -15,9 +15,9 @@ from torch import nn
 from envs import EnvConfig, make_env
 from envs.car_racing import CarRacing, shows_road
 from generative.capabilities import refusal
-from worldmodels.assembly import dreaming_memory, env_shape, load_bundle, load_starts, load_vision
-from worldmodels.dream import DreamConfig, imagine
-from worldmodels.film import (
+from worldmodels.agent.build import dreaming_memory, env_shape, load_bundle, load_starts, load_vision
+from worldmodels.dream.dream import DreamConfig, imagine
+from worldmodels.dream.film import (
     Dream,
     Drive,
     FilmConfig,
@@ -30,8 +30,8 @@ from worldmodels.film import (
     reel,
     shown,
 )
-from worldmodels.run import Progress, Run
-from worldmodels.video import as_rgb, outlined, side_by_side, titled, write_png, write_webm
+from worldmodels.report.video import as_rgb, outlined, side_by_side, titled, write_png, write_webm
+from worldmodels.run.folder import Progress, Run
 
 PARTS = 4
 """Parts of the work: dreams, real drive, film, prediction."""

@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scripts.progress import duration
 from scripts.rates import NETWORK_DRIVERS, Rates
-from worldmodels.collect import Driver
+from scripts.terminal.progress import duration
 from worldmodels.config import RunConfig
-from worldmodels.executor import available_cores
-from worldmodels.loop import LEARNT, keeps_vision, round_config
-from worldmodels.plan import WORKERS, Part
+from worldmodels.evolution.loop import LEARNT, keeps_vision, round_config
+from worldmodels.parallel.executor import available_cores
+from worldmodels.rollouts.collect import Driver
+from worldmodels.run.plan import WORKERS, Part
 
 START = 5.5
 """Seconds in which Ray's processes start and build their networks."""

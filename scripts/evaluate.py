@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 
 from envs import frame_rate, make_env
-from worldmodels.assembly import env_shape, load_bundle
-from worldmodels.bundle import Bundle
-from worldmodels.driver import Driver
-from worldmodels.evaluate import episode_row, episodes_csv, median_track, paired_rows, summarise_rows
-from worldmodels.executor import Executor, available_cores, make_executor
+from worldmodels.agent.agent import Driver
+from worldmodels.agent.build import env_shape, load_bundle
+from worldmodels.agent.bundle import Bundle
+from worldmodels.evolution.evaluate import episode_row, episodes_csv, median_track, paired_rows, summarise_rows
+from worldmodels.evolution.tasks import BlindTask, RealTask, Worker, WorkerSetup
 from worldmodels.files import append_line, read_lines, write_json, write_text
-from worldmodels.run import Progress, Run
-from worldmodels.tracks import TEST
-from worldmodels.video import as_rgb, write_webm
-from worldmodels.worker import BlindTask, RealTask, Worker, WorkerSetup
+from worldmodels.parallel.executor import Executor, available_cores, make_executor
+from worldmodels.report.video import as_rgb, write_webm
+from worldmodels.run.folder import Progress, Run
+from worldmodels.seeds import TEST
 
 FILMED = 25
 """Pictures a second that are enough for a film of the drive."""

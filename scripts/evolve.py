@@ -12,21 +12,21 @@ from safetensors.numpy import load_file, save
 from generative import to_float
 from scripts.temperature import choose_temperature
 from scripts.train_memory import encode, latent_file
-from worldmodels.assembly import assemble, load_bundle, load_memory, load_starts, load_vision
-from worldmodels.bundle import Bundle, read_agent, save_agent
-from worldmodels.dataset import episode_files, sample_frames, split, tryout_files, tryout_path
-from worldmodels.dream import Starts
-from worldmodels.episode import write_episode
+from worldmodels.agent.build import assemble, load_bundle, load_memory, load_starts, load_vision
+from worldmodels.agent.bundle import Bundle, read_agent, save_agent
+from worldmodels.agent.precision import latent_change, resolve_dtype, state_change
+from worldmodels.dream.dream import Starts
 from worldmodels.errors import RunError
-from worldmodels.evolve import Cost, Trials, best_validated, finalists, measure_again, restore
-from worldmodels.evolve import evolve as generations
-from worldmodels.executor import available_cores, make_executor
+from worldmodels.evolution.evolve import Cost, Trials, best_validated, finalists, measure_again, restore
+from worldmodels.evolution.evolve import evolve as generations
+from worldmodels.evolution.tasks import Worker, WorkerSetup
+from worldmodels.evolution.warm_start import imitate, same_parts
 from worldmodels.files import append_line, read_json, read_lines, write_bytes, write_json
-from worldmodels.finished import digest
-from worldmodels.imitate import imitate, same_parts
-from worldmodels.precision import latent_change, resolve_dtype, state_change
-from worldmodels.run import Progress, Run
-from worldmodels.worker import Worker, WorkerSetup
+from worldmodels.parallel.executor import available_cores, make_executor
+from worldmodels.rollouts.dataset import episode_files, sample_frames, split, tryout_files, tryout_path
+from worldmodels.rollouts.episode import write_episode
+from worldmodels.run.finished import digest
+from worldmodels.run.folder import Progress, Run
 
 FROM_START = "restore it, or remove it and run `worldmodels evolve` again"
 IMITATED = 48

@@ -7,9 +7,9 @@ from pathlib import Path
 import tyro
 
 from scripts.cli import run_folder
-from scripts.words import parsed
-from worldmodels.export import export_agent
-from worldmodels.run import Run
+from scripts.terminal.words import parsed
+from worldmodels.agent.export import export_agent
+from worldmodels.run.folder import Run
 
 SHIPPABLE = 10_000_000
 """Bytes above which an agent is too big to ship with the project."""

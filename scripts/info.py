@@ -1,9 +1,9 @@
 """What a run folder holds and how far it got."""
 
-from worldmodels.evolve import best_validated
+from worldmodels.evolution.evolve import best_validated
+from worldmodels.evolution.loop import round_name
 from worldmodels.files import read_lines
-from worldmodels.loop import round_name
-from worldmodels.run import STAGES, Run
+from worldmodels.run.folder import STAGES, Run
 
 
 def info(run: Run) -> str:

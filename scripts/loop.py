@@ -16,17 +16,17 @@ from scripts.collect import collect
 from scripts.evolve import evolve
 from scripts.train_memory import train_memory
 from scripts.train_vision import train_vision
-from worldmodels.assembly import check_config, load_bundle
-from worldmodels.dataset import tryout_files
+from worldmodels.agent.build import check_config, load_bundle
 from worldmodels.errors import RunError
-from worldmodels.executor import available_cores, make_executor
+from worldmodels.evolution.loop import LEARNT, alarm, best_round, finalists, keeps_vision, round_config, round_name
+from worldmodels.evolution.tasks import RealTask, Worker, WorkerSetup
 from worldmodels.files import append_line, link_tree, read_json, read_lines
-from worldmodels.loop import LEARNT, alarm, best_round, finalists, keeps_vision, round_config, round_name
-from worldmodels.preflight import check_places
-from worldmodels.run import Progress, Run
+from worldmodels.parallel.executor import available_cores, make_executor
+from worldmodels.rollouts.dataset import tryout_files
+from worldmodels.run.folder import Progress, Run
+from worldmodels.run.preflight import check_places
+from worldmodels.seeds import VALIDATION
 from worldmodels.statistics import summarise
-from worldmodels.tracks import VALIDATION
-from worldmodels.worker import RealTask, Worker, WorkerSetup
 
 FINALISTS = "finalists.jsonl"
 

@@ -20,20 +20,20 @@ from threadpoolctl import ThreadpoolController
 
 from agents import make_controller
 from generative import fit, native_bfloat16, resolve_device, to_float
-from worldmodels.assembly import EnvShape, env_shape, new_memory, new_vision
-from worldmodels.collect import CollectSetup, CollectWorker, Driver, Order
+from worldmodels.agent.build import EnvShape, env_shape, new_memory, new_vision
+from worldmodels.agent.features import Perception, feature_size
 from worldmodels.config import RunConfig
-from worldmodels.dataset import FrameBatches
-from worldmodels.dream import Starts, imagine
-from worldmodels.episode import EpisodeFile, write_episode
-from worldmodels.executor import available_cores
-from worldmodels.innovations import Innovations
-from worldmodels.latents import LatentFile, SequenceBatches, encode_episode_latents
+from worldmodels.dream.dream import Starts, imagine
+from worldmodels.dream.residuals import Innovations
+from worldmodels.evolution.tasks import uncharged
 from worldmodels.memories import agent_memory
-from worldmodels.perception import Perception, feature_size
-from worldmodels.run import Progress
-from worldmodels.tracks import EVOLVE, training_tracks
-from worldmodels.worker import uncharged
+from worldmodels.parallel.executor import available_cores
+from worldmodels.rollouts.collect import CollectSetup, CollectWorker, Driver, Order
+from worldmodels.rollouts.dataset import FrameBatches
+from worldmodels.rollouts.episode import EpisodeFile, write_episode
+from worldmodels.run.folder import Progress
+from worldmodels.seeds import EVOLVE, training_tracks
+from worldmodels.vision.latents import LatentFile, SequenceBatches, encode_episode_latents
 
 BUDGET = 0.5
 """Seconds spent on measuring each rate, first calls aside."""

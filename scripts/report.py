@@ -10,10 +10,10 @@ from scripts.accuracy import fingerprint
 from worldmodels.accuracy.verdict import Verdict, findings_of_card, findings_of_stages, verdict
 from worldmodels.config import config_mapping, differences
 from worldmodels.files import read_json, read_lines, write_text
-from worldmodels.page import number
-from worldmodels.report import ReportData, render_report
-from worldmodels.report_rounds import Rounds
-from worldmodels.run import STAGES, Progress, Run
+from worldmodels.report.page import number
+from worldmodels.report.report import ReportData, render_report
+from worldmodels.report.rounds import Rounds
+from worldmodels.run.folder import STAGES, Progress, Run
 from worldmodels.statistics import Summary
 
 Curve = tuple[list[dict[str, Any]], list[tuple[float, str]]]

@@ -18,17 +18,17 @@ from typing import Any
 import tyro
 
 from generative.files import locked
-from scripts.progress import show
 from scripts.study_jobs import MEASURE, Job, StudySetup, StudyWorker, measures, take
+from scripts.terminal.progress import show
 from worldmodels.errors import RunError
-from worldmodels.executor import Executor, make_executor
 from worldmodels.files import half_made, read_json, read_lines, sweep, write_bytes, write_text
-from worldmodels.run import STAGES, Progress, Run
-from worldmodels.study import Cell, Step, Study, impossible, refuse_changes, steps
-from worldmodels.study_file import read_study, write_study
-from worldmodels.study_page import render_study
-from worldmodels.study_plots import accuracy_png, drawn
-from worldmodels.study_table import LEARNING, Row, read_row, summaries, table_csv
+from worldmodels.parallel.executor import Executor, make_executor
+from worldmodels.run.folder import STAGES, Progress, Run
+from worldmodels.study.file import read_study, write_study
+from worldmodels.study.page import render_study
+from worldmodels.study.plots import accuracy_png, drawn
+from worldmodels.study.study import Cell, Step, Study, impossible, refuse_changes, steps
+from worldmodels.study.table import LEARNING, Row, read_row, summaries, table_csv
 
 MONTH = 30 * 86_400.0
 """Seconds after which a job counts as hung, where the configuration does not say: trainings take hours."""
@@ -300,7 +300,7 @@ def main(arguments: Sequence[str]) -> int:
         RunError: if the study cannot go on, or no cell of it can be run.
     """
     from scripts.cli import run_path
-    from scripts.words import UsageError, parsed, take
+    from scripts.terminal.words import UsageError, parsed, take
 
     take(list(arguments), "--file")  # an empty one would be the study that was begun
     asked = parsed(StudyRequest, list(arguments), "worldmodels study", DESCRIPTION, config=())

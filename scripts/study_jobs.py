@@ -10,17 +10,17 @@ from typing import NamedTuple
 
 from scripts.run import STAGE_FUNCTIONS
 from scripts.train_memory import encode
-from worldmodels.assembly import env_shape, load_bundle, load_vision
+from worldmodels.agent.build import env_shape, load_bundle, load_vision
 from worldmodels.config import RunConfig
-from worldmodels.dataset import episode_files, split
 from worldmodels.errors import RunError
-from worldmodels.evaluate import episode_row
-from worldmodels.executor import ExecutorConfig, WorkerError, make_executor
+from worldmodels.evolution.evaluate import episode_row
+from worldmodels.evolution.tasks import RealTask, Worker, WorkerSetup
 from worldmodels.files import append_line, link_tree, read_lines, write_bytes, write_json, write_lines, write_text
-from worldmodels.run import Run
-from worldmodels.study import Study
-from worldmodels.study_table import LEARNING, measured_tracks
-from worldmodels.worker import RealTask, Worker, WorkerSetup
+from worldmodels.parallel.executor import ExecutorConfig, WorkerError, make_executor
+from worldmodels.rollouts.dataset import episode_files, split
+from worldmodels.run.folder import Run
+from worldmodels.study.study import Study
+from worldmodels.study.table import LEARNING, measured_tracks
 
 ALONE = ExecutorConfig(type="serial", workers=1)
 """How a job does its own work: in its process."""

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from worldmodels.evolve import EvolveConfig, Trials, restore
-from worldmodels.evolve import evolve as generations
-from worldmodels.executor import make_executor
+from worldmodels.evolution.evolve import EvolveConfig, Trials, restore
+from worldmodels.evolution.evolve import evolve as generations
+from worldmodels.evolution.tasks import Worker, WorkerSetup
 from worldmodels.files import append_line, read_lines, write_json, write_lines
-from worldmodels.run import Progress, Run
-from worldmodels.worker import Worker, WorkerSetup
+from worldmodels.parallel.executor import make_executor
+from worldmodels.run.folder import Progress, Run
 
 LOG = "generations.jsonl"
 

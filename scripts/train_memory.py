@@ -11,16 +11,16 @@ from torch import nn
 
 from generative import fit, resolve_device, save_component
 from generative.checkpoint import last_step
-from worldmodels.assembly import env_shape, load_vision, new_memory, start_from
-from worldmodels.baselines import baselines, fit_persistence
-from worldmodels.dataset import episode_files, split
-from worldmodels.dream import gather_starts
-from worldmodels.episode import EpisodeFile
-from worldmodels.finished import digest
-from worldmodels.latents import LatentFile, SequenceBatches, encode_episode_latents, held_out_batches
+from worldmodels.agent.build import env_shape, load_vision, new_memory, start_from
+from worldmodels.dream.dream import gather_starts
 from worldmodels.memories import SequenceBatch
-from worldmodels.run import Progress, Run
-from worldmodels.targets import event_scale, reward_scale
+from worldmodels.memories.baselines import baselines, fit_persistence
+from worldmodels.memories.targets import event_scale, reward_scale
+from worldmodels.rollouts.dataset import episode_files, split
+from worldmodels.rollouts.episode import EpisodeFile
+from worldmodels.run.finished import digest
+from worldmodels.run.folder import Progress, Run
+from worldmodels.vision.latents import LatentFile, SequenceBatches, encode_episode_latents, held_out_batches
 
 PERSISTENCE_BATCHES = 8
 

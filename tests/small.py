@@ -2,7 +2,7 @@
 
 from worldmodels import preset
 from worldmodels.config import config_from
-from worldmodels.finished import write_done
+from worldmodels.run.finished import write_done
 
 SMALL = {
     "collect": {"episodes": 12},

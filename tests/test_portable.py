@@ -22,7 +22,7 @@ del select.poll, os.sched_getaffinity, os.fork, os.getuid, os.geteuid
 for name in {names!r}:
     importlib.import_module(name)
 from pathlib import Path
-from scripts.ending import carry_out
+from scripts.terminal.ending import carry_out
 from generative.files import locked
 assert carry_out(lambda: 3) == 3
 """

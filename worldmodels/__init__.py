@@ -6,11 +6,11 @@ The stage functions live in `scripts`. Importing this package registers `WorldMo
 gymnasium.
 """
 
+from worldmodels.agent.agent import AgentState, Driver
 from worldmodels.config import RunConfig, config_from, known_presets, preset, read_config
-from worldmodels.driver import AgentState, Driver
 from worldmodels.errors import RunError
-from worldmodels.opening import load_agent, load_dream, make_env, open_run
-from worldmodels.run import Progress, Run
+from worldmodels.load import load_agent, load_dream, make_env, open_run
+from worldmodels.run.folder import Progress, Run
 from worldmodels.version import __version__
 
 __all__ = [

@@ -19,18 +19,18 @@ from generative import ComponentError, Registry, config_from_mapping, config_to_
 from generative.options import check_numbers
 from generative.strict_yaml import read_yaml, write_yaml
 from worldmodels.accuracy.config import AccuracyConfig
-from worldmodels.collect import CollectConfig
-from worldmodels.dream import DreamConfig
+from worldmodels.agent.features import FeaturesConfig
+from worldmodels.components import MEMORIES, VISIONS, MemoryConfig, VisionConfig
+from worldmodels.dream.dream import DreamConfig
+from worldmodels.dream.film import FilmConfig
 from worldmodels.errors import RunError
-from worldmodels.evaluate import EvaluateConfig
-from worldmodels.evolve import EvolveConfig
-from worldmodels.executor import ExecutorConfig
+from worldmodels.evolution.evaluate import EvaluateConfig
+from worldmodels.evolution.evolve import EvolveConfig
+from worldmodels.evolution.loop import LoopConfig
 from worldmodels.files import write_text
-from worldmodels.film import FilmConfig
-from worldmodels.loop import LoopConfig
-from worldmodels.parts import MEMORIES, VISIONS, MemoryConfig, VisionConfig
-from worldmodels.perception import FeaturesConfig
-from worldmodels.targets import RewardTargetConfig
+from worldmodels.memories.targets import RewardTargetConfig
+from worldmodels.parallel.executor import ExecutorConfig
+from worldmodels.rollouts.collect import CollectConfig
 
 FORMAT_VERSION = 1
 SEAL = "# written by worldmodels; sha256 of the lines below: "

@@ -23,7 +23,7 @@ from generative.run import Run
 from scripts.generative.feed import decoder, open_run, places, require_images, take
 from scripts.generative.judges import CLASSES, Judge, look_up, middles, train_judge
 from scripts.generative.pictures import stacked, tiled
-from worldmodels.video import png_bytes
+from worldmodels.report.video import png_bytes
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from jaxtyping import Float32, UInt8
 
 from generative.data import ImageData, Origin, array_data
 from generative.data.origin import file_digest
-from worldmodels.dataset import episode_files
-from worldmodels.episode import EpisodeFile
 from worldmodels.errors import RunError
+from worldmodels.rollouts.dataset import episode_files
+from worldmodels.rollouts.episode import EpisodeFile
 
 BEND = 0.005
 """Radians per metre, on average over the next 40 metres of road, from which on it counts as a bend: 11 degrees."""

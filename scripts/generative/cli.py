@@ -13,9 +13,9 @@ from dataclasses import make_dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from scripts.ending import carry_out, unread
-from scripts.failures import report
-from scripts.words import UsageError, folder_of, parsed, take, take_flag
+from scripts.terminal.ending import carry_out, unread
+from scripts.terminal.failures import report
+from scripts.terminal.words import UsageError, folder_of, parsed, take, take_flag
 from worldmodels.version import __version__
 
 COMMANDS = {
@@ -108,8 +108,8 @@ def _train(words: list[str]) -> Sequence[str]:
     from scripts.generative.preflight import check_sizes
     from scripts.generative.report import write_report
     from scripts.generative.train import train
-    from scripts.progress import show
-    from worldmodels.preflight import check_folder
+    from scripts.terminal.progress import show
+    from worldmodels.run.preflight import check_folder
 
     path, config, data = parse_train(words)
     resolve_device(config.device)

@@ -18,7 +18,7 @@ from generative.latent.interpolation import Mode
 from generative.run import Run
 from scripts.generative.feed import decoder, open_model, starts
 from scripts.generative.pictures import labelled_rows, rgb
-from worldmodels.video import png_bytes
+from worldmodels.report.video import png_bytes
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from generative.data import Data, ImageData, RowData
 from generative.options import check_numbers
 from generative.run import RunConfig
 from worldmodels.machine import check_fits
-from worldmodels.preflight import imagined
+from worldmodels.run.preflight import imagined
 
 SPLIT_BYTES = 48
 """Of an item while data are parted into training and held-out: numbers, what they are sorted by, the order."""

@@ -9,7 +9,7 @@ from generative.files import write_bytes
 from generative.run import Run
 from scripts.generative.feed import open_run, require_images, take
 from scripts.generative.pictures import reconstructions
-from worldmodels.video import png_bytes
+from worldmodels.report.video import png_bytes
 
 
 @dataclass(frozen=True)

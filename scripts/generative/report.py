@@ -13,9 +13,9 @@ from jaxtyping import UInt8
 from generative import ComponentError
 from generative.files import read_json, sweep, write_text
 from generative.run import Run
-from worldmodels.page import CSS, data_url, details, duration, media, number, picture, plot, table
-from worldmodels.plots import loss_curves
-from worldmodels.video import png_bytes
+from worldmodels.report.page import CSS, data_url, details, duration, media, number, picture, plot, table
+from worldmodels.report.plots import loss_curves
+from worldmodels.report.video import png_bytes
 
 STAGES = 6
 """Grids shown of those that were drawn while the model learned, the first and the last included."""

@@ -13,7 +13,7 @@ from generative.identity import data_facts
 from generative.run import Run
 from scripts.generative.feed import open_data, open_model
 from scripts.generative.pictures import drawn, tiled
-from worldmodels.video import png_bytes
+from worldmodels.report.video import png_bytes
 
 
 @dataclass(frozen=True)

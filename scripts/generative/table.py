@@ -18,7 +18,7 @@ from scripts.generative import evaluate
 from scripts.generative.feed import open_run, resolve
 from scripts.generative.report import write_report
 from scripts.generative.train import train
-from scripts.progress import show
+from scripts.terminal.progress import show
 
 HEAD = """# Generative models
 

@@ -14,8 +14,8 @@ from generative.latent.interpolation import encode_means
 from generative.run import Run
 from scripts.generative.feed import Data, Items, build, keep_starts, load, stream, take, values_stream
 from scripts.generative.pictures import shown
-from worldmodels.run import Progress
-from worldmodels.video import png_bytes
+from worldmodels.report.video import png_bytes
+from worldmodels.run.folder import Progress
 
 HELD_OUT = 256
 """Held-out items whose loss goes into the curves."""

@@ -14,7 +14,7 @@ from generative.latent import spread_order, traverse
 from generative.run import Run
 from scripts.generative.feed import MOST_STARTS, decoder, open_model, starts
 from scripts.generative.pictures import labelled_rows
-from worldmodels.video import png_bytes
+from worldmodels.report.video import png_bytes
 
 
 @dataclass(frozen=True)

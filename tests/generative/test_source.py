@@ -57,6 +57,6 @@ def test_packages_in_a_repository_that_does_not_keep_them_have_no_commit(package
 
 def test_both_packages_say_the_same():
     from generative.run import versions
-    from worldmodels.run import versions as other_versions
+    from worldmodels.run.folder import versions as other_versions
 
     assert versions()["commit"] == other_versions()["commit"]

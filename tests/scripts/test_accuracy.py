@@ -19,9 +19,9 @@ from worldmodels import Run
 from worldmodels.accuracy import AccuracyConfig
 from worldmodels.accuracy.data import SETS
 from worldmodels.accuracy.page import render_card
-from worldmodels.episode import EpisodeFile
 from worldmodels.errors import RunError
-from worldmodels.tracks import TEST, VALIDATION
+from worldmodels.rollouts.episode import EpisodeFile
+from worldmodels.seeds import TEST, VALIDATION
 
 accuracy_module = sys.modules["scripts.accuracy"]
 QUICK = {"episodes": 4, "controllers": 4, "controller_tracks": 2, "controller_dreams": 4, "samples": 4, "starts": 3}

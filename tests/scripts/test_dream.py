@@ -12,7 +12,7 @@ from scripts.info import info
 from scripts.report import dream_captions
 from worldmodels import Run
 from worldmodels.config import config_from, write_config
-from worldmodels.film import Dream, Drive, Prediction, reel
+from worldmodels.dream.film import Dream, Drive, Prediction, reel
 
 
 def carry_out(run, *stages):

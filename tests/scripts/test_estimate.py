@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from scripts.estimate import plan_parts
-from scripts.progress import duration
 from scripts.rates import Rates
 from scripts.run import STAGE_FUNCTIONS, stages_of
+from scripts.terminal.progress import duration
 from tests.small import looped_config, small_config
-from tests.worldmodels.test_plan import Clock, live, worst
+from tests.worldmodels.run.test_plan import Clock, live, worst
 from worldmodels import Run, preset
-from worldmodels.plan import Part, Plan
+from worldmodels.run.plan import Part, Plan
 
 CURVE = Path(__file__).parents[2] / "docs" / "results" / "quick" / "curve.csv"
 QUICK = {

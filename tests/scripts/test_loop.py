@@ -13,13 +13,13 @@ from scripts.report import gather
 from scripts.run import stages_of
 from tests.small import LOOP, looped_config, small_config
 from worldmodels import Run, load_agent
-from worldmodels.assembly import load_bundle, new_memory
-from worldmodels.dataset import episode_files, tryout_files
+from worldmodels.agent.build import load_bundle, new_memory
+from worldmodels.agent.export import export_agent
+from worldmodels.components import MEMORIES
 from worldmodels.errors import RunError
-from worldmodels.export import export_agent
+from worldmodels.evolution.loop import LEARNT, LoopConfig, alarm, best_round, keeps_vision, round_config
 from worldmodels.files import read_lines
-from worldmodels.loop import LEARNT, LoopConfig, alarm, best_round, keeps_vision, round_config
-from worldmodels.parts import MEMORIES
+from worldmodels.rollouts.dataset import episode_files, tryout_files
 
 
 def carry_out(run):

@@ -16,10 +16,10 @@ from scripts.cli import main
 from scripts.train_memory import latent_file
 from tests.small import small_config
 from worldmodels import Run, load_agent, load_dream, make_env
-from worldmodels.assembly import load_starts
-from worldmodels.dataset import episode_files, split
-from worldmodels.export import thin_starts
+from worldmodels.agent.build import load_starts
+from worldmodels.agent.export import thin_starts
 from worldmodels.files import read_lines
+from worldmodels.rollouts.dataset import episode_files, split
 
 ROOT = Path(__file__).parents[2]
 

@@ -14,7 +14,7 @@ import yaml
 from scripts.cli import main
 from tests.strange import folder, on_path  # noqa: F401  # a fixture
 from worldmodels import Run, load_agent, make_env
-from worldmodels.episode import EpisodeFile
+from worldmodels.rollouts.episode import EpisodeFile
 
 TINY = {
     "preset": "toy",

@@ -17,10 +17,10 @@ from scripts.study_jobs import take
 from tests.small import SMALL
 from worldmodels import Run
 from worldmodels.errors import RunError
-from worldmodels.executor import WorkerError, make_executor
 from worldmodels.files import read_lines
+from worldmodels.parallel.executor import WorkerError, make_executor
 from worldmodels.statistics import summarise
-from worldmodels.study_file import study_from
+from worldmodels.study.file import study_from
 
 TINY = {
     "collect": {"episodes": 6},

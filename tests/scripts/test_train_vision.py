@@ -10,9 +10,9 @@ from scripts import train_vision
 from scripts.train_vision import examine, mean_frame
 from tests.small import small_config
 from worldmodels import Run
-from worldmodels.assembly import load_vision
-from worldmodels.dataset import episode_files, sample_frames
+from worldmodels.agent.build import load_vision
 from worldmodels.errors import RunError
+from worldmodels.rollouts.dataset import episode_files, sample_frames
 
 
 def collected(trained: Run, path: Path, **vision) -> Run:

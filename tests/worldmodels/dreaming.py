@@ -5,11 +5,11 @@ import torch
 
 from agents import ActionSpec, ControllerConfig, make_controller
 from generative import VAE, VAEConfig
-from worldmodels.dream import DreamConfig, Starts, imagine
-from worldmodels.innovations import Innovations
+from worldmodels.agent.features import FeaturesConfig, Perception
+from worldmodels.components import MEMORIES
+from worldmodels.dream.dream import DreamConfig, Starts, imagine
+from worldmodels.dream.residuals import Innovations
 from worldmodels.memories import MDNRNN, MDNRNNConfig
-from worldmodels.parts import MEMORIES
-from worldmodels.perception import FeaturesConfig, Perception
 
 SPEC = ActionSpec(3, (-1.0, 0.0, 0.0), (1.0, 1.0, 1.0), ("tanh", "tanh", "relu-tanh"), False)
 CONFIG = DreamConfig(horizon=12, warmup=4, block=3, standstill=0.5, dtype="float32")

@@ -7,9 +7,9 @@ import jaxtyping
 import pytest
 
 from generative.strict_yaml import read_yaml, write_yaml
+from worldmodels.components import MEMORIES, VISIONS
 from worldmodels.config import RunConfig, config_from, config_mapping
 from worldmodels.errors import RunError
-from worldmodels.parts import MEMORIES, VISIONS
 
 NOTHING = [float("nan"), float("-inf"), float("inf"), 10**30, 1e300]
 """Numbers that mean nothing anywhere."""

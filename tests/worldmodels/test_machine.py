@@ -2,8 +2,8 @@ import os
 
 import pytest
 
-from worldmodels import executor
 from worldmodels.machine import cpu_quota, memory_limit
+from worldmodels.parallel import executor
 
 
 def write(path, content):

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from worldmodels.evaluate import paired_rows
+from worldmodels.evolution.evaluate import paired_rows
 from worldmodels.statistics import estimate, estimate_mean, paired_difference, pearson, spearman, summarise
 
 

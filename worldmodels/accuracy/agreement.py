@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from agents import OptimiserConfig, make_optimiser
 from worldmodels.accuracy.heads import figures
-from worldmodels.evolve import check_mean
+from worldmodels.evolution.evolve import check_mean
 from worldmodels.statistics import estimate, pearson, spearman
 
 DISTURBANCE = (0.25, 0.5, 1.0)

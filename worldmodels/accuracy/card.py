@@ -17,8 +17,8 @@ from worldmodels.accuracy.one_step import Guess, fit_guesses, one_step
 from worldmodels.accuracy.open_loop import open_loop, pixels
 from worldmodels.accuracy.probes import Watched, explained, physical, watch
 from worldmodels.accuracy.reconstruction import reconstruction
-from worldmodels.dataset import places_over
-from worldmodels.latents import LatentFile
+from worldmodels.rollouts.dataset import places_over
+from worldmodels.vision.latents import LatentFile
 
 FORMAT_VERSION = 1
 

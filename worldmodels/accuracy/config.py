@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from generative.options import check_numbers
-from worldmodels.tracks import VALIDATION
+from worldmodels.seeds import VALIDATION
 
 PIXEL_BATCH = 256
 """Frames that are encoded or decoded at a time."""

@@ -19,12 +19,12 @@ from torch import Tensor
 from envs import EnvConfig
 from generative import to_float
 from worldmodels.accuracy.config import PIXEL_BATCH, AccuracyConfig
-from worldmodels.bundle import Bundle
-from worldmodels.collect import CollectConfig, CollectSetup, CollectWorker, Driver, Order
-from worldmodels.episode import EpisodeFile, write_episode
+from worldmodels.agent.bundle import Bundle
 from worldmodels.errors import RunError
-from worldmodels.targets import TerminationTargetConfig, termination_target
-from worldmodels.tracks import VALIDATION
+from worldmodels.memories.targets import TerminationTargetConfig, termination_target
+from worldmodels.rollouts.collect import CollectConfig, CollectSetup, CollectWorker, Driver, Order
+from worldmodels.rollouts.episode import EpisodeFile, write_episode
+from worldmodels.seeds import VALIDATION
 
 SETS = ("random", "on-policy", "mixed")
 """The sets of episodes, by who drives."""

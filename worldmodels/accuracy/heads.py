@@ -1,7 +1,7 @@
 """What the memory says of reward and end, beside what happened.
 
 Rewards are summed over some steps before they are compared: the reward head predicts a smoothed reward, which is right
-in sum but not step by step (`worldmodels.targets`).
+in sum but not step by step (`worldmodels.memories.targets`).
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ import torch
 from worldmodels.accuracy.config import AccuracyConfig
 from worldmodels.accuracy.data import HeldOut, pad
 from worldmodels.accuracy.dreams import Dreams, Starts
+from worldmodels.memories.targets import auprc, auroc
 from worldmodels.statistics import Estimate, estimate
-from worldmodels.targets import auprc, auroc
 
 
 @torch.inference_mode()

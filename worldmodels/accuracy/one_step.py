@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from worldmodels.accuracy.data import HeldOut, pad
-from worldmodels.baselines import SPREAD_FLOOR, shuffle_actions
+from worldmodels.memories.baselines import SPREAD_FLOOR, shuffle_actions
 from worldmodels.statistics import estimate_mean
 
 RIDGE = 1e-6

@@ -6,7 +6,7 @@ from typing import Any
 
 from worldmodels.accuracy.plots import drawable, measured, png, probed_set, svg
 from worldmodels.accuracy.verdict import findings_of_card, verdict, verdict_html
-from worldmodels.page import CSS, details, number, plot, table
+from worldmodels.report.page import CSS, details, number, plot, table
 
 Card = Mapping[str, Any]
 CAPTIONS = {

@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from worldmodels.plots import BLUE, GREY, ORANGE, PURPLE, TEAL, _figure, _legend_above, _style, _svg
+from worldmodels.report.plots import BLUE, GREY, ORANGE, PURPLE, TEAL, _figure, _legend_above, _style, _svg
 
 COLOURS = {"random": TEAL, "on-policy": BLUE, "mixed": ORANGE}
 FEATURES = {"z": (GREY, "z"), "z+h": (BLUE, "z and h"), "z+untrained": (PURPLE, "z and an untrained memory's h")}
@@ -154,7 +154,7 @@ def drawable(card: Card) -> list[str]:
 
 
 def svg(name: str, card: Card) -> str:
-    """Return a figure as one `<svg>` element, as those of `worldmodels.plots`."""
+    """Return a figure as one `<svg>` element, as those of `worldmodels.report.plots`."""
     title, draw = FIGURES[name]
     with matplotlib.rc_context(_style(name)):
         figure, axes = _figure(_height(name, card), "", "")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Literal
 
-from worldmodels.page import number
+from worldmodels.report.page import number
 
 Grade = Literal["good", "fair", "poor"]
 SIGHT = (0.8, 0.5)

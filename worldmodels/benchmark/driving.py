@@ -9,7 +9,7 @@ from gymnasium.envs.box2d.car_racing import FPS
 from jaxtyping import Float32
 
 from envs.car_racing import CarRacing
-from worldmodels.tracks import VALIDATION
+from worldmodels.seeds import VALIDATION
 
 Action = Float32[np.ndarray, " 3"]
 Driver = Callable[[CarRacing], Action]

@@ -12,15 +12,15 @@ from torch import Tensor, nn
 
 from envs import EnvConfig, make_env
 from generative import to_float
-from worldmodels.assembly import env_shape, new_memory, new_vision
+from worldmodels.agent.build import env_shape, new_memory, new_vision
+from worldmodels.agent.bundle import Bundle, bundle_parts
+from worldmodels.agent.precision import latent_change, resolve_dtype
 from worldmodels.benchmark.driving import TRACKS, follow_road
 from worldmodels.benchmark.environments import OURS, THEIRS, make
 from worldmodels.benchmark.figure import Figure, Settings, paired, rate
 from worldmodels.benchmark.machine import use_cores
-from worldmodels.bundle import Bundle, bundle_parts
 from worldmodels.config import RunConfig
-from worldmodels.precision import latent_change, resolve_dtype
-from worldmodels.worker import RealTask, Worker, WorkerSetup
+from worldmodels.evolution.tasks import RealTask, Worker, WorkerSetup
 
 EVALUATION = Figure(
     "evaluation", "evaluation end to end on one core, against the usual loop over gymnasium's", "x", ">= 15", "frames/s"

@@ -9,8 +9,8 @@ from worldmodels.benchmark.driving import TRACKS
 from worldmodels.benchmark.evaluation import EPISODE, SPREAD, random_agent
 from worldmodels.benchmark.figure import Figure, Settings, paired, rate
 from worldmodels.benchmark.machine import use_cores
-from worldmodels.dream import DreamConfig, Starts
-from worldmodels.worker import DreamTask, RealTask, Worker, WorkerSetup
+from worldmodels.dream.dream import DreamConfig, Starts
+from worldmodels.evolution.tasks import DreamTask, RealTask, Worker, WorkerSetup
 
 GENERATION = Figure(
     "generation",

@@ -12,9 +12,9 @@ import psutil
 import torch
 from threadpoolctl import threadpool_limits
 
+from worldmodels.agent.precision import native_bfloat16
 from worldmodels.benchmark.figure import Skip
-from worldmodels.executor import available_cores, describe_host
-from worldmodels.precision import native_bfloat16
+from worldmodels.parallel.executor import available_cores, describe_host
 
 BUSY = 0.3
 """Load for each core above which measurements are disturbed."""

@@ -14,15 +14,15 @@ from agents import ActionSpec, ControllerConfig, make_controller
 from envs import EnvConfig
 from generative import VAE, fit, to_float
 from generative.data import array_data
+from worldmodels.agent.features import Perception
 from worldmodels.benchmark.environments import OURS
 from worldmodels.benchmark.evaluation import driven_frames
 from worldmodels.benchmark.figure import Figure, Settings, paired, rate
 from worldmodels.benchmark.machine import use_cores
+from worldmodels.components import MEMORIES, VISIONS
 from worldmodels.config import RunConfig, preset
-from worldmodels.dream import DreamConfig, Starts, imagine
+from worldmodels.dream.dream import DreamConfig, Starts, imagine
 from worldmodels.memories import MDNRNN, MDNRNNConfig
-from worldmodels.parts import MEMORIES, VISIONS
-from worldmodels.perception import Perception
 
 DREAM = Figure("dream", "steps of dreams on one core, against a plain loop of torch layers", "x", ">= 2", "steps/s")
 DREAM_LEAST = 2.0

@@ -10,8 +10,8 @@ from worldmodels.benchmark.children import Child
 from worldmodels.benchmark.environments import THEIRS, make
 from worldmodels.benchmark.evaluation import random_agent
 from worldmodels.benchmark.figure import Figure, Settings
-from worldmodels.tracks import TRAINING
-from worldmodels.worker import RealTask, Worker, WorkerSetup
+from worldmodels.evolution.tasks import RealTask, Worker, WorkerSetup
+from worldmodels.seeds import TRAINING
 
 MEMORY = Figure(
     "memory", "growth of a worker's resident memory from its 50th reset to its 500th", "MiB", "<= 10", "MiB"

@@ -29,7 +29,7 @@ class SequenceBatch(NamedTuple):
     action: Float[Tensor, "B T A"]
     """Action taken at each frame but the last."""
     reward: Float[Tensor, "B T"]
-    """Target of the reward head, in the units of its type (`worldmodels.targets`)."""
+    """Target of the reward head, in the units of its type (`worldmodels.memories.targets`)."""
     termination: Float[Tensor, "B T"]
     """Target of the termination head, 0 or 1."""
     mask: Bool[Tensor, "B T"]

@@ -18,7 +18,7 @@ from generative import config_from_mapping
 from generative.mixture import Mixture
 from worldmodels.memories.contract import Metrics, SequenceBatch, State
 from worldmodels.memories.registry import MEMBERS
-from worldmodels.targets import RewardTarget
+from worldmodels.memories.targets import RewardTarget
 
 MOST_MEMBERS = 1_000
 

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from generative.mixture import Mixture, MixtureHead, mixture_log_prob
 from generative.options import check_numbers
 from worldmodels.memories.contract import Metrics, Prediction, SequenceBatch, State, masked_mean, sample_latents
-from worldmodels.targets import RewardTarget
+from worldmodels.memories.targets import RewardTarget
 
 
 @dataclass(frozen=True)

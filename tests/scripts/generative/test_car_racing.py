@@ -21,7 +21,7 @@ def road(tmp_path_factory):
 
 
 def test_frames_and_states_come_from_the_rollouts_and_tracks_stay_together(road):
-    from worldmodels.dataset import episode_files
+    from worldmodels.rollouts.dataset import episode_files
 
     data = load(Choice("car-racing", {"run": str(road.path)}))
     files = episode_files(road.path / "rollouts")

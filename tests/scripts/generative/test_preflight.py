@@ -7,7 +7,7 @@ from generative.run import Choice, Run
 from scripts.generative.cli import main
 from scripts.generative.feed import load
 from worldmodels.errors import RunError
-from worldmodels.preflight import imagined
+from worldmodels.run.preflight import imagined
 
 SHAPES = ["--data", "shapes", "--data.size", "16", "--data.count", "200", "--model.width", "8"]
 RING = ["--data", "ring", "--data.count", "200"]

@@ -5,10 +5,10 @@ import torch
 
 from generative import component_bytes, component_from_bytes
 from tests.worldmodels.memories.batches import ACTION, LATENT, action_world, generator, random_batch, train
-from worldmodels.baselines import baselines, fit_persistence
+from worldmodels.components import MEMORIES
 from worldmodels.memories import choose_rows
+from worldmodels.memories.baselines import baselines, fit_persistence
 from worldmodels.memories.fit import check_dream, check_memory
-from worldmodels.parts import MEMORIES
 
 OPTIONS = {
     "mdn-rnn": {"hidden": 16, "mixtures": 2},

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from tests.worldmodels.memories.batches import ACTION, LATENT, generator, random_batch
+from worldmodels.components import MEMORIES
 from worldmodels.memories import MDNRNN, Ensemble, EnsembleConfig, agent_memory
-from worldmodels.parts import MEMORIES
 
 CONFIG = EnsembleConfig(members=3, options={"hidden": 8, "mixtures": 2}, latent=LATENT, action=ACTION)
 

@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from tests.worldmodels.memories.batches import action_world, generator, random_batch, train
-from worldmodels.baselines import baselines, fit_persistence, shuffle_actions
 from worldmodels.memories import (
     MDNRNN,
     MDNRNNConfig,
@@ -16,7 +15,8 @@ from worldmodels.memories import (
     masked_mean,
     sample_latents,
 )
-from worldmodels.targets import auprc, auroc
+from worldmodels.memories.baselines import baselines, fit_persistence, shuffle_actions
+from worldmodels.memories.targets import auprc, auroc
 
 SMALL = MDNRNNConfig(latent=3, action=2, hidden=16, mixtures=2)
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from tests.worldmodels.memories.batches import generator, random_batch, train
+from worldmodels.components import MEMORIES
 from worldmodels.memories import SequenceBatch
-from worldmodels.parts import MEMORIES
 
 SIZES = {"latent": 3, "action": 2, "hidden": 24}
 

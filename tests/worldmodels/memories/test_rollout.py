@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from tests.worldmodels.memories.batches import generator, random_batch, train
+from worldmodels.components import MEMORIES
 from worldmodels.memories import SequenceBatch
 from worldmodels.memories.fit import check_sequences
-from worldmodels.parts import MEMORIES
 
 NOISE, ANGLE = 0.7, 0.4
 

@@ -1,0 +1,1 @@
+"""What the console commands share: words of a command line, progress, failures, and how a command ends."""

@@ -1,0 +1,144 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from agents import ControllerConfig, make_controller
+from envs import EnvConfig
+from generative import component_from_bytes
+from tests.worldmodels.dreaming import CONFIG, SPEC, candidates, dream
+from worldmodels.agent.bundle import Bundle, bundle_parts
+from worldmodels.agent.features import FeaturesConfig
+from worldmodels.components import MEMORIES
+from worldmodels.dream.film import Dream, Drive, FilmConfig, dream_drives, drive, predict, reel, shown
+from worldmodels.errors import RunError
+
+SEEDS = range(11, 17)
+ENDLESS = dataclasses.replace(CONFIG, terminates=False)
+
+
+@pytest.fixture(scope="module")
+def bundle(parts):
+    env = EnvConfig("WorldModels/Toy-v0", size=32, crop=(0, 0), options={"size": 32})
+    return Bundle(env, SPEC, FeaturesConfig(), ControllerConfig(), **bundle_parts(*parts))
+
+
+def filmed(bundle, starts, config=CONFIG, parameters=None, memory=None):
+    memory = memory or component_from_bytes(bundle.memory, MEMORIES)
+    parameters = candidates(1)[0] if parameters is None else parameters
+    return dream_drives(bundle, parameters, memory, starts, config, SEEDS)
+
+
+@torch.inference_mode()
+def test_the_agent_acts_on_what_is_dreamt_and_the_memory_goes_on_from_its_actions(bundle, starts, parts):
+    """Step by step by hand: the action is the controller's on the dreamt latent, the next latent is what follows."""
+    memory, rows = parts[1], torch.from_numpy(candidates(1))
+    controller = make_controller(ControllerConfig(), 20, SPEC)
+    config = dataclasses.replace(ENDLESS, standstill=1.0, noise="real", among=10, temperature=0.25)
+    recorded = torch.from_numpy(starts.innovations.value[0])
+    for each in filmed(bundle, starts, config):
+        assert len(each.z) == config.horizon + 1
+        state = memory.initial(1)
+        for step in range(config.horizon):
+            z = each.z[step : step + 1]
+            action = controller.act(torch.cat([z, memory.feature(state)], 1), rows)
+            torch.testing.assert_close(each.action[step : step + 1], action, atol=1e-4, rtol=1e-3)
+            prediction, state = memory.step(z, action, state)
+            chance = (each.z[step + 1] - prediction.expected_latent()[0]) / 0.5  # the root of the temperature
+            assert (recorded - chance).abs().max(1).values.min() < 1e-3  # a recorded one
+            assert each.reward[step] == pytest.approx(float(prediction.reward), abs=1e-3)
+
+
+def test_another_controller_dreams_something_else_from_the_same_start(bundle, starts):
+    ours, other = (filmed(bundle, starts, ENDLESS, parameters) for parameters in candidates(2))
+    for one, two in zip(ours, other, strict=True):
+        torch.testing.assert_close(one.z[0], two.z[0])
+        assert not torch.allclose(one.action, two.action, atol=0.05)
+        assert not torch.allclose(one.z[1:], two.z[1:], atol=0.05)
+
+
+def test_dreams_are_those_of_evolution(bundle, starts, parts):
+    """The same returns, so the same noise, starts, horizon and ends, whatever is set."""
+    for change in ({}, {"noise": "real", "among": 10}, {"temperature": 3.0}, {"patience": 2}, {"goal": 1.5}):
+        config = dataclasses.replace(CONFIG, termination_charge=0.0, block=1, **change)
+        returns = dream(parts, starts, candidates(1), config, list(SEEDS))[0]
+        found = filmed(bundle, starts, config)
+        np.testing.assert_allclose([each.gained for each in found], returns, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("change", "end"),
+    [({"terminates": False}, "horizon"), ({"goal": 0.01}, "goal"), ({"patience": 1}, "patience"), ({}, "termination")],
+)
+def test_a_dream_is_shown_up_to_its_end(bundle, starts, parts, change, end):
+    ends = {each.end for each in filmed(bundle, starts, dataclasses.replace(CONFIG, horizon=40, **change))}
+    assert end in ends and ("horizon" in ends) == (end == "horizon")
+    for each in filmed(bundle, starts, dataclasses.replace(CONFIG, horizon=40, **change)):
+        assert len(each.z) == len(each.action) + 1 == len(each.reward) + 1 <= 41
+        if each.end == "goal":
+            assert each.gained >= 0.01 > float(each.reward[:-1].double().sum())
+        if each.end == "horizon":
+            assert len(each.reward) == 40
+
+
+def test_what_a_memory_cannot_dream_is_refused(bundle, starts):
+    with pytest.raises(RunError, match=r"dream.penalty=1.0 charges disagreement"):
+        filmed(bundle, starts, dataclasses.replace(CONFIG, penalty=1.0))
+
+
+def test_a_real_drive_is_the_agent_s(bundle):
+    real = drive(bundle, candidates(1)[0], 10_000, 12)
+    assert real.frames.shape == (13, 32, 32, 3) and real.action.shape == (12, 3) and not real.ended
+    assert len(np.unique(real.frames.reshape(13, -1), axis=0)) == 13
+    whole = drive(bundle, candidates(1)[0], 10_000, 60)
+    assert whole.ended and len(whole.reward) < 60
+    np.testing.assert_array_equal(whole.frames[:13], real.frames)
+
+
+def test_a_prediction_sees_the_actions_and_nothing_after_its_context(parts):
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (21, 32, 32, 3), dtype=np.uint8)
+    action = rng.random((20, 3), dtype=np.float32)
+    config = FilmConfig(context=5, ahead=10)
+
+    def predicted(frames, action):
+        return predict(*parts, Drive(frames, action, np.zeros(20, np.float32), False), config)
+
+    found = predicted(frames, action)
+    assert found.context == 5 and len(found.frames) == len(found.reconstructions) == 16
+    np.testing.assert_array_equal(found.frames[:6], found.reconstructions[:6])
+    assert (found.frames[6:] != found.reconstructions[6:]).any((1, 2, 3)).all()
+    blind = frames.copy()
+    blind[6:] = 0
+    np.testing.assert_array_equal(predicted(blind, action).frames, found.frames)
+    turned = action.copy()
+    turned[7:] = -1
+    other = predicted(frames, turned).frames
+    np.testing.assert_array_equal(other[:8], found.frames[:8])
+    assert (other[8:] != found.frames[8:]).any()
+
+
+def test_a_drive_shorter_than_the_context_is_watched_to_its_end(parts):
+    short = Drive(np.zeros((4, 32, 32, 3), np.uint8), np.zeros((3, 3), np.float32), np.zeros(3, np.float32), True)
+    found = predict(*parts, short, FilmConfig(context=5, ahead=10))
+    assert found.context == 3 and len(found.frames) == 4
+
+
+def of(steps):
+    return Dream(torch.zeros(steps + 1, 4), torch.zeros(steps, 3), torch.ones(steps), "horizon")
+
+
+def test_dreams_are_shown_whole_and_in_order():
+    dreams = [of(3), of(4), of(5)]
+    assert [len(shown(dreams, steps)) for steps in (1, 3, 4, 7, 8, 100)] == [1, 1, 2, 2, 3, 3]
+    scenes = list(reel(dreams[:2], 2))
+    assert [scene.dream for scene in scenes] == [0] * 6 + [1] * 7
+    assert [scene.step for scene in scenes] == [0, 1, 2, 3, 3, 3, 0, 1, 2, 3, 4, 4, 4]
+    assert [scene.over for scene in scenes] == [False] * 3 + [True] * 3 + [False] * 4 + [True] * 3
+
+
+@pytest.mark.parametrize("change", [{"steps": 0}, {"dreams": 0}, {"context": 0}, {"ahead": 0}, {"seed": -1}])
+def test_senseless_films_are_refused(change):
+    with pytest.raises(ValueError, match=f"film.{next(iter(change))}="):
+        FilmConfig(**change)

@@ -1,0 +1,109 @@
+"""A trained agent: frame by frame with `act`, or as Stable-Baselines3's models with `predict`."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from envs import model_frame
+from worldmodels.agent.bundle import Bundle
+from worldmodels.agent.features import Remembered
+from worldmodels.agent.policy import Pilot
+from worldmodels.errors import RunError
+
+
+class AgentState(NamedTuple):
+    """What an agent knows of N episodes between two calls of `predict`; it never changes."""
+
+    remembered: Remembered
+    episodes: Int[np.ndarray, " N"]
+    """Episodes that each row has begun, which seed the noise of sampled latents."""
+
+
+class Driver:
+    """Drives one environment with `act`, `reset` before each episode, or N of them with `predict`.
+
+    The evolved controller draws nothing: the same past and frame lead to the same action.
+    """
+
+    def __init__(self, bundle: Bundle, parameters: np.ndarray):
+        self.bundle = bundle
+        self.env_config = bundle.env
+        self._parameters = parameters[None]
+        self._pilots: dict[int, Pilot] = {}
+        self._pilot = self._new_pilot(1)
+        self.reset()
+
+    def reset(self, seed: int = 0) -> None:
+        """Forget the past; `seed` is that of the latent noise, where latents are sampled."""
+        self._pilot.begin(0, seed)
+
+    def act(self, obs: np.ndarray) -> Any:
+        """Return the action for a frame, as the environment's `step` takes it.
+
+        Args:
+            obs: uint8 (H W C), or (H W) where it is grey, either at the model's size, as `make_env` gives it, or as
+                the environment draws it.
+
+        Raises:
+            RunError: it is no frame.
+        """
+        return self.bundle.spec.to_env(self._pilot.act(self._frame(obs)[None], np.ones(1, dtype=bool)))[0]
+
+    def predict(
+        self,
+        obs: np.ndarray,
+        state: AgentState | None = None,
+        episode_start: Bool[np.ndarray, " N"] | None = None,
+        deterministic: bool = True,
+    ) -> tuple[np.ndarray, AgentState]:
+        """Return actions and what to hand back in with the next frames: the interface of Stable-Baselines3's models.
+
+        `stable_baselines3.common.evaluation.evaluate_policy(agent, env)` measures an agent through it.
+
+        Args:
+            obs: uint8 (N H W C), or one frame (H W C); without C where frames are grey; of a size as in `act`.
+            state: from the call before; None at the beginning.
+            episode_start: bool (N), which rows begin an episode with these frames; all where there is no state.
+            deterministic: accepted as other libraries pass it; the controller has no other way of acting.
+
+        Returns:
+            actions (N ...) as the environment's `step` takes them, or one action for one frame; and the new state.
+            `state` itself is left as it was.
+
+        Raises:
+            RunError: `obs` are no frames, or are not as many as `state` or `episode_start` is for.
+        """
+        obs = np.asarray(obs)
+        if obs.ndim not in (2, 3, 4):
+            raise RunError(f"obs must be frames, uint8 (N H W C), or one, uint8 (H W C); got {obs.dtype} {obs.shape}")
+        many = obs.ndim == 4 or (obs.ndim == 3 and obs.shape[2] not in (1, 3))
+        frames = np.stack([self._frame(frame) for frame in (obs if many else obs[None])])
+        rows = len(frames)
+        starts = np.zeros(rows, dtype=bool) if episode_start is None else np.atleast_1d(episode_start).astype(bool)
+        if starts.shape != (rows,) or (state is not None and len(state.episodes) != rows):
+            known = "no" if state is None else len(state.episodes)
+            raise RunError(f"{rows} frames, {known} rows of state, {len(starts)} episode_start: give as many of each")
+        if rows not in self._pilots:
+            self._pilots[rows] = self._new_pilot(rows)
+        pilot = self._pilots[rows]
+        episodes = np.zeros(rows, dtype=np.int64) if state is None else state.episodes.copy()
+        if state is not None:
+            pilot.perception.recall(state.remembered)
+        for row in range(rows):
+            if state is None or starts[row]:
+                pilot.begin(row, int(episodes[row]) * rows + row)
+                episodes[row] += 1
+        actions = self.bundle.spec.to_env(pilot.act(frames, np.ones(rows, dtype=bool)))
+        after = AgentState(pilot.perception.remembered(), episodes)
+        return (actions if many else actions[0]), after
+
+    def _new_pilot(self, rows: int) -> Pilot:
+        return Pilot(self.bundle.perception(rows), self.bundle.build_controller(), self.bundle.spec, self._parameters)
+
+    def _frame(self, obs: np.ndarray) -> np.ndarray:
+        size = self.env_config.size
+        obs = obs[:, :, None] if obs.ndim == 2 else obs
+        if obs.dtype != np.uint8 or obs.ndim != 3:
+            raise RunError(f"obs must be a frame, uint8 (H W C); got {obs.dtype} {obs.shape}")
+        return obs if obs.shape[:2] == (size, size) else model_frame(obs, size, self.env_config.crop)

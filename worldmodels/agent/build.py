@@ -1,0 +1,328 @@
+"""Putting parts together for a run: sizes follow the environment and the vision; what cannot go together fails here."""
+
+from dataclasses import fields, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import nn
+
+from agents import ActionSpec
+from envs import EnvConfig, frame_rate, make_env
+from generative import component_bytes, load_component
+from worldmodels.agent.bundle import Bundle, bundle_parts, read_agent
+from worldmodels.agent.features import FeaturesConfig, feature_size
+from worldmodels.components import MEMORIES, VISIONS
+from worldmodels.config import RunConfig
+from worldmodels.dream.dream import Starts
+from worldmodels.dream.env import DreamEnv
+from worldmodels.errors import RunError
+from worldmodels.memories import agent_memory
+from worldmodels.memories.fit import check_dream, check_latents, check_memory, check_sequences
+from worldmodels.run.finished import check
+from worldmodels.run.folder import Run
+from worldmodels.vision.contract import check_vision
+from worldmodels.vision.latents import LatentFile, feature_samples
+
+BANK = 1024
+"""Moments that a shuffled memory draws from."""
+
+
+class EnvShape(NamedTuple):
+    """What the parts have to know of an environment."""
+
+    spaces: tuple[Any, Any]
+    """Observation and action space, at the model's size."""
+    spec: ActionSpec
+    state_names: tuple[str, ...]
+    """Names of the simulator's state; empty where there is none."""
+    fps: float = 50.0
+    """Steps that make a second: the environment's frames, after action repeat."""
+
+
+def env_shape(config: EnvConfig) -> EnvShape:
+    """Make the environment once and look."""
+    try:
+        env = make_env(config)
+        base: Any = env.unwrapped
+        spec = ActionSpec.from_space(env.action_space, getattr(base, "action_squash", None))
+    except ValueError as error:
+        raise RunError(f"env: {error}") from error
+    except MemoryError as error:
+        raise RunError(f"env: {config.id} with options={config.options} does not fit into memory: {error}") from error
+    names = tuple(getattr(base, "simulator_state_names", ()))
+    shape = EnvShape((env.observation_space, env.action_space), spec, names, frame_rate(env) / config.action_repeat)
+    env.close()
+    return shape
+
+
+def new_vision(config: RunConfig, shape: EnvShape, seed: int) -> nn.Module:
+    """Return an untrained vision whose sizes fit the environment.
+
+    Raises:
+        RunError: it cannot have these sizes.
+    """
+    height, _, channels = shape.spaces[0].shape
+    try:
+        options = _fill(config.vision.options, image_size=height, channels=channels)
+        return VISIONS.create(config.vision.type, options, seed=seed)
+    except ValueError as error:
+        raise RunError(f"vision, at env.size={config.env.size}: {error}") from error
+
+
+def new_memory(config: RunConfig, latent: int, spec: ActionSpec, seed: int) -> nn.Module:
+    """Return an untrained memory whose sizes fit vision and environment.
+
+    Raises:
+        RunError: the memory cannot learn from sequences as short as the run's.
+    """
+    try:
+        options = _fill(config.memory.options, latent=latent, action=spec.size, reward_target=config.memory.reward.type)
+        check_sequences(options, config.memory.sequence)
+        return MEMORIES.create(config.memory.type, options, seed=seed)
+    except ValueError as error:
+        raise RunError(f"memory: {error}") from error
+
+
+def check_parts(config: RunConfig, vision: nn.Module, memory: nn.Module, spec: ActionSpec) -> None:
+    """Refuse parts that cannot go together, trained or not.
+
+    Args:
+        config: of the run.
+        vision: of its type and sizes.
+        memory: likewise.
+        spec: of the environment's actions.
+
+    Raises:
+        RunError: says which two do not fit, why, and what to choose instead.
+    """
+    encoder: Any = vision
+    remembers: Any = agent_memory(memory)
+    latent = encoder.latent_spec.size
+    try:
+        check_latents(encoder.latent_spec, memory)
+        check_memory(memory, latent, spec.size)
+        feature_size(config.features, latent, remembers.feature_size)
+        if config.evolve.world == "dream":
+            check_dream(memory, latent, spec.size, config.dream.penalty, config.dream.dropout)
+    except ValueError as error:
+        raise RunError(f"vision.type={config.vision.type}, memory.type={config.memory.type}: {error}") from error
+
+
+def check_config(config: RunConfig) -> None:
+    """Refuse a configuration whose parts cannot go together, before anything is trained; see `check_parts`."""
+    shape = env_shape(config.env)
+    check_targets(config, shape.state_names)
+    for name, bias in (("collect.bias", config.collect.bias), ("evolve.bias", config.evolve.bias)):
+        if bias and len(bias) != shape.spec.size:
+            raise RunError(f"{name}={bias}: {config.env.id} has {shape.spec.size} outputs; give a number for each")
+    vision: Any = new_vision(config, shape, config.seed)
+    try:
+        check_vision(vision)
+    except ValueError as error:
+        raise RunError(f"vision.type={config.vision.type}: {error}") from None
+    check_parts(config, vision, new_memory(config, vision.latent_spec.size, shape.spec, config.seed), shape.spec)
+
+
+def check_targets(config: RunConfig, state_names: tuple[str, ...]) -> None:
+    """Refuse targets of the memory's heads that the environment's simulator does not tell.
+
+    Raises:
+        RunError: says which one, and what to choose instead.
+    """
+    told = f"the simulator's state of {config.env.id}" if state_names else f"{config.env.id} tells no simulator's state"
+    if config.memory.termination.type == "off-road" and state_names[-1:] != ("on_road",):
+        lacks = f"{told} does not end with `on_road`" if state_names else told
+        raise RunError(f"memory.termination.type=off-road: {lacks}; choose --memory.termination.type env")
+    if config.memory.reward.type == "progress" and "reward_rate" not in state_names:
+        lacks = f"{told} has no `reward_rate`" if state_names else told
+        raise RunError(f"memory.reward.type=progress: {lacks}; choose --memory.reward.type smoothed")
+
+
+def _fill(options: Any, **values: Any) -> Any:
+    """Set the fields of a component's options that it has; what is not there is not asked for."""
+    names = {item.name for item in fields(options)}
+    return replace(options, **{name: value for name, value in values.items() if name in names})
+
+
+def start_from(module: nn.Module, stage: str, start: str) -> None:
+    """Give a new vision or memory the weights that a stage of another run ended with.
+
+    Raises:
+        RunError: that run has not finished the stage, or its component is of another kind or size.
+    """
+    before = load_vision(Run(start)) if stage == "train-vision" else load_memory(Run(start))
+    known: Any = before
+    asked: Any = module
+    if (known.type, known.config) != (asked.type, asked.config):
+        raise RunError(
+            f"{stage}: the {known.type} of {start} has other options ({known.config}) than this run's {asked.type} "
+            f"({asked.config}); give both runs the same, or start from random weights"
+        )
+    module.load_state_dict(before.state_dict())
+
+
+def load_vision(run: Run) -> nn.Module:
+    """Load a run's finished vision, ready to encode."""
+    run.require("train-vision")
+    return load_component(run.folder("train-vision"), VISIONS).eval()
+
+
+def load_memory(run: Run) -> nn.Module:
+    """Load a run's finished memory, ready to step."""
+    run.require("train-memory")
+    return load_component(run.folder("train-memory"), MEMORIES).eval()
+
+
+def read_memory(run: Run, vision: nn.Module, spec: ActionSpec) -> nn.Module | None:
+    """Return the memory whose state the controller reads: trained (an ensemble's member 0) or random, or none.
+
+    For a shuffled memory it is the trained one, from whose features the bank is made.
+    """
+    features = run.learnt.features
+    if not features.uses_memory:
+        return None
+    if features.memory != "untrained":
+        return agent_memory(load_memory(run))
+    latent: Any = vision
+    return agent_memory(new_memory(run.learnt, latent.latent_spec.size, spec, seed=drawn_from(run) + 1)).eval()
+
+
+def drawn_from(run: Run) -> int:
+    """Return the seed from which untrained memories are drawn: the run's own, until it has a controller.
+
+    From then on it is the controller's: in a loop the chosen one was evolved in a round, which has another seed.
+    """
+    folder = run.folder("evolve")
+    if not (folder / "agent.json").exists():
+        return run.learnt.seed
+    return int(read_agent(folder)[0].get("seed", run.learnt.seed))
+
+
+def dreaming_memory(run: Run, vision: nn.Module, spec: ActionSpec) -> nn.Module:
+    """Return the memory that dreams: the trained one, or a random one with the trained one's scales as a control."""
+    trained = load_memory(run)
+    if run.learnt.dream.memory == "trained":
+        return trained
+    latent: Any = vision
+    untrained = new_memory(run.learnt, latent.latent_spec.size, spec, seed=drawn_from(run) + 2).eval()
+    for name, scale in trained.named_buffers():
+        untrained.get_buffer(name).copy_(scale)
+    return untrained
+
+
+def assemble(run: Run, latents: list[LatentFile]) -> Bundle:
+    """Return everything but the parameters of the run's controller; features are scaled over these latents."""
+    config = run.config
+    shape = env_shape(config.env)
+    vision = load_vision(run)
+    check_parts(config, vision, load_memory(run), shape.spec)
+    memory = read_memory(run, vision, shape.spec)
+    shift, scale, bank = None, None, None
+    if config.features.scaling != "none" or shuffles(config.features):
+        samples = feature_samples(latents, config.features, memory, config.seed)
+        if shuffles(config.features):
+            latent: Any = vision
+            memory, bank = None, shuffle_remembered(samples, latent.latent_spec.size, config.seed)
+        if config.features.scaling != "none":
+            shift, scale = feature_scaling(config.features.scaling, config.features.components, samples)
+    dreams = config.evolve.world == "dream"
+    generator = component_bytes(dreaming_memory(run, vision, shape.spec)) if dreams else None
+    return Bundle(
+        env=config.env,
+        spec=shape.spec,
+        features=config.features,
+        controller=config.controller,
+        shift=shift,
+        scale=scale,
+        generator=generator,
+        bank=bank,
+        seed=drawn_from(run),
+        **bundle_parts(vision, memory),
+    )
+
+
+def shuffles(features: FeaturesConfig) -> bool:
+    """Return whether the controller reads a shuffled memory."""
+    return features.uses_memory and features.memory == "shuffled"
+
+
+def shuffle_remembered(samples: np.ndarray, latent: int, seed: int) -> np.ndarray:
+    """Give each moment another's memory features, in place, and return a bank of them.
+
+    Args:
+        samples: (S Z+H), what a controller would read.
+        latent: Z.
+        seed: of the order.
+
+    Returns:
+        float32, at most `BANK` rows of H.
+    """
+    samples[:, latent:] = samples[np.random.default_rng([seed, 6]).permutation(len(samples)), latent:]
+    return np.ascontiguousarray(samples[:BANK, latent:], dtype=np.float32)
+
+
+def feature_scaling(kind: str, components: int, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return shift (F), and scale (F) or (F K), that bring features or their principal components to unit spread.
+
+    What hardly moves would be blown up to noise, so spreads count as at least a share of the usual one, a twentieth
+    of the median over features or a tenth of the largest component's.
+
+    Args:
+        kind: "standard" or "principal".
+        components: K.
+        samples: (S F).
+    """
+    mean = samples.mean(0)
+    if kind == "standard":
+        std = samples.std(0)
+        scale = 1 / np.maximum(std, max(0.05 * float(np.median(std)), 1e-6))
+        return mean.astype(np.float32), scale.astype(np.float32)
+    variances, axes = np.linalg.eigh(np.cov((samples - mean).T.astype(np.float64)))  # ascending
+    spreads = np.sqrt(np.maximum(variances[::-1][:components], 0.0))
+    scale = axes[:, ::-1][:, :components] / np.maximum(spreads, max(0.1 * spreads[0], 1e-6))
+    return mean.astype(np.float32), np.ascontiguousarray(scale, dtype=np.float32)
+
+
+def build_dream(run: Run, observe: str = "frames") -> DreamEnv:
+    """Return a run's dream as a gymnasium environment; `observe` is "frames" or "latents"."""
+    learnt = run.learnt
+    shape, vision = env_shape(learnt.env), load_vision(run)
+    memory = dreaming_memory(run, vision, shape.spec)
+    parts = vision, memory, load_starts(run), shape.spaces, shape.spec
+    return DreamEnv(*parts, learnt.dream, observe, shape.fps)
+
+
+def load_starts(run: Run) -> Starts:
+    """Load where a run's dreams begin, as float32; an exported run stores float16."""
+    check(run.folder("train-memory"))
+    arrays = Starts.load(run.folder("train-memory") / "starts.safetensors").arrays()
+    return Starts.of({name: array.astype(np.float32) for name, array in arrays.items()})
+
+
+def load_bundle(run: Run) -> tuple[Bundle, np.ndarray, dict[str, Any]]:
+    """Return the bundle, the parameters (N) and the facts of a run's evolved controller."""
+    check(run.folder("evolve"))
+    description, arrays = read_agent(run.folder("evolve"))
+    vision = load_vision(run)
+    memory, bank = read_memory(run, vision, description["spec"]), arrays.get("bank")
+    if shuffles(description["features"]):
+        memory = None
+        if bank is None:
+            raise RunError(f"the controller in {run.folder('evolve')} lacks its bank of features: evolve anew")
+    bundle = Bundle(
+        env=description["env"],
+        spec=description["spec"],
+        features=description["features"],
+        controller=description["controller"],
+        shift=arrays.get("shift"),
+        scale=arrays.get("scale"),
+        bank=bank,
+        seed=drawn_from(run),
+        **bundle_parts(vision, memory),
+    )
+    if bundle.build_controller().parameters_size != len(arrays["parameters"]):
+        raise RunError(
+            f"the controller in {run.folder('evolve')} has {len(arrays['parameters'])} parameters, its parts ask for "
+            f"{bundle.build_controller().parameters_size}: vision or memory were replaced; evolve anew"
+        )
+    return bundle, arrays["parameters"], description["facts"]

@@ -1,0 +1,148 @@
+"""Everything a controller needs to act, in one piece that travels: to worker processes as bytes, to disk as files."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+from torch import nn
+
+from agents import ActionSpec, Controller, ControllerConfig, make_controller
+from envs import EnvConfig
+from generative import ComponentError, component_bytes, component_from_bytes, config_from_mapping, config_to_mapping
+from worldmodels.agent.features import FeaturesConfig, Perception, feature_size
+from worldmodels.components import MEMORIES, VISIONS
+from worldmodels.errors import RunError
+from worldmodels.files import read_json, write_bytes, write_json
+from worldmodels.memories import ShuffledMemory, agent_memory
+
+FORMAT_VERSION = 1
+AGAIN = "restore it, or remove agent.json, agent.safetensors and done.json and run `worldmodels evolve` again"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Vision, memory and controller assembled for one environment, without the controller's parameters."""
+
+    env: EnvConfig
+    spec: ActionSpec
+    features: FeaturesConfig
+    controller: ControllerConfig
+    vision: Mapping[str, Any]
+    """`component_bytes` of the vision."""
+    memory: Mapping[str, Any] | None
+    """`component_bytes` of the memory whose state the controller reads; None where it reads none, or a shuffled one."""
+    shift: np.ndarray | None = None
+    """float32 (F): mean of each feature, where features are scaled."""
+    scale: np.ndarray | None = None
+    """float32 (F): one over each feature's spread; or (F K): principal axes over their spreads."""
+    generator: Mapping[str, Any] | None = None
+    """`component_bytes` of the memory that dreams; None where nothing dreams."""
+    bank: np.ndarray | None = None
+    """float32 (S H): what a memory remembered at S moments, where the controller reads a shuffled memory."""
+    seed: int = 0
+    """From which an untrained memory was drawn, which has no weights in a run folder."""
+
+    def load_vision(self) -> nn.Module:
+        """Rebuild the vision."""
+        return component_from_bytes(self.vision, VISIONS)
+
+    def load_encoder(self) -> nn.Module:
+        """Rebuild the vision in the number type in which it encodes while playing."""
+        return self.load_vision().to(self.features.torch_dtype).eval()
+
+    def load_memory(self) -> nn.Module | None:
+        """Rebuild the memory that the controller reads."""
+        if self.bank is not None:
+            return ShuffledMemory(torch.from_numpy(self.bank.copy()))
+        return None if self.memory is None else component_from_bytes(self.memory, MEMORIES)
+
+    def load_generator(self) -> nn.Module:
+        """Rebuild the memory that dreams."""
+        if self.generator is None:
+            raise ValueError("this bundle has no memory to dream with")
+        return component_from_bytes(self.generator, MEMORIES)
+
+    def perception(self, rows: int, vision: nn.Module | None = None, memory: nn.Module | None = None) -> Perception:
+        """Return a perception of `rows` rows, over parts already loaded where given (vision: `load_encoder`)."""
+        scaling = None
+        if self.shift is not None and self.scale is not None:
+            scaling = (torch.from_numpy(self.shift.copy()), torch.from_numpy(self.scale.copy()))
+        encoder = self.load_encoder() if vision is None else vision
+        remembered = self.load_memory() if memory is None and self.features.uses_memory else memory
+        return Perception(encoder, remembered, self.features, rows, scaling)
+
+    def build_controller(self) -> Controller:
+        """Return the controller."""
+        return make_controller(self.controller, self.feature_size, self.spec)
+
+    @cached_property
+    def feature_size(self) -> int:
+        """F, the number of features the controller reads."""
+        vision: Any = self.load_vision()
+        memory: Any = self.load_memory()
+        return feature_size(self.features, vision.latent_spec.size, 0 if memory is None else memory.feature_size)
+
+
+def bundle_parts(vision: nn.Module, memory: nn.Module | None) -> dict[str, Any]:
+    """Return the two components as bytes, as `Bundle` takes them; of an ensemble an agent carries member 0."""
+    return {
+        "vision": component_bytes(vision),
+        "memory": None if memory is None else component_bytes(agent_memory(memory)),
+    }
+
+
+def save_agent(folder: Path, bundle: Bundle, parameters: np.ndarray, facts: Mapping[str, Any]) -> None:
+    """Write the controller of a bundle: `agent.json`, and `agent.safetensors` with parameters, scaling and bank."""
+    arrays = {"parameters": np.asarray(parameters, dtype=np.float32)}
+    if bundle.shift is not None and bundle.scale is not None:
+        arrays |= {"shift": bundle.shift, "scale": bundle.scale}
+    if bundle.bank is not None:
+        arrays["bank"] = bundle.bank
+    content = save(arrays)
+    write_bytes(folder / "agent.safetensors", content)
+    description = {
+        "format_version": FORMAT_VERSION,
+        "arrays_sha256": hashlib.sha256(content).hexdigest(),
+        "env": config_to_mapping(bundle.env),
+        "spec": bundle.spec.to_mapping(),
+        "features": config_to_mapping(bundle.features),
+        "controller": config_to_mapping(bundle.controller),
+        "seed": bundle.seed,
+        "facts": dict(facts),
+    }
+    write_json(folder / "agent.json", description)
+
+
+def read_agent(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Read what `save_agent` wrote: the description with its configs rebuilt, and the arrays.
+
+    Raises:
+        RunError: if the files are missing, damaged or of another format.
+    """
+    for name in ("agent.json", "agent.safetensors"):
+        if not (folder / name).is_file():
+            raise RunError(f"{folder} holds no controller ({name} is missing): run `worldmodels evolve`")
+    try:
+        content = (folder / "agent.safetensors").read_bytes()
+        description = read_json(folder / "agent.json", AGAIN)
+        if description.get("arrays_sha256", found := hashlib.sha256(content).hexdigest()) != found:
+            raise RunError(f"{folder / 'agent.safetensors'} is not what agent.json belongs to: {AGAIN}")
+        arrays = load(content)
+        if description["format_version"] != FORMAT_VERSION:
+            raise RunError(f"{folder} has format {description['format_version']}, this version reads {FORMAT_VERSION}")
+        description["env"] = config_from_mapping(EnvConfig, description["env"])
+        description["features"] = config_from_mapping(FeaturesConfig, description["features"])
+        description["controller"] = config_from_mapping(ControllerConfig, description["controller"])
+        description["spec"] = ActionSpec.from_mapping(description["spec"])
+        if arrays["parameters"].ndim != 1:
+            raise ValueError(f"parameters of shape {arrays['parameters'].shape}")
+    except (OSError, KeyError, TypeError, SafetensorError, ComponentError, ValueError) as error:
+        raise RunError(f"the controller in {folder} is damaged or foreign ({error}): {AGAIN}") from error
+    return description, arrays

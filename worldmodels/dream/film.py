@@ -1,0 +1,195 @@
+"""The agent driving in its dream, a real drive of it, and what its memory predicts of that drive.
+
+The film of the dream is closed: the agent acts on what the memory dreams, and the memory dreams on from what the agent
+did, exactly as in evolution (`worldmodels.dream.dream.moments`), with the same noise, horizon and ends. The prediction
+is open: the memory watches a real drive, then goes on without seeing it, from the same actions and without chance:
+each latent is the expectation of the next one.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float32, UInt8
+from torch import Tensor, nn
+
+from envs import make_env
+from generative import to_float, to_uint8
+from generative.options import check_numbers
+from worldmodels.agent.bundle import Bundle
+from worldmodels.agent.policy import Pilot
+from worldmodels.dream.dream import DreamConfig, Moment, Starts, moments
+from worldmodels.errors import RunError
+from worldmodels.memories.fit import check_variants
+
+DECODED = 64
+"""Frames that are decoded at once."""
+
+
+@dataclass(frozen=True)
+class FilmConfig:
+    """The films that `worldmodels dream` makes."""
+
+    steps: int = 250
+    """Steps that the film of the dream shows at least: dreams follow one another, each of them whole."""
+    dreams: int = 16
+    """Dreams whose mean return is noted; the film shows the first of them."""
+    context: int = 50
+    """Real steps that the memory watches before it predicts."""
+    ahead: int = 50
+    """Steps that it then predicts, given the actions alone."""
+    track: int = 10_000
+    """Seed of the real drive's track; the default is the first validation track."""
+    seed: int = 0
+    """Of the first dream; the others have the seeds after it."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "dreams", "context", "ahead"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"film.{name}={getattr(self, name)}: must be at least 1")
+        if self.seed < 0:
+            raise ValueError(f"film.seed={self.seed}: must not be negative")
+        check_numbers(self, "film")
+        if not 0 <= self.track < 2**31 - 1:
+            raise ValueError(f"film.track={self.track}: tracks are seeds from 0 to 2**31 - 2")
+
+
+class Drive(NamedTuple):
+    """A real drive of T steps."""
+
+    frames: UInt8[np.ndarray, "T+1 H W C"]
+    action: Float32[np.ndarray, "T A"]
+    reward: Float32[np.ndarray, " T"]
+    ended: bool
+    """Whether the environment ended it."""
+
+
+class Dream(NamedTuple):
+    """A dream of T steps, from where it began to its end."""
+
+    z: Float32[Tensor, "T+1 Z"]
+    action: Float32[Tensor, "T A"]
+    reward: Float32[Tensor, " T"]
+    """NaN where the memory has no reward head."""
+    end: str
+    """Why it ended: termination, patience, goal or horizon."""
+
+    @property
+    def gained(self) -> float:
+        """What the dream paid in all."""
+        return float(self.reward.double().sum())
+
+
+class Prediction(NamedTuple):
+    """What a memory makes of a real drive of T steps: it watches some, then predicts the others."""
+
+    reconstructions: UInt8[np.ndarray, "T+1 H W C"]
+    frames: UInt8[np.ndarray, "T+1 H W C"]
+    """Reconstructions up to the last frame that it sees, then predictions."""
+    context: int
+    """Steps that it watches; frame `context` is the last one that it sees."""
+
+
+def drive(bundle: Bundle, parameters: np.ndarray, track: int, steps: int) -> Drive:
+    """Let the agent drive a real track, without training wrappers, for at most some steps."""
+    env = make_env(bundle.env)
+    everyone = np.ones(1, dtype=bool)
+    pilot = Pilot(bundle.perception(1), bundle.build_controller(), bundle.spec, parameters[None])
+    pilot.begin(0, track)
+    frames, ended = [env.reset(seed=track)[0].copy()], False
+    actions: list[np.ndarray] = []
+    rewards: list[float] = []
+    try:
+        while len(actions) < steps and not ended:
+            action = pilot.act(frames[-1][None], everyone)
+            obs, reward, terminated, truncated, _ = env.step(bundle.spec.to_env(action)[0])
+            frames.append(obs.copy())
+            actions.append(action[0])
+            rewards.append(float(reward))
+            ended = bool(terminated or truncated)
+    finally:
+        env.close()
+    return Drive(np.stack(frames), np.stack(actions), np.array(rewards, np.float32), ended)
+
+
+@torch.inference_mode()
+def dream_drives(
+    bundle: Bundle, parameters: np.ndarray, memory: nn.Module, starts: Starts, config: DreamConfig, seeds: Sequence[int]
+) -> list[Dream]:
+    """Let the agent drive in dreams, as when controllers are evolved in them, and return one dream a seed.
+
+    Raises:
+        RunError: the memory cannot have such dreams.
+    """
+    try:
+        check_variants(memory, config.penalty, config.dropout)
+    except ValueError as error:
+        raise RunError(str(error)) from error
+    config = replace(config, block=1)
+    perception, controller = bundle.perception(len(seeds)), bundle.build_controller()
+    rows: list[Moment] = []
+    for moment in moments(memory.eval(), perception, controller, parameters[None], seeds, starts, config):
+        rows.append(Moment(*(part.clone() for part in moment)))
+        if not (moment.playing & ~moment.ended & ~moment.idle & ~moment.arrived).any():
+            break
+    whole = Moment(*(torch.stack(list(parts)) for parts in zip(*rows, strict=True)))  # (T E ...)
+    return [_dream(whole, number) for number in range(len(seeds))]
+
+
+def _dream(whole: Moment, number: int) -> Dream:
+    """Return one dream out of all, up to its end."""
+    steps = int(whole.playing[:, number].sum())
+    z, action, after, reward = (part[:steps, number].float() for part in whole[:4])
+    last = {"termination": whole.ended, "patience": whole.idle, "goal": whole.arrived}
+    end = next((name for name, ends in last.items() if ends[steps - 1, number]), "horizon")
+    return Dream(torch.cat([z[:1], after]), action, reward, end)
+
+
+@torch.inference_mode()
+def predict(vision: Any, memory: Any, real: Drive, config: FilmConfig) -> Prediction:
+    """Let the memory watch a real drive, then predict the rest of its first `context + ahead` steps."""
+    steps = min(len(real.action), config.context + config.ahead)
+    context = min(config.context, steps)
+    seen = to_float(torch.from_numpy(real.frames[: steps + 1]))
+    z = torch.cat([vision.encode(part)[0] for part in seen.split(DECODED)])  # (T+1 Z)
+    reconstructions = decode(vision, z)
+    action = torch.from_numpy(real.action)
+    state, believed = memory.initial(1), z.clone()
+    for step in range(steps):
+        prediction, state = memory.step(believed[step : step + 1], action[step : step + 1], state)
+        if step >= context:
+            believed[step + 1] = prediction.expected_latent()[0]
+    return Prediction(reconstructions, decode(vision, believed), context)
+
+
+@torch.inference_mode()
+def decode(vision: Any, z: Float32[Tensor, "T Z"]) -> UInt8[np.ndarray, "T H W C"]:
+    """Return the frames that latents stand for."""
+    return np.concatenate([to_uint8(vision.decode(part)).numpy() for part in z.split(DECODED)])
+
+
+class Scene(NamedTuple):
+    """One frame of the film of the dream."""
+
+    dream: int
+    """Its number, from 0."""
+    step: int
+    """Of the dream; 0 is the real frame where it begins."""
+    over: bool
+    """Whether this is the dream's last frame."""
+
+
+def reel(dreams: Sequence[Dream], hold: int) -> Iterator[Scene]:
+    """Yield whole dreams one after another; the end of each stays for `hold` more frames."""
+    for number, dream in enumerate(dreams):
+        last = len(dream.reward)
+        for step in [*range(last), *[last] * (1 + hold)]:
+            yield Scene(number, step, step == last)
+
+
+def shown(dreams: Sequence[Dream], steps: int) -> list[Dream]:
+    """Return the first dreams that have at least so many steps together, or all."""
+    total = np.cumsum([len(dream.reward) for dream in dreams])
+    return list(dreams[: int(np.searchsorted(total, steps)) + 1])

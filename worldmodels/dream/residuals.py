@@ -1,0 +1,108 @@
+"""What a memory did not expect in real drives: the chance of dreams that are to have real roads.
+
+A memory trained on a few hundred thousand frames predicts the mean of what comes into sight, and its mixture adds
+chance to every latent apart: within ten steps a dream has left all bends behind, and brings no new ones. So what is
+evolved in it has never met a bend that it was not born in. Here the chance of a step is an innovation, the
+difference between a recorded latent and its expectation, of a real step that was like the dreamt one, with a similar
+latent and a similar action: the bends that real roads bring in such a place, and the memory's own errors in it.
+This is a nearest-neighbour bootstrap of residuals (Lall and Sharma, *A Nearest Neighbor Bootstrap for Resampling
+Hydrologic Time Series*, 1996) around a neural expectation.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int
+from torch import Tensor
+
+from worldmodels.vision.latents import LatentFile
+
+
+class Innovations(NamedTuple):
+    """N real steps in random order, and what the memory did not expect of them."""
+
+    z: Float32[np.ndarray, "N Z"]
+    """The latent of each."""
+    action: Float32[np.ndarray, "N A"]
+    """What was done."""
+    value: Float32[np.ndarray, "M N Z"]
+    """The next latent less its expectation: of each member of an ensemble, of one where the memory is none."""
+
+
+@torch.inference_mode()
+def record_innovations(
+    memory: Any,
+    files: Sequence[LatentFile],
+    ended: Sequence[np.ndarray] | None,
+    latent: Literal["sample", "mean"],
+    rng: np.random.Generator,
+) -> Innovations:
+    """Return what a memory did not expect in encoded episodes, each seen from its first step on.
+
+    Args:
+        memory: a memory, or an ensemble.
+        files: the episodes.
+        ended: for each episode (T), 1 where a dream would be over after the step: such steps are left out.
+        latent: whether latents are drawn from their posteriors or are their means.
+        rng: of that draw and of the order.
+    """
+    members = list(getattr(memory, "members", [memory]))
+    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    for number, file in enumerate(files):
+        z, action = file.read("mean"), file.read("action", 0, file.steps)
+        if latent == "sample":
+            z = (z + file.read("std") * rng.standard_normal(z.shape)).astype(np.float32)
+        seen, done = torch.from_numpy(z[None, :-1]), torch.from_numpy(action[None])
+        expected = [member.forward_sequence(seen, done)[0].expected_latent()[0].numpy() for member in members]
+        kept = np.ones(file.steps, dtype=bool) if ended is None else ended[number] == 0
+        parts.append((z[:-1][kept], action[kept], (z[1:] - np.stack(expected))[:, kept]))
+    before, done, value = zip(*parts, strict=True)
+    order = rng.permutation(sum(map(len, before)))
+    return Innovations(np.concatenate(before)[order], np.concatenate(done)[order], np.concatenate(value, 1)[:, order])
+
+
+class Bootstrap:
+    """Draws innovations for dreams.
+
+    The recorded steps are in S parts. A dream goes through them from a part of its own on, so the step that is most
+    like it in one part is a draw among the most similar of all, and a function of the dream's seed.
+    """
+
+    def __init__(self, recorded: Innovations, spread: Float32[np.ndarray, " Z"], among: int) -> None:
+        """Arrange the steps.
+
+        Args:
+            recorded: the steps.
+            spread: of each dimension of the latent: its unit in measuring differences; actions have none.
+            among: least number of steps in a part, where there are as many; all parts have the same.
+        """
+        count = len(recorded.z)
+        self.parts = max(1, count // among)
+        self.size = count // self.parts
+        kept = self.parts * self.size
+        self._spread = torch.from_numpy(spread)
+        key = self._key(torch.from_numpy(recorded.z[:kept]), torch.from_numpy(recorded.action[:kept]))  # (N K)
+        self._half = 0.5 * key.square().sum(1).view(self.parts, 1, self.size)
+        self._key_of = key.view(self.parts, self.size, -1).transpose(1, 2).contiguous()  # (S K N/S)
+        self._value = torch.from_numpy(recorded.value[:, :kept])
+
+    def draw(self, z: Tensor, action: Tensor, part: Int[Tensor, " E"], member: Int[Tensor, " E"]) -> Tensor:
+        """Return an innovation for each row, float32 (C*E Z).
+
+        Args:
+            z: the latents (C*E Z), candidate after candidate.
+            action: what is done (C*E A).
+            part: which part of the steps each dream looks at.
+            member: which member of an ensemble each dream has.
+        """
+        dreams = len(part)
+        key = self._key(z, action).view(-1, dreams, self._key_of.shape[1]).transpose(0, 1)  # (E C K)
+        apart = torch.baddbmm(self._half[part], key, self._key_of[part], alpha=-1)  # (E C N/S): half of the square
+        row = apart.argmin(2).add_(part[:, None] * self.size).T.flatten()  # (C*E)
+        rows = len(z) // dreams
+        return self._value[member.clamp(max=len(self._value) - 1).repeat(rows), row]
+
+    def _key(self, z: Tensor, action: Tensor) -> Tensor:
+        return torch.cat([z / self._spread, action], dim=1)

@@ -1,0 +1,83 @@
+"""The protocol of every published score: raw reward on held-out tracks, whole episodes, no training wrappers."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from worldmodels.rollouts.play import Played
+from worldmodels.seeds import TEST
+from worldmodels.statistics import Summary, paired_difference, summarise
+
+COLUMNS = ("track", "return", "steps", "frames", "terminated", "tiles", "lap")
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """How the chosen controller is measured."""
+
+    tracks: int = 100
+    """Test tracks, from seed 0 on."""
+    env: str = ""
+    """Environment to drive in, where it is another drawing of the same world; empty for the run's own."""
+    baseline: bool = False
+    """Also measure `action_space.sample()` on the same tracks."""
+    video: bool = True
+    """Write a video of an episode of median return."""
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.tracks <= len(TEST):
+            raise ValueError(f"evaluate.tracks={self.tracks}: must be between 2 and {len(TEST)}")
+
+
+def episode_row(track: int, played: Played, state_names: Sequence[str]) -> dict[str, Any]:
+    """Return an episode as a row of `episodes.csv`; `tiles` is the share of tiles visited, empty where unknown."""
+    tiles = ""
+    if "tiles_visited" in state_names:
+        tiles = f"{played.state[list(state_names).index('tiles_visited')]:.4f}"
+    return {
+        "track": track,
+        "return": played.score,
+        "steps": played.steps,
+        "frames": played.frames,
+        "terminated": int(played.terminated),
+        "tiles": tiles,
+        "lap": int(played.lap),
+    }
+
+
+def episodes_csv(rows: Sequence[dict[str, Any]]) -> str:
+    """Return rows as CSV text in the order of tracks."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(sorted(rows, key=lambda row: row["track"]))
+    return text.getvalue()
+
+
+def summarise_rows(rows: Sequence[dict[str, Any]]) -> tuple[Summary, dict[str, Any]]:
+    """Return the summary of the rows' returns, and it as plain data with the frames they took."""
+    ordered = sorted(rows, key=lambda row: row["track"])
+    summary = summarise(np.array([row["return"] for row in ordered]), seed=0)
+    return summary, {**asdict(summary), "env_frames": sum(row["frames"] for row in ordered)}
+
+
+def paired_rows(rows: Sequence[dict[str, Any]], others: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the difference `rows - others` in return on the tracks that both hold, as plain data.
+
+    Raises:
+        ValueError: if they share no track.
+    """
+    returns = {row["track"]: row["return"] for row in others}
+    shared = sorted((row for row in rows if row["track"] in returns), key=lambda row: row["track"])
+    ours = np.array([row["return"] for row in shared])
+    return asdict(paired_difference(ours, np.array([returns[row["track"]] for row in shared]), seed=0))
+
+
+def median_track(rows: Sequence[dict[str, Any]]) -> int:
+    """Return the track of an episode of median return (the lower one of two)."""
+    ordered = sorted(rows, key=lambda row: (row["return"], row["track"]))
+    return int(ordered[(len(ordered) - 1) // 2]["track"])

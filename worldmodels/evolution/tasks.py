@@ -1,0 +1,181 @@
+"""What a process of the evolution holds: environments, networks, and the two ways to try candidates with them.
+
+A result depends on its task alone: all networks are called at a fixed batch width, all noise comes from the task's
+seeds.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from agents import ActionSpec, Policy, PolicyConfig, make_policy
+from envs import EnvConfig, VectorEnv, draws_on_demand, env_facts, make_env
+from worldmodels.agent.bundle import Bundle
+from worldmodels.agent.policy import Pilot
+from worldmodels.dream.dream import DreamConfig, Starts, imagine
+from worldmodels.rollouts.episode import encode_episode
+from worldmodels.rollouts.play import Clock, Play, Played, play
+
+
+class RealTask(NamedTuple):
+    """Candidates to try in the real environment."""
+
+    parameters: np.ndarray
+    """float32 (C N)."""
+    pairs: Sequence[tuple[int, int]]
+    """`(row of parameters, track)` for each episode."""
+    training: bool
+    """With the training-only wrappers or without."""
+    record: bool = False
+    """Whether episodes come back recorded; their rewards are the environment's own, without the wrappers' charges."""
+
+
+class DreamTask(NamedTuple):
+    """Candidates to try in the dream."""
+
+    parameters: np.ndarray
+    """float32 (C N), at most a block."""
+    seeds: Sequence[int]
+    """One a dream."""
+
+
+class BlindTask(NamedTuple):
+    """Tracks for a policy that does not look: uniform random actions, as a baseline."""
+
+    tracks: Sequence[int]
+
+
+class Tried(NamedTuple):
+    """What came of a task."""
+
+    played: list[Played]
+    """Real episodes, in the order of the task's pairs or tracks."""
+    dreamt: np.ndarray | None
+    """float64 (C E): returns of the dreams."""
+    environment_seconds: float
+    network_seconds: float
+    recorded: tuple[bytes, ...] = ()
+    """The episodes' files, where they were asked for."""
+
+
+@dataclass(frozen=True)
+class WorkerSetup:
+    """What a worker is built from."""
+
+    bundle: Bundle
+    width: int
+    """Environments stepped together, and so the batch width of the networks."""
+    dream: DreamConfig | None = None
+    starts: Starts | None = None
+    action_cost: float = 0.0
+    """`EvolveConfig.action_cost` in dreams."""
+
+
+def uncharged(env: EnvConfig) -> EnvConfig:
+    """Return an environment whose early stop costs nothing: what is recorded are the environment's own rewards."""
+    return replace(env, early_stop=replace(env.early_stop, charge=0.0))
+
+
+class Worker:
+    """Tries candidates; built once in each process."""
+
+    def __init__(self, setup: WorkerSetup):
+        self.setup = setup
+        self._envs: dict[tuple[bool, bool], VectorEnv] = {}
+        self._vision = setup.bundle.load_encoder()
+        self._memory = setup.bundle.load_memory()
+        self._controller = setup.bundle.build_controller()
+        self._generator = None
+        if setup.dream is not None:
+            # One module for both uses lets a dream advance it once a step.
+            same = setup.bundle.generator == setup.bundle.memory and self._memory is not None
+            self._generator = self._memory if same else setup.bundle.load_generator().eval()
+
+    def __call__(self, task: RealTask | DreamTask | BlindTask) -> Tried:
+        """Carry out a task."""
+        if isinstance(task, DreamTask):
+            return self._dream(task)
+        if isinstance(task, BlindTask):
+            return self._blind(task)
+        bundle = self.setup.bundle
+        perception = bundle.perception(self.setup.width, self._vision, self._memory)
+        pilot = Pilot(perception, self._controller, bundle.spec, task.parameters, plan=task.pairs)
+        return self._play(pilot, [track for _, track in task.pairs], task.training, bundle.spec, task.record)
+
+    def close(self) -> None:
+        """Free the environments."""
+        for env in self._envs.values():
+            env.close()
+
+    def _env(self, training: bool, record: bool = False) -> VectorEnv:
+        kind = (training, record)
+        if kind not in self._envs:
+            config = uncharged(self.setup.bundle.env) if record else self.setup.bundle.env
+            self._envs[kind] = VectorEnv([make_env(config, training) for _ in range(self.setup.width)])
+        return self._envs[kind]
+
+    def _play(
+        self, policy: Policy, tracks: Sequence[int], training: bool, spec: ActionSpec, record: bool = False
+    ) -> Tried:
+        clock = Clock()
+        plays = [Play(track, key) for key, track in enumerate(tracks)]
+        found: list[Played | None] = [None] * len(plays)
+        for index, played in play(self._env(training, record), policy, spec, plays, record=record, clock=clock):
+            found[index] = played
+        every = [played for played in found if played]
+        recorded = tuple(self._encode(played) for played in every) if record else ()
+        return Tried(
+            [replace(played, episode=None) for played in every], None, clock.environment, clock.policy, recorded
+        )
+
+    def _encode(self, played: Played) -> bytes:
+        facts = {"env": env_facts(self.setup.bundle.env), "policy": "agent", "env_frames": played.frames}
+        assert played.episode is not None
+        return encode_episode(replace(played.episode, meta=facts))
+
+    def _blind(self, task: BlindTask) -> Tried:
+        spec = self.setup.bundle.spec
+        policy = make_policy(PolicyConfig(type="uniform"), spec, self.setup.width)
+        env = self._env(False)
+        bases: list[Any] = [single.unwrapped for single in env.envs if draws_on_demand(single)]
+        for base in bases:
+            base.draw = False  # nobody looks
+        try:
+            return self._play(_Keyed(policy, task.tracks), task.tracks, False, spec)
+        finally:
+            for base in bases:
+                base.draw = True
+
+    def _dream(self, task: DreamTask) -> Tried:
+        setup = self.setup
+        assert setup.dream is not None and setup.starts is not None and self._generator is not None
+        begun = time.perf_counter()
+        perception = setup.bundle.perception(setup.dream.block * len(task.seeds), self._vision, self._memory)
+        dreamt = imagine(
+            self._generator,
+            perception,
+            self._controller,
+            task.parameters,
+            task.seeds,
+            setup.starts,
+            setup.dream,
+            setup.action_cost * setup.bundle.env.action_repeat,
+        )
+        seconds = time.perf_counter() - begun
+        return Tried([], dreamt, 0.0, seconds)
+
+
+class _Keyed:
+    """Seeds a policy by track instead of by position, so that an episode does not depend on its task."""
+
+    def __init__(self, policy: Policy, tracks: Sequence[int]):
+        self._policy, self._tracks = policy, tracks
+
+    def begin(self, slot: int, seed: int) -> None:
+        self._policy.begin(slot, self._tracks[seed])
+
+    def act(self, obs: np.ndarray, active: np.ndarray) -> np.ndarray:
+        return self._policy.act(obs, active)

@@ -1,0 +1,157 @@
+"""Rollouts as training data: frames in shuffled batches, through a buffer whose size is fixed.
+
+Random single frames out of a compressed file cost more than training on them, so chunks are shuffled, pooled until the
+buffer is full, and the frames of a pool are shuffled. The stream is a pure function of the seed: it can be taken up at
+any step without reading what came before.
+"""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from worldmodels.errors import RunError
+from worldmodels.rollouts.episode import CHUNK, EpisodeFile
+from worldmodels.run.finished import checked
+
+GOLDEN = 0.6180339887498949
+"""Multiples of it, modulo 1, never come together: what is picked by them meets no rhythm of the data."""
+HELD_OUT_EVERY = 10
+"""Every tenth episode, so every tenth track, is held out of training."""
+
+
+def episode_files(folder: Path) -> list[EpisodeFile]:
+    """Return the episodes of a rollouts folder in the order of their numbers.
+
+    Raises:
+        RunError: there are none, or those of a finished collection have changed since.
+    """
+    files = [EpisodeFile(path) for path in checked(folder, "episode_*.zip")]
+    if not files:
+        raise RunError(f"{folder} holds no episodes: run `worldmodels collect` first")
+    return files
+
+
+def tryout_path(folder: Path, generation: int, number: int) -> Path:
+    """Return where an evolution keeps an episode that the mean drove after a generation."""
+    return folder / "tryouts" / f"{generation:05d}_{number:03d}.zip"
+
+
+def tryout_files(folder: Path) -> list[EpisodeFile]:
+    """Return the episodes that an evolution recorded, in the order of generations."""
+    return [EpisodeFile(path) for path in checked(folder, "tryouts/*.zip")]
+
+
+def split(files: list[EpisodeFile]) -> tuple[list[EpisodeFile], list[EpisodeFile]]:
+    """Split episodes into training and held-out ones, by track: no track is in both."""
+    if len(files) < 2:
+        raise RunError(f"{len(files)} episode is too little to hold one out: collect at least 2")
+    tracks = sorted({file.meta["track"] for file in files})
+    held = set(tracks[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY]) or {tracks[-1]}
+    return (
+        [file for file in files if file.meta["track"] not in held],
+        [file for file in files if file.meta["track"] in held],
+    )
+
+
+@dataclass(frozen=True)
+class FrameBatches:
+    """An endless, seeded stream of shuffled frame batches; call it with the step to start at."""
+
+    files: list[EpisodeFile]
+    batch: int
+    buffer: int
+    """Frames in memory at a time; at least a batch."""
+    seed: int
+
+    def __post_init__(self) -> None:
+        frames = sum(file.frames for file in self.files)
+        if frames < self.batch:
+            raise RunError(f"{frames} frames do not fill a batch of {self.batch}: collect more or set a smaller batch")
+
+    def __call__(self, start_step: int = 0) -> Iterator[Tensor]:
+        """Yield uint8 (B H W C) from batch number `start_step` on."""
+        skip, epoch = start_step, 0
+        while True:
+            rng = np.random.default_rng([self.seed, epoch])
+            for pool, size in self._pools(rng):
+                order = rng.permutation(size)
+                batches = size // self.batch
+                if skip >= batches:
+                    skip -= batches
+                    continue
+                frames = self._load(pool, size)
+                for index in range(skip, batches):
+                    chosen = order[index * self.batch : (index + 1) * self.batch]
+                    yield torch.from_numpy(frames[chosen])
+                skip = 0
+            epoch += 1
+
+    def _pools(self, rng: np.random.Generator) -> Iterator[tuple[list[tuple[int, int]], int]]:
+        """Yield groups of (file, chunk) that fill the buffer; the last one joins the pool before it if too small."""
+        chunks = [
+            (number, chunk, min(CHUNK, file.frames - chunk * CHUNK))
+            for number, file in enumerate(self.files)
+            for chunk in range(-(-file.frames // CHUNK))
+        ]
+        pool: list[tuple[int, int]] = []
+        size, left = 0, sum(length for _, _, length in chunks)
+        for position in rng.permutation(len(chunks)):
+            number, chunk, length = chunks[position]
+            pool.append((number, chunk))
+            size, left = size + length, left - length
+            if size >= max(self.buffer, self.batch) and left >= self.batch:
+                yield pool, size
+                pool, size = [], 0
+        yield pool, size
+
+    def _load(self, pool: list[tuple[int, int]], size: int) -> np.ndarray:
+        frames = np.empty((size, *self.files[0].meta["obs_shape"]), dtype=np.uint8)
+        by_file: dict[int, list[int]] = {}
+        for number, chunk in pool:
+            by_file.setdefault(number, []).append(chunk)
+        filled = 0
+        for number, indices in by_file.items():
+            read = self.files[number].chunks(indices)
+            frames[filled : filled + len(read)] = read
+            filled += len(read)
+        return frames
+
+
+def sample_frames(files: list[EpisodeFile], count: int, seed: int) -> Tensor:
+    """Return about `count` frames, uint8 (B H W C), spread over the episodes; the same ones for the same seed."""
+    rng = np.random.default_rng(seed)
+    each = max(1, -(-count // len(files)))
+    frames = []
+    for number in rng.permutation(len(files))[: max(1, min(len(files), count))]:
+        file = files[number]
+        chunk = file.chunks([int(rng.integers(-(-file.frames // CHUNK)))])
+        frames.append(chunk[np.sort(rng.choice(len(chunk), min(each, len(chunk)), replace=False))])
+    return torch.from_numpy(np.concatenate(frames)[:count])
+
+
+def places_over(count: int, most: int) -> list[int]:
+    """Return at most `most` of `count` places, ascending and different, one in each of `most` equal parts.
+
+    Where in its part a place lies changes from part to part: a fixed stride would meet the turns that drivers take.
+    """
+    if count <= most:
+        return list(range(count))
+    bounds = [part * count // most for part in range(most + 1)]
+    parts = itertools.pairwise(bounds)
+    return [low + int(number * GOLDEN % 1.0 * (high - low)) for number, (low, high) in enumerate(parts)]
+
+
+def frames_over(files: list[EpisodeFile], count: int) -> Tensor:
+    """Return `count` frames, uint8 (B H W C), of episodes spread over all and of moments spread over an episode."""
+    chosen = places_over(len(files), count)
+    frames = []
+    for number in range(count):
+        file = files[chosen[number * len(chosen) // count]]
+        place = int((number + 1) * GOLDEN % 1.0 * file.frames)
+        frames.append(file.chunks([place // CHUNK])[place % CHUNK])
+    return torch.from_numpy(np.stack(frames))

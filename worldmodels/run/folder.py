@@ -1,0 +1,275 @@
+"""The run folder: what was asked for, what is finished, what it cost.
+
+    config.yaml  versions.json  metrics.jsonl  spent.jsonl  tensorboard/
+    rollouts/  vision/  memory/  controller/  evaluation/  dream/  report/
+
+Stages meet only through these files. A stage is finished when its `done.json`, written last, is there. The
+configuration belongs to the folder: what a started stage depends on cannot change any more.
+"""
+
+import importlib.metadata
+import os
+import platform
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from generative.files import locked
+from generative.source import commit
+from worldmodels.agent.precision import Dtype
+from worldmodels.config import RunConfig, check_readable, differences, read_sealed, write_config
+from worldmodels.errors import RunError
+from worldmodels.evolution.loop import round_name
+from worldmodels.files import append_line, half_made, read_json, read_lines, sweep, write_json
+from worldmodels.parallel.executor import available_cores
+from worldmodels.run.finished import DONE, check, read_done, write_done
+from worldmodels.version import __version__
+
+STAGES = {
+    "loop": "rounds",
+    "collect": "rollouts",
+    "train-vision": "vision",
+    "train-memory": "memory",
+    "evolve": "controller",
+    "evaluate": "evaluation",
+    "dream": "dream",
+    "accuracy": "accuracy",
+    "report": "report",
+}
+"""Each stage and the folder it fills, in order."""
+
+DEPENDS = {
+    "seed": "collect",
+    "env": "collect",
+    "collect": "collect",
+    "vision": "train-vision",
+    "memory": "train-memory",
+    "features": "evolve",
+    "controller": "evolve",
+    "evolve": "evolve",
+    "dream": "evolve",
+    "loop": "loop",
+}
+"""The first stage that uses a section of the configuration; sections not named here never change a result on disk."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a stage is; what its generator yields."""
+
+    stage: str
+    done: int
+    total: int
+    unit: str
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    """The newest figures, by name."""
+    inner: "Progress | None" = None
+    """How far the part under way is: of a loop, the stage of the round after those that are done."""
+
+
+class Run:
+    """A run folder, open for reading or for the stages to fill."""
+
+    def __init__(self, path: str | os.PathLike[str]):
+        self.path = Path(path)
+        if not (self.path / "config.yaml").exists():
+            raise RunError(
+                f"{self.path} is no run folder (it has no config.yaml); start one with "
+                f"`worldmodels run {self.path} --preset quick`, or name an existing folder"
+            )
+        self.config = read_sealed(self.path / "config.yaml")
+        self._boards: dict[str, Any] = {}
+
+    @property
+    def learnt(self) -> RunConfig:
+        """The configuration with which the rollouts, vision, memory and controller in this folder were made.
+
+        It is `config`, but of a finished loop the chosen round's, whose results these are: a round has a seed, a start
+        and other fields of its own. Sections that nothing learnt depends on, such as `accuracy`, are always the run's.
+
+        Raises:
+            RunError: the chosen round's configuration is missing.
+        """
+        chosen = self.chosen_round()
+        if chosen is None:
+            return self.config
+        path = chosen / "config.yaml"
+        if not path.exists():
+            raise RunError(
+                f"{path} is missing: it tells how the results of {self.path}, a loop that chose round {chosen.name}, "
+                "were made; restore it"
+            )
+        made = read_sealed(path)
+        return replace(self.config, **{name: getattr(made, name) for name in DEPENDS if name != "loop"})
+
+    def chosen_round(self) -> Path | None:
+        """Return the run folder of the round whose results this run has, or None without a finished loop.
+
+        Of an exported run, or of one that took its loop from another, it holds no more than the configuration.
+        """
+        looped = self.done("loop")
+        return None if looped is None else self.folder("loop") / round_name(looped["chosen_round"])
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str], config: RunConfig) -> "Run":
+        """Make a run folder, or open the one that is there if its configuration is the same or may still change.
+
+        Raises:
+            RunError: if the folder belongs to something else, or a started stage depends on a changed field.
+        """
+        path = Path(path)
+        if not (path / "config.yaml").exists():
+            if os.path.lexists(path) and not half_made(path, "versions.json"):
+                raise RunError(f"{path} exists and is no run folder; choose another name or empty it")
+            check_readable(config)
+            write_json(path / "versions.json", versions())
+            write_config(path / "config.yaml", config)
+            return cls(path)
+        run = cls(path)
+        run.change(config)
+        return run
+
+    def change(self, config: RunConfig) -> None:
+        """Take over a changed configuration where no started stage depends on what changed."""
+        # What `settle` found stays.
+        if config.features.dtype == "auto":
+            config = replace(config, features=replace(config.features, dtype=self.config.features.dtype))
+        if config.dream.dtype == "auto":
+            config = replace(config, dream=replace(config.dream, dtype=self.config.dream.dtype))
+        if config.evolve.temperatures == self.config.evolve.temperatures != ():
+            config = replace(config, dream=replace(config.dream, temperature=self.config.dream.temperature))
+        changed = differences(self.config, config)
+        fixed = [
+            f"  {name}: {old!r} -> {new!r}   (used by `{DEPENDS[name.split('.')[0]]}`, which has begun)"
+            for name, old, new in changed
+            if (stage := DEPENDS.get(name.split(".")[0])) is not None and (self.begun(stage) or self.begun("loop"))
+        ]
+        if fixed:
+            raise RunError(
+                f"{self.path} was made with another configuration:\n"
+                + "\n".join(fixed)
+                + "\nRun it as it was made, or start a new run with the change: "
+                f"`worldmodels run NEW --config {self.path / 'config.yaml'} --FIELD VALUE`"
+            )
+        if changed:
+            with self._locked():
+                write_config(self.path / "config.yaml", config)
+            self.config = config
+
+    def settle(self, features: Dtype | Literal["auto"], dream: Dtype | Literal["auto"]) -> None:
+        """Write into the configuration what `features.dtype` and `dream.dtype` stand for on this machine."""
+        self.config = replace(
+            self.config,
+            features=replace(self.config.features, dtype=features),
+            dream=replace(self.config.dream, dtype=dream),
+        )
+        write_config(self.path / "config.yaml", self.config)
+
+    def settle_temperature(self, temperature: float) -> None:
+        """Write into the configuration which of `evolve.temperatures` was chosen."""
+        self.config = replace(self.config, dream=replace(self.config.dream, temperature=temperature))
+        write_config(self.path / "config.yaml", self.config)
+
+    def folder(self, stage: str) -> Path:
+        """Return the folder that a stage fills."""
+        return self.path / STAGES[stage]
+
+    def begun(self, stage: str) -> bool:
+        """Return whether a stage has left anything yet."""
+        folder = self.folder(stage)
+        return folder.is_dir() and any(folder.iterdir())
+
+    def done(self, stage: str) -> dict[str, Any] | None:
+        """Return the facts a finished stage left, or None."""
+        return read_done(self.folder(stage), stage)
+
+    def require(self, *stages: str) -> None:
+        """Raise unless these stages are finished, saying which command comes first, and their files unchanged."""
+        for stage in stages:
+            if self.done(stage) is None:
+                raise RunError(
+                    f"{self.path} has no finished `{stage}` yet: run `worldmodels {stage} {self.path}` first"
+                )
+            check(self.folder(stage))
+
+    def finish(self, stage: str, facts: Mapping[str, Any]) -> None:
+        """Mark a stage as finished; the last thing that a stage does."""
+        write_done(self.folder(stage), stage, {"finished": time.strftime("%Y-%m-%dT%H:%M:%S"), **facts})
+
+    def reopen(self, stage: str) -> None:
+        """Mark a stage as not finished, before a file of it is written anew."""
+        (self.folder(stage) / DONE).unlink(missing_ok=True)
+
+    def versions(self) -> dict[str, Any]:
+        """Return what the run was made with: packages, interpreter, commit, machine."""
+        return read_json(self.path / "versions.json", "restore it from a copy of the run")
+
+    def log(self, stage: str, step: int, metrics: Mapping[str, Any]) -> None:
+        """Append figures to metrics.jsonl, then to TensorBoard's files."""
+        append_line(self.path / "metrics.jsonl", {"stage": stage, "step": step, **metrics})
+        if stage not in self._boards:
+            from torch.utils.tensorboard import SummaryWriter  # takes a second to import
+
+            self._boards[stage] = SummaryWriter(str(self.path / "tensorboard" / stage), purge_step=step)
+        for name, value in metrics.items():
+            if isinstance(value, int | float):
+                self._boards[stage].add_scalar(name, value, step)
+
+    def history(self, stage: str) -> list[dict[str, Any]]:
+        """Return the logged figures of a stage by step; what a resumed stage logged twice counts once."""
+        entries = {line["step"]: line for line in read_lines(self.path / "metrics.jsonl") if line["stage"] == stage}
+        return [entries[step] for step in sorted(entries)]
+
+    @contextmanager
+    def working(self, stage: str, cores: int = 1) -> Iterator[None]:
+        """Hold the folder's lock while a stage works and note the time it took, however it ends."""
+        begun = time.perf_counter()
+        with self._locked():
+            sweep(self.path)
+            try:
+                yield
+            finally:
+                while self._boards:
+                    self._boards.popitem()[1].close()
+                seconds = time.perf_counter() - begun
+                append_line(self.path / "spent.jsonl", {"stage": stage, "seconds": round(seconds, 3), "cores": cores})
+
+    def _locked(self) -> AbstractContextManager[None]:
+        return locked(self.path, RunError(f"another process is working in {self.path}; wait for it or stop it"))
+
+    def core_hours(self) -> float:
+        """Return the core-hours spent on the run, times of interrupted stages included."""
+        return sum(line["seconds"] * line["cores"] for line in read_lines(self.path / "spent.jsonl")) / 3600
+
+
+def versions() -> dict[str, Any]:
+    """Return what the run is made with: packages, interpreter, commit, machine."""
+    packages = ("torch", "numpy", "gymnasium", "box2d", "opencv-python-headless", "cma", "ray")
+    found = {}
+    for name in packages:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "missing"
+    return {
+        "worldmodels": __version__,
+        "commit": commit(),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "processor": _processor(),
+        "cores": available_cores(),
+        **found,
+    }
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

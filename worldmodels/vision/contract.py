@@ -1,0 +1,56 @@
+"""What a vision (V) takes and gives: the one page that a vision from another package is written against."""
+
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from generative import LatentSpec
+
+
+@runtime_checkable
+class Vision(Protocol):
+    """A vision: an `nn.Module` that is also a `generative.Component`.
+
+    Its `Config` may have fields `image_size` and `channels`, which are filled in at assembly. One that can also
+    `decode(z (B Z)) -> (B C H W)` has its dreams shown as frames. Pixels are in [0, 1].
+    """
+
+    @property
+    def latent_spec(self) -> LatentSpec:
+        """Kind and size of the latent."""
+        ...
+
+    def encode(self, obs: Float[Tensor, "B C H W"]) -> tuple[Float[Tensor, "B Z"], Float[Tensor, "B Z"]]:
+        """Return mean and standard deviation of the latents of frames."""
+        ...
+
+    def loss(self, obs: Float[Tensor, "B C H W"], generator: torch.Generator) -> tuple[Tensor, dict[str, Any]]:
+        """Return what training lowers, and metrics by name."""
+        ...
+
+    def diagnose(
+        self, obs: Float[Tensor, "B C H W"], mean_frame: Float[Tensor, "C H W"] | None = None
+    ) -> dict[str, Any]:
+        """Judge held-out frames: `verdict`, "healthy" or what is wrong, and `reason`.
+
+        Training is repeated, or the run stopped, unless the verdict is "healthy". A vision that can decode also gives
+        `squared_error` and `baseline_squared_error` per frame, the second of `mean_frame`.
+        """
+        ...
+
+
+def check_vision(vision: nn.Module) -> None:
+    """Refuse a vision that lacks something that a stage will need.
+
+    Raises:
+        ValueError: says what it lacks.
+    """
+    wanted = ("latent_spec", "encode", "loss", "diagnose")
+    lacking = [name for name in wanted if not hasattr(vision, name)]
+    if lacking:
+        raise ValueError(
+            f"{type(vision).__name__} has no {' and no '.join(f'`{name}`' for name in lacking)}; see "
+            "`worldmodels.vision.contract.Vision` for what a vision must do"
+        )
