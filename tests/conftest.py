@@ -1,4 +1,8 @@
-"""Checks every tensor annotation while testing, keeps BLAS and torch to one thread, seeds what a test draws."""
+"""Checks every tensor annotation while testing, keeps BLAS and torch to one thread, seeds what a test draws.
+
+Tests are shared among as many processes as there are cores. A file stays in one process, so that what its fixtures make
+is made once. Tests that start Ray stay in one process too, and so take turns.
+"""
 
 import os
 
@@ -10,11 +14,78 @@ from jaxtyping import install_import_hook
 install_import_hook(["worldmodels", "agents", "envs", "generative"], "beartype.beartype")
 
 import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 
 torch.set_num_threads(1)
+PROCESSES = 8
+"""More would cost more memory (about 1 GiB each) than time is left to save."""
+
+
+def pytest_addoption(parser, pluginmanager):
+    """Take the options of pytest's configuration where pytest-xdist is missing or switched off."""
+    if not pluginmanager.hasplugin("xdist"):
+        for option in ("--numprocesses", "--dist"):
+            parser.addoption(option, help="does nothing without pytest-xdist")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """One process for each core, and none besides this one for a single file."""
+    from worldmodels.parallel.executor import available_cores
+
+    files = {argument.split("::")[0] for argument in config.args}
+    alone = len(files) == 1 and files.pop().endswith(".py")
+    return 0 if alone else min(PROCESSES, available_cores())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Keep a group together, and the other tests of a file; begin in the order of the collection."""
+    from xdist.scheduler import LoadGroupScheduling
+
+    class GroupsAndFiles(LoadGroupScheduling):
+        def _split_scope(self, nodeid):
+            return super()._split_scope(nodeid).split("::")[0]
+
+    if config.option.dist == "loadgroup":
+        config.option.loadscopereorder = False
+        return GroupsAndFiles(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Begin with the files that take longest, so that no process has a long one left when the others are done."""
+    for item in items:
+        if item.get_closest_marker("ray") and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group("ray"))
+    long = [item.path for item in items if item.get_closest_marker("slow")]
+    items.sort(key=lambda item: -long.count(item.path))
+
+
+_running = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    _running[:] = [item]
+    return (yield)
+
+
+def _only_marked_tests_start_ray(self, args, *rest, **options):
+    """Fail where Ray's servers are started for a test that is not marked `ray`."""
+    program = os.path.basename(str(args if isinstance(args, str | os.PathLike) else args[0]))
+    if program in ("gcs_server", "raylet") and not any(item.get_closest_marker("ray") for item in _running):
+        raise AssertionError(f"{_running[0].nodeid} starts Ray and is not marked `ray`")
+    _start(self, args, *rest, **options)
+
+
+_start = subprocess.Popen.__init__
+subprocess.Popen.__init__ = _only_marked_tests_start_ray
 
 
 @pytest.fixture(autouse=True)
@@ -24,16 +95,36 @@ def _seeded():
 
 
 @pytest.fixture(scope="session")
-def _trained(tmp_path_factory):
+def made_once(tmp_path_factory):
+    """Make a folder once for all processes of this session: `made_once(name, make)` returns its path."""
+    alone = "PYTEST_XDIST_WORKER" not in os.environ
+    shared = tmp_path_factory.getbasetemp() if alone else tmp_path_factory.getbasetemp().parent
+
+    def made(name, make) -> Path:
+        folder, done = shared / name, shared / f"{name}.done"
+        with FileLock(shared / f"{name}.lock"):
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed
+                make(folder)
+                done.touch()
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def _trained(made_once):
     from scripts import collect, train_memory, train_vision
     from tests.small import small_config
     from worldmodels import Run
 
-    run = Run.create(tmp_path_factory.mktemp("runs") / "small", small_config())
-    for stage in (collect, train_vision, train_memory):
-        for _ in stage(run):
-            pass
-    return run
+    def make(folder):
+        run = Run.create(folder, small_config())
+        for stage in (collect, train_vision, train_memory):
+            for _ in stage(run):
+                pass
+
+    return Run(made_once("trained", make))
 
 
 @pytest.fixture
@@ -46,13 +137,14 @@ def trained(_trained, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def _looped(tmp_path_factory):
+def _looped(made_once):
     """A run whose loop is finished; only to be read."""
     from scripts import loop
     from tests.small import looped_config
     from worldmodels import Run
 
-    run = Run.create(tmp_path_factory.mktemp("looped") / "run", looped_config())
-    for _ in loop(run):
-        pass
-    return run
+    def make(folder):
+        for _ in loop(Run.create(folder, looped_config())):
+            pass
+
+    return Run(made_once("looped", make))
