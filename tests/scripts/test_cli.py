@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -185,21 +186,20 @@ def test_a_collection_taken_up_again_records_the_same_episodes(tmp_path, small):
      ("train-memory", "memory/checkpoints", signal.SIGINT, 130), ("evolve", "generations.jsonl", signal.SIGINT, 130),
      ("evolve", "generations.jsonl", signal.SIGTERM, 143), ("evolve", "generations.jsonl", signal.SIGHUP, 129)],
 )  # fmt: skip
-def test_a_stopped_command_says_so_once_and_keeps_what_it_did(tmp_path, stage, sign, told, code):
+def test_a_stopped_command_says_so_once_and_keeps_what_it_did(trained, tmp_path, stage, sign, told, code):
     long = small_config(
         collect={"episodes": 200},
         vision={"fit": {"steps": 100_000, "checkpoint_every": 5, "log_every": 5}},
         memory={"fit": {"steps": 100_000, "checkpoint_every": 5, "log_every": 5}},
         evolve={"generations": 10_000},
     )
-    write_config(tmp_path / "long.yaml", long)
-    folder = tmp_path / "r"
-    before = {"collect": [], "train-vision": ["collect"], "train-memory": ["collect", "train-vision"],
-              "evolve": ["collect", "train-vision", "train-memory"]}[stage]  # fmt: skip
-    if before:
-        write_config(tmp_path / "long.yaml", small_config(**_only(long, stage)))
-    for name in before:
-        assert main([name, str(folder), "--config", str(tmp_path / "long.yaml")]) == 0
+    folder, stages = trained.path, ["collect", "train-vision", "train-memory", "evolve"]
+    before = stages[: stages.index(stage)]
+    for name in {"collect", "train-vision", "train-memory"} - {*before}:
+        shutil.rmtree(trained.folder(name))
+    write_config(tmp_path / "long.yaml", small_config(**_only(long, stage)) if before else long)
+    spent = (folder / "spent.jsonl").read_text().splitlines(keepends=True)
+    (folder / "spent.jsonl").write_text("".join(spent[: len(before)]))
     words = [sys.executable, "-c", "from scripts.cli import entry; entry()", stage, str(folder), "--config",
              str(tmp_path / "long.yaml")]  # fmt: skip
     process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
