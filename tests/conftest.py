@@ -1,4 +1,4 @@
-"""Checks every tensor annotation while testing, keeps BLAS and torch to one thread, seeds what a test draws.
+"""Checks every annotation while testing, keeps BLAS and torch to one thread, seeds what a test draws.
 
 Tests are shared among as many processes as there are cores. A file stays in one process, so that what its fixtures make
 is made once. Tests that start Ray stay in one process too, and so take turns.
@@ -9,9 +9,9 @@ import os
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
-from jaxtyping import install_import_hook
+from tests.annotations import check_annotations
 
-install_import_hook(["worldmodels", "agents", "envs", "generative"], "beartype.beartype")
+check_annotations(["worldmodels", "agents", "envs", "generative"])
 
 import shutil
 import subprocess
