@@ -180,8 +180,8 @@ def _facts(run: Run) -> dict[str, Any]:
         "run": str(run.path),
         "env": config.env.id,
         "action_repeat": config.env.action_repeat,
-        "vision": vision.type,  # a loop's later rounds may have others than it was given
-        "memory": memory.type,
+        "vision": vision.type_name,  # a loop's later rounds may have others than it was given
+        "memory": memory.type_name,
         "evolved_in": config.evolve.world,
         "dream": asdict(config.dream),
         "preset": config.preset,
