@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Float32, Int64, Real
 from torch import Tensor
 
-from agents.interfaces import choose
+from agents.names import choose
 
 SQUASH = {
     "tanh": "low + (tanh + 1) / 2 * (high - low): zero is the middle of the range",

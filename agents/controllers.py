@@ -19,7 +19,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from agents.actions import ActionSpec
-from agents.interfaces import choose
+from agents.names import choose
 
 MOST_UNITS = 1_000_000
 

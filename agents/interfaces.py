@@ -1,30 +1,26 @@
 """The seams of this package on one page: what a controller, an optimiser and a policy must offer.
 
 Implementations live in `agents.controllers`, `agents.optimisers` and `agents.policies`; each of these holds
-one dict from name to class, and `choose` looks a name up in it.
+one dict from name to class, and `agents.names.choose` looks a name up in it.
 
 Axes: B rows, P population, N parameters, E episodes, F features, A action, W slots of a vector env.
 """
 
-import difflib
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, runtime_checkable
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, UInt8
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from agents.actions import ActionSpec
-
-T = TypeVar("T")
+from agents.actions import ActionSpec
 
 
 @runtime_checkable
 class Controller(Protocol):
     """Features to actions, where every row brings its own flat parameter vector (C of Ha and Schmidhuber)."""
 
-    action_spec: "ActionSpec"
+    action_spec: ActionSpec
     """What its actions are."""
 
     @property
@@ -106,16 +102,3 @@ class Policy(Protocol):
     ) -> Float32[np.ndarray, "W A"]:
         """Actions in the convention of `ActionSpec`; rows of inactive slots carry no meaning."""
         ...
-
-
-def choose(classes: Mapping[str, T], name: str, kind: str) -> T:
-    """Looks up an implementation by name.
-
-    Raises:
-        ValueError: the name is unknown; says which one was probably meant and lists them all.
-    """
-    if name in classes:
-        return classes[name]
-    near = difflib.get_close_matches(name, classes, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise ValueError(f"{kind}={name!r}: unknown; {hint}known are {', '.join(sorted(classes))}")

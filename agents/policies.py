@@ -14,7 +14,8 @@ import torch
 from jaxtyping import Bool, Float32, UInt8
 
 from agents.actions import ActionSpec
-from agents.interfaces import Policy, choose
+from agents.interfaces import Policy
+from agents.names import choose
 
 CENTRE_SPREAD = 0.5
 """Standard deviation of the centres that wander's episodes have, in the units of a controller's outputs."""

@@ -114,6 +114,6 @@ def require(model: nn.Module, name: str, registry: Registry = MODELS) -> None:
     """Raises a ComponentError where a model lacks a capability: why, and which models of the registry have it."""
     reason = refusal(model, name)
     if reason is not None:
-        kind = getattr(model, "type", type(model).__name__)
+        kind = getattr(model, "type_name", type(model).__name__)
         others = [each for each in having(name, registry) if each != kind]
         raise ComponentError(f"{kind} cannot `{name}`: {reason} (models that can: {', '.join(others) or 'none'})")

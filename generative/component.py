@@ -1,6 +1,6 @@
 """The contract of a trainable part, its registry and its folder on disk.
 
-A component is an `nn.Module` with a frozen dataclass `Config`, a class attribute `type`, an attribute
+A component is an `nn.Module` with a frozen dataclass `Config`, a class attribute `type_name`, an attribute
 `config` and a `loss(batch, generator) -> (loss, metrics)`. A `Registry` finds components of one seam
 ("vision", "memory", ...) by name; packages of third parties join through the entry-point group
 `worldmodels.components`, so nobody edits this file.
@@ -45,7 +45,7 @@ ENTRY_POINT_GROUP = "worldmodels.components"
 class Component(Protocol):
     """What the toolkit asks of a trainable `nn.Module`; `seam` is optional and only improves messages."""
 
-    type: ClassVar[str]
+    type_name: ClassVar[str]
     Config: ClassVar[Any]
     config: Any
 
@@ -193,9 +193,11 @@ def _load_entry_point(point: importlib.metadata.EntryPoint, name: str) -> tuple[
 def _check_component(module_class: Any, name: str, place: str) -> tuple[type, type[nn.Module]]:
     is_module = isinstance(module_class, type) and issubclass(module_class, nn.Module)
     config_class = getattr(module_class, "Config", None)
-    # The folder's type tag is the class's `type`: under another name the component would save but never load.
-    if not (is_module and dataclasses.is_dataclass(config_class) and getattr(module_class, "type", None) == name):
-        raise ComponentError(f"{place}: must be an nn.Module class with a dataclass `Config` and `type = {name!r}`")
+    # The folder's type tag is the class's `type_name`: under another name the component would save but never load.
+    if not (is_module and dataclasses.is_dataclass(config_class) and getattr(module_class, "type_name", None) == name):
+        raise ComponentError(
+            f"{place}: must be an nn.Module class with a dataclass `Config` and `type_name = {name!r}`"
+        )
     return cast(type, config_class), module_class
 
 
@@ -241,7 +243,7 @@ def component_bytes(module: nn.Module) -> dict[str, Any]:
     config = {
         "format_version": FORMAT_VERSION,
         "seam": getattr(module, "seam", None),
-        "type": cast(Component, module).type,
+        "type": cast(Component, module).type_name,
         "config": config_to_mapping(module.config),
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
     }

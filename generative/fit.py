@@ -240,7 +240,7 @@ def _description(module: nn.Module, config: FitConfig, seed: int) -> dict[str, A
     component = cast(Component, module)
     return {
         "seed": seed,
-        "component": {"type": component.type, **config_to_mapping(component.config)},
+        "component": {"type": component.type_name, **config_to_mapping(component.config)},
         "fit": {name: value for name, value in config_to_mapping(config).items() if name not in free},
     }
 

@@ -24,7 +24,8 @@ from worldmodels.evolution.evolve import Cost, Trials, optimiser_seed
 from worldmodels.evolution.tasks import Worker, WorkerSetup
 from worldmodels.evolution.warm_start import same_parts
 from worldmodels.files import read_lines, write_bytes, write_json, write_text
-from worldmodels.parallel.executor import ExecutorConfig, make_executor
+from worldmodels.parallel.config import ExecutorConfig
+from worldmodels.parallel.open import open_executor
 from worldmodels.rollouts.dataset import episode_files, split
 from worldmodels.run.folder import STAGES, Progress, Run
 from worldmodels.seeds import VALIDATION
@@ -124,7 +125,7 @@ def _agreement(run: Run, agent: Agent | None) -> dict[str, Any]:
     parameters = _controllers(run, agent[0], asked.candidates or asked.controllers)
     seeds = list(VALIDATION[: asked.controller_dreams])
     setup = WorkerSetup(bundle, config.evolve.envs, config.dream, load_starts(run))
-    with make_executor(ExecutorConfig(type="serial"), Worker, setup) as executor:
+    with open_executor(ExecutorConfig(type="serial"), Worker, setup) as executor:
         trials = Trials(executor, config.evolve.envs, config.dream.block)
         if asked.candidates:
             others = VALIDATION[-2 * asked.controller_tracks : -asked.controller_tracks]
@@ -180,8 +181,8 @@ def _facts(run: Run) -> dict[str, Any]:
         "run": str(run.path),
         "env": config.env.id,
         "action_repeat": config.env.action_repeat,
-        "vision": vision.type,  # a loop's later rounds may have others than it was given
-        "memory": memory.type,
+        "vision": vision.type_name,  # a loop's later rounds may have others than it was given
+        "memory": memory.type_name,
         "evolved_in": config.evolve.world,
         "dream": asdict(config.dream),
         "preset": config.preset,

@@ -15,7 +15,8 @@ from worldmodels.agent.features import FeaturesConfig
 from worldmodels.errors import RunError
 from worldmodels.evolution.tasks import uncharged
 from worldmodels.files import link_file, link_tree, write_json, write_text
-from worldmodels.parallel.executor import available_cores, make_executor
+from worldmodels.machine import available_cores
+from worldmodels.parallel.open import open_executor
 from worldmodels.report.video import as_rgb, contact_sheet, episode_caption, write_png
 from worldmodels.rollouts.collect import CollectSetup, CollectWorker, Order, Recording
 from worldmodels.rollouts.dataset import episode_files, places_over, tryout_files
@@ -45,7 +46,7 @@ def collect(run: Run) -> Iterator[Progress]:
         setup = _setup(run, shape, facts)
         recorded, frames = config.episodes - len(missing), 0
         yield Progress("collect", 0, 1, "workers")
-        with make_executor(run.config.executor, CollectWorker, setup) as executor:
+        with open_executor(run.config.executor, CollectWorker, setup) as executor:
             yield Progress("collect", 1, 1, "workers")
             yield Progress("collect", recorded, config.episodes, "episodes")
             for _, recordings in executor.run(_tasks(missing, config.envs)):

@@ -14,7 +14,7 @@ from scripts.rates import NETWORK_DRIVERS, Rates
 from scripts.terminal.progress import duration
 from worldmodels.config import RunConfig
 from worldmodels.evolution.loop import LEARNT, keeps_vision, round_config
-from worldmodels.parallel.executor import available_cores
+from worldmodels.machine import available_cores
 from worldmodels.rollouts.collect import Driver
 from worldmodels.run.plan import WORKERS, Part
 

@@ -13,7 +13,9 @@ from worldmodels.agent.bundle import Bundle
 from worldmodels.evolution.evaluate import episode_row, episodes_csv, median_track, paired_rows, summarise_rows
 from worldmodels.evolution.tasks import BlindTask, RealTask, Worker, WorkerSetup
 from worldmodels.files import append_line, read_lines, write_json, write_text
-from worldmodels.parallel.executor import Executor, available_cores, make_executor
+from worldmodels.machine import available_cores
+from worldmodels.parallel.executor import Executor
+from worldmodels.parallel.open import open_executor
 from worldmodels.report.video import as_rgb, write_webm
 from worldmodels.run.folder import Progress, Run
 from worldmodels.seeds import TEST
@@ -41,7 +43,7 @@ def evaluate(run: Run) -> Iterator[Progress]:
         bundle = replace(bundle, env=replace(bundle.env, id=env))
         setup = WorkerSetup(bundle, run.learnt.evolve.envs)
         yield Progress("evaluate", 0, 1, "workers")
-        with make_executor(run.config.executor, Worker, setup) as executor:
+        with open_executor(run.config.executor, Worker, setup) as executor:
             yield Progress("evaluate", 1, 1, "workers")
             run.reopen("evaluate")
             arms: dict[str, np.ndarray | None] = {"episodes": parameters}

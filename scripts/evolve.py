@@ -22,7 +22,8 @@ from worldmodels.evolution.evolve import evolve as generations
 from worldmodels.evolution.tasks import Worker, WorkerSetup
 from worldmodels.evolution.warm_start import imitate, same_parts
 from worldmodels.files import append_line, read_json, read_lines, write_bytes, write_json
-from worldmodels.parallel.executor import available_cores, make_executor
+from worldmodels.machine import available_cores
+from worldmodels.parallel.open import open_executor
 from worldmodels.rollouts.dataset import episode_files, sample_frames, split, tryout_files, tryout_path
 from worldmodels.rollouts.episode import write_episode
 from worldmodels.run.finished import digest
@@ -59,7 +60,7 @@ def evolve(run: Run) -> Iterator[Progress]:
             save_agent(folder, bundle, mean, {"generation": best["generation"], **best["validation"]})
         optimiser = restore(config, size, seed, log, start)
         yield Progress("evolve", 0, 1, "workers")
-        with make_executor(run.config.executor, Worker, worker_setup(run, bundle)) as executor:
+        with open_executor(run.config.executor, Worker, worker_setup(run, bundle)) as executor:
             yield Progress("evolve", 1, 1, "workers")
             yield Progress("evolve", len(log), config.generations, "generations", {"parameters": size})
             trials = Trials(executor, config.envs, run.config.dream.block, config.action_cost)

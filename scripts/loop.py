@@ -21,7 +21,8 @@ from worldmodels.errors import RunError
 from worldmodels.evolution.loop import LEARNT, alarm, best_round, finalists, keeps_vision, round_config, round_name
 from worldmodels.evolution.tasks import RealTask, Worker, WorkerSetup
 from worldmodels.files import append_line, link_tree, read_json, read_lines
-from worldmodels.parallel.executor import available_cores, make_executor
+from worldmodels.machine import available_cores
+from worldmodels.parallel.open import open_executor
 from worldmodels.rollouts.dataset import tryout_files
 from worldmodels.run.folder import Progress, Run
 from worldmodels.run.preflight import check_places
@@ -144,7 +145,7 @@ def _measure(run: Run, curve: list[dict[str, Any]]) -> Iterator[Progress]:
         if row["round"] in {each["round"] for each in kept}:
             continue
         bundle, parameters, _ = load_bundle(Run(round_folder(run, row["round"])))
-        with make_executor(run.config.executor, Worker, WorkerSetup(bundle, run.config.evolve.envs)) as executor:
+        with open_executor(run.config.executor, Worker, WorkerSetup(bundle, run.config.evolve.envs)) as executor:
             size = -(-len(tracks) // executor.workers)
             parts = [tracks[begin : begin + size] for begin in range(0, len(tracks), size)]
             tasks = [RealTask(parameters[None], [(0, track) for track in part], training=False) for part in parts]

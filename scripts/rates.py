@@ -26,8 +26,8 @@ from worldmodels.config import RunConfig
 from worldmodels.dream.dream import Starts, imagine
 from worldmodels.dream.residuals import Innovations
 from worldmodels.evolution.tasks import uncharged
+from worldmodels.machine import available_cores
 from worldmodels.memories import agent_memory
-from worldmodels.parallel.executor import available_cores
 from worldmodels.rollouts.collect import CollectSetup, CollectWorker, Driver, Order
 from worldmodels.rollouts.dataset import FrameBatches
 from worldmodels.rollouts.episode import EpisodeFile, write_episode

@@ -22,7 +22,8 @@ from scripts.study_jobs import MEASURE, Job, StudySetup, StudyWorker, measures, 
 from scripts.terminal.progress import show
 from worldmodels.errors import RunError
 from worldmodels.files import half_made, read_json, read_lines, sweep, write_bytes, write_text
-from worldmodels.parallel.executor import Executor, make_executor
+from worldmodels.parallel.executor import Executor
+from worldmodels.parallel.open import open_executor
 from worldmodels.run.folder import STAGES, Progress, Run
 from worldmodels.study.file import read_study, write_study
 from worldmodels.study.page import render_study
@@ -186,7 +187,7 @@ def study(session: Session) -> Iterator[Progress]:
             yield Progress("study", len(jobs) - len(todo), len(jobs), f"{stage} jobs")
             if todo and executor is None:
                 setup = stack.enter_context(_marked(session.folder))
-                executor = stack.enter_context(make_executor(config, StudyWorker, setup))
+                executor = stack.enter_context(open_executor(config, StudyWorker, setup))
             for done, (number, reason) in enumerate(_outcomes(executor, todo), 1):
                 if reason:
                     session.stopped |= {cell.folder: ("failed", f"{stage}: {reason}") for cell in todo[number][1]}

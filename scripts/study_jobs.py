@@ -16,7 +16,9 @@ from worldmodels.errors import RunError
 from worldmodels.evolution.evaluate import episode_row
 from worldmodels.evolution.tasks import RealTask, Worker, WorkerSetup
 from worldmodels.files import append_line, link_tree, read_lines, write_bytes, write_json, write_lines, write_text
-from worldmodels.parallel.executor import ExecutorConfig, WorkerError, make_executor
+from worldmodels.parallel.config import ExecutorConfig
+from worldmodels.parallel.executor import WorkerError
+from worldmodels.parallel.open import open_executor
 from worldmodels.rollouts.dataset import episode_files, split
 from worldmodels.run.folder import Run
 from worldmodels.study.study import Study
@@ -176,7 +178,7 @@ def validate(run: Run, study: Study) -> None:
         names = env_shape(run.learnt.env).state_names
         chunks = [missing[start : start + width] for start in range(0, len(missing), width)]
         tasks = [RealTask(parameters[None], [(0, track) for track in chunk], training=False) for chunk in chunks]
-        with make_executor(ALONE, Worker, WorkerSetup(bundle, width)) as executor:
+        with open_executor(ALONE, Worker, WorkerSetup(bundle, width)) as executor:
             for number, tried in executor.run(tasks):
                 for track, played in zip(chunks[number], tried.played, strict=True):
                     append_line(path, episode_row(track, played, names) | {"env": run.learnt.env.id})

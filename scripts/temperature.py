@@ -16,7 +16,7 @@ from worldmodels.evolution.evolve import EvolveConfig, Trials, restore
 from worldmodels.evolution.evolve import evolve as generations
 from worldmodels.evolution.tasks import Worker, WorkerSetup
 from worldmodels.files import append_line, read_lines, write_json, write_lines
-from worldmodels.parallel.executor import make_executor
+from worldmodels.parallel.open import open_executor
 from worldmodels.run.folder import Progress, Run
 
 LOG = "generations.jsonl"
@@ -70,7 +70,7 @@ def _evolve(
     if len(log) == config.generations:
         return
     optimiser = restore(config, size, seed, log, start)
-    with make_executor(run.config.executor, Worker, setup) as executor:
+    with open_executor(run.config.executor, Worker, setup) as executor:
         trials = Trials(executor, config.envs, run.config.dream.block, config.action_cost)
         for entry, _, _ in generations(config, optimiser, trials, seed, log):
             append_line(path, entry)

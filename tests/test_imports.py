@@ -1,6 +1,12 @@
-"""Imports point one way: scripts -> worldmodels -> {agents, envs, generative}."""
+"""Which way imports point, and that every name is one thing.
+
+Imports go down only, scripts -> worldmodels -> {agents, envs, generative}, and no module imports itself by way of
+others. Counted are all imports: at the top of a module, inside functions, and for type checkers only.
+"""
 
 import ast
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,34 +20,135 @@ MAY_IMPORT = {
     "scripts": {"scripts", "worldmodels", "agents", "envs", "generative"},
 }
 OURS = set(MAY_IMPORT) | {"tests"}
+Trees = dict[str, ast.Module]
+Graph = dict[str, set[str]]
+
+MAY_IMPORT_STAGES = {"scripts", "scripts.cli", "scripts.loop", "scripts.run", "scripts.study", "scripts.study_jobs"}
+"""What puts stages together. Any other stage stands alone: what two need is in the library."""
+SHARED_ROOMS = ("scripts.terminal", "scripts.generative")
 
 
-def imported_packages(path: Path) -> set[str]:
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+def module_name(path: Path) -> str:
+    """Return the dotted name of a file; of a package's `__init__` the package's."""
+    parts = path.with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def read(root: Path, packages: Iterator[str] | list[str]) -> Trees:
+    """Return the modules of packages, by name."""
+    files = [path for package in packages for path in sorted((root / package).rglob("*.py"))]
+    return {module_name(path.relative_to(root)): ast.parse(path.read_text()) for path in files}
+
+
+@pytest.fixture(scope="module")
+def trees() -> Trees:
+    return read(ROOT, list(MAY_IMPORT))
+
+
+def outer(name: str) -> list[str]:
+    """Return a module's name and those of the packages it is in, whose `__init__` runs first."""
+    parts = name.split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts) + 1)]
+
+
+def imported(tree: ast.Module, known: set[str]) -> Iterator[tuple[str, str]]:
+    """Yield `(module, name)` for all that a module imports, wherever in it; `name` is empty for a whole module."""
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            found.add((node.module or "").split(".")[0])
-    return found & OURS
+            yield from ((alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                yield (whole, "") if whole in known else (node.module or "", alias.name)
+
+
+def imports(trees: Trees) -> Graph:
+    """Return which modules run when a module is imported, each with the packages around what it imports."""
+    graph: Graph = {}
+    for name, tree in trees.items():
+        around = set(outer(name)[:-1])  # these run before the module itself does
+        found = {target for target, _ in imported(tree, set(trees))}
+        implied = {package for target in found for package in outer(target)[:-1]} - around
+        graph[name] = (found | implied) & set(trees) - {name}
+    return graph
+
+
+def circles(graph: Graph) -> list[list[str]]:
+    """Return the groups of modules that import one another, by way of others or not."""
+    reached: Graph = {}
+    for start in graph:
+        reached[start], todo = set(), [start]
+        while todo:
+            fresh = graph[todo.pop()] - reached[start]
+            reached[start] |= fresh
+            todo += fresh
+    groups = {tuple(sorted(other for other in reached[name] if name in reached[other])) for name in graph}
+    return sorted(list(group) for group in groups if group)
 
 
 @pytest.mark.parametrize("package", sorted(MAY_IMPORT))
-def test_imports_point_down(package):
-    files = sorted((ROOT / package).rglob("*.py"))
-    assert files
-    for path in files:
-        upwards = imported_packages(path) - MAY_IMPORT[package]
-        assert not upwards, f"{path.relative_to(ROOT)} imports {sorted(upwards)}"
+def test_imports_point_down(trees, package):
+    mine = {name: tree for name, tree in trees.items() if outer(name)[0] == package}
+    assert mine
+    for name, tree in mine.items():
+        upwards = {outer(target)[0] for target, _ in imported(tree, set(trees))} & OURS - MAY_IMPORT[package]
+        assert not upwards, f"{name} imports {sorted(upwards)}"
 
 
-def test_the_library_neither_prints_nor_parses():
-    for package in ("agents", "envs", "generative", "worldmodels"):
-        for path in (ROOT / package).rglob("*.py"):
-            names = {
-                node.func.id
-                for node in ast.walk(ast.parse(path.read_text()))
-                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-            }
-            assert not names & {"print", "input", "exec", "eval"}, path
-            assert "argparse" not in path.read_text() and "import pickle" not in path.read_text(), path
+def test_there_are_no_circles(trees):
+    found = circles(imports(trees))
+    assert not found, "modules that import one another:\n" + "\n".join(" <-> ".join(group) for group in found)
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        ({"one": "import house.two", "two": "import house.three", "three": ""}, []),
+        ({"one": "import house.two", "two": "from house import one"}, [["house.one", "house.two"]]),
+        ({"one": "import house.two", "two": "def late():\n    import house.one"}, [["house.one", "house.two"]]),
+        ({"one": "import house.two", "two": "if TYPE_CHECKING:\n    import house.one"}, [["house.one", "house.two"]]),
+        ({"one": "import house.room.two", "room/__init__": "import house.one", "room/two": ""},
+         [["house.one", "house.room"]]),
+        ({"room/__init__": "from house.room.one import it", "room/one": "from house.room.two import it",
+          "room/two": ""}, []),
+        ({"room/__init__": "from house.room.one import it", "room/one": "from house.room import it"},
+         [["house.room", "house.room.one"]]),
+    ],
+)  # fmt: skip
+def test_circles_are_found_wherever_they_hide(tmp_path, files, found):
+    for name, text in {"__init__": "", **files}.items():
+        path = tmp_path / "house" / f"{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert circles(imports(read(tmp_path, ["house"]))) == found
+
+
+def test_stages_do_not_import_each_other(trees):
+    for name, tree in trees.items():
+        if outer(name)[0] != "scripts" or name in MAY_IMPORT_STAGES or name.startswith(SHARED_ROOMS):
+            continue
+        for target, what in imported(tree, set(trees)):
+            helper = outer(target)[0] == "scripts" and not target.startswith("scripts.terminal")
+            assert not helper, f"{name} imports {target} {what}: what two stages need belongs into the library"
+
+
+def test_public_classes_have_names_of_their_own(trees):
+    places = defaultdict(list)
+    for name, tree in trees.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places[node.name].append(name)
+    twice = {name: found for name, found in places.items() if len(found) > 1}
+    assert not twice, "\n".join(f"{name}: {', '.join(found)}" for name, found in twice.items())
+
+
+def test_the_library_neither_prints_nor_parses(trees):
+    for name, tree in trees.items():
+        if outer(name)[0] == "scripts":
+            continue
+        called = {
+            node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        }
+        assert not called & {"print", "input", "exec", "eval"}, name
+        assert not {target for target, _ in imported(tree, set(trees))} & {"argparse", "pickle"}, name

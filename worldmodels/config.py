@@ -29,7 +29,7 @@ from worldmodels.evolution.evolve import EvolveConfig
 from worldmodels.evolution.loop import LoopConfig
 from worldmodels.files import write_text
 from worldmodels.memories.targets import RewardTargetConfig
-from worldmodels.parallel.executor import ExecutorConfig
+from worldmodels.parallel.config import ExecutorConfig
 from worldmodels.rollouts.collect import CollectConfig
 
 FORMAT_VERSION = 1

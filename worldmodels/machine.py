@@ -5,6 +5,7 @@ Linux writes them into cgroup files, of version 2 (`cpu.max`, `memory.max`) or 1
 the root, so a path of `/proc/self/cgroup` that is not there is looked for further up.
 """
 
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,13 @@ from worldmodels.errors import RunError
 
 CGROUPS = Path("/sys/fs/cgroup")
 OWN = Path("/proc/self/cgroup")
+
+
+def available_cores() -> int:
+    """Count the CPU cores this process may use: fewer than the machine has under an affinity or a container's quota."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cpu_quota()
+    return cores if quota is None else max(1, min(cores, math.ceil(quota)))
 
 
 def cpu_quota(root: Path = CGROUPS, own: Path = OWN) -> float | None:

@@ -146,8 +146,7 @@ def pixels(size: int | None = None) -> Extractor:
 
 
 def _type_name(module: nn.Module) -> str:
-    tag = getattr(module, "type", None)
-    return tag if isinstance(tag, str) else type(module).__name__
+    return str(getattr(module, "type_name", type(module).__name__))
 
 
 def _hash(module: nn.Module, options: Mapping[str, Any]) -> str:

@@ -49,7 +49,7 @@ class AutoencoderConfig:
 class Autoencoder(nn.Module):
     """Deterministic encoder and decoder of square images in [0, 1]."""
 
-    type = "autoencoder"  # type: ignore[assignment]  # hides the unrelated Module.type()
+    type_name = "autoencoder"
     seam = "vision"
     Config = AutoencoderConfig
 
@@ -124,7 +124,7 @@ class Autoencoder(nn.Module):
             ValueError: the temperature is negative.
         """
         if not self.density.fitted:
-            raise ComponentError(f"{self.type} cannot `sample`: {self.refusals['sample']}")
+            raise ComponentError(f"{self.type_name} cannot `sample`: {self.refusals['sample']}")
         check_temperature(temperature)
         return self.decode(self.density.sample(n, temperature, generator))
 

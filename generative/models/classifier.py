@@ -72,7 +72,7 @@ class CNNClassifierConfig:
 class MLPClassifier(nn.Module):
     """Flattened pixels through ReLU layers to classes."""
 
-    type = "mlp-classifier"  # type: ignore[assignment]  # hides the unrelated Module.type()
+    type_name = "mlp-classifier"
     seam = "model"
     Config = MLPClassifierConfig
 
@@ -107,7 +107,7 @@ class MLPClassifier(nn.Module):
 class CNNClassifier(nn.Module):
     """Four 3 x 3 convolutions with batch norm and a dense layer with dropout to classes."""
 
-    type = "cnn-classifier"  # type: ignore[assignment]
+    type_name = "cnn-classifier"
     seam = "model"
     Config = CNNClassifierConfig
 

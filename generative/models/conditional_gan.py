@@ -35,7 +35,7 @@ class ConditionalGANConfig(WGANGPConfig):
 class ConditionalGAN(DCGAN):
     """A generator and a critic of labelled data; batches are `(data, labels)`."""
 
-    type = "conditional-gan"
+    type_name = "conditional-gan"
     Config: ClassVar[Any] = ConditionalGANConfig
     config: ConditionalGANConfig
 

@@ -47,7 +47,7 @@ class ConditionalVAEConfig:
 class ConditionalVAE(nn.Module):
     """Gaussian encoder and decoder of labelled square images in [0, 1]; batches are `(images, labels)`."""
 
-    type = "conditional-vae"  # type: ignore[assignment]  # hides the unrelated Module.type()
+    type_name = "conditional-vae"
     seam = "model"
     Config = ConditionalVAEConfig
     refusals: ClassVar[Mapping[str, str]] = {

@@ -139,7 +139,7 @@ class WGANGPConfig(WGANConfig):
 class DCGAN(nn.Module):
     """A generator and a critic of images in [0, 1] or of points, trained in turns."""
 
-    type = "dcgan"  # type: ignore[assignment]  # hides the unrelated Module.type()
+    type_name = "dcgan"
     seam = "model"
     Config: ClassVar[Any] = DCGANConfig
     refusals: ClassVar[Mapping[str, str]] = {
@@ -304,12 +304,12 @@ class DCGAN(nn.Module):
 class WGAN(DCGAN):
     """A GAN whose critic estimates the Wasserstein distance, its weights clipped."""
 
-    type = "wgan"
+    type_name = "wgan"
     Config: ClassVar[Any] = WGANConfig
 
 
 class WGANGP(DCGAN):
     """A GAN whose critic estimates the Wasserstein distance, its slope penalised."""
 
-    type = "wgan-gp"
+    type_name = "wgan-gp"
     Config: ClassVar[Any] = WGANGPConfig

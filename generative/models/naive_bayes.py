@@ -48,7 +48,7 @@ class MultinomialConfig:
 class Multinomial(nn.Module):
     """One probability for each combination of features."""
 
-    type = "multinomial"  # type: ignore[assignment]  # hides the unrelated Module.type()
+    type_name = "multinomial"
     seam = "model"
     Config = MultinomialConfig
     refusals: ClassVar[Mapping[str, str]] = REFUSALS
@@ -127,7 +127,7 @@ class NaiveBayesConfig:
 class NaiveBayes(nn.Module):
     """Independent features: pixels of images in [0, 1], or columns of integers."""
 
-    type = "naive-bayes"  # type: ignore[assignment]  # hides the unrelated Module.type()
+    type_name = "naive-bayes"
     seam = "model"
     Config = NaiveBayesConfig
     refusals: ClassVar[Mapping[str, str]] = REFUSALS

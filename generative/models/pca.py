@@ -53,7 +53,7 @@ class PCAConfig:
 class PCA(nn.Module):
     """Whitened principal components of square images in [0, 1]; random directions before `estimate`."""
 
-    type = "pca"  # type: ignore[assignment]  # hides the unrelated Module.type()
+    type_name = "pca"
     seam = "vision"
     Config = PCAConfig
     mean: Tensor

@@ -46,7 +46,7 @@ class RandomConvolutionsConfig:
 class RandomConvolutions(nn.Module):
     """An encoder of square images in [0, 1] whose weights nobody trains."""
 
-    type = "random-convolutions"  # type: ignore[assignment]  # hides the unrelated Module.type()
+    type_name = "random-convolutions"
     seam = "vision"
     Config = RandomConvolutionsConfig
     refusals: ClassVar[Mapping[str, str]] = {
@@ -79,7 +79,7 @@ class RandomConvolutions(nn.Module):
 
     def decode(self, z: Float[Tensor, "B Z"]) -> NoReturn:
         """Refuses with a ComponentError; it is here for callers that did not ask first."""
-        raise ComponentError(f"{self.type} cannot `decode`: {NO_WAY_BACK}")
+        raise ComponentError(f"{self.type_name} cannot `decode`: {NO_WAY_BACK}")
 
     def loss(
         self, obs: Float[Tensor, "B C H W"], generator: torch.Generator

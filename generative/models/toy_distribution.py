@@ -34,7 +34,7 @@ class ToyDistributionConfig:
 class ToyDistribution(nn.Module):
     """A uniform distribution over the smallest box, sides along the axes, that holds all points seen."""
 
-    type = "toy-distribution"  # type: ignore[assignment]  # hides the unrelated Module.type()
+    type_name = "toy-distribution"
     seam = "model"
     Config = ToyDistributionConfig
     refusals: ClassVar[Mapping[str, str]] = REFUSALS

@@ -93,7 +93,7 @@ class VAEConfig:
 class VAE(nn.Module):
     """Gaussian encoder and decoder of square images in [0, 1]."""
 
-    type = "vae"  # type: ignore[assignment]  # hides the unrelated Module.type()
+    type_name = "vae"
     seam = "vision"
     Config = VAEConfig
     refusals: ClassVar[Mapping[str, str]] = {
@@ -235,5 +235,5 @@ class BetaVAEConfig(VAEConfig):
 class BetaVAE(VAE):
     """A VAE with beta above 1 and no floor (Higgins et al. 2017, "beta-VAE", ICLR)."""
 
-    type = "beta-vae"
+    type_name = "beta-vae"
     Config = BetaVAEConfig

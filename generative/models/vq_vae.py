@@ -87,7 +87,7 @@ class VQVAEConfig:
 class VQVAE(nn.Module):
     """Quantising encoder and decoder of square images in [0, 1]."""
 
-    type = "vq-vae"  # type: ignore[assignment]  # hides the unrelated Module.type()
+    type_name = "vq-vae"
     seam = "vision"
     Config = VQVAEConfig
     refusals: ClassVar[Mapping[str, str]] = {

@@ -6,7 +6,7 @@ from generative.capabilities import having, refusal
 
 
 class Dreamer(nn.Module):
-    type = "dreamer"
+    type_name = "dreamer"
     refusals = {"sample": "it is awake"}  # noqa: RUF012
 
     def sample(self, n, temperature, generator):

@@ -12,7 +12,7 @@ from generative.models.classifier import (
     labelled_batches,
 )
 
-REGISTRY = Registry("model", {each.type: each for each in (MLPClassifier, CNNClassifier)})
+REGISTRY = Registry("model", {each.type_name: each for each in (MLPClassifier, CNNClassifier)})
 SMALL = {
     "mlp-classifier": {"classes": 3, "channels": 1, "image_size": 9, "hidden": [16, 8]},
     "cnn-classifier": {"classes": 3, "channels": 1, "image_size": 9, "widths": [4, 4, 8, 8], "hidden": 8},

@@ -40,7 +40,7 @@ class NetConfig:
 
 
 class Net(nn.Module):
-    type = "net"
+    type_name = "net"
     seam = "test"
     Config = NetConfig
 
@@ -54,11 +54,11 @@ class Net(nn.Module):
 
 
 class Plugin(Net):
-    type = "plugin"
+    type_name = "plugin"
 
 
 class Misnamed(Net):
-    type = "something-else"
+    type_name = "something-else"
 
 
 NETS = Registry("test", {"net": Net})
@@ -243,7 +243,7 @@ def test_unknown_names_and_foreign_configs_are_refused():
         NETS.create("net", LatentSpec("continuous", 3))
     with pytest.raises(ComponentError, match="taken"):
         Registry("test", {"net": Net}).add("net", Net)
-    with pytest.raises(ComponentError, match="type = 'web'"):
+    with pytest.raises(ComponentError, match="type_name = 'web'"):
         Registry("test", {"web": Net})
     assert NETS.names() == ["net"] and NETS.config_class("net") is NetConfig
 
@@ -277,7 +277,7 @@ def test_installed_packages_join_by_entry_point(tmp_path: Path, monkeypatch):
     assert_same(plugin, load_component(tmp_path / "plugin", registry))
     with pytest.raises(ComponentError, match=r"test\.broken: cannot import.*repair or uninstall"):
         registry.create("broken", {})
-    with pytest.raises(ComponentError, match=r"test\.misnamed .*type = 'misnamed'"):
+    with pytest.raises(ComponentError, match=r"test\.misnamed .*type_name = 'misnamed'"):
         registry.create("misnamed", {})
     with pytest.raises(ComponentError, match="did you mean 'plugin'"):
         registry.create("plugn", {})

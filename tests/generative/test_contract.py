@@ -92,7 +92,7 @@ def shape(module: Any) -> tuple[int, ...]:
 
 def condition(module: Any, n: int) -> tuple[torch.Tensor, ...]:
     """What the model's methods take besides the data."""
-    conditional = module.type in ("conditional-vae", "conditional-gan")
+    conditional = module.type_name in ("conditional-vae", "conditional-gan")
     return (torch.arange(n) % module.config.classes,) if conditional else ()
 
 

@@ -25,7 +25,7 @@ class LineConfig:
 class Line(nn.Module):
     """Linear regression."""
 
-    type = "line"
+    type_name = "line"
     Config = LineConfig
 
     def __init__(self, config: LineConfig) -> None:

@@ -30,7 +30,7 @@ class Number(nn.Module):
 class Duel(nn.Module):
     """`first` chases the mean of its batch and would drag `second` along; `second` wants to be far from `first`."""
 
-    type = "duel"
+    type_name = "duel"
     Config = DuelConfig
 
     def __init__(self, config: DuelConfig) -> None:

@@ -16,7 +16,7 @@ class CounterConfig:
 
 
 class Counter(nn.Module):
-    type = "counter"
+    type_name = "counter"
     Config = CounterConfig
 
     def __init__(self, config: CounterConfig) -> None:

@@ -128,7 +128,7 @@ class Number(nn.Module):
 
 
 class Dirac(nn.Module):
-    type = "dirac"
+    type_name = "dirac"
     Config = DiracConfig
     batches_per_step = 1
 

@@ -227,7 +227,7 @@ def test_the_last_rounds_can_have_another_vision(tmp_path):
     assert [this.config.vision.start for this in (second, third)] == ["", ""]
     seen = [(this.folder("train-vision") / "model.safetensors").read_bytes() for this in (first, second, third)]
     assert seen[0] != seen[1] == seen[2]
-    assert load_bundle(third)[0].load_vision().type == "pca"
+    assert load_bundle(third)[0].load_vision().type_name == "pca"
     chosen = Run(run.chosen_round()).config.vision.type
     assert run.config.vision.type == "vae" and run.learnt.vision.type == chosen
     assert gather(run).facts["vision, memory"].startswith(chosen)

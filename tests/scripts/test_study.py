@@ -18,7 +18,8 @@ from tests.small import SMALL
 from worldmodels import Run
 from worldmodels.errors import RunError
 from worldmodels.files import read_lines
-from worldmodels.parallel.executor import WorkerError, make_executor
+from worldmodels.parallel.executor import WorkerError
+from worldmodels.parallel.open import open_executor
 from worldmodels.statistics import summarise
 from worldmodels.study.file import study_from
 
@@ -318,7 +319,7 @@ def test_a_machine_that_does_not_share_the_disk_is_told_before_the_first_job(tmp
     with pytest.raises(RunError, match=r"does not see .*elsewhere as it is"):
         study_jobs.StudyWorker(study_jobs.StudySetup(f"{here}/elsewhere", mark, "another study"))
     with pytest.raises(WorkerError, match=r"building a worker: .* does not see") as caught:
-        make_executor(study_jobs.ALONE, study_jobs.StudyWorker, study_jobs.StudySetup(here, mark, "this study"))
+        open_executor(study_jobs.ALONE, study_jobs.StudyWorker, study_jobs.StudySetup(here, mark, "this study"))
     assert "Traceback" not in str(caught.value)
 
 

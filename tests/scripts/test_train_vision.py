@@ -47,7 +47,7 @@ def test_every_vision_is_trained_or_estimated_and_loads(kind, trained, tmp_path)
     facts = train(run)
     vision = load_vision(run)
     z, std = vision.encode(frames(run))
-    assert vision.type == kind and z.shape == (200, vision.latent_spec.size) and z.isfinite().all()
+    assert vision.type_name == kind and z.shape == (200, vision.latent_spec.size) and z.isfinite().all()
     if kind != "beta-vae":  # it has a prior instead
         assert not std.any() and 0.7 < z.std(0).median() < 1.4
     history = run.history("train-vision")

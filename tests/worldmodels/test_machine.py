@@ -2,8 +2,8 @@ import os
 
 import pytest
 
+from worldmodels import machine
 from worldmodels.machine import cpu_quota, memory_limit
-from worldmodels.parallel import executor
 
 
 def write(path, content):
@@ -64,5 +64,5 @@ def test_a_limit_of_memory(tmp_path, own, group, file):
 @pytest.mark.parametrize(("quota", "cores"), [(None, 8), (1.5, 2), (0.2, 1), (64.0, 8)])
 def test_cores_are_the_least_of_affinity_and_quota(monkeypatch, quota, cores):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
-    monkeypatch.setattr(executor, "cpu_quota", lambda: quota)
-    assert executor.available_cores() == cores
+    monkeypatch.setattr(machine, "cpu_quota", lambda: quota)
+    assert machine.available_cores() == cores

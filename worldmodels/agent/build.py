@@ -153,10 +153,10 @@ def start_from(module: nn.Module, stage: str, start: str) -> None:
     before = load_vision(Run(start)) if stage == "train-vision" else load_memory(Run(start))
     known: Any = before
     asked: Any = module
-    if (known.type, known.config) != (asked.type, asked.config):
+    if (known.type_name, known.config) != (asked.type_name, asked.config):
         raise RunError(
-            f"{stage}: the {known.type} of {start} has other options ({known.config}) than this run's {asked.type} "
-            f"({asked.config}); give both runs the same, or start from random weights"
+            f"{stage}: the {known.type_name} of {start} has other options ({known.config}) than this run's "
+            f"{asked.type_name} ({asked.config}); give both runs the same, or start from random weights"
         )
     module.load_state_dict(before.state_dict())
 

@@ -295,7 +295,7 @@ def model_card(run: Run, counts: Mapping[str, int], changed: bool, half: bool, f
     only = "CarRacing-v3" if config.env.id.endswith("CarRacing-v3") else config.env.id
     vision: Any = load_vision(run)  # what a loop's round had, which need not be what the loop was given
     memory: Any = load_memory(run)
-    types = {"vision": vision.type, "memory": memory.type, "controller": config.controller.type}
+    types = {"vision": vision.type_name, "memory": memory.type_name, "controller": config.controller.type}
     tags = ["reinforcement-learning", "world-model", "gymnasium", only, types["vision"], types["memory"]]
     parts = [
         (part, kind, f"{counts[part]:,}", "float16" if half and part != "controller" else "float32")

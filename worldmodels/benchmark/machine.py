@@ -14,7 +14,8 @@ from threadpoolctl import threadpool_limits
 
 from worldmodels.agent.precision import native_bfloat16
 from worldmodels.benchmark.figure import Skip
-from worldmodels.parallel.executor import available_cores, describe_host
+from worldmodels.machine import available_cores
+from worldmodels.parallel.host import describe_host
 
 BUSY = 0.3
 """Load for each core above which measurements are disturbed."""

@@ -118,7 +118,7 @@ class Ensemble(nn.Module):
         members: the memories.
     """
 
-    type: ClassVar[str] = "ensemble"  # type: ignore[assignment]  # nn.Module has such a method
+    type_name: ClassVar[str] = "ensemble"
     seam: ClassVar[str] = "memory"
     Config = EnsembleConfig
 

@@ -37,7 +37,7 @@ class FeedForward(HeadedMemory):
     it.
     """
 
-    type: ClassVar[str] = "feed-forward"  # type: ignore[assignment]  # nn.Module has such a method
+    type_name: ClassVar[str] = "feed-forward"
     Config = FeedForwardConfig
 
     def __init__(self, config: FeedForwardConfig) -> None:

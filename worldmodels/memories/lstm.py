@@ -36,7 +36,7 @@ class LSTMMemory(RecurrentMemory):
     noise would shake every dimension alike, and the memory would no longer be the deterministic one of a comparison.
     """
 
-    type: ClassVar[str] = "lstm"  # type: ignore[assignment]  # nn.Module has such a method
+    type_name: ClassVar[str] = "lstm"
     Config = LSTMConfig
 
     def add_latent_head(self) -> None:

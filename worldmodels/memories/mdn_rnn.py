@@ -62,5 +62,5 @@ class RecurrentMemory(HeadedMemory):
 class MDNRNN(RecurrentMemory):
     """The paper's memory: an LSTM, a mixture head over the next latent, a reward head and a termination head."""
 
-    type: ClassVar[str] = "mdn-rnn"  # type: ignore[assignment]  # nn.Module has such a method
+    type_name: ClassVar[str] = "mdn-rnn"
     Config = MDNRNNConfig

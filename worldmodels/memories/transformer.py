@@ -54,7 +54,7 @@ class Transformer(HeadedMemory):
     `context - 1` tokens in every layer, (B L context-1 H) each, oldest first.
     """
 
-    type: ClassVar[str] = "transformer"  # type: ignore[assignment]  # nn.Module has such a method
+    type_name: ClassVar[str] = "transformer"
     Config = TransformerConfig
 
     def __init__(self, config: TransformerConfig) -> None:

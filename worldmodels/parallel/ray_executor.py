@@ -20,38 +20,18 @@ from typing import Any
 
 import psutil
 
-from worldmodels.parallel.executor import (
-    CLOSED,
-    COMPARED,
-    ENDED,
-    Executor,
-    ExecutorConfig,
-    ExecutorError,
-    Factory,
-    Setup,
-    WorkerError,
-    WorkerProcess,
-    available_cores,
-    describe_host,
-)
+from worldmodels.machine import available_cores
+from worldmodels.parallel.config import ExecutorConfig
+from worldmodels.parallel.executor import CLOSED, ENDED, Executor, ExecutorError, Factory, Setup, WorkerError
+from worldmodels.parallel.host import COMPARED, describe_host
 from worldmodels.parallel.ray_address import is_healthy
 from worldmodels.parallel.ray_session import SERIAL_INSTEAD, import_ray, short_folder, start_ray, stop_ray
-from worldmodels.parallel.ray_slots import Call, Items, Slot, Slots
+from worldmodels.parallel.ray_slots import Call, ItemQueue, Slot, Slots
+from worldmodels.parallel.ray_worker import RayWorker
 
 logger = logging.getLogger("worldmodels")
 DEATHS_BEFORE_BLAME = 3
 """An item that was running when so many workers were lost is taken for the cause."""
-
-
-class PlacedWorker(WorkerProcess):
-    """A worker that also says on which of Ray's nodes it is."""
-
-    def describe(self) -> tuple[float, Any, str]:
-        """Say where this is, and what it would work with."""
-        import ray
-
-        seconds, report, problem = super().describe()
-        return seconds, {**report, "node": ray.get_runtime_context().get_node_id()}, problem
 
 
 def answers(facts: dict[str, Any]) -> bool:
@@ -65,7 +45,7 @@ class RayExecutor(Executor):
     def __init__(self, config: ExecutorConfig, factory: Factory, setup: Setup) -> None:
         self._config, self._factory = config, factory
         self._slots = Slots(config, 0)
-        self._run: Items | None = None
+        self._run: ItemQueue | None = None
         self._processors: set[str] = set()
         self._failures, self._opened = 0, False
         self.workers = config.workers or available_cores()
@@ -77,7 +57,7 @@ class RayExecutor(Executor):
             if config.ray_address:
                 self.workers = self._fitting()
             options = {"num_cpus": 1, "max_restarts": 0, "max_task_retries": 0}
-            self._actor_class = self._ray.remote(**options)(PlacedWorker)
+            self._actor_class = self._ray.remote(**options)(RayWorker)
             self._slots = Slots(config, self.workers)
             self.configure(setup)
             self._opened = True
@@ -87,7 +67,7 @@ class RayExecutor(Executor):
 
     def run(self, items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         """Yield (index, result) as items complete, each index exactly once."""
-        run = self._run = Items(items, deque(range(len(items))))
+        run = self._run = ItemQueue(items, deque(range(len(items))))
         self._failures = 0
         done: set[int] = set()
         try:
@@ -157,7 +137,7 @@ class RayExecutor(Executor):
                 slot.process.kill()  # Ray waits for a stopped process, whose CPU the next worker needs
         self._slots.clear(slot)
 
-    def _hand_out(self, run: Items) -> None:
+    def _hand_out(self, run: ItemQueue) -> None:
         while run.todo and (slot := self._slots.free(run)):
             index = run.todo.popleft()
             self._slots.add(slot, Call(slot.actor.call.remote(index, run.items[index]), index, run))

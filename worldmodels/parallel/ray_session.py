@@ -18,8 +18,11 @@ from typing import Any
 
 import psutil
 
-from worldmodels.parallel.executor import ExecutorConfig, ExecutorError, project_path
+from worldmodels.parallel.config import ExecutorConfig
+from worldmodels.parallel.executor import ExecutorError
+from worldmodels.parallel.host import project_path
 from worldmodels.parallel.ray_address import find_head, greet_head
+from worldmodels.parallel.ray_internals import Internals
 
 SERIAL_INSTEAD = "go on without Ray, in this process: --executor.type serial"
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
@@ -96,41 +99,6 @@ def stop_ray(ray: Any, folder: str) -> None:
     internals.silence(False)
     internals.reread_environment()
     shutil.rmtree(folder or os.devnull, ignore_errors=True)
-
-
-class Internals:
-    """What Ray has no public switch for. All of it is here and tested, and setup.cfg pins the minor version."""
-
-    def __init__(self) -> None:
-        try:
-            from ray import _raylet
-            from ray._private import ray_constants, worker
-
-            compiled: Any = _raylet
-            self._constants, self._worker = ray_constants, worker
-            self._read, self._loader = compiled.Config.initialize, compiled.AuthenticationTokenLoader
-            _ = ray_constants.ENABLE_RAY_CLUSTER, worker._worker_logs_enabled
-        except (ImportError, AttributeError) as error:
-            raise ExecutorError(f"Ray has changed inside ({error}): pip install 'ray>=2.60,<2.61'") from error
-
-    @contextmanager
-    def on_loopback(self, private: bool) -> Iterator[None]:
-        """Keep a private Ray to this machine's loopback; the variable in PRIVATE counts only when Ray is imported."""
-        before = self._constants.ENABLE_RAY_CLUSTER
-        self._constants.ENABLE_RAY_CLUSTER = before and not private
-        try:
-            yield
-        finally:
-            self._constants.ENABLE_RAY_CLUSTER = before
-
-    def silence(self, silent: bool) -> None:
-        """Keep Ray's messages on lost workers, which `log_to_driver` lets through, from the terminal."""
-        self._worker._worker_logs_enabled = not silent
-
-    def reread_environment(self) -> None:
-        """Read the variables and the token again; Ray does so once, when it is imported."""
-        self._read("")
-        self._loader.instance().reset_cache()
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from worldmodels.parallel.executor import ExecutorConfig
+from worldmodels.parallel.config import ExecutorConfig
 
 
 class Call(NamedTuple):
@@ -21,12 +21,12 @@ class Call(NamedTuple):
 
     ref: Any
     item: int = -1
-    run: "Items | None" = None
+    run: "ItemQueue | None" = None
     where: bool = False
 
 
 @dataclass(eq=False)
-class Items:
+class ItemQueue:
     """The items of a run: which wait, and how often a worker was lost over each."""
 
     items: Sequence[Any]
@@ -101,7 +101,7 @@ class Slots:
         if not self._config.item_timeout:
             self._item_limit = max(600.0, 20 * statistics.median(self._durations))
 
-    def free(self, run: Items) -> Slot | None:
+    def free(self, run: ItemQueue) -> Slot | None:
         """Return a slot for the next item, if one has room.
 
         A worker gets a second item to go on with, but not near the end: a free worker will take it. A suspect runs

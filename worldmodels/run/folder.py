@@ -24,7 +24,7 @@ from worldmodels.config import RunConfig, check_readable, differences, read_seal
 from worldmodels.errors import RunError
 from worldmodels.evolution.loop import round_name
 from worldmodels.files import append_line, half_made, read_json, read_lines, sweep, write_json
-from worldmodels.parallel.executor import available_cores
+from worldmodels.machine import available_cores
 from worldmodels.run.finished import DONE, check, read_done, write_done
 from worldmodels.version import __version__
 

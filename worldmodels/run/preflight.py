@@ -24,9 +24,8 @@ from worldmodels.agent.features import feature_size
 from worldmodels.config import RunConfig
 from worldmodels.errors import RunError
 from worldmodels.evolution.loop import LEARNT
-from worldmodels.machine import check_fits
+from worldmodels.machine import available_cores, check_fits
 from worldmodels.memories import agent_memory
-from worldmodels.parallel.executor import available_cores
 from worldmodels.run.folder import STAGES, Run
 
 WORKERS_A_CORE = 32

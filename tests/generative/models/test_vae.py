@@ -252,5 +252,5 @@ def test_a_beta_vae_is_a_vae_with_other_defaults():
     same = make(VAEConfig(image_size=16, channels=1, latent=4, width=8, beta=4.0, kl_floor=0.0))
     obs = to_float(squares(8, seed=0))
     assert module.loss(obs, torch.Generator().manual_seed(1))[0] == same.loss(obs, torch.Generator().manual_seed(1))[0]
-    assert module.type == "beta-vae" and isinstance(module, VAE) and module.config.kl_weight == 4.0
+    assert module.type_name == "beta-vae" and isinstance(module, VAE) and module.config.kl_weight == 4.0
     assert MODELS.create("beta-vae", {"r_loss_factor": 3072.0}, 0).config.kl_weight == pytest.approx(4.0)

@@ -114,7 +114,7 @@ def test_points_are_measured_by_the_modes_they_cover(tmp_path):
 
     class Perfect(torch.nn.Module):
         config = module.config
-        type = "perfect"
+        type_name = "perfect"
 
         def sample(self, n, temperature, generator):
             return torch.from_numpy(data.points(np.arange(n)))

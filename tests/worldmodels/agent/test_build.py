@@ -230,7 +230,7 @@ class Options:
 class Moving(nn.Module):
     """Goes on as fast as over the last frames, which are its state, three axes with the rows first."""
 
-    type: ClassVar[str] = "moving"
+    type_name: ClassVar[str] = "moving"
     seam: ClassVar[str] = "memory"
     Config = Options
 

@@ -30,7 +30,8 @@ from worldmodels.evolution.evolve import (
 )
 from worldmodels.evolution.tasks import DreamTask, RealTask, Worker, WorkerSetup
 from worldmodels.files import read_lines
-from worldmodels.parallel.executor import SerialExecutor, WorkerError
+from worldmodels.parallel.executor import WorkerError
+from worldmodels.parallel.serial import SerialExecutor
 from worldmodels.rollouts.dataset import episode_files, tryout_files
 from worldmodels.seeds import TEST, TRAINING, VALIDATION, training_tracks
 

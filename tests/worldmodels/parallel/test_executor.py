@@ -14,21 +14,14 @@ import torch
 
 import worldmodels
 from worldmodels.errors import RunError
-from worldmodels.parallel.executor import (
-    COMPARED,
-    Executor,
-    ExecutorConfig,
-    ExecutorError,
-    WorkerError,
-    available_cores,
-    describe_host,
-    folder_digest,
-    make_executor,
-    project_path,
-)
+from worldmodels.machine import available_cores
+from worldmodels.parallel.config import ExecutorConfig
+from worldmodels.parallel.executor import Executor, ExecutorError, WorkerError
+from worldmodels.parallel.host import COMPARED, describe_host, folder_digest, project_path
+from worldmodels.parallel.open import open_executor
 from worldmodels.parallel.ray_executor import RayExecutor
-from worldmodels.parallel.ray_session import Internals
-from worldmodels.parallel.ray_slots import Call, Items, Slots
+from worldmodels.parallel.ray_internals import Internals
+from worldmodels.parallel.ray_slots import Call, ItemQueue, Slots
 
 SERIAL = ExecutorConfig(type="serial")
 
@@ -55,7 +48,7 @@ def refused(setup):
 
 @pytest.fixture
 def serial():
-    with make_executor(SERIAL, Adder, {"offset": 10}) as executor:
+    with open_executor(SERIAL, Adder, {"offset": 10}) as executor:
         yield executor
 
 
@@ -82,7 +75,7 @@ def test_a_workers_error_carries_its_traceback(serial):
     assert 'raise KeyError("no such gear")' in str(caught.value)
     assert isinstance(caught.value.__cause__, KeyError)
     with pytest.raises(WorkerError, match="no models here"):
-        make_executor(SERIAL, broken, {})
+        open_executor(SERIAL, broken, {})
 
 
 def test_a_closed_executor_says_so(serial):
@@ -140,7 +133,7 @@ def test_addresses_of_clusters_are_accepted():
 def test_without_ray_the_message_names_the_way_out(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ExecutorError, match=r"--executor\.type serial"):
-        make_executor(ExecutorConfig(), Adder, {"offset": 1})
+        open_executor(ExecutorConfig(), Adder, {"offset": 1})
 
 
 def test_the_host_is_described_and_its_cores_counted():
@@ -182,7 +175,7 @@ def test_the_digest_of_the_code_sees_every_change_of_it(tmp_path):
 
 def test_a_users_error_in_a_worker_comes_without_a_traceback():
     with pytest.raises(WorkerError) as caught:
-        make_executor(SERIAL, refused, {})
+        open_executor(SERIAL, refused, {})
     assert str(caught.value) == "building a worker: no such track"
 
 
@@ -207,7 +200,7 @@ def test_a_ray_that_does_not_start_names_the_way_out_and_leaves_nothing(monkeypa
     monkeypatch.setattr(ray, "init", init)
     monkeypatch.setattr("worldmodels.parallel.ray_executor.short_folder", lambda: str(folder))
     with pytest.raises(ExecutorError, match=r"(?s)no shared memory.*--executor.type serial"):
-        make_executor(ExecutorConfig(workers=1), Adder, {"offset": 1})
+        open_executor(ExecutorConfig(workers=1), Adder, {"offset": 1})
     assert not folder.exists()
     assert {name for name in os.environ if name.startswith("RAY_AUTH")} <= set(environment)
 
@@ -230,7 +223,7 @@ def occupy(executor, slot):
 def test_of_two_lost_items_neither_is_blamed_before_it_ran_alone(monkeypatch):
     """The answer of a finished item can be lost with its worker when the next item kills it at once."""
     executor = pool(2)
-    run = executor._run = Items(list(range(12)), deque(range(12)))
+    run = executor._run = ItemQueue(list(range(12)), deque(range(12)))
     monkeypatch.setattr(executor, "_vacate", executor._slots.clear)
     monkeypatch.setattr(executor, "_build", lambda slot: occupy(executor, slot))
 
@@ -256,12 +249,12 @@ def test_a_replacement_that_cannot_be_built_ends_the_run():
     executor = pool(1)
     never = SimpleNamespace(RayTaskError=KeyError, RaySystemError=KeyError, RayError=KeyError)
     executor._ray = SimpleNamespace(get=lambda ref: ref, exceptions=never)
-    executor._run = Items([1], deque([0]))
+    executor._run = ItemQueue([1], deque([0]))
     (slot,) = executor._slots.every
     executor._slots.add(slot, Call((0.0, None, "no models here")))
     with pytest.raises(WorkerError, match="no models here"):
         executor._take(slot)
-    executor._slots.add(slot, Call((0.0, None, "long forgotten"), 0, Items([1], deque())))
+    executor._slots.add(slot, Call((0.0, None, "long forgotten"), 0, ItemQueue([1], deque())))
     assert executor._take(slot) == []
 
 
@@ -270,7 +263,7 @@ def placed(monkeypatch, nodes, **options):
     executor = pool(len(nodes))
     executor._config = ExecutorConfig(ray_address="10.0.0.1:6379", **options)
     executor.workers, executor._opened = len(nodes), True
-    executor._run = Items(list(range(20)), deque(range(20)))
+    executor._run = ItemQueue(list(range(20)), deque(range(20)))
     for slot, node in zip(executor._slots.every, nodes, strict=True):
         slot.node, slot.host = node, f"host-{node}"
     for slot in list(executor._slots.every):
@@ -384,7 +377,7 @@ def test_the_drivers_work_for_an_answer_does_not_grow_with_the_workers():
 def test_a_worker_counts_as_hung_after_twenty_times_what_items_take(seconds, limit):
     slots = Slots(ExecutorConfig(), 1)
     (slot,) = slots.every
-    slots.add(slot, Call("ref", 0, Items([0], deque())))
+    slots.add(slot, Call("ref", 0, ItemQueue([0], deque())))
     for taken in (seconds, 0.9 * seconds, 50 * seconds):
         slots.note(taken)
     assert slots.limit(slot) == limit

@@ -7,7 +7,9 @@ import threading
 
 import pytest
 
-from worldmodels.parallel.executor import ExecutorConfig, ExecutorError, make_executor
+from worldmodels.parallel.config import ExecutorConfig
+from worldmodels.parallel.executor import ExecutorError
+from worldmodels.parallel.open import open_executor
 from worldmodels.parallel.ray_address import PATIENCE, find_head, find_token, greet_head
 
 
@@ -52,7 +54,7 @@ def told(port):
     """The message of an executor that is to work there; it would take minutes if Ray itself were asked."""
     pytest.importorskip("ray")
     with pytest.raises(ExecutorError) as caught:
-        make_executor(ExecutorConfig(ray_address=f"127.0.0.1:{port}"), Echo, 0)
+        open_executor(ExecutorConfig(ray_address=f"127.0.0.1:{port}"), Echo, 0)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 

@@ -13,7 +13,9 @@ import pytest
 from scripts import evaluate, evolve
 from worldmodels import Run
 from worldmodels.files import read_lines
-from worldmodels.parallel.executor import ExecutorConfig, ExecutorError, make_executor
+from worldmodels.parallel.config import ExecutorConfig
+from worldmodels.parallel.executor import ExecutorError
+from worldmodels.parallel.open import open_executor
 
 pytestmark = pytest.mark.ray
 MEASURED = ("scores", "mean", "validation", "norm")
@@ -42,7 +44,7 @@ def cluster():
     from ray._private import ray_constants
     from ray.cluster_utils import Cluster
 
-    from worldmodels.parallel.ray_session import Internals
+    from worldmodels.parallel.ray_internals import Internals
 
     patch.setattr(ray_constants, "ENABLE_RAY_CLUSTER", False)
     Internals().reread_environment()
@@ -72,10 +74,10 @@ def test_a_wrong_token_is_told_at_once(cluster, monkeypatch):
     config = ExecutorConfig(ray_address=cluster.address, workers=1)
     monkeypatch.setenv("RAY_AUTH_TOKEN", "b" * 64)
     with pytest.raises(ExecutorError, match="does not take the token in RAY_AUTH_TOKEN: copy"):
-        make_executor(config, Echo, 0)
+        open_executor(config, Echo, 0)
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     with pytest.raises(ExecutorError, match="RAY_AUTH_MODE is not set here"):
-        make_executor(config, Echo, 0)
+        open_executor(config, Echo, 0)
 
 
 def test_another_port_of_ray_is_told_at_once(cluster):
@@ -83,13 +85,13 @@ def test_another_port_of_ray_is_told_at_once(cluster):
     assert ports
     for port in ports:
         with pytest.raises(ExecutorError, match="not the port of Ray's head"):
-            make_executor(ExecutorConfig(ray_address=f"127.0.0.1:{port}"), Echo, 0)
+            open_executor(ExecutorConfig(ray_address=f"127.0.0.1:{port}"), Echo, 0)
 
 
 def test_a_machine_that_is_no_part_of_the_cluster_is_told_at_once(cluster, monkeypatch):
     monkeypatch.setattr(psutil, "process_iter", lambda attributes: [])
     with pytest.raises(ExecutorError, match=rf"no part of the cluster.*: ray start --address={cluster.address}"):
-        make_executor(ExecutorConfig(ray_address=cluster.address), Echo, 0)
+        open_executor(ExecutorConfig(ray_address=cluster.address), Echo, 0)
 
 
 @pytest.mark.slow

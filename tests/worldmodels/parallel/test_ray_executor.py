@@ -25,7 +25,10 @@ import psutil
 import pytest
 import torch
 
-from worldmodels.parallel.executor import ExecutorConfig, ExecutorError, WorkerError, describe_host, make_executor
+from worldmodels.parallel.config import ExecutorConfig
+from worldmodels.parallel.executor import ExecutorError, WorkerError
+from worldmodels.parallel.host import describe_host
+from worldmodels.parallel.open import open_executor
 
 pytestmark = pytest.mark.ray
 WIDTH = 16
@@ -82,7 +85,7 @@ class Chaos:
 
 
 def serial(setup, items=ROLLS):
-    with make_executor(ExecutorConfig(type="serial"), Chaos, setup) as executor:
+    with open_executor(ExecutorConfig(type="serial"), Chaos, setup) as executor:
         return executor.map(items)
 
 
@@ -116,7 +119,7 @@ def two(setup):
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     environment, handler = dict(os.environ), signal.getsignal(signal.SIGTERM)
     before = psutil.Process().children(recursive=True)  # of other tests, such as multiprocessing's resource tracker
-    with make_executor(ExecutorConfig(workers=2, ready_timeout=400.0), Chaos, setup) as executor:
+    with open_executor(ExecutorConfig(workers=2, ready_timeout=400.0), Chaos, setup) as executor:
         results = executor.map(ROLLS)
         children = [child for child in psutil.Process().children(recursive=True) if child not in before]
         kept = signal.getsignal(signal.SIGTERM) is handler
@@ -129,7 +132,7 @@ def two(setup):
 def three(two, setup):
     """An executor opened after another one was closed."""
     config = ExecutorConfig(workers=3, max_failures=9, ready_timeout=400.0)  # enough for a machine under load
-    with make_executor(config, Chaos, setup) as executor:
+    with open_executor(config, Chaos, setup) as executor:
         yield executor
 
 
@@ -147,8 +150,9 @@ def elsewhere(setup, tmp_path_factory):
     program.write_text(
         f"import json, sys\nsys.path[:0] = [{str(Path(__file__).parent)!r}]\n"
         "from test_ray_executor import ROLLS, Chaos\n"
-        "from worldmodels.parallel.executor import ExecutorConfig, make_executor\n"
-        f"with make_executor(ExecutorConfig(workers=1, ready_timeout=400.0), Chaos, {setup!r}) as executor:\n"
+        "from worldmodels.parallel.config import ExecutorConfig\n"
+        "from worldmodels.parallel.open import open_executor\n"
+        f"with open_executor(ExecutorConfig(workers=1, ready_timeout=400.0), Chaos, {setup!r}) as executor:\n"
         "    print(json.dumps([result.tolist() for result in executor.map(ROLLS)]), flush=True)\n"
         "    executor.map([('hang', 0)])\n"
     )
@@ -299,7 +303,7 @@ def test_configure_reaches_every_worker_and_ends_a_run(three, setup, expected):
 
 def test_a_second_executor_is_refused_and_the_first_lives_on(three, setup, expected):
     with pytest.raises(ExecutorError, match="uses Ray already"):
-        make_executor(ExecutorConfig(workers=1), Chaos, setup)
+        open_executor(ExecutorConfig(workers=1), Chaos, setup)
     assert np.array_equal(three.map(ROLLS), expected)
 
 

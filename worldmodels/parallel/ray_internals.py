@@ -1,0 +1,46 @@
+"""What Ray has no public switch for, all of it: setup.cfg pins the minor version, and a test fails when it changes.
+
+Ray 2.60 binds its sockets to every address unless a constant says otherwise, which it sets when it is imported. It
+prints long messages on lost workers even where `log_to_driver` is off. It reads variables and token once.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from worldmodels.parallel.executor import ExecutorError
+
+
+class Internals:
+    """The switches inside of Ray; an ExecutorError where this version has others."""
+
+    def __init__(self) -> None:
+        try:
+            from ray import _raylet
+            from ray._private import ray_constants, worker
+
+            compiled: Any = _raylet
+            self._constants, self._worker = ray_constants, worker
+            self._read, self._loader = compiled.Config.initialize, compiled.AuthenticationTokenLoader
+            _ = ray_constants.ENABLE_RAY_CLUSTER, worker._worker_logs_enabled
+        except (ImportError, AttributeError) as error:
+            raise ExecutorError(f"Ray has changed inside ({error}): pip install 'ray>=2.60,<2.61'") from error
+
+    @contextmanager
+    def on_loopback(self, private: bool) -> Iterator[None]:
+        """Keep a private Ray to this machine's loopback; the variable in PRIVATE counts only when Ray is imported."""
+        before = self._constants.ENABLE_RAY_CLUSTER
+        self._constants.ENABLE_RAY_CLUSTER = before and not private
+        try:
+            yield
+        finally:
+            self._constants.ENABLE_RAY_CLUSTER = before
+
+    def silence(self, silent: bool) -> None:
+        """Keep Ray's messages on lost workers, which `log_to_driver` lets through, from the terminal."""
+        self._worker._worker_logs_enabled = not silent
+
+    def reread_environment(self) -> None:
+        """Read the variables and the token again; Ray does so once, when it is imported."""
+        self._read("")
+        self._loader.instance().reset_cache()
