@@ -25,7 +25,7 @@ def _seeded():
 
 @pytest.fixture(scope="session")
 def _trained(tmp_path_factory):
-    from scripts import collect, train_memory, train_vision
+    from scripts.stages import collect, train_memory, train_vision
     from tests.small import small_config
     from worldmodels import Run
 
@@ -48,7 +48,7 @@ def trained(_trained, tmp_path):
 @pytest.fixture(scope="session")
 def _looped(tmp_path_factory):
     """A run whose loop is finished; only to be read."""
-    from scripts import loop
+    from scripts.stages import loop
     from tests.small import looped_config
     from worldmodels import Run
 
