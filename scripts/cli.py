@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from scripts.estimate import estimate, plan_parts
 from scripts.info import info, score_line
 from scripts.rates import Rates
-from scripts.run import STAGE_FUNCTIONS, stages_of
+from scripts.stages import STAGE_FUNCTIONS, stages_of
 from scripts.terminal.ending import carry_out, unread
 from scripts.terminal.environment import remarks, take_environment
 from scripts.terminal.failures import report

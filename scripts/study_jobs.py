@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from scripts.run import STAGE_FUNCTIONS
+from scripts.stages import STAGE_FUNCTIONS
 from scripts.train_memory import encode
 from worldmodels.agent.build import env_shape, load_bundle, load_vision
 from worldmodels.config import RunConfig

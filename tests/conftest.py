@@ -114,7 +114,7 @@ def made_once(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def _trained(made_once):
-    from scripts import collect, train_memory, train_vision
+    from scripts.stages import collect, train_memory, train_vision
     from tests.small import small_config
     from worldmodels import Run
 
@@ -139,7 +139,7 @@ def trained(_trained, tmp_path):
 @pytest.fixture(scope="session")
 def _looped(made_once):
     """A run whose loop is finished; only to be read."""
-    from scripts import loop
+    from scripts.stages import loop
     from tests.small import looped_config
     from worldmodels import Run
 

@@ -2,8 +2,8 @@
 
     from worldmodels import Run, load_agent, load_dream, make_env, preset
 
-The stage functions live in `scripts`. Importing this package registers `WorldModels/Dream-v0`, the dream of a run, with
-gymnasium.
+The stage functions live in `scripts.stages`. Importing this package registers `WorldModels/Dream-v0`, the dream of a
+run, with gymnasium.
 """
 
 from worldmodels.agent.agent import AgentState, Driver

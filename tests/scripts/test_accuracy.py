@@ -10,10 +10,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scripts import evolve
 from scripts.accuracy import accuracy, fingerprint, held_out, load_agent_of
 from scripts.cli import main
 from scripts.info import info
+from scripts.stages import evolve
 from tests.small import seal, small_config
 from worldmodels import Run
 from worldmodels.accuracy import AccuracyConfig

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from scripts import collect
 from scripts.cli import main, parse
+from scripts.stages import collect
 from tests.small import small_config
 from worldmodels import Run
 from worldmodels.config import write_config
@@ -122,7 +122,7 @@ def test_stages_ask_for_what_they_need(tmp_path, small, capsys):
 
 
 def test_agents_of_another_environment_are_refused(tmp_path, trained, small, capsys):
-    from scripts import evolve
+    from scripts.stages import evolve
 
     list(evolve(trained))
     words = ["collect", str(tmp_path / "other"), "--config", str(small), "--collect.policies", "agent",

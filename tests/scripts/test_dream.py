@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from scripts import dream, evolve
 from scripts.dream import dream_panels, prediction_panels, strip
 from scripts.info import info
 from scripts.report import dream_captions
+from scripts.stages import dream, evolve
 from worldmodels import Run
 from worldmodels.config import config_from, write_config
 from worldmodels.dream.film import Dream, Drive, Prediction, reel

@@ -7,7 +7,7 @@ import pytest
 
 from scripts.estimate import plan_parts
 from scripts.rates import Rates
-from scripts.run import STAGE_FUNCTIONS, stages_of
+from scripts.stages import STAGE_FUNCTIONS, stages_of
 from scripts.terminal.progress import duration
 from tests.small import looped_config, small_config
 from tests.worldmodels.run.test_plan import Clock, live, worst

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from generative import component_bytes, load_component
-from scripts import loop
 from scripts.info import info
 from scripts.report import gather
-from scripts.run import stages_of
+from scripts.stages import loop, stages_of
 from tests.small import LOOP, looped_config, small_config
 from worldmodels import Run, load_agent
 from worldmodels.agent.build import load_bundle, new_memory
@@ -134,7 +133,7 @@ def test_memory_trains_on_from_the_round_before(looped, tmp_path):
 
     first, second, _ = rounds(looped)
     anew = replace(second.config, memory=replace(second.config.memory, start=""), collect=first.config.collect)
-    from scripts import collect, train_memory, train_vision
+    from scripts.stages import collect, train_memory, train_vision
 
     other = Run.create(tmp_path / "anew", replace(anew, vision=first.config.vision))
     for stage in (collect, train_vision, train_memory):

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from scripts.cli import main
-from scripts.run import STAGE_FUNCTIONS
+from scripts.stages import STAGE_FUNCTIONS
 from tests.small import small_config
 from worldmodels import Run
 from worldmodels.config import config_from, write_config

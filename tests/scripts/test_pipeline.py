@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from envs.toy import Toy
-from scripts import collect, dream, evaluate, evolve, report, train_memory, train_vision
 from scripts.cli import main
+from scripts.stages import collect, dream, evaluate, evolve, report, train_memory, train_vision
 from scripts.train_memory import latent_file
 from tests.small import small_config
 from worldmodels import Run, load_agent, load_dream, make_env

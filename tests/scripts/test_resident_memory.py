@@ -11,7 +11,7 @@ from worldmodels import Run
 CODE = """
 import resource, sys, torch
 torch.set_num_threads(1)
-from scripts import collect, train_memory, train_vision
+from scripts.stages import collect, train_memory, train_vision
 from worldmodels import Run
 # The held-out sample is bounded by this many frames, which 50 episodes do not fill: that is no growth.
 sys.modules["scripts.train_vision"].HELD_OUT_FRAMES = 64

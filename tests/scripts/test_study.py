@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import yaml
 
-from scripts import evaluate, study_jobs
+from scripts import study_jobs
 from scripts.cli import main
 from scripts.info import info
+from scripts.stages import evaluate
 from scripts.study import Session, study
 from scripts.study_jobs import take
 from tests.small import SMALL
@@ -240,7 +241,7 @@ def test_a_loop_is_done_as_a_whole(tmp_path):
 
 def test_the_seed_of_the_run_is_the_seed_of_evolution_by_default(done, trained):
     """The same memory, evolved with the run's seed, and with that number as the seed of evolution."""
-    from scripts import evolve
+    from scripts.stages import evolve
 
     trained.config = replace(trained.config, evolve=replace(trained.config.evolve, generations=1))
     logs = []

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from generative import ComponentError, to_float
-from scripts import train_vision
+from scripts.stages import train_vision
 from scripts.train_vision import examine, mean_frame
 from tests.small import small_config
 from worldmodels import Run

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from envs import EnvConfig, VectorEnv
-from scripts import evaluate, evolve
+from scripts.stages import evaluate, evolve
 from tests.strange import on_path  # noqa: F401  # a fixture
 from worldmodels import Run, RunError, load_agent, load_dream, make_env, open_run
 from worldmodels.files import read_lines

@@ -11,7 +11,7 @@ from tests.small import small_config
 @pytest.fixture(scope="module")
 def road(tmp_path_factory):
     """Two dozen short episodes of the toy world, recorded as CarRacing's are."""
-    from scripts import collect
+    from scripts.stages import collect
     from worldmodels import Run
 
     run = Run.create(tmp_path_factory.mktemp("runs") / "road", small_config())

@@ -10,8 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 CODE = """
 import sys, time
-sys.path.insert(0, "scripts/terminal")  # without all that the package imports
-from ending import carry_out
+from scripts.terminal.ending import carry_out
 
 def main():
     try:

@@ -10,7 +10,7 @@ from torch import nn
 
 from agents import ActionSpec
 from generative import LatentSpec
-from scripts import evolve, train_memory
+from scripts.stages import evolve, train_memory
 from tests.small import small_config
 from worldmodels import Run, RunError, load_agent, load_dream, make_env
 from worldmodels.agent.build import (

@@ -12,8 +12,8 @@ import yaml
 from safetensors.numpy import load_file
 
 from generative import save_component
-from scripts import collect, evaluate, evolve
 from scripts.cli import main, parse
+from scripts.stages import collect, evaluate, evolve
 from worldmodels import Run, RunError, load_agent, load_dream, make_env
 from worldmodels.agent.build import load_memory, load_starts, load_vision
 from worldmodels.agent.export import agent_folder, export_agent, thin_starts, unpack_pretrained

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from scripts import evolve
+from scripts.stages import evolve
 from tests.small import small_config
 from worldmodels import Run, RunError
 from worldmodels.agent import precision

@@ -11,8 +11,8 @@ import psutil
 import pytest
 
 from envs import EarlyStopConfig
-from scripts import evolve
 from scripts.evolve import starting_point, worker_setup
+from scripts.stages import evolve
 from scripts.train_memory import latent_file
 from tests.small import small_config
 from worldmodels import Run, RunError

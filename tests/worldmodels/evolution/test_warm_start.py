@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from scripts import evaluate, evolve, train_vision
+from scripts.stages import evaluate, evolve, train_vision
 from tests.small import small_config
 from worldmodels import Run, RunError
 from worldmodels.agent.build import load_bundle

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from scripts import evaluate, evolve
+from scripts.stages import evaluate, evolve
 from worldmodels import Run
 from worldmodels.files import read_lines
 from worldmodels.parallel.config import ExecutorConfig

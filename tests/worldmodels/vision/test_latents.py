@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save
 
-from scripts import collect, evolve, train_memory, train_vision
+from scripts.stages import collect, evolve, train_memory, train_vision
 from scripts.train_memory import latent_file, latent_path
 from tests.small import small_config
 from worldmodels import Run, RunError

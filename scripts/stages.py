@@ -1,4 +1,9 @@
-"""All stages in order, each from where it stands."""
+"""The stages of a run, one file each. Every stage is a generator over an open run that yields its progress.
+
+    from scripts.stages import collect, train_vision, train_memory, evolve, evaluate
+
+The console command `worldmodels STAGE` drives the same functions; `worldmodels run` drives all in order.
+"""
 
 from collections.abc import Callable, Iterator
 
