@@ -85,7 +85,7 @@ class Optimiser(Protocol):
         ...
 
     def tell(self, parameters: Float64[np.ndarray, "P N"], scores: Float64[np.ndarray, " P"]) -> None:
-        """Takes the scores (higher is better) of exactly the candidates that `ask` returned."""
+        """Take the scores (higher is better) of exactly the candidates that `ask` returned."""
         ...
 
     def log(self) -> list[dict[str, Any]]:
@@ -98,7 +98,7 @@ class Policy(Protocol):
     """Frames to actions for W slots, where every slot has its own stream of random numbers."""
 
     def begin(self, slot: int, seed: int) -> None:
-        """Starts an episode in one slot."""
+        """Start an episode in one slot."""
         ...
 
     def act(
@@ -109,7 +109,7 @@ class Policy(Protocol):
 
 
 def choose(classes: Mapping[str, T], name: str, kind: str) -> T:
-    """Looks up an implementation by name.
+    """Look up an implementation by name.
 
     Raises:
         ValueError: the name is unknown; says which one was probably meant and lists them all.

@@ -16,7 +16,7 @@ FILE = "data.json"
 
 
 def keep_data(run: Run, data: Data) -> None:
-    """Writes what a run is begun on; of one that was begun before, looks whether it is still the same.
+    """Write what a run is begun on; of one that was begun before, looks whether it is still the same.
 
     Raises:
         ComponentError: it is not; says which files were added, removed and changed.
@@ -28,7 +28,7 @@ def keep_data(run: Run, data: Data) -> None:
 
 
 def compare_data(run: Run, data: Data) -> None:
-    """Raises ComponentError where data are not those that a run was begun on."""
+    """Raise ComponentError where data are not those that a run was begun on."""
     changes = differences(data_facts(run)["files"], data.origin.files)
     if changes:
         raise ComponentError(
@@ -38,7 +38,7 @@ def compare_data(run: Run, data: Data) -> None:
 
 
 def data_facts(run: Run) -> dict[str, Any]:
-    """Returns what a run was begun on: name, kind, shape, classes, counts, lines in words, files with digests.
+    """Return what a run was begun on: name, kind, shape, classes, counts, lines in words, files with digests.
 
     Raises:
         ComponentError: the run has no such record, or it is damaged.

@@ -19,7 +19,7 @@ from generative.diagnosis import Evidence, History, Verdict, diagnose
 
 Row = Mapping[str, float | int]
 Gather = Callable[[nn.Module], Evidence]
-"""Returns what there is to see of a component besides its rows, such as samples and the data's features."""
+"""Return what there is to see of a component besides its rows, such as samples and the data's features."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def watch(
     snapshot: Path | None = None,
     gather: Gather | None = None,
 ) -> Iterator[dict[str, float]]:
-    """Yields the rows of a training as they come and looks after it.
+    """Yield the rows of a training as they come and looks after it.
 
     Args:
         rows: of `fit(module, ...)`.
@@ -101,7 +101,7 @@ def watch(
 
 
 def judge(module: nn.Module, history: Sequence[Row], gather: Gather | None = None) -> list[Verdict]:
-    """Returns what is wrong with a component now; it is looked at in evaluation mode, without gradients."""
+    """Return what is wrong with a component now; it is looked at in evaluation mode, without gradients."""
     training = module.training
     module.eval()
     try:
@@ -122,7 +122,7 @@ def sample_evidence(
     seed: int = 0,
     curve: str = "",
 ) -> Gather:
-    """Returns a `gather` that lets a model sample, always from the same noise, and compares with data.
+    """Return a `gather` that lets a model sample, always from the same noise, and compares with data.
 
     Args:
         train: features of training data.

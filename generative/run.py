@@ -88,12 +88,12 @@ class RunConfig:
 
 
 def preset_names(model: str) -> dict[str, str]:
-    """Returns the presets of a model, each with what its `about` says; none for a model without a file."""
+    """Return the presets of a model, each with what its `about` says; none for a model without a file."""
     return {name: str(each.get("about", "")) for name, each in _presets(model).items()}
 
 
 def preset(model: str, name: str = "fast") -> RunConfig:
-    """Returns a model's preset.
+    """Return a model's preset.
 
     Raises:
         ComponentError: the model has none of this name, or an option in it is unknown.
@@ -145,7 +145,7 @@ class Run:
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], config: RunConfig, movable: Collection[str] = ()) -> "Run":
-        """Makes a run folder, or opens the one that is there if its configuration is the same.
+        """Make a run folder, or opens the one that is there if its configuration is the same.
 
         Args:
             path: the folder.
@@ -179,7 +179,7 @@ class Run:
         return self.path / "model"
 
     def facts(self, name: str = "trained") -> dict[str, Any] | None:
-        """Returns what `trained.json`, `evaluation.json` or another such file says; None where it is not there."""
+        """Return what `trained.json`, `evaluation.json` or another such file says; None where it is not there."""
         path = self.path / f"{name}.json"
         return (
             read_json(path, "restore it, or remove it and run the command again that made it")
@@ -188,7 +188,7 @@ class Run:
         )
 
     def require_trained(self) -> dict[str, Any]:
-        """Returns the facts of the finished training; raises ComponentError where it has not ended."""
+        """Return the facts of the finished training; raise ComponentError where it has not ended."""
         facts = self.facts()
         if facts is None:
             raise ComponentError(
@@ -197,21 +197,21 @@ class Run:
         return facts
 
     def log(self, row: Mapping[str, float | int]) -> None:
-        """Appends a row to metrics.jsonl."""
+        """Append a row to metrics.jsonl."""
         append_line(self.path / "metrics.jsonl", row)
 
     def history(self) -> list[dict[str, float | int]]:
-        """Returns the rows by step; what a resumed training wrote twice counts once."""
+        """Return the rows by step; what a resumed training wrote twice counts once."""
         rows = {row["step"]: row for row in read_lines(self.path / "metrics.jsonl")}
         return [rows[step] for step in sorted(rows)]
 
     def seconds(self) -> float:
-        """Returns how long all finished sessions of the training took together."""
+        """Return how long all finished sessions of the training took together."""
         return float(sum(row["seconds"] for row in read_lines(self.path / "spent.jsonl")))
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """Holds the folder's lock, notes the time that the work took, however it ends.
+        """Hold the folder's lock, notes the time that the work took, however it ends.
 
         Raises:
             ComponentError: another process is at work in the folder.
@@ -227,7 +227,7 @@ class Run:
 
 
 def _config_text(config: RunConfig) -> str:
-    """Returns a configuration as YAML; raises ValueError where that could not be read again, as for an infinity."""
+    """Return a configuration as YAML; raise ValueError where that could not be read again, as for an infinity."""
     check_numbers(config)
     text = write_yaml({"format_version": FORMAT_VERSION, **config_to_mapping(config)})
     plain = read_yaml(text, "configuration")
@@ -241,7 +241,7 @@ def _digest(text: str) -> str:
 
 
 def _changed(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Yields the dotted names that differ, each with a line that says how."""
+    """Yield the dotted names that differ, each with a line that says how."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in sorted({*old, *new}):
             yield from _changed(old.get(key), new.get(key), f"{name}.{key}" if name else key)
@@ -250,7 +250,7 @@ def _changed(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 def versions() -> dict[str, Any]:
-    """Returns what a run is made with: packages, our commit, interpreter, machine."""
+    """Return what a run is made with: packages, our commit, interpreter, machine."""
     found = {
         "commit": commit(),
         "python": platform.python_version(),

@@ -110,7 +110,7 @@ def pearson(a: Float[np.ndarray, " E"], b: Float[np.ndarray, " E"]) -> float:
 
 
 def summarise(returns: Float[np.ndarray, " E"], seed: int) -> Summary:
-    """Summarises the undiscounted returns of E episodes; `seed` draws the bootstrap's resamples.
+    """Summarise the undiscounted returns of E episodes; `seed` draws the bootstrap's resamples.
 
     `std` has E - 1 in its denominator, `worst_5_percent` is the mean of the lowest 5 % (rounded down, at
     least one), `success_rate` the share of returns of at least 900.
@@ -136,7 +136,7 @@ def summarise(returns: Float[np.ndarray, " E"], seed: int) -> Summary:
 
 
 def paired_difference(a: Float[np.ndarray, " E"], b: Float[np.ndarray, " E"], seed: int) -> PairedDifference:
-    """Compares two agents' returns on the same E tracks in the same order; `seed` draws the resamples.
+    """Compare two agents' returns on the same E tracks in the same order; `seed` draws the resamples.
 
     Raises:
         ValueError: lengths differ, nothing to compare, or a NaN or infinity.

@@ -31,7 +31,7 @@ class DataConfig(Protocol):
     """
 
     def load(self) -> Data:
-        """Returns the data."""
+        """Return the data."""
 
 
 DATA: dict[str, type] = {
@@ -51,12 +51,12 @@ DATA: dict[str, type] = {
 
 
 def data_names() -> list[str]:
-    """Returns every known name, built-in ones first; imports nothing."""
+    """Return every known name, built-in ones first; imports nothing."""
     return [*DATA, *sorted(set(_plugins()) - set(DATA))]
 
 
 def data_class(name: str) -> type:
-    """Returns the config dataclass of a name; raises ComponentError when there is none."""
+    """Return the config dataclass of a name; raise ComponentError when there is none."""
     if name in DATA:
         return DATA[name]
     point = _plugins().get(name)
@@ -74,7 +74,7 @@ def data_class(name: str) -> type:
 
 
 def load_data(name: str, options: Mapping[str, Any] | None = None) -> Data:
-    """Returns a data set by name.
+    """Return a data set by name.
 
     Args:
         name: one of `data_names()`.

@@ -21,7 +21,7 @@ Mode = Literal["linear", "spherical"]
 def between(
     start: Float[Tensor, "B Z"], end: Float[Tensor, "B Z"], steps: int, mode: Mode = "linear"
 ) -> Float[Tensor, "B S Z"]:
-    """Returns S latents on the way from each start to its end, both ends included.
+    """Return S latents on the way from each start to its end, both ends included.
 
     Raises:
         ValueError: there are fewer than two steps.
@@ -48,7 +48,7 @@ def images_between(
     mode: Mode = "linear",
     condition: Sequence[Tensor] = (),
 ) -> Float[Tensor, "B S C H W"]:
-    """Returns S images on the way from each image to another, decoded between their codes.
+    """Return S images on the way from each image to another, decoded between their codes.
 
     Args:
         model: one that can encode and decode.
@@ -75,7 +75,7 @@ def images_between(
 def encode_means(
     model: nn.Module, images: Float[Tensor, "N C H W"], condition: Sequence[Tensor] = (), batch: int = 256
 ) -> Float[Tensor, "N Z"]:
-    """Returns the (mean) codes of images, some at a time; raises ComponentError where the model has none."""
+    """Return the (mean) codes of images, some at a time; raise ComponentError where the model has none."""
     require(model, "encode")
     encode: Callable[..., tuple[Tensor, Tensor]] = model.encode  # type: ignore[assignment]
     parts = zip(images.split(batch), *(each.split(batch) for each in condition), strict=True)

@@ -42,7 +42,7 @@ class Extractor:
 
     @torch.no_grad()
     def __call__(self, images: Float[Tensor, "N C H W"]) -> Float[Tensor, "N F"]:
-        """Returns features in float64 on the CPU, computed in batches.
+        """Return features in float64 on the CPU, computed in batches.
 
         Raises:
             ComponentError: values lie outside [0, 1], or a feature is not finite.
@@ -55,14 +55,14 @@ class Classifier(Protocol):
     """What `classifier_extractor` needs."""
 
     def features(self, images: Tensor) -> Tensor:
-        """Returns the last hidden layer (B F)."""
+        """Return the last hidden layer (B F)."""
 
 
 class Encoder(Protocol):
     """What `encoder_extractor` needs."""
 
     def encode(self, images: Tensor) -> Any:
-        """Returns codes (B Z), or a tuple that begins with their means."""
+        """Return codes (B Z), or a tuple that begins with their means."""
 
 
 class RandomConvolutions(nn.Module):
@@ -83,7 +83,7 @@ class RandomConvolutions(nn.Module):
         self.register_buffer("projection", torch.linalg.qr(square).Q)  # orthonormal columns
 
     def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F"]:
-        """Returns the features; of any size from 8 x 8 up."""
+        """Return the features; of any size from 8 x 8 up."""
         if min(images.shape[2:]) < 8:
             raise ComponentError(f"images of {tuple(images.shape[2:])} pixels: random convolutions need 8 x 8 or more")
         maps, parts = 2 * images - 1, []
@@ -97,7 +97,7 @@ class RandomConvolutions(nn.Module):
 
 
 def random_convolutions(channels: int, *, features: int = 64, seed: int = 0) -> Extractor:
-    """Returns fixed random convolutions; the same arguments give the same features and hash everywhere.
+    """Return fixed random convolutions; the same arguments give the same features and hash everywhere.
 
     Args:
         channels: of the images.
@@ -109,7 +109,7 @@ def random_convolutions(channels: int, *, features: int = 64, seed: int = 0) -> 
 
 
 def classifier_extractor(classifier: nn.Module) -> Extractor:
-    """Returns the last hidden layer of a trained classifier, which must have a method `features`.
+    """Return the last hidden layer of a trained classifier, which must have a method `features`.
 
     The classifier is put into evaluation mode; leave it frozen, for the hash is taken now.
     """
@@ -122,7 +122,7 @@ def classifier_extractor(classifier: nn.Module) -> Extractor:
 
 
 def encoder_extractor(model: nn.Module) -> Extractor:
-    """Returns the (mean) code of a frozen encoder: a model with `encode(images)`, not one of those compared."""
+    """Return the (mean) code of a frozen encoder: a model with `encode(images)`, not one of those compared."""
     if not hasattr(model, "encode"):
         raise ComponentError(f"{type(model).__name__}: has no method `encode`; use a model with an encoder")
     encode = cast(Encoder, model).encode
@@ -136,7 +136,7 @@ def encoder_extractor(model: nn.Module) -> Extractor:
 
 
 def pixels(size: int | None = None) -> Extractor:
-    """Returns the pixels themselves, averaged down to `size` x `size` first if given."""
+    """Return the pixels themselves, averaged down to `size` x `size` first if given."""
 
     def flat(images: Tensor) -> Tensor:
         return (images if size is None else nn.functional.adaptive_avg_pool2d(images, size)).flatten(1)

@@ -26,7 +26,7 @@ class Interval(NamedTuple):
 
 
 def spread_over_seeds(finals: Sequence[float]) -> float:
-    """Returns the standard deviation (divisor n - 1) of one final figure per seed, in its units.
+    """Return the standard deviation (divisor n - 1) of one final figure per seed, in its units.
 
     Raises:
         ComponentError: fewer than three seeds, or a figure that is not finite (count those by `finished_share`).
@@ -37,7 +37,7 @@ def spread_over_seeds(finals: Sequence[float]) -> float:
 
 
 def bootstrap_interval(values: Sequence[float], *, seed: int, level: float = 0.95, draws: int = 10_000) -> Interval:
-    """Returns the mean with its percentile bootstrap interval (Efron 1979).
+    """Return the mean with its percentile bootstrap interval (Efron 1979).
 
     Raises:
         ComponentError: no values, one that is not finite, or a level outside (0, 1).
@@ -51,14 +51,14 @@ def bootstrap_interval(values: Sequence[float], *, seed: int, level: float = 0.9
 
 
 def finished_share(curves: Sequence[Sequence[float]]) -> float:
-    """Returns the share of runs whose curve has no NaN or infinity; raises ComponentError without runs."""
+    """Return the share of runs whose curve has no NaN or infinity; raise ComponentError without runs."""
     if not curves:
         raise ComponentError("curves: none given; give one per seed")
     return sum(all(map(math.isfinite, curve)) for curve in curves) / len(curves)
 
 
 def degradation(curve: Sequence[float], *, better: Better = "lower") -> float:
-    """Returns by how much the last value is worse than the best, over the range of the curve.
+    """Return by how much the last value is worse than the best, over the range of the curve.
 
     0 when training ended at its best, 1 when it ended at its worst; 0 of a constant curve.
 
@@ -74,7 +74,7 @@ def degradation(curve: Sequence[float], *, better: Better = "lower") -> float:
 
 
 def spikes(curve: Sequence[float], *, factor: float = 10.0) -> int:
-    """Returns how many values exceed `factor` times the median of the magnitudes, as for gradient norms.
+    """Return how many values exceed `factor` times the median of the magnitudes, as for gradient norms.
 
     Raises:
         ComponentError: an empty curve or a value that is not finite.

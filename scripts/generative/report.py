@@ -46,12 +46,12 @@ class Options:
 
 
 def main(run: Run, options: Options) -> Sequence[str]:
-    """Writes the page from whatever the run folder holds."""
+    """Write the page from whatever the run folder holds."""
     return [f"report: {write_report(run)}"]
 
 
 def write_report(run: Run) -> Path:
-    """Writes `report/index.html` and returns where it is."""
+    """Write `report/index.html` and return where it is."""
     path = run.path / "report" / "index.html"
     sweep(path.parent)
     write_text(path, render(run))
@@ -59,7 +59,7 @@ def write_report(run: Run) -> Path:
 
 
 def render(run: Run) -> str:
-    """Returns the page."""
+    """Return the page."""
     facts, title = run.facts(), f"{run.config.model.type} on {run.config.data.type}"
     sections = [_stages(run), _data(run), _figures(run), _curves(run), _pictures(run), _attributes(run), _settings(run)]
     return (
@@ -198,7 +198,7 @@ def _attributes(run: Run) -> str:
 
 
 def attribute_words(found: dict[str, Any]) -> str:
-    """Returns in a sentence or two what `attribute/NAME.json` says."""
+    """Return in a sentence or two what `attribute/NAME.json` says."""
     said = f"Cohen's d of {found['effect']:.2f} along the vector on held-out images."
     judgement = found.get("judgement")
     if judgement:
@@ -226,7 +226,7 @@ def _read(path: Path) -> UInt8[np.ndarray, "H W 3"]:
 
 
 def _shrunk(image: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "h w 3"]:
-    """Returns an image that fits in a square of `STAGE_PIXELS`, twice that for sharp screens."""
+    """Return an image that fits in a square of `STAGE_PIXELS`, twice that for sharp screens."""
     share = min(1.0, 2 * STAGE_PIXELS / max(image.shape[:2]))
     size = round(image.shape[1] * share), round(image.shape[0] * share)
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA) if share < 1 else image

@@ -60,7 +60,7 @@ class Options:
 
 
 def main(options: Options) -> Iterator[str]:
-    """Does the rows and writes the page after each; yields a line for every row.
+    """Do the rows and write the page after each; yield a line for every row.
 
     Raises:
         ComponentError: a model is unknown or has no such preset.
@@ -77,7 +77,7 @@ def main(options: Options) -> Iterator[str]:
 
 
 def chosen(options: Options) -> list[str]:
-    """Returns the models of the table; raises ComponentError for one that is unknown or has no such preset."""
+    """Return the models of the table; raise ComponentError for one that is unknown or has no such preset."""
     able = [name for name in MODELS.names() if options.preset in preset_names(name)]
     for name in options.models:
         if name not in able:
@@ -86,7 +86,7 @@ def chosen(options: Options) -> list[str]:
 
 
 def _one(model: str, seed: int, options: Options) -> tuple[Run, dict[str, Any]]:
-    """Returns the run of a model and seed, trained and measured now where it is not yet."""
+    """Return the run of a model and seed, trained and measured now where it is not yet."""
     config = resolve(replace(preset(model, options.preset), seed=seed, device=options.device))
     run = Run.create(Path(options.runs) / f"{model}-{seed}", config)
     if run.facts() is None:
@@ -133,7 +133,7 @@ def _spread(values: Sequence[float]) -> str:
 
 
 def _picture(model: str, run: Run, options: Options) -> str:
-    """Copies the last grid beside the page and returns what shows it there."""
+    """Copy the last grid beside the page and return what shows it there."""
     grids = [path for path in sorted((run.path / "samples").glob("*.png")) if path.stem.isdigit()]
     if not grids:
         return ""
