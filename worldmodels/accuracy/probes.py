@@ -1,16 +1,16 @@
 """What the latent and the memory's state know of the simulator: linear probes to its true state.
 
 A probe is a ridge regression, fitted on a set's episodes on one half of its tracks and judged on the other half, both
-ways round: no track is on both sides. Beside `(z, h)` stand `z`, and `z` with what an untrained memory remembers: a
-random recurrent network is a rich memory too (ctallec's world-models found it as good for driving), and what a trained
-one knows beyond that it has learnt.
+ways round: no track is on both sides. `(z, h)` is compared with `z`, and with `z` and what an untrained memory
+remembers: a random recurrent network is a rich memory too (ctallec's world-models found it as good for driving), and
+what a trained one knows beyond that it has learnt.
 
 Seen through a probe, dreams of different encoders can be compared: in metres and radians.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -24,6 +24,9 @@ from worldmodels.accuracy.heads import figures
 from worldmodels.accuracy.open_loop import by_horizon
 from worldmodels.statistics import estimate
 
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
 RIDGES = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 """Penalties on the weights of standardised features, for each frame; each target takes the one that carries over best
 from one half of the fitting tracks to the other."""
@@ -34,15 +37,12 @@ RESAMPLES = 200
 class Probe:
     """Linear maps from features to targets, one for each half of the tracks, fitted on the other half."""
 
-    shift: Float[Tensor, "2 F"]
-    scale: Float[Tensor, "2 F"]
-    weight: Float[Tensor, "2 F S"]
-    offset: Float[Tensor, "2 S"]
+    models: tuple["Pipeline", "Pipeline"]
 
-    def __call__(self, features: Float[Tensor, "*B F"], half: int) -> Float[Tensor, "*B S"]:
+    def __call__(self, features: Float[Tensor, "B F"], half: int) -> Float[Tensor, "B S"]:
         """Read the targets off features of a track in this half."""
-        x = (features.double() - self.shift[half]) / self.scale[half]
-        return x @ self.weight[half] + self.offset[half]
+        read = self.models[half].predict(features.double().numpy())
+        return torch.from_numpy(read.reshape(len(features), -1))  # one target comes back flat
 
 
 def halves(tracks: Sequence[int]) -> list[int]:
@@ -62,43 +62,39 @@ def fit_probe(
     side = halves(tracks)
     if set(side) != {0, 1}:
         raise ValueError(f"all episodes are on track {tracks[0]}: probes are judged on other tracks; give 2 at least")
-    fitted = []
+    models = []
     for judged in (0, 1):
         chosen = [index for index, where in enumerate(side) if where != judged]
-        x, y = ([part[index] for index in chosen] for part in (features, targets))
+        x, y = ([part[index].double().numpy() for index in chosen] for part in (features, targets))
         ridge = _choose_ridge(x, y, [tracks[index] for index in chosen])
-        fitted.append(_ridge_map(torch.cat(x).double(), torch.cat(y).double(), ridge))
-    return Probe(*(torch.stack(column) for column in zip(*fitted, strict=True)))
+        models.append(_fit(np.concatenate(x), np.concatenate(y), ridge))
+    return Probe((models[0], models[1]))
 
 
-def _choose_ridge(x: Sequence[Tensor], y: Sequence[Tensor], tracks: Sequence[int]) -> Float[Tensor, " S"]:
+def _choose_ridge(x: Sequence[np.ndarray], y: Sequence[np.ndarray], tracks: Sequence[int]) -> Float[np.ndarray, " S"]:
     """Return each target's penalty, by its error on one half of these tracks when fitted on the other."""
-    side = halves(tracks)
+    side, size = halves(tracks), y[0].shape[1]
     if set(side) != {0, 1}:
-        return torch.full((y[0].shape[1],), RIDGES[1], dtype=torch.float64)
-    error = torch.zeros(len(RIDGES), y[0].shape[1], dtype=torch.float64)
+        return np.full(size, RIDGES[1])
+    error = np.zeros((len(RIDGES), size))
     for judged in (0, 1):
-        parts = [
-            torch.cat([row for row, where in zip(rows, side, strict=True) if (where == judged) == of_judged]).double()
+        fitted_x, fitted_y, x_there, y_there = (
+            np.concatenate([row for row, where in zip(rows, side, strict=True) if (where == judged) == of_judged])
             for of_judged in (False, True)
             for rows in (x, y)
-        ]
-        for number, ridge in enumerate(RIDGES):
-            penalty = torch.full((parts[1].shape[1],), ridge, dtype=torch.float64)
-            shift, scale, weight, offset = _ridge_map(parts[0], parts[1], penalty)
-            error[number] += ((parts[2] - shift) / scale @ weight + offset - parts[3]).square().sum(0)
-    return torch.tensor(RIDGES, dtype=torch.float64)[error.argmin(0)]
+        )
+        model = _fit(fitted_x, np.tile(fitted_y, len(RIDGES)), np.repeat(RIDGES, size))  # all penalties at once
+        error += np.square(model.predict(x_there) - np.tile(y_there, len(RIDGES))).sum(0).reshape(error.shape)
+    return np.array(RIDGES)[error.argmin(0)]
 
 
-def _ridge_map(
-    x: Float[Tensor, "N F"], y: Float[Tensor, "N S"], ridge: Float[Tensor, " S"]
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return shift and scale of the features, weights and offset of the map with a penalty for each target."""
-    shift, scale, offset = x.mean(0), x.std(0, correction=0).clamp(min=1e-6), y.mean(0)
-    x = (x - shift) / scale
-    values, axes = torch.linalg.eigh(x.T @ x / len(x))  # one decomposition serves all penalties
-    turned = axes.T @ (x.T @ (y - offset)) / len(x)  # (F S)
-    return shift, scale, axes @ (turned / (values.clamp(min=0).unsqueeze(1) + ridge)), offset
+def _fit(x: Float[np.ndarray, "N F"], y: Float[np.ndarray, "N S"], ridge: Float[np.ndarray, " S"]) -> "Pipeline":
+    """Return the ridge regression of standardised features with a penalty for each target."""
+    from sklearn.linear_model import Ridge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), Ridge(len(x) * ridge, solver="cholesky")).fit(x, y)
 
 
 @dataclass(frozen=True)
