@@ -69,20 +69,6 @@ def memorisation(train: Float[Tensor, "N F"], samples: Float[Tensor, "M F"], *, 
     return (distance <= ratio * own[index]).double().mean().item()
 
 
-def nearest_distance_ratio(train: Float[Tensor, "N F"], samples: Float[Tensor, "M F"]) -> float:
-    """Return the samples' median distance to the training set over that of training rows to each other.
-
-    About 1 for fresh data, towards 0 for copies, large for samples unlike anything seen.
-
-    Raises:
-        ComponentError: more than half of the training rows are duplicates, so there is no scale.
-    """
-    own = _reach(features64("train", train), 1).median().item()
-    if own == 0:
-        raise ComponentError("train: most rows have an exact duplicate; remove the duplicates first")
-    return nearest_training(train, samples)[0].median().item() / own
-
-
 def _distances(a: Float[Tensor, "N F"], b: Float[Tensor, "M F"]) -> Float[Tensor, "N M"]:
     # Without the matrix-product shortcut, whose rounding makes a row differ from itself.
     return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
