@@ -12,7 +12,6 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -21,12 +20,13 @@ from torch import Tensor, nn
 
 from generative.files import write_folder
 from generative.options import ComponentError
+from generative.plain import Facts, FactsView
 
 logger = logging.getLogger(__name__)
 
 
 def save_checkpoint(
-    folder: Path, module: nn.Module, optimiser: torch.optim.Optimizer, state: Mapping[str, Any], keep: int = 2
+    folder: Path, module: nn.Module, optimiser: torch.optim.Optimizer, state: FactsView, keep: int = 2
 ) -> None:
     """Write a checkpoint of `state["step"]` and remove all but the `keep` newest."""
     names: dict[Tensor, str] = {parameter: name for name, parameter in module.named_parameters()}
@@ -51,8 +51,8 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    folder: Path, module: nn.Module, optimiser: torch.optim.Optimizer, trained: Mapping[str, Any]
-) -> dict[str, Any] | None:
+    folder: Path, module: nn.Module, optimiser: torch.optim.Optimizer, trained: FactsView
+) -> Facts | None:
     """Restore module and optimiser in place from the newest readable checkpoint; return its state, if any.
 
     A damaged checkpoint is passed over with a logged warning.
@@ -97,7 +97,7 @@ def _checkpoints(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.name), reverse=True)
 
 
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any], field: str) -> Iterator[str]:
+def _differences(old: FactsView, new: FactsView, field: str) -> Iterator[str]:
     for name in sorted({*old, *new}):
         before, after = old.get(name), new.get(name)
         if isinstance(before, Mapping) and isinstance(after, Mapping):
@@ -113,7 +113,7 @@ def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Any]]:
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], Facts]:
     digests = json.loads((path / "done").read_text())
     content = {}
     for name in ("model.safetensors", "optimiser.safetensors", "state.json"):

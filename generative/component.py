@@ -36,6 +36,7 @@ from torch import Tensor, nn
 
 from generative.files import parsed_object, sealed, sync_folder, unsealed, write_beside, write_folder
 from generative.options import ComponentError, config_from_mapping, config_to_mapping, did_you_mean
+from generative.plain import Facts, FactsView
 
 FORMAT_VERSION = 2
 """2: `layout: fast` of a VAE is another one than in 1."""
@@ -230,7 +231,7 @@ def resolve_device(device: str) -> torch.device:
     return resolved
 
 
-def component_bytes(module: nn.Module) -> dict[str, Any]:
+def component_bytes(module: nn.Module) -> Facts:
     """Return a component as data for another process: "config" is JSON text, "weights" safetensors bytes."""
     # Clones give every name contiguous memory of its own (tied, channels last), which safetensors asks for.
     state = {
@@ -248,12 +249,12 @@ def component_bytes(module: nn.Module) -> dict[str, Any]:
     return {"config": json.dumps(sealed(config, "config.json"), indent=2) + "\n", "weights": weights}
 
 
-def component_from_bytes(data: Mapping[str, Any], registry: Registry, device: str | torch.device = "cpu") -> nn.Module:
+def component_from_bytes(data: FactsView, registry: Registry, device: str | torch.device = "cpu") -> nn.Module:
     """Return the module of `component_bytes`, in evaluation mode; raise ComponentError when unusable."""
     return _build(data, registry, "component").to(device)
 
 
-def save_component(module: nn.Module, folder: str | Path, metadata: Mapping[str, Any]) -> None:
+def save_component(module: nn.Module, folder: str | Path, metadata: FactsView) -> None:
     """Save config, weights and metadata (JSON types) atomically; other content of the folder stays."""
     data = component_bytes(module)
     files = {  # config.json is last: without it, or with another hash in it, the folder does not load
@@ -297,7 +298,7 @@ def load_component(folder: str | Path, registry: Registry, device: str | torch.d
     return _build(data, registry, str(folder)).to(device)
 
 
-def load_metadata(folder: str | Path) -> dict[str, Any]:
+def load_metadata(folder: str | Path) -> Facts:
     """Return a component folder's metadata.json; raise ComponentError when it is missing or damaged."""
     path = Path(folder) / "metadata.json"
     if not path.is_file():
@@ -305,12 +306,12 @@ def load_metadata(folder: str | Path) -> dict[str, Any]:
     return _parse_object(path.read_text(errors="replace"), str(path))
 
 
-def _parse_object(text: str, place: str) -> dict[str, Any]:
+def _parse_object(text: str, place: str) -> Facts:
     remedy = "train again or restore the file"
     return unsealed(parsed_object(text, place, remedy), Path(place), remedy)
 
 
-def _build(data: Mapping[str, Any], registry: Registry, place: str) -> nn.Module:
+def _build(data: FactsView, registry: Registry, place: str) -> nn.Module:
     """Return the module with its weights; `place` begins every message."""
     description = _parse_object(data["config"], f"{place}/config.json")
     missing = {"format_version", "type", "config", "weights_sha256"} - set(description)

@@ -14,11 +14,11 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
 from generative.options import ComponentError
+from generative.plain import Facts, FactsView
 
 
 def write_beside(path: Path, content: bytes) -> Path:
@@ -77,12 +77,12 @@ def write_text(path: Path, content: str) -> None:
     write_bytes(path, content.encode())
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
+def write_json(path: Path, content: FactsView) -> None:
     """Replace the JSON file at `path` in one step, with a seal; NaN is refused with a ValueError."""
     write_text(path, json.dumps(sealed(content, path.name), indent=2) + "\n")
 
 
-def read_json(path: Path, remedy: str) -> dict[str, Any]:
+def read_json(path: Path, remedy: str) -> Facts:
     """Return what `write_json` wrote, without its seal.
 
     Raises:
@@ -101,7 +101,7 @@ def read_whole(path: Path, remedy: str) -> bytes:
         raise ComponentError(f"{path} cannot be read ({error.strerror}): {remedy}") from error
 
 
-def parsed_object(content: str | bytes, place: str, remedy: str) -> dict[str, Any]:
+def parsed_object(content: str | bytes, place: str, remedy: str) -> Facts:
     """Return a JSON object; raise ComponentError, which ends in the remedy, where `content` is none."""
     try:
         parsed = json.loads(content)
@@ -112,7 +112,7 @@ def parsed_object(content: str | bytes, place: str, remedy: str) -> dict[str, An
     return parsed
 
 
-def sealed(content: Mapping[str, Any], name: str) -> dict[str, Any]:
+def sealed(content: FactsView, name: str) -> Facts:
     """Return JSON types with a digest of themselves, by which `unsealed` sees that nothing was changed.
 
     Args:
@@ -123,7 +123,7 @@ def sealed(content: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {**plain, "seal": _digest(plain, name)}
 
 
-def unsealed(content: Mapping[str, Any], path: Path, remedy: str) -> dict[str, Any]:
+def unsealed(content: FactsView, path: Path, remedy: str) -> Facts:
     """Return what `sealed` was given for the file at `path`.
 
     Raises:
@@ -135,11 +135,11 @@ def unsealed(content: Mapping[str, Any], path: Path, remedy: str) -> dict[str, A
     return rest
 
 
-def _digest(content: Mapping[str, Any], name: str) -> str:
+def _digest(content: FactsView, name: str) -> str:
     return hashlib.sha256(f"{name} {json.dumps(content, sort_keys=True)}".encode()).hexdigest()
 
 
-def append_line(path: Path, row: Mapping[str, Any]) -> None:
+def append_line(path: Path, row: FactsView) -> None:
     """Append one JSON object as a line and wait until it is on disk; what a killed writer left of a line goes.
 
     A log has one writer at a time: whoever holds the lock of its folder.
@@ -152,12 +152,12 @@ def append_line(path: Path, row: Mapping[str, Any]) -> None:
         os.fsync(file.fileno())
 
 
-def write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
+def write_lines(path: Path, rows: list[Facts]) -> None:
     """Replace a log by these rows in one step."""
     write_text(path, "".join(_line(path, row) for row in rows))
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
+def read_lines(path: Path) -> list[Facts]:
     """Return the whole lines of a log, none where it is not there; the file stays as it is.
 
     A last line without its end is one that a process was killed in or is writing just now, and does not count.
@@ -193,12 +193,12 @@ def cut_torn_line(path: Path) -> None:
     write_bytes(path, content[: content.rfind(b"\n") + 1])
 
 
-def _line(path: Path, row: Mapping[str, Any]) -> str:
+def _line(path: Path, row: FactsView) -> str:
     plain = json.loads(json.dumps(row))  # as it will be read
     return json.dumps({**plain, "crc": _crc(path, plain)}) + "\n"
 
 
-def _crc(path: Path, row: Mapping[str, Any]) -> int:
+def _crc(path: Path, row: FactsView) -> int:
     """Return a checksum of a row of a log of this name: a row of another log is none of this one's."""
     return zlib.crc32(f"{path.name} {json.dumps(row, sort_keys=True)}".encode())
 

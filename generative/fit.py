@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from generative.checkpoint import load_checkpoint, save_checkpoint
 from generative.component import Component, HasObjectives, Objective, Part, resolve_device, seeded
 from generative.options import check_numbers, config_to_mapping
+from generative.plain import Facts
 from generative.precision import native_bfloat16
 
 
@@ -117,7 +118,7 @@ def fit(
     module.to(target)
     optimiser = _optimiser(module, config)
     trained = _description(module, config, seed)
-    state: dict[str, Any] = {"step": 0, "totals": {}, "count": 0}
+    state: Facts = {"step": 0, "totals": {}, "count": 0}
     if checkpoint is not None:
         state = load_checkpoint(checkpoint, module, optimiser, trained) or state
     step, totals, count = state["step"], state["totals"], state["count"]
@@ -217,7 +218,7 @@ def _descend(
 
 def _optimiser(module: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
     parts = module.parts if isinstance(module, HasObjectives) else {"": Part()}
-    groups: list[dict[str, Any]] = []
+    groups: list[Facts] = []
     for name, part in parts.items():
         parameters = [each for each in module.get_submodule(name).parameters() if each.requires_grad]
         if not parameters:
@@ -234,7 +235,7 @@ def _optimiser(module: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
     return torch.optim.AdamW([group for group in groups if group["params"]], lr=config.learning_rate, fused=fused)
 
 
-def _description(module: nn.Module, config: FitConfig, seed: int) -> dict[str, Any]:
+def _description(module: nn.Module, config: FitConfig, seed: int) -> Facts:
     """Return everything a resumed training must share with the one it continues."""
     free = {"log_every", "checkpoint_every"} | (set() if config.schedule == "cosine" else {"steps"})
     component = cast(Component, module)

@@ -4,12 +4,11 @@
 data (shape, classes, counts), so that commands that only draw from it ask for no data.
 """
 
-from typing import Any
-
 from generative.data import Data, ImageData, RowData
 from generative.data.origin import differences
 from generative.files import read_json, write_json
 from generative.options import ComponentError
+from generative.plain import Facts
 from generative.run import Run
 
 FILE = "data.json"
@@ -37,7 +36,7 @@ def compare_data(run: Run, data: Data) -> None:
         )
 
 
-def data_facts(run: Run) -> dict[str, Any]:
+def data_facts(run: Run) -> Facts:
     """Return what a run was begun on: name, kind, shape, classes, counts, lines in words, files with digests.
 
     Raises:
@@ -55,7 +54,7 @@ def data_facts(run: Run) -> dict[str, Any]:
     return facts
 
 
-def _facts(data: Data) -> dict[str, Any]:
+def _facts(data: Data) -> Facts:
     kind = "images" if isinstance(data, ImageData) else "rows" if isinstance(data, RowData) else "points"
     return {
         "name": data.name,

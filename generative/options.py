@@ -14,6 +14,8 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeVar, Union
 
+from generative.plain import Facts
+
 ConfigT = TypeVar("ConfigT")
 LARGEST = 10**9
 """Magnitude above which no count, size, rate or weight means anything; float32 overflows not far beyond."""
@@ -106,7 +108,7 @@ def check_seed(seed: int | float, name: str = "seed") -> None:
         raise ValueError(f"{name}={seed}: too large; give a seed below 2**63")
 
 
-def config_to_mapping(config: Any) -> dict[str, Any]:
+def config_to_mapping(config: Any) -> Facts:
     """Return the dataclass instance as JSON types, so that `config_from_mapping` gives an equal one back."""
     return {each.name: _plain(getattr(config, each.name)) for each in dataclasses.fields(config) if each.init}
 

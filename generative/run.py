@@ -38,6 +38,7 @@ from generative.files import (
 )
 from generative.fit import FitConfig
 from generative.options import ComponentError, check_numbers, config_from_mapping, config_to_mapping
+from generative.plain import Facts
 from generative.source import commit
 from generative.strict_yaml import read_yaml, write_yaml
 
@@ -53,7 +54,7 @@ class Choice:
 
     type: str
     """Its name in the registry."""
-    options: dict[str, Any] = field(default_factory=dict)
+    options: Facts = field(default_factory=dict)
     """Those of its own config, as JSON types."""
 
 
@@ -109,7 +110,7 @@ def preset(model: str, name: str = "fast") -> RunConfig:
     return config_from_mapping(RunConfig, {"preset": name, "model": chosen, **values})
 
 
-def _presets(model: str) -> dict[str, dict[str, Any]]:
+def _presets(model: str) -> dict[str, Facts]:
     file = resources.files("generative.presets").joinpath(f"{model}.yaml")
     if not file.is_file():
         return {}
@@ -178,7 +179,7 @@ class Run:
         """The component's folder."""
         return self.path / "model"
 
-    def facts(self, name: str = "trained") -> dict[str, Any] | None:
+    def facts(self, name: str = "trained") -> Facts | None:
         """Return what `trained.json`, `evaluation.json` or another such file says; None where it is not there."""
         path = self.path / f"{name}.json"
         return (
@@ -187,7 +188,7 @@ class Run:
             else None
         )
 
-    def require_trained(self) -> dict[str, Any]:
+    def require_trained(self) -> Facts:
         """Return the facts of the finished training; raise ComponentError where it has not ended."""
         facts = self.facts()
         if facts is None:
@@ -249,7 +250,7 @@ def _changed(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, str]]:
         yield name, f"{name} was {old!r}, is {new!r}"
 
 
-def versions() -> dict[str, Any]:
+def versions() -> Facts:
     """Return what a run is made with: packages, our commit, interpreter, machine."""
     found = {
         "commit": commit(),

@@ -3,7 +3,7 @@
 import difflib
 import math
 import zipfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,6 +18,7 @@ from generative.data.labels import check_labels
 from generative.data.origin import Origin, file_digest
 from generative.data.pixels import Layout, Range, as_array, range_problem, stored
 from generative.options import ComponentError, did_you_mean
+from generative.plain import FactsView
 
 _BESIDE = ("factors", "factor_names", "groups")
 _CHUNK = 4096  # images looked at together, so that a file larger than memory can be checked
@@ -97,7 +98,7 @@ class ArraysConfig:
 
         return replace(source, shape=(self.size, self.size, channels), images=read)
 
-    def _check_names(self, found: Mapping[str, Any], objects: Collection[str]) -> None:
+    def _check_names(self, found: FactsView, objects: Collection[str]) -> None:
         """Raise ComponentError where an array that is asked for is missing, or one was probably misspelt."""
         given = {"images": self.images, **({"labels": self.labels} if self.labels != "labels" else {})}
         for option, name in given.items():

@@ -6,7 +6,6 @@ just as components do.
 
 import dataclasses
 import importlib.metadata
-from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
 from generative.component import ENTRY_POINT_GROUP
@@ -21,6 +20,7 @@ from generative.data.idx import IdxConfig
 from generative.data.points import GridConfig, RingConfig
 from generative.data.shapes import ShapesConfig
 from generative.options import ComponentError, config_from_mapping, did_you_mean
+from generative.plain import FactsView
 
 
 class DataConfig(Protocol):
@@ -73,7 +73,7 @@ def data_class(name: str) -> type:
     return found
 
 
-def load_data(name: str, options: Mapping[str, Any] | None = None) -> Data:
+def load_data(name: str, options: FactsView | None = None) -> Data:
     """Return a data set by name.
 
     Args:

@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 import torch
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from generative.component import component_bytes
 from generative.metrics.checks import features64, unit_images
 from generative.options import ComponentError
+from generative.plain import FactsView
 
 BATCH = 256
 
@@ -150,7 +151,7 @@ def _type_name(module: nn.Module) -> str:
     return tag if isinstance(tag, str) else type(module).__name__
 
 
-def _hash(module: nn.Module, options: Mapping[str, Any]) -> str:
+def _hash(module: nn.Module, options: FactsView) -> str:
     """SHA-256 of what a module is and of its weights and buffers, bit by bit."""
     digest = hashlib.sha256(json.dumps([type(module).__qualname__, dict(options)], sort_keys=True).encode())
     if hasattr(module, "config"):

@@ -21,6 +21,7 @@ from generative.models.health import active_units, errors, verdict
 from generative.models.latents import ESTIMATE_FRAMES, LatentScale, encode_many, interpolate, take
 from generative.models.objective import at_least_float32, squared_error
 from generative.options import ComponentError
+from generative.plain import Facts
 
 
 @dataclass(frozen=True)
@@ -147,9 +148,7 @@ class Autoencoder(nn.Module):
         self.density.fitted.zero_()
 
     @torch.no_grad()
-    def diagnose(
-        self, obs: Float[Tensor, "B C H W"], mean_frame: Float[Tensor, "C H W"] | None = None
-    ) -> dict[str, Any]:
+    def diagnose(self, obs: Float[Tensor, "B C H W"], mean_frame: Float[Tensor, "C H W"] | None = None) -> Facts:
         """Tell a working autoencoder from a dead one; arguments, errors and result as of `VAE.diagnose`.
 
         Returns:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from generative.models.checks import check_not_negative, check_obs, check_sizes, check_temperature
 from generative.models.toy_distribution import REFUSALS, take_items
+from generative.plain import Facts
 
 LARGEST_TABLE = 1_000_000
 
@@ -173,9 +174,7 @@ class NaiveBayes(nn.Module):
         return loss, {"bits_per_dim": loss / (math.log(2) * len(self.config.sizes))}
 
     @torch.no_grad()
-    def diagnose(
-        self, obs: Float[Tensor, "B C H W"], mean_frame: Float[Tensor, "C H W"] | None = None
-    ) -> dict[str, Any]:
+    def diagnose(self, obs: Float[Tensor, "B C H W"], mean_frame: Float[Tensor, "C H W"] | None = None) -> Facts:
         """Say what independence costs: figures of real images, of scrambled ones and of samples.
 
         Args:

@@ -19,6 +19,7 @@ from generative.models.checks import check_obs, check_sizes, check_temperature
 from generative.models.health import active_units, errors, verdict
 from generative.models.latents import interpolate, take
 from generative.models.objective import at_least_float32, squared_error
+from generative.plain import Facts
 
 LEAST_SHARE = 1e-4
 """A component's variance counts as at least this share of the largest, or rounding errors would be blown up."""
@@ -154,9 +155,7 @@ class PCA(nn.Module):
         self.residual.copy_((left / (self.config.numbers - self.config.latent)).clamp(min=1e-8))
 
     @torch.no_grad()
-    def diagnose(
-        self, obs: Float[Tensor, "B C H W"], mean_frame: Float[Tensor, "C H W"] | None = None
-    ) -> dict[str, Any]:
+    def diagnose(self, obs: Float[Tensor, "B C H W"], mean_frame: Float[Tensor, "C H W"] | None = None) -> Facts:
         """Say how much the components keep; arguments, errors and result as of `Autoencoder.diagnose`."""
         z, _ = self.encode(obs)
         facts, active = errors(obs, self.decode(z), mean_frame), active_units(z)

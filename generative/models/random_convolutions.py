@@ -21,6 +21,7 @@ from generative.models.health import active_units, check_different, effective_di
 from generative.models.latents import ESTIMATE_FRAMES, LatentScale, encode_many, take
 from generative.models.objective import at_least_float32
 from generative.options import ComponentError
+from generative.plain import Facts
 
 NO_WAY_BACK = "random convolutions are never trained to give an image back, so their frames cannot be shown"
 
@@ -98,9 +99,7 @@ class RandomConvolutions(nn.Module):
         self.scale.estimate(encode_many(lambda part: at_least_float32(self.encoder(part)), obs))
 
     @torch.no_grad()
-    def diagnose(
-        self, obs: Float[Tensor, "B C H W"], mean_frame: Float[Tensor, "C H W"] | None = None
-    ) -> dict[str, Any]:
+    def diagnose(self, obs: Float[Tensor, "B C H W"], mean_frame: Float[Tensor, "C H W"] | None = None) -> Facts:
         """Tell whether features depend on the image; without a decoder there is no error to measure.
 
         Returns:

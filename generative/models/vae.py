@@ -8,7 +8,7 @@ posterior collapse, which `diagnose` recognises. `BetaVAE` is the same with the 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -36,6 +36,7 @@ from generative.models.objective import (
     r_loss_factor_from_beta,
     squared_error,
 )
+from generative.plain import Facts
 
 
 @dataclass(frozen=True)
@@ -182,9 +183,7 @@ class VAE(nn.Module):
         return weight * share
 
     @torch.no_grad()
-    def diagnose(
-        self, obs: Float[Tensor, "B C H W"], mean_frame: Float[Tensor, "C H W"] | None = None
-    ) -> dict[str, Any]:
+    def diagnose(self, obs: Float[Tensor, "B C H W"], mean_frame: Float[Tensor, "C H W"] | None = None) -> Facts:
         """Tell a working autoencoder from a collapsed one.
 
         Args:

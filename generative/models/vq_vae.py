@@ -22,6 +22,7 @@ from generative.models.health import active_units, errors, verdict
 from generative.models.latents import ESTIMATE_FRAMES, LatentScale, encode_many, interpolate, take
 from generative.models.objective import at_least_float32, squared_error
 from generative.options import ComponentError
+from generative.plain import Facts
 
 MOST_FEATURES = 64
 """Numbers that a controller and a memory take from a vision at most."""
@@ -187,9 +188,7 @@ class VQVAE(nn.Module):
         self.scale.estimate(encode_many(flat, take(batches, ESTIMATE_FRAMES)))
 
     @torch.no_grad()
-    def diagnose(
-        self, obs: Float[Tensor, "B C H W"], mean_frame: Float[Tensor, "C H W"] | None = None
-    ) -> dict[str, Any]:
+    def diagnose(self, obs: Float[Tensor, "B C H W"], mean_frame: Float[Tensor, "C H W"] | None = None) -> Facts:
         """Tell a working model from one that sees nothing or uses few of its codes; arguments as of `VAE.diagnose`.
 
         Returns:
@@ -197,7 +196,7 @@ class VQVAE(nn.Module):
             and `used_codes` over these images, `verdict` "healthy", "collapsed" or "dead-codes", `reason`.
         """
         chosen = self._nearest(self._encodings(obs))
-        facts: dict[str, Any] = errors(obs, self.reconstruct(obs), mean_frame)
+        facts: Facts = errors(obs, self.reconstruct(obs), mean_frame)
         active, used = active_units(self.encode(obs)[0]), len(chosen.unique())
         remedy = "lower the learning rate, or train longer"
         judgement, reason = verdict(facts["explained"], active, self.config.latent, remedy)

@@ -7,7 +7,6 @@ attribute, decoded as they are and with the vector added.
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from generative.data import ImageData
 from generative.files import write_bytes, write_json
 from generative.latent import Attribute, Judgement, added, judge, learn_attribute
 from generative.latent.interpolation import encode_means
+from generative.plain import Facts
 from generative.run import Run
 from scripts.generative.feed import decoder, open_run, places, require_images, take
 from scripts.generative.judges import CLASSES, Judge, look_up, middles, train_judge
@@ -61,7 +61,7 @@ def main(run: Run, options: Options) -> Sequence[str]:
         ValueError: the data do not know the attribute.
     """
     seen = learn(run, options)
-    facts: dict[str, Any] = {**dataclasses.asdict(seen.attribute), "images": options.images}
+    facts: Facts = {**dataclasses.asdict(seen.attribute), "images": options.images}
     facts["balance"] = list(options.balance)
     lines = _in_words(seen.attribute)
     if options.judge_steps:

@@ -13,6 +13,7 @@ from dataclasses import make_dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from generative.plain import Facts
 from scripts.terminal.ending import carry_out, unread
 from scripts.terminal.failures import report
 from scripts.terminal.words import UsageError, folder_of, parsed, take, take_flag
@@ -226,7 +227,7 @@ def _needed(data: Any) -> list[str]:
     ]
 
 
-def _data_options(data: Any, words: list[str], config_class: Any) -> dict[str, Any]:
+def _data_options(data: Any, words: list[str], config_class: Any) -> Facts:
     """Return a data set's options in full, those of the preset under those of the command line."""
     from generative import config_from_mapping, config_to_mapping
     from generative.options import check_numbers

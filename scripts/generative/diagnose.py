@@ -13,6 +13,7 @@ from generative.data import Data, ImageData, RowData, one_hot
 from generative.diagnosis import Evidence, Verdict, diagnose
 from generative.latent.interpolation import encode_means
 from generative.metrics import random_convolutions
+from generative.plain import Facts
 from generative.run import Run
 from scripts.generative.feed import open_run, take
 
@@ -42,7 +43,7 @@ def verdicts(run: Run, module: nn.Module, data: Data, samples: int, seed: int) -
     history = [{name: float(value) for name, value in row.items()} for row in run.history()]
     curve = next((name for name in ("held_out_loss", "loss") if history and name in history[-1]), "loss")
     train, held = (take(module, part, samples) for part in (data, data.held_out()))
-    evidence: dict[str, Any] = {"history": history, "curve": curve}
+    evidence: Facts = {"history": history, "curve": curve}
     model: Any = module
     if offers(module, "encode"):
         evidence["means"] = encode_means(module, held.values, held.condition)

@@ -27,6 +27,7 @@ from generative.metrics import (
     pair_distance,
     random_convolutions,
 )
+from generative.plain import Facts
 from generative.run import Run
 from scripts.generative.diagnose import verdicts
 from scripts.generative.feed import codes, decoder, open_run, places, says_classes, take
@@ -68,7 +69,7 @@ def main(run: Run, options: Options) -> Sequence[str]:
     return [*lines, f"figures: {run.path / 'evaluation.json'}"]
 
 
-def evaluate(run: Run, module: nn.Module, data: Data, options: Options) -> dict[str, Any]:
+def evaluate(run: Run, module: nn.Module, data: Data, options: Options) -> Facts:
     """Measure a model, write `evaluation.json` and return what stands in it."""
     found = [dataclasses.asdict(each) for each in figures(module, data, options)]
     headline = next((row for name in HEADLINES for row in found if row["name"] == name), None)
@@ -85,7 +86,7 @@ def evaluate(run: Run, module: nn.Module, data: Data, options: Options) -> dict[
     return facts
 
 
-def beats(row: dict[str, Any]) -> bool:
+def beats(row: Facts) -> bool:
     """Return whether a figure is better than its baseline."""
     return row["value"] < row["ceiling"] if row["better"] == "lower" else row["value"] > row["ceiling"]
 

@@ -21,6 +21,7 @@ from generative.data.registry import DATA
 from generative.files import write_bytes
 from generative.identity import compare_data, data_facts
 from generative.latent.interpolation import encode_means
+from generative.plain import Facts
 from generative.run import Choice, Run, RunConfig
 from scripts.generative.car_racing import CarRacingConfig
 from scripts.generative.preflight import check_data_options
@@ -95,10 +96,10 @@ def load(choice: Choice) -> Data:
     return config.load()
 
 
-def sizes(model: str, data: Data) -> dict[str, Any]:
+def sizes(model: str, data: Data) -> Facts:
     """Return the options of a model that the data decide, those that its config has."""
     names = {each.name for each in dataclasses.fields(MODELS.config_class(model))}
-    found: dict[str, Any] = {}
+    found: Facts = {}
     if isinstance(data, ImageData):
         found = {"image_size": data.shape[0], "channels": data.shape[2]}
     elif isinstance(data, RowData):

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -12,6 +11,7 @@ from jaxtyping import UInt8
 
 from generative import ComponentError
 from generative.files import read_json, sweep, write_text
+from generative.plain import Facts
 from generative.run import Run
 from worldmodels.report.page import CSS, data_url, details, duration, media, number, picture, plot, table
 from worldmodels.report.plots import loss_curves
@@ -79,7 +79,7 @@ _STAGE_CSS = """
 """
 
 
-def _facts(run: Run, facts: dict[str, Any] | None) -> str:
+def _facts(run: Run, facts: Facts | None) -> str:
     versions = read_json(run.path / "versions.json", "restore it from a copy of the run")
     shown = {"run": str(run.path), "preset": run.config.preset, "seed": str(run.config.seed)}
     if facts:
@@ -197,7 +197,7 @@ def _attributes(run: Run) -> str:
     return f"<h2>Attributes</h2>{''.join(parts)}" if parts else ""
 
 
-def attribute_words(found: dict[str, Any]) -> str:
+def attribute_words(found: Facts) -> str:
     """Return in a sentence or two what `attribute/NAME.json` says."""
     said = f"Cohen's d of {found['effect']:.2f} along the vector on held-out images."
     judgement = found.get("judgement")

@@ -8,11 +8,11 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from generative import MODELS, ComponentError
 from generative.files import write_bytes, write_text
 from generative.options import did_you_mean
+from generative.plain import Facts
 from generative.run import Run, preset, preset_names
 from scripts.generative import evaluate
 from scripts.generative.feed import open_run, resolve
@@ -85,7 +85,7 @@ def chosen(options: Options) -> list[str]:
     return list(options.models) or able
 
 
-def _one(model: str, seed: int, options: Options) -> tuple[Run, dict[str, Any]]:
+def _one(model: str, seed: int, options: Options) -> tuple[Run, Facts]:
     """Return the run of a model and seed, trained and measured now where it is not yet."""
     config = resolve(replace(preset(model, options.preset), seed=seed, device=options.device))
     run = Run.create(Path(options.runs) / f"{model}-{seed}", config)
@@ -99,7 +99,7 @@ def _one(model: str, seed: int, options: Options) -> tuple[Run, dict[str, Any]]:
     return run, facts
 
 
-def _row(model: str, measured: Sequence[tuple[Run, dict[str, Any]]], options: Options) -> str:
+def _row(model: str, measured: Sequence[tuple[Run, Facts]], options: Options) -> str:
     run = measured[0][0]
     trained = [each.require_trained() for each, _ in measured]
     seconds = statistics.mean(each["seconds"] for each in trained)

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from generative.plain import Facts
 from worldmodels.accuracy.data import HeldOut, pad
 from worldmodels.statistics import estimate_mean
 
@@ -29,7 +30,7 @@ def mixture_cdf(mixture: Any, z: Float[Tensor, "*B Z"]) -> Float[Tensor, "*B Z"]
 
 
 @torch.inference_mode()
-def calibration(memory: Any, episodes: Sequence[HeldOut], seed: int) -> dict[str, Any]:
+def calibration(memory: Any, episodes: Sequence[HeldOut], seed: int) -> Facts:
     """Measure the calibration of the next latent's distribution, over all steps and dimensions of sampled latents.
 
     Returns:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from generative.plain import Facts
 from worldmodels.accuracy.config import AccuracyConfig
 from worldmodels.accuracy.data import HeldOut, pad
 from worldmodels.accuracy.dreams import Dreams, Starts
@@ -23,7 +24,7 @@ from worldmodels.statistics import Estimate, estimate
 @torch.inference_mode()
 def reward(
     memory: Any, dreams: Dreams, episodes: Sequence[HeldOut], starts: Starts, config: AccuracyConfig, seed: int
-) -> dict[str, Any]:
+) -> Facts:
     """Measure the return over `config.return_steps` from each place, in the environment's units.
 
     Returns:
@@ -49,7 +50,7 @@ def reward(
             [float(predicted[at, now : now + steps].double().sum()) for at, now in zip(row, time, strict=True)]
         ),
     }
-    result: dict[str, Any] = {"steps": steps, "places": len(whole)}
+    result: Facts = {"steps": steps, "places": len(whole)}
     for name, guess in guesses.items():
         groups = [np.flatnonzero(row == number) for number in sorted(set(row.tolist()))]
         result[name] = {
@@ -64,7 +65,7 @@ def reward(
 
 
 @torch.inference_mode()
-def termination(memory: Any, episodes: Sequence[HeldOut], seed: int) -> dict[str, Any]:
+def termination(memory: Any, episodes: Sequence[HeldOut], seed: int) -> Facts:
     """Measure how well the end is predicted step by step from real latents.
 
     Returns:
@@ -83,7 +84,7 @@ def termination(memory: Any, episodes: Sequence[HeldOut], seed: int) -> dict[str
     score = [logit[row, : item.steps].double().numpy() for row, item in enumerate(episodes)]
     ends = [np.asarray(item.termination) > 0.5 for item in episodes]
     base = float(np.concatenate(ends).mean())
-    facts: dict[str, Any] = {"base_rate": base, "steps": int(sum(len(row) for row in ends))}
+    facts: Facts = {"base_rate": base, "steps": int(sum(len(row) for row in ends))}
     if base in (0.0, 1.0):
         return {**facts, "skipped": f"{'every' if base else 'no'} step of these episodes is an end"}
     flat_score, flat_ends = np.concatenate(score), np.concatenate(ends)
@@ -99,7 +100,7 @@ def termination(memory: Any, episodes: Sequence[HeldOut], seed: int) -> dict[str
     return {**facts, "brier_base_rate": base * (1 - base)}
 
 
-def figures(found: Estimate) -> dict[str, Any] | None:
+def figures(found: Estimate) -> Facts | None:
     """Return an estimate as plain data, None where its value is not known, its bounds None where they are not."""
     if not np.isfinite(found.value):
         return None

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from generative.plain import Facts
 from worldmodels.accuracy.data import HeldOut, pad
 from worldmodels.memories.baselines import SPREAD_FLOOR, shuffle_actions
 from worldmodels.statistics import estimate_mean
@@ -79,7 +80,7 @@ def _least_squares(x: Tensor, y: Tensor) -> Tensor:
 @torch.inference_mode()
 def one_step(
     memory: Any, episodes: Sequence[HeldOut], guesses: dict[str, Guess], scale: Float[Tensor, " Z"], seed: int
-) -> dict[str, Any]:
+) -> Facts:
     """Measure the negative log-likelihood of the next latent, in nats per dimension of standardised latents.
 
     Args:

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from generative.plain import Facts
 from worldmodels.accuracy.config import AccuracyConfig
 from worldmodels.accuracy.data import HeldOut
 from worldmodels.accuracy.dreams import Dreams, Starts
@@ -141,7 +142,7 @@ def watch(episodes: Sequence[HeldOut], remembered: dict[str, list[Tensor]], conf
     )
 
 
-def explained(watched: Watched, names: Sequence[str], config: AccuracyConfig, seed: int) -> dict[str, Any]:
+def explained(watched: Watched, names: Sequence[str], config: AccuracyConfig, seed: int) -> Facts:
     """Measure R^2 of every probe over the frames of all episodes, each on a track the probe was not fitted on.
 
     Returns:
@@ -149,7 +150,7 @@ def explained(watched: Watched, names: Sequence[str], config: AccuracyConfig, se
         None where the state does not vary.
     """
     half = halves([episode.track for episode in watched.episodes])
-    result: dict[str, Any] = {"names": list(names), "ahead_steps": config.ahead}
+    result: Facts = {"names": list(names), "ahead_steps": config.ahead}
     for when, probes, later in (("now", watched.probes, 0), ("ahead", watched.ahead, config.ahead)):
         result[when] = {}
         for kind, probe in probes.items():
@@ -163,7 +164,7 @@ def explained(watched: Watched, names: Sequence[str], config: AccuracyConfig, se
     return result
 
 
-def _r_squared(sums: Float[np.ndarray, "E 4 S"], seed: int) -> list[dict[str, Any] | None]:
+def _r_squared(sums: Float[np.ndarray, "E 4 S"], seed: int) -> list[Facts | None]:
     """Return R^2 of each state from episodes' counts, sums, sums of squares and sums of squared errors."""
 
     def of(column: int) -> Any:
@@ -179,7 +180,7 @@ def _r_squared(sums: Float[np.ndarray, "E 4 S"], seed: int) -> list[dict[str, An
 
 def physical(
     watched: Watched, dreams: Dreams, starts: Starts, names: Sequence[str], config: AccuracyConfig, seed: int
-) -> dict[str, Any]:
+) -> Facts:
     """Measure dreams through the probe from `(z, h)`, in the simulator's units: comparable between encoders.
 
     Args:

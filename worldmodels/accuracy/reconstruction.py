@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from generative.plain import Facts
 from worldmodels.accuracy.config import PIXEL_BATCH
 from worldmodels.accuracy.data import HeldOut, frames
 from worldmodels.statistics import estimate_mean
@@ -28,7 +29,7 @@ def can_decode(vision: Any, z: Tensor) -> str | None:
 
 
 @torch.inference_mode()
-def reconstruction(vision: Any, episodes: Sequence[HeldOut], seed: int) -> dict[str, Any]:
+def reconstruction(vision: Any, episodes: Sequence[HeldOut], seed: int) -> Facts:
     """Measure the squared error of reconstructions from the posterior's mean.
 
     Pixels are in [0, 1]; an error is the mean over the pixels and channels of a frame, an episode's is the mean over

@@ -14,6 +14,7 @@ from gymnasium.wrappers import TimeLimit
 from envs.car_racing import CarRacing
 from envs.drawing import SCENE_H
 from envs.fast_car_racing import FastCarRacing
+from generative.plain import Facts
 from worldmodels.benchmark.driving import DRIVERS, TRACKS, Driver, follow_road, leave_playfield, skid
 from worldmodels.benchmark.environments import OURS, THEIRS, bars_after_reset
 from worldmodels.benchmark.figure import Figure, Settings
@@ -50,7 +51,7 @@ def fidelity(settings: Settings) -> Figure:
     every = [difference for some in found.values() for difference in some]
     scene, bar = (np.array(values) for values in zip(*every, strict=True))
     mean, worst, mean_bar = float(scene.mean()), float(scene.max()), float(bar.mean())
-    detail: dict[str, Any] = {
+    detail: Facts = {
         "frames": len(every),
         "tracks": len(tracks),
         "worst_frame": worst,
@@ -84,10 +85,10 @@ def difference(env: FastCarRacing) -> Difference:
     return Difference(float(apart[:SCENE_H].mean()), float(apart[SCENE_H:].mean()))
 
 
-def bars(tracks: int) -> dict[str, Any]:
+def bars(tracks: int) -> Facts:
     """Compare the bars right after resets, the only part of EnvPool's frames that gymnasium draws alike."""
     theirs = bars_after_reset(THEIRS, tracks).astype(np.int16)
-    found: dict[str, Any] = {"bar_after_reset": float(np.abs(bars_after_reset(OURS, tracks) - theirs).mean())}
+    found: Facts = {"bar_after_reset": float(np.abs(bars_after_reset(OURS, tracks) - theirs).mean())}
     try:
         import envpool
     except ImportError:
