@@ -54,7 +54,7 @@ class ActionSpec:
 
     @classmethod
     def from_space(cls, space: gym.Space, squash: tuple[str, ...] | None = None) -> "ActionSpec":
-        """Describes a 1-D float `Box` with finite bounds or a `Discrete` that starts at 0.
+        """Describe a 1-D float `Box` with finite bounds or a `Discrete` that starts at 0.
 
         Args:
             space: the env's action space.
@@ -84,7 +84,7 @@ class ActionSpec:
 
     @classmethod
     def from_mapping(cls, mapping: dict[str, Any]) -> "ActionSpec":
-        """Rebuilds a spec from `to_mapping`, lists and all.
+        """Rebuild a spec from `to_mapping`, lists and all.
 
         Raises:
             ValueError: a key is missing or unknown, or a value does not fit.
@@ -96,7 +96,7 @@ class ActionSpec:
         return cls(**plain)
 
     def squash_action(self, raw: Float[Tensor, "*B A"]) -> Float[Tensor, "*B A"]:
-        """Maps unbounded numbers to actions: per dimension by `squash`, or the one-hot of the largest."""
+        """Map unbounded numbers to actions: per dimension by `squash`, or the one-hot of the largest."""
         if raw.shape[-1] != self.size:
             raise ValueError(f"raw action has {raw.shape[-1]} entries, the action space {self.size}")
         if self.discrete:

@@ -59,7 +59,7 @@ class MLPController:
 
     @classmethod
     def from_config(cls, config: ControllerConfig, features: int, action_spec: ActionSpec) -> "MLPController":
-        """Takes what it needs from the config."""
+        """Take what it needs from the config."""
         return cls(features, action_spec, config.layers)
 
     @property
@@ -139,7 +139,7 @@ class HiddenController(MLPController):
 
     @classmethod
     def from_config(cls, config: ControllerConfig, features: int, action_spec: ActionSpec) -> "MLPController":
-        """Takes the number of units from the config."""
+        """Take the number of units from the config."""
         return cls(features, action_spec, config.hidden)
 
 
@@ -151,5 +151,5 @@ CONTROLLERS: dict[str, type[MLPController]] = {
 
 
 def make_controller(config: ControllerConfig, features: int, action_spec: ActionSpec) -> MLPController:
-    """Builds the controller that the config names, for F features and the env's actions."""
+    """Build the controller that the config names, for F features and the env's actions."""
     return choose(CONTROLLERS, config.type, "controller.type").from_config(config, features, action_spec)

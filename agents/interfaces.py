@@ -81,7 +81,7 @@ class Optimiser(Protocol):
         ...
 
     def tell(self, parameters: Float64[np.ndarray, "P N"], scores: Float64[np.ndarray, " P"]) -> None:
-        """Takes the scores (higher is better) of exactly the candidates that `ask` returned."""
+        """Take the scores (higher is better) of exactly the candidates that `ask` returned."""
         ...
 
     def log(self) -> list[dict[str, Any]]:
@@ -94,7 +94,7 @@ class Policy(Protocol):
     """Frames to actions for W slots, where every slot has its own stream of random numbers."""
 
     def begin(self, slot: int, seed: int) -> None:
-        """Starts an episode in one slot."""
+        """Start an episode in one slot."""
         ...
 
     def act(

@@ -105,7 +105,7 @@ class AskTell:
         return self._asked.copy()
 
     def tell(self, parameters: Float64[np.ndarray, "P N"], scores: Float64[np.ndarray, " P"]) -> None:
-        """Takes the scores (higher is better) of the candidates that `ask` returned and moves on.
+        """Take the scores (higher is better) of the candidates that `ask` returned and move on.
 
         Raises:
             RuntimeError: nothing was asked.
@@ -250,7 +250,7 @@ def recommended_population(size: int) -> int:
 def make_optimiser(
     config: OptimiserConfig, size: int, seed: int, x0: Float64[np.ndarray, " N"] | None = None
 ) -> AskTell:
-    """Builds the optimiser that the config names.
+    """Build the optimiser that the config names.
 
     Args:
         config: type, population, sigma and weight decay.
@@ -268,7 +268,7 @@ def replay(
     scores: Sequence[Sequence[float]],
     x0: Float64[np.ndarray, " N"] | None = None,
 ) -> AskTell:
-    """Brings an optimiser back to where its log ends, by asking and telling all generations again.
+    """Bring an optimiser back to where its log ends, by asking and telling all generations again.
 
     Bit-equal to the uninterrupted one, its next `ask` included, even if the scores went through JSON.
     Takes about 0.06 s per generation at N = 867 and P = 64.

@@ -66,7 +66,7 @@ class SlotPolicy:
         self._rngs: list[np.random.Generator | None] = [None] * width
 
     def begin(self, slot: int, seed: int) -> None:
-        """Starts an episode in one slot: what it does follows from the seed alone."""
+        """Start an episode in one slot: what it does follows from the seed alone."""
         if not 0 <= slot < len(self._rngs):
             raise ValueError(f"slot={slot}: this policy serves slots 0 to {len(self._rngs) - 1}")
         self._rngs[slot] = rng = np.random.default_rng(seed)
@@ -218,7 +218,7 @@ class WithNoise:
         self._rngs: dict[int, np.random.Generator] = {}
 
     def begin(self, slot: int, seed: int) -> None:
-        """Starts an episode in one slot; the noise has its own stream, derived from the seed."""
+        """Start an episode in one slot; the noise has its own stream, derived from the seed."""
         self._policy.begin(slot, seed)
         self._rngs[slot] = np.random.default_rng([seed, 1])
 
@@ -243,7 +243,7 @@ POLICIES: dict[str, Callable[[PolicyConfig, ActionSpec, int], Policy]] = {
 
 
 def make_policy(config: PolicyConfig | str, spec: ActionSpec, width: int) -> Policy:
-    """Builds the policy that the config, or just a name, asks for; within `WithNoise` if it wants noise."""
+    """Build the policy that the config, or just a name, asks for; within `WithNoise` if it wants noise."""
     if isinstance(config, str):
         config = PolicyConfig(type=config)  # type: ignore[arg-type]  # checked by the config
     policy = choose(POLICIES, config.type, "policy.type")(config, spec, width)

@@ -21,56 +21,56 @@ class Encodes(Protocol):
     """Turns data into latents."""
 
     def encode(self, obs: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns mean and standard deviation (B Z) of the latents of data (B ...)."""
+        """Return mean and standard deviation (B Z) of the latents of data (B ...)."""
 
 
 class Decodes(Protocol):
     """Turns latents into data."""
 
     def decode(self, z: Tensor) -> Tensor:
-        """Returns the data (B ...) that latents (B Z) stand for."""
+        """Return the data (B ...) that latents (B Z) stand for."""
 
 
 class Reconstructs(Protocol):
     """Shows what it keeps of data."""
 
     def reconstruct(self, obs: Tensor) -> Tensor:
-        """Returns data of the same shape, as it comes back."""
+        """Return data of the same shape, as it comes back."""
 
 
 class Samples(Protocol):
     """Draws new data."""
 
     def sample(self, n: int, temperature: float, generator: torch.Generator) -> Tensor:
-        """Returns n draws (n ...); a function of the generator."""
+        """Return n draws (n ...); a function of the generator."""
 
 
 class Scores(Protocol):
     """Is a distribution that can be evaluated."""
 
     def log_prob(self, obs: Tensor) -> Tensor:
-        """Returns the log-density or log-probability (B) in nats."""
+        """Return the log-density or log-probability (B) in nats."""
 
 
 class Interpolates(Protocol):
     """Goes from one datum to another."""
 
     def interpolate(self, first: Tensor, second: Tensor, steps: int) -> Tensor:
-        """Returns the way (B S ...), both ends included."""
+        """Return the way (B S ...), both ends included."""
 
 
 class Translates(Protocol):
     """Turns data of one domain into another."""
 
     def translate(self, obs: Tensor, direction: str) -> Tensor:
-        """Returns data of the other domain (B ...)."""
+        """Return data of the other domain (B ...)."""
 
 
 class Generates(Protocol):
     """Goes on with a sequence."""
 
     def generate(self, prompt: Tensor, steps: int, temperature: float, generator: torch.Generator) -> Tensor:
-        """Returns `steps` more elements (B steps ...) of sequences (B T ...)."""
+        """Return `steps` more elements (B steps ...) of sequences (B T ...)."""
 
 
 CAPABILITIES: dict[str, type] = {
@@ -87,7 +87,7 @@ CAPABILITIES: dict[str, type] = {
 
 
 def refusal(model: nn.Module | type[nn.Module], name: str) -> str | None:
-    """Returns why a model, or every model of a class, does not have a capability; None where it has.
+    """Return why a model, or every model of a class, does not have a capability; None where it has.
 
     Raises:
         ComponentError: there is no capability of this name.
@@ -101,17 +101,17 @@ def refusal(model: nn.Module | type[nn.Module], name: str) -> str | None:
 
 
 def offers(model: nn.Module, name: str) -> bool:
-    """Returns whether a model has a capability now."""
+    """Return whether a model has a capability now."""
     return refusal(model, name) is None
 
 
 def having(name: str, registry: Registry = MODELS) -> list[str]:
-    """Returns the models of a registry that have a capability, some of them only after a preparation."""
+    """Return the models of a registry that have a capability, some of them only after a preparation."""
     return [each for each, module_class in registry.classes().items() if refusal(module_class, name) is None]
 
 
 def require(model: nn.Module, name: str, registry: Registry = MODELS) -> None:
-    """Raises a ComponentError where a model lacks a capability: why, and which models of the registry have it."""
+    """Raise a ComponentError where a model lacks a capability: why, and which models of the registry have it."""
     reason = refusal(model, name)
     if reason is not None:
         kind = getattr(model, "type_name", type(model).__name__)

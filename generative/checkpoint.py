@@ -12,7 +12,6 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -21,14 +20,15 @@ from torch import Tensor, nn
 
 from generative.files import write_folder
 from generative.options import ComponentError
+from generative.plain import Facts, FactsView
 
 logger = logging.getLogger(__name__)
 
 
 def save_checkpoint(
-    folder: Path, module: nn.Module, optimiser: torch.optim.Optimizer, state: Mapping[str, Any], keep: int = 2
+    folder: Path, module: nn.Module, optimiser: torch.optim.Optimizer, state: FactsView, keep: int = 2
 ) -> None:
-    """Writes a checkpoint of `state["step"]` and removes all but the `keep` newest."""
+    """Write a checkpoint of `state["step"]` and remove all but the `keep` newest."""
     names: dict[Tensor, str] = {parameter: name for name, parameter in module.named_parameters()}
     moments = {
         f"{names[parameter]}|{key}": value
@@ -51,9 +51,9 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    folder: Path, module: nn.Module, optimiser: torch.optim.Optimizer, trained: Mapping[str, Any]
-) -> dict[str, Any] | None:
-    """Restores module and optimiser in place from the newest readable checkpoint; returns its state, if any.
+    folder: Path, module: nn.Module, optimiser: torch.optim.Optimizer, trained: FactsView
+) -> Facts | None:
+    """Restore module and optimiser in place from the newest readable checkpoint; return its state, if any.
 
     A damaged checkpoint is passed over with a logged warning.
 
@@ -85,19 +85,19 @@ def load_checkpoint(
 
 
 def last_step(folder: Path) -> int:
-    """Returns the step of the newest checkpoint in a folder, 0 where there is none."""
+    """Return the step of the newest checkpoint in a folder, 0 where there is none."""
     return next((int(path.name) for path in _checkpoints(folder)), 0)
 
 
 def _checkpoints(folder: Path) -> list[Path]:
-    """Returns the folders with a `done` marker, newest first."""
+    """Return the folders with a `done` marker, newest first."""
     if not folder.is_dir():
         return []
     found = [path for path in folder.iterdir() if re.fullmatch(r"\d{8,}", path.name) and (path / "done").is_file()]
     return sorted(found, key=lambda path: int(path.name), reverse=True)
 
 
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any], field: str) -> Iterator[str]:
+def _differences(old: FactsView, new: FactsView, field: str) -> Iterator[str]:
     for name in sorted({*old, *new}):
         before, after = old.get(name), new.get(name)
         if isinstance(before, Mapping) and isinstance(after, Mapping):
@@ -107,13 +107,13 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any], field: str) -> 
 
 
 def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Returns copies on the CPU in plain memory order, as safetensors asks for."""
+    """Return copies on the CPU in plain memory order, as safetensors asks for."""
     return {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
     }
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Any]]:
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], Facts]:
     digests = json.loads((path / "done").read_text())
     content = {}
     for name in ("model.safetensors", "optimiser.safetensors", "state.json"):

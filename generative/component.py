@@ -36,6 +36,7 @@ from torch import Tensor, nn
 
 from generative.files import parsed_object, sealed, sync_folder, unsealed, write_beside, write_folder
 from generative.options import ComponentError, config_from_mapping, config_to_mapping, did_you_mean
+from generative.plain import Facts, FactsView
 
 FORMAT_VERSION = 2
 """2: `layout: fast` of a VAE is another one than in 1."""
@@ -50,7 +51,7 @@ class Component(Protocol):
     config: Any
 
     def loss(self, batch: Any, generator: torch.Generator) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
-        """Returns the scalar to minimise and scalars to log; every random number comes from `generator`."""
+        """Return the scalar to minimise and scalars to log; every random number comes from `generator`."""
 
 
 class Objective(NamedTuple):
@@ -84,7 +85,7 @@ class HasObjectives(Protocol):
     """How many batches a training step uses."""
 
     def objectives(self, batches: Sequence[Any], generator: torch.Generator) -> Iterator[Objective]:
-        """Yields the objectives of one step; while it waits at a `yield`, that part takes its optimiser step.
+        """Yield the objectives of one step; while it waits at a `yield`, that part takes its optimiser step.
 
         So what is computed after a `yield` sees the new weights: the next loss, a clipping of the weights, a moving
         average. It always runs to its end, and every random number comes from `generator`.
@@ -96,7 +97,7 @@ class Estimates(Protocol):
     """A component with numbers that come from looking at data once, without gradients."""
 
     def estimate(self, batches: Iterator[Any], generator: torch.Generator) -> None:
-        """Sets them from as many batches of an endless stream as it needs; called once, after `fit` if that is."""
+        """Set them from as many batches of an endless stream as it needs; called once, after `fit` if that is."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,26 +128,26 @@ class Registry:
             self.add(name, module_class)
 
     def add(self, name: str, module_class: type[nn.Module]) -> None:
-        """Adds a component; raises ComponentError when the name is taken or the class is no component."""
+        """Add a component; raise ComponentError when the name is taken or the class is no component."""
         if name in self._entries:
             raise ComponentError(f"{self.seam}.{name}: this name is taken; choose another one")
         self._entries[name] = _check_component(module_class, name, f"{self.seam}.{name}")
 
     def names(self) -> list[str]:
-        """Returns every known name, built-in ones first; imports nothing."""
+        """Return every known name, built-in ones first; imports nothing."""
         plugins = {point.name.removeprefix(f"{self.seam}.") for point in self._entry_points()}
         return [*self._entries, *sorted(plugins - set(self._entries))]
 
     def classes(self) -> dict[str, type[nn.Module]]:
-        """Returns the component classes imported so far by name: the built-in ones and the plug-ins in use."""
+        """Return the component classes imported so far by name: the built-in ones and the plug-ins in use."""
         return {name: module_class for name, (_, module_class) in self._entries.items()}
 
     def config_class(self, name: str) -> type:
-        """Returns the config dataclass of `name`; raises ComponentError when there is none."""
+        """Return the config dataclass of `name`; raise ComponentError when there is none."""
         return self._find(name)[0]
 
     def create(self, name: str, config: Any, seed: int = 0) -> nn.Module:
-        """Builds a component with weights drawn from `seed`; the global random state stays as it was.
+        """Build a component with weights drawn from `seed`; the global random state stays as it was.
 
         Args:
             name: one of `names()`.
@@ -203,7 +204,7 @@ def _check_component(module_class: Any, name: str, place: str) -> tuple[type, ty
 
 @contextlib.contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Feeds `seed` to layers that can only draw from torch's global streams; puts the streams back after."""
+    """Feed `seed` to layers that can only draw from torch's global streams; puts the streams back after."""
     gpus = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=gpus):
         torch.default_generator.manual_seed(seed)
@@ -214,7 +215,7 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def resolve_device(device: str) -> torch.device:
-    """Returns the torch device for "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1" or "mps".
+    """Return the torch device for "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1" or "mps".
 
     Raises:
         ValueError: the device is unknown or not available here.
@@ -232,8 +233,8 @@ def resolve_device(device: str) -> torch.device:
     return resolved
 
 
-def component_bytes(module: nn.Module) -> dict[str, Any]:
-    """Returns a component as data for another process: "config" is JSON text, "weights" safetensors bytes."""
+def component_bytes(module: nn.Module) -> Facts:
+    """Return a component as data for another process: "config" is JSON text, "weights" safetensors bytes."""
     # Clones give every name contiguous memory of its own (tied, channels last), which safetensors asks for.
     state = {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
@@ -250,13 +251,13 @@ def component_bytes(module: nn.Module) -> dict[str, Any]:
     return {"config": json.dumps(sealed(config, "config.json"), indent=2) + "\n", "weights": weights}
 
 
-def component_from_bytes(data: Mapping[str, Any], registry: Registry, device: str | torch.device = "cpu") -> nn.Module:
-    """Returns the module of `component_bytes`, in evaluation mode; raises ComponentError when unusable."""
+def component_from_bytes(data: FactsView, registry: Registry, device: str | torch.device = "cpu") -> nn.Module:
+    """Return the module of `component_bytes`, in evaluation mode; raise ComponentError when unusable."""
     return _build(data, registry, "component").to(device)
 
 
-def save_component(module: nn.Module, folder: str | Path, metadata: Mapping[str, Any]) -> None:
-    """Saves config, weights and metadata (JSON types) atomically; other content of the folder stays."""
+def save_component(module: nn.Module, folder: str | Path, metadata: FactsView) -> None:
+    """Save config, weights and metadata (JSON types) atomically; other content of the folder stays."""
     data = component_bytes(module)
     files = {  # config.json is last: without it, or with another hash in it, the folder does not load
         "model.safetensors": data["weights"],
@@ -277,7 +278,7 @@ def save_component(module: nn.Module, folder: str | Path, metadata: Mapping[str,
 
 
 def load_component(folder: str | Path, registry: Registry, device: str | torch.device = "cpu") -> nn.Module:
-    """Loads a saved component in evaluation mode.
+    """Load a saved component in evaluation mode.
 
     Raises:
         ComponentError: the folder or a file is missing, damaged, foreign, newer than this version, or does
@@ -299,21 +300,21 @@ def load_component(folder: str | Path, registry: Registry, device: str | torch.d
     return _build(data, registry, str(folder)).to(device)
 
 
-def load_metadata(folder: str | Path) -> dict[str, Any]:
-    """Returns a component folder's metadata.json; raises ComponentError when it is missing or damaged."""
+def load_metadata(folder: str | Path) -> Facts:
+    """Return a component folder's metadata.json; raise ComponentError when it is missing or damaged."""
     path = Path(folder) / "metadata.json"
     if not path.is_file():
         raise ComponentError(f"{path}: missing; train the component first, or correct the path")
     return _parse_object(path.read_text(errors="replace"), str(path))
 
 
-def _parse_object(text: str, place: str) -> dict[str, Any]:
+def _parse_object(text: str, place: str) -> Facts:
     remedy = "train again or restore the file"
     return unsealed(parsed_object(text, place, remedy), Path(place), remedy)
 
 
-def _build(data: Mapping[str, Any], registry: Registry, place: str) -> nn.Module:
-    """Returns the module with its weights; `place` begins every message."""
+def _build(data: FactsView, registry: Registry, place: str) -> nn.Module:
+    """Return the module with its weights; `place` begins every message."""
     description = _parse_object(data["config"], f"{place}/config.json")
     missing = {"format_version", "type", "config", "weights_sha256"} - set(description)
     if missing:

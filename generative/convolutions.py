@@ -22,14 +22,14 @@ LEAK = 0.1
 
 
 def to_float(obs: UInt8[Tensor, "B H W C"]) -> Float[Tensor, "B C H W"]:
-    """Returns stored images as model input in [0, 1], in channels-last memory as they are stored."""
+    """Return stored images as model input in [0, 1], in channels-last memory as they are stored."""
     if obs.dtype != torch.uint8:
         raise ValueError(f"obs of {obs.dtype}: expected uint8 images (B H W C) with values 0 to 255")
     return obs.permute(0, 3, 1, 2).to(torch.float32).div_(255)  # (B C H W)
 
 
 def to_uint8(obs: Float[Tensor, "B C H W"]) -> UInt8[Tensor, "B H W C"]:
-    """Returns model images as stored images, rounded and clipped; undoes `to_float` exactly."""
+    """Return model images as stored images, rounded and clipped; undoes `to_float` exactly."""
     return obs.permute(0, 2, 3, 1).mul(255).round().clamp(0, 255).to(torch.uint8).contiguous()  # (B H W C)
 
 
@@ -50,7 +50,7 @@ def paper_decoder(channels: int, latent: int) -> nn.Sequential:
 
 
 def fast_encoder(channels: int, outputs: int, image_size: int, width: int, leak: float = 0.0) -> nn.Sequential:
-    """Patches of 4 x 4 pixels to `width` channels, two halvings with doubled channels, then (B outputs).
+    """Patch of 4 x 4 pixels to `width` channels, two halvings with doubled channels, then (B outputs).
 
     `leak` is the slope of the rectifiers below 0.
     """
@@ -61,14 +61,14 @@ def fast_encoder(channels: int, outputs: int, image_size: int, width: int, leak:
 
 
 def grid_encoder(channels: int, outputs: int, halvings: int, width: int) -> nn.Sequential:
-    """Patches of 4 x 4 pixels, then `halvings` halvings with doubled channels: a map (B outputs H/4/2^n W/4/2^n)."""
+    """Patch of 4 x 4 pixels, then `halvings` halvings with doubled channels: a map (B outputs H/4/2^n W/4/2^n)."""
     deep = width * 2**halvings
     mix = [nn.Conv2d(deep, deep, kernel_size=3, padding=1), nn.ReLU()]
     return nn.Sequential(*_halvings(channels, width, halvings), *mix, nn.Conv2d(deep, outputs, kernel_size=1))
 
 
 def grid_decoder(channels: int, inputs: int, halvings: int, width: int) -> nn.Sequential:
-    """Undoes `grid_encoder`: a map of `inputs` channels, doubled, then overlapping patches of 8 x 8 pixels."""
+    """Undo `grid_encoder`: a map of `inputs` channels, doubled, then overlapping patches of 8 x 8 pixels."""
     deep = width * 2**halvings
     layers: list[nn.Module] = [nn.Conv2d(inputs, 2 * deep, kernel_size=3, padding=1), nn.ReLU()]
     layers += [nn.Conv2d(2 * deep, deep, kernel_size=3, padding=1), nn.ReLU()]
@@ -110,7 +110,7 @@ def fast_decoder(channels: int, latent: int, image_size: int, width: int, leak: 
 
 @torch.no_grad()
 def draw_glorot(layers: nn.Sequential) -> None:
-    """Draws weights as the paper's framework does by default (Glorot & Bengio 2010); biases are 0."""
+    """Draw weights as the paper's framework does by default (Glorot & Bengio 2010); biases are 0."""
     for layer in layers:
         if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             nn.init.xavier_uniform_(layer.weight)
@@ -120,7 +120,7 @@ def draw_glorot(layers: nn.Sequential) -> None:
 
 @torch.no_grad()
 def draw_he(layers: nn.Sequential) -> None:
-    """Draws weights that keep the signal's size through rectifiers, leaky or not (He et al. 2015); biases are 0.
+    """Draw weights that keep the signal's size through rectifiers, leaky or not (He et al. 2015); biases are 0.
 
     With torch's own, smaller weights the latent reaches the image so faintly that training starts on the
     plateau of posterior collapse and may stay there.
@@ -136,6 +136,6 @@ def draw_he(layers: nn.Sequential) -> None:
 
 
 def _gain(following: nn.Module) -> float:
-    """Returns the factor on a layer's variance that makes up for what the module after it takes away."""
+    """Return the factor on a layer's variance that makes up for what the module after it takes away."""
     leak = following.negative_slope if isinstance(following, nn.LeakyReLU) else 0.0
     return 2 / (1 + leak**2) if isinstance(following, nn.ReLU | nn.LeakyReLU) else 1.0

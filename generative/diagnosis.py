@@ -82,7 +82,7 @@ class Evidence:
 
 
 def diagnose(evidence: Evidence) -> list[Verdict]:
-    """Returns every failure that the evidence shows; an empty list for a healthy run.
+    """Return every failure that the evidence shows; an empty list for a healthy run.
 
     Raises:
         ComponentError: evidence that cannot be judged, such as too few rows or images outside [0, 1].
@@ -101,7 +101,7 @@ def diagnose(evidence: Evidence) -> list[Verdict]:
 
 
 def posterior_collapse(history: History, means: Float[Tensor, "N Z"] | None = None) -> Verdict | None:
-    """Finds an encoder that says nothing: no active unit, or a KL divergence of less than 0.1 nats.
+    """Find an encoder that says nothing: no active unit, or a KL divergence of less than 0.1 nats.
 
     Unused dimensions beside used ones are healthy.
     """
@@ -118,7 +118,7 @@ def posterior_collapse(history: History, means: Float[Tensor, "N Z"] | None = No
 def mode_collapse(
     train: Float[Tensor, "N F"], held_out: Float[Tensor, "M F"], samples: Float[Tensor, "K F"]
 ) -> Verdict | None:
-    """Finds samples that cover less than half of what held-out data cover, though they look real or all alike.
+    """Find samples that cover less than half of what held-out data cover, though they look real or all alike.
 
     Samples that are various but look like nothing real are bad, not collapsed, and get no verdict.
     """
@@ -141,7 +141,7 @@ def mode_collapse(
 
 
 def vanishing_critic(history: History) -> Verdict | None:
-    """Finds a critic that gives the generator no direction.
+    """Find a critic that gives the generator no direction.
 
     Either its slope (`critic_slope`, norm of its gradient in its input) ends below 0.01, or it tells real from
     made in 98 per cent (`critic_accuracy`) while the generator's gradient (`generator_gradient`) has fallen to a
@@ -169,7 +169,7 @@ def vanishing_critic(history: History) -> Verdict | None:
 
 
 def exploding_critic(history: History) -> Verdict | None:
-    """Finds a critic whose slope (`critic_slope`) ends above 100, grew a hundredfold, or is no longer finite."""
+    """Find a critic whose slope (`critic_slope`) ends above 100, grew a hundredfold, or is no longer finite."""
     slopes = _column(history, "critic_slope", finite=False)
     before, after = _early(slopes), _late(slopes)
     if before is None or after is None:
@@ -185,7 +185,7 @@ def exploding_critic(history: History) -> Verdict | None:
 
 
 def oscillation(values: Sequence[float] | np.ndarray) -> Verdict | None:
-    """Finds a curve that swings about its trend to and fro in the second half of training, and does not settle.
+    """Find a curve that swings about its trend to and fro in the second half of training, and does not settle.
 
     More than 70 per cent of its power beside the trend must lie at one frequency of at least four periods, and the
     swing must be at least a tenth of the whole curve's range. Noise has its power everywhere, a drift below that.
@@ -216,7 +216,7 @@ def oscillation(values: Sequence[float] | np.ndarray) -> Verdict | None:
 def memorised(
     train: Float[Tensor, "N F"], held_out: Float[Tensor, "M F"], samples: Float[Tensor, "K F"]
 ) -> Verdict | None:
-    """Finds samples of which 5 per cent more copy training data than held-out data happen to."""
+    """Find samples of which 5 per cent more copy training data than held-out data happen to."""
     value, floor = memorisation(train, samples), memorisation(train, held_out)
     if value <= floor + 0.05:
         return None
@@ -228,7 +228,7 @@ def memorised(
 
 
 def blur(real: Float[Tensor, "N C H W"], made: Float[Tensor, "M C H W"]) -> Verdict | None:
-    """Finds images with less than half the fine detail of real ones: the mean square of their Laplacian."""
+    """Find images with less than half the fine detail of real ones: the mean square of their Laplacian."""
     ours, theirs = _detail(unit_images("made", made)), _detail(unit_images("real", real))
     if ours >= 0.5 * theirs:
         return None
@@ -241,7 +241,7 @@ def blur(real: Float[Tensor, "N C H W"], made: Float[Tensor, "M C H W"]) -> Verd
 
 
 def dead_codes(codes: Int[Tensor, "..."], codebook: int) -> Verdict | None:
-    """Finds a codebook of which more than a quarter is never used.
+    """Find a codebook of which more than a quarter is never used.
 
     Raises:
         ComponentError: an index outside the codebook, or fewer than 5 codes per entry, too few to tell.

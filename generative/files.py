@@ -14,15 +14,15 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
 from generative.options import ComponentError
+from generative.plain import Facts, FactsView
 
 
 def write_beside(path: Path, content: bytes) -> Path:
-    """Writes `content` to a new temporary file beside `path`, flushed to disk, and returns where."""
+    """Write `content` to a new temporary file beside `path`, flushed to disk, and return where."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
     try:
         with temporary.open("wb") as file:
@@ -36,7 +36,7 @@ def write_beside(path: Path, content: bytes) -> Path:
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Creates `folder` with `files` in one step; a killed process leaves no folder of this name."""
+    """Create `folder` with `files` in one step; a killed process leaves no folder of this name."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     for stale in folder.parent.glob(f".{glob.escape(folder.name)}.*.partial"):  # of a process killed while writing
         shutil.rmtree(stale)
@@ -54,7 +54,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
 
 @contextmanager
 def locked(folder: Path, taken: Exception) -> Iterator[None]:
-    """Holds a folder's lock, the file `.lock` in it, or raises `taken`; a process that is killed lets go of it."""
+    """Hold a folder's lock, the file `.lock` in it, or raises `taken`; a process that is killed lets go of it."""
     lock = FileLock(folder / ".lock", timeout=0)
     try:
         lock.acquire()
@@ -67,23 +67,23 @@ def locked(folder: Path, taken: Exception) -> Iterator[None]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Replaces the file at `path` by `content` in one step; a killed process or a full disk leaves the old file."""
+    """Replace the file at `path` by `content` in one step; a killed process or a full disk leaves the old file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     os.replace(write_beside(path, content), path)
 
 
 def write_text(path: Path, content: str) -> None:
-    """Replaces the text file at `path` in one step."""
+    """Replace the text file at `path` in one step."""
     write_bytes(path, content.encode())
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Replaces the JSON file at `path` in one step, with a seal; NaN is refused with a ValueError."""
+def write_json(path: Path, content: FactsView) -> None:
+    """Replace the JSON file at `path` in one step, with a seal; NaN is refused with a ValueError."""
     write_text(path, json.dumps(sealed(content, path.name), indent=2) + "\n")
 
 
-def read_json(path: Path, remedy: str) -> dict[str, Any]:
-    """Returns what `write_json` wrote, without its seal.
+def read_json(path: Path, remedy: str) -> Facts:
+    """Return what `write_json` wrote, without its seal.
 
     Raises:
         ComponentError: the file is missing, damaged or was edited; ends in the remedy.
@@ -92,7 +92,7 @@ def read_json(path: Path, remedy: str) -> dict[str, Any]:
 
 
 def read_whole(path: Path, remedy: str) -> bytes:
-    """Returns the content of a file; raises ComponentError, which ends in the remedy, where it cannot be read."""
+    """Return the content of a file; raise ComponentError, which ends in the remedy, where it cannot be read."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -101,8 +101,8 @@ def read_whole(path: Path, remedy: str) -> bytes:
         raise ComponentError(f"{path} cannot be read ({error.strerror}): {remedy}") from error
 
 
-def parsed_object(content: str | bytes, place: str, remedy: str) -> dict[str, Any]:
-    """Returns a JSON object; raises ComponentError, which ends in the remedy, where `content` is none."""
+def parsed_object(content: str | bytes, place: str, remedy: str) -> Facts:
+    """Return a JSON object; raise ComponentError, which ends in the remedy, where `content` is none."""
     try:
         parsed = json.loads(content)
     except (ValueError, RecursionError) as error:
@@ -112,8 +112,8 @@ def parsed_object(content: str | bytes, place: str, remedy: str) -> dict[str, An
     return parsed
 
 
-def sealed(content: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Returns JSON types with a digest of themselves, by which `unsealed` sees that nothing was changed.
+def sealed(content: FactsView, name: str) -> Facts:
+    """Return JSON types with a digest of themselves, by which `unsealed` sees that nothing was changed.
 
     Args:
         content: JSON types.
@@ -123,8 +123,8 @@ def sealed(content: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {**plain, "seal": _digest(plain, name)}
 
 
-def unsealed(content: Mapping[str, Any], path: Path, remedy: str) -> dict[str, Any]:
-    """Returns what `sealed` was given for the file at `path`.
+def unsealed(content: FactsView, path: Path, remedy: str) -> Facts:
+    """Return what `sealed` was given for the file at `path`.
 
     Raises:
         ComponentError: it was changed; ends in the remedy.
@@ -135,12 +135,12 @@ def unsealed(content: Mapping[str, Any], path: Path, remedy: str) -> dict[str, A
     return rest
 
 
-def _digest(content: Mapping[str, Any], name: str) -> str:
+def _digest(content: FactsView, name: str) -> str:
     return hashlib.sha256(f"{name} {json.dumps(content, sort_keys=True)}".encode()).hexdigest()
 
 
-def append_line(path: Path, row: Mapping[str, Any]) -> None:
-    """Appends one JSON object as a line and waits until it is on disk; what a killed writer left of a line goes.
+def append_line(path: Path, row: FactsView) -> None:
+    """Append one JSON object as a line and wait until it is on disk; what a killed writer left of a line goes.
 
     A log has one writer at a time: whoever holds the lock of its folder.
     """
@@ -152,13 +152,13 @@ def append_line(path: Path, row: Mapping[str, Any]) -> None:
         os.fsync(file.fileno())
 
 
-def write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Replaces a log by these rows in one step."""
+def write_lines(path: Path, rows: list[Facts]) -> None:
+    """Replace a log by these rows in one step."""
     write_text(path, "".join(_line(path, row) for row in rows))
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Returns the whole lines of a log, none where it is not there; the file stays as it is.
+def read_lines(path: Path) -> list[Facts]:
+    """Return the whole lines of a log, none where it is not there; the file stays as it is.
 
     A last line without its end is one that a process was killed in or is writing just now, and does not count.
 
@@ -180,7 +180,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def cut_torn_line(path: Path) -> None:
-    """Takes a last line without its end out of a log; for its writer alone."""
+    """Take a last line without its end out of a log; for its writer alone."""
     if not path.is_file():
         return
     with open(path, "rb") as file:
@@ -193,18 +193,18 @@ def cut_torn_line(path: Path) -> None:
     write_bytes(path, content[: content.rfind(b"\n") + 1])
 
 
-def _line(path: Path, row: Mapping[str, Any]) -> str:
+def _line(path: Path, row: FactsView) -> str:
     plain = json.loads(json.dumps(row))  # as it will be read
     return json.dumps({**plain, "crc": _crc(path, plain)}) + "\n"
 
 
-def _crc(path: Path, row: Mapping[str, Any]) -> int:
-    """Returns a checksum of a row of a log of this name: a row of another log is none of this one's."""
+def _crc(path: Path, row: FactsView) -> int:
+    """Return a checksum of a row of a log of this name: a row of another log is none of this one's."""
     return zlib.crc32(f"{path.name} {json.dumps(row, sort_keys=True)}".encode())
 
 
 def sweep(folder: Path) -> None:
-    """Removes what killed processes left half-written in a folder and below; for whoever holds the folder's lock.
+    """Remove what killed processes left half-written in a folder and below; for whoever holds the folder's lock.
 
     Folders inside that have a lock of their own are left to whoever holds it.
     """
@@ -219,7 +219,7 @@ def sweep(folder: Path) -> None:
 
 
 def half_made(folder: Path, *first: str) -> bool:
-    """Returns whether a folder holds no more than a process leaves that is killed while it begins in it.
+    """Return whether a folder holds no more than a process leaves that is killed while it begins in it.
 
     Args:
         folder: to look into.
@@ -233,7 +233,7 @@ def half_made(folder: Path, *first: str) -> bool:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flushes a folder's entries to disk, so that renames survive a power failure."""
+    """Flush a folder's entries to disk, so that renames survive a power failure."""
     if os.name == "nt":  # Windows cannot open folders; its renames are journaled
         return
     descriptor = os.open(folder, os.O_RDONLY)

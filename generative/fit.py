@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from generative.checkpoint import load_checkpoint, save_checkpoint
 from generative.component import Component, HasObjectives, Objective, Part, resolve_device, seeded
 from generative.options import check_numbers, config_to_mapping
+from generative.plain import Facts
 from generative.precision import native_bfloat16
 
 
@@ -64,13 +65,13 @@ class FitConfig:
         check_numbers(self)
 
     def resolved(self, device: torch.device) -> "FitConfig":
-        """Returns this configuration with `precision` settled for a device."""
+        """Return this configuration with `precision` settled for a device."""
         if self.precision != "auto":
             return self
         return replace(self, precision="bfloat16" if native_bfloat16(device) else "float32")
 
     def rate(self, step: int) -> float:
-        """Returns the learning rate of `step`, counted from 0."""
+        """Return the learning rate of `step`, counted from 0."""
         rate = self.learning_rate * min(1.0, (step + 1) / max(1, self.warmup))
         if self.schedule == "cosine" and step >= self.warmup:
             rate *= 0.5 + 0.5 * math.cos(math.pi * (step - self.warmup) / max(1, self.steps - self.warmup))
@@ -90,7 +91,7 @@ def fit(
     device: str = "cpu",
     checkpoint: Path | None = None,
 ) -> Iterator[dict[str, float]]:
-    """Trains a component in place and yields the mean metrics of every `log_every` steps.
+    """Train a component in place and yield the mean metrics of every `log_every` steps.
 
     A row holds step, loss, the component's own metrics, grad_norm (before clipping), learning_rate and
     samples_per_second. Of a component with several objectives it holds `<part>_loss` and `<part>_gradient` for each
@@ -117,7 +118,7 @@ def fit(
     module.to(target)
     optimiser = _optimiser(module, config)
     trained = _description(module, config, seed)
-    state: dict[str, Any] = {"step": 0, "totals": {}, "count": 0}
+    state: Facts = {"step": 0, "totals": {}, "count": 0}
     if checkpoint is not None:
         state = load_checkpoint(checkpoint, module, optimiser, trained) or state
     step, totals, count = state["step"], state["totals"], state["count"]
@@ -149,7 +150,7 @@ def fit(
 
 
 def step_seed(seed: int, step: int) -> int:
-    """Returns the well-mixed 63-bit seed of one step of a training."""
+    """Return the well-mixed 63-bit seed of one step of a training."""
     return int(np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)[0] >> 1)
 
 
@@ -161,7 +162,7 @@ def _step(
     step: int,
     noise_seed: int,
 ) -> dict[str, float]:
-    """Serves every objective once and returns the metrics; never lets the weights become NaN."""
+    """Serve every objective once and return the metrics; never let the weights become NaN."""
     device = next(module.parameters()).device
     generator = torch.Generator(device).manual_seed(noise_seed)
     for group in optimiser.param_groups:
@@ -190,7 +191,7 @@ def _objectives(module: nn.Module, batches: Sequence[Any], generator: torch.Gene
 def _descend(
     module: nn.Module, optimiser: torch.optim.Optimizer, objective: Objective, config: FitConfig, step: int
 ) -> dict[str, float]:
-    """Steps down the gradient of one objective in its part's parameters and returns its metrics."""
+    """Step down the gradient of one objective in its part's parameters and return its metrics."""
     part, loss, norm_name = module.get_submodule(objective.part), "loss", "grad_norm"
     optimiser.zero_grad(set_to_none=True)
     if objective.part:  # only its parameters get a gradient, so only they move
@@ -217,7 +218,7 @@ def _descend(
 
 def _optimiser(module: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
     parts = module.parts if isinstance(module, HasObjectives) else {"": Part()}
-    groups: list[dict[str, Any]] = []
+    groups: list[Facts] = []
     for name, part in parts.items():
         parameters = [each for each in module.get_submodule(name).parameters() if each.requires_grad]
         if not parameters:
@@ -234,8 +235,8 @@ def _optimiser(module: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
     return torch.optim.AdamW([group for group in groups if group["params"]], lr=config.learning_rate, fused=fused)
 
 
-def _description(module: nn.Module, config: FitConfig, seed: int) -> dict[str, Any]:
-    """Returns everything a resumed training must share with the one it continues."""
+def _description(module: nn.Module, config: FitConfig, seed: int) -> Facts:
+    """Return everything a resumed training must share with the one it continues."""
     free = {"log_every", "checkpoint_every"} | (set() if config.schedule == "cosine" else {"steps"})
     component = cast(Component, module)
     return {
@@ -253,7 +254,7 @@ def _batch_size(batch: Any) -> int:
 
 
 def _to_device(batch: Any, device: torch.device) -> Any:
-    """Moves a tensor, or a tuple, list, named tuple or dict of them."""
+    """Move a tensor, or a tuple, list, named tuple or dict of them."""
     if isinstance(batch, Tensor):
         return batch.to(device, non_blocking=True)
     if isinstance(batch, dict):

@@ -4,19 +4,18 @@
 data (shape, classes, counts), so that commands that only draw from it ask for no data.
 """
 
-from typing import Any
-
 from generative.data import Data, ImageData, RowData
 from generative.data.origin import differences
 from generative.files import read_json, write_json
 from generative.options import ComponentError
+from generative.plain import Facts
 from generative.run import Run
 
 FILE = "data.json"
 
 
 def keep_data(run: Run, data: Data) -> None:
-    """Writes what a run is begun on; of one that was begun before, looks whether it is still the same.
+    """Write what a run is begun on; of one that was begun before, looks whether it is still the same.
 
     Raises:
         ComponentError: it is not; says which files were added, removed and changed.
@@ -28,7 +27,7 @@ def keep_data(run: Run, data: Data) -> None:
 
 
 def compare_data(run: Run, data: Data) -> None:
-    """Raises ComponentError where data are not those that a run was begun on."""
+    """Raise ComponentError where data are not those that a run was begun on."""
     changes = differences(data_facts(run)["files"], data.origin.files)
     if changes:
         raise ComponentError(
@@ -37,8 +36,8 @@ def compare_data(run: Run, data: Data) -> None:
         )
 
 
-def data_facts(run: Run) -> dict[str, Any]:
-    """Returns what a run was begun on: name, kind, shape, classes, counts, lines in words, files with digests.
+def data_facts(run: Run) -> Facts:
+    """Return what a run was begun on: name, kind, shape, classes, counts, lines in words, files with digests.
 
     Raises:
         ComponentError: the run has no such record, or it is damaged.
@@ -55,7 +54,7 @@ def data_facts(run: Run) -> dict[str, Any]:
     return facts
 
 
-def _facts(data: Data) -> dict[str, Any]:
+def _facts(data: Data) -> Facts:
     kind = "images" if isinstance(data, ImageData) else "rows" if isinstance(data, RowData) else "points"
     return {
         "name": data.name,

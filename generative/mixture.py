@@ -51,7 +51,7 @@ class MixtureHead(nn.Module):
         self.linear = nn.Linear(in_features, (self.choices + 2 * dims) * components)
 
     def forward(self, features: Float[Tensor, "*B F"]) -> Mixture:
-        """Returns the mixture (*B D K) for each row of features (*B F)."""
+        """Return the mixture (*B D K) for each row of features (*B F)."""
         out = self.linear(features).unflatten(-1, (-1, self.components))  # (*B choices+2D K)
         logits, mean, raw = out.split([self.choices, self.dims, self.dims], dim=-2)
         floor = torch.full((), self.log_floor, dtype=raw.dtype, device=raw.device)
@@ -59,7 +59,7 @@ class MixtureHead(nn.Module):
 
 
 def mixture_log_prob(mixture: Mixture, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
-    """Returns the log-density in nats of each dimension of `x`; in a joint mixture, given the dimensions before it.
+    """Return the log-density in nats of each dimension of `x`; in a joint mixture, given the dimensions before it.
 
     The sum over dimensions is the log-density of `x`.
     """
@@ -73,14 +73,14 @@ def mixture_log_prob(mixture: Mixture, x: Float[Tensor, "*B D"]) -> Float[Tensor
 
 
 def mixture_mean(mixture: Mixture) -> Float[Tensor, "*B D"]:
-    """Returns the expectation of each dimension."""
+    """Return the expectation of each dimension."""
     return (torch.softmax(mixture.logits, dim=-1) * mixture.mean).sum(-1)
 
 
 def mixture_sample(
     mixture: Mixture, temperature: float, uniform: Float[Tensor, "*B D"], normal: Float[Tensor, "*B D"]
 ) -> Float[Tensor, "*B D"]:
-    """Draws a sample by inverting the component weights at `uniform` and scaling `normal`.
+    """Draw a sample by inverting the component weights at `uniform` and scaling `normal`.
 
     Args:
         mixture: the distribution.

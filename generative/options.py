@@ -14,6 +14,8 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeVar, Union
 
+from generative.plain import Facts
+
 ConfigT = TypeVar("ConfigT")
 LARGEST = 10**9
 """Magnitude above which no count, size, rate or weight means anything; float32 overflows not far beyond."""
@@ -26,7 +28,7 @@ class ComponentError(ValueError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Returns " did you mean 'x'?" and the known names, to end an error message with."""
+    """Return " did you mean 'x'?" and the known names, to end an error message with."""
     names = list(known)
     close = difflib.get_close_matches(name, names, n=1)
     guess = f" did you mean {close[0]!r}?" if close else ""
@@ -34,7 +36,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def config_from_mapping(cls: type[ConfigT], mapping: Any, field: str = "") -> ConfigT:
-    """Builds the dataclass `cls` from JSON types: nested mappings, lists for tuples, ints for floats.
+    """Build the dataclass `cls` from JSON types: nested mappings, lists for tuples, ints for floats.
 
     Args:
         cls: a dataclass whose fields are bool, int, float, str, Literal, Optional, tuple, mapping or
@@ -71,7 +73,7 @@ def config_from_mapping(cls: type[ConfigT], mapping: Any, field: str = "") -> Co
 
 
 def check_numbers(value: Any, name: str = "") -> None:
-    """Refuses numbers that no field can mean anywhere in a config: infinite, NaN, beyond `LARGEST`, seeds too large.
+    """Refuse numbers that no field can mean anywhere in a config: infinite, NaN, beyond `LARGEST`, seeds too large.
 
     Args:
         value: a dataclass, or what stands in one: mappings, tuples, numbers.
@@ -99,15 +101,15 @@ def check_numbers(value: Any, name: str = "") -> None:
 
 
 def check_seed(seed: int | float, name: str = "seed") -> None:
-    """Raises a ValueError for a seed that is negative or too large."""
+    """Raise a ValueError for a seed that is negative or too large."""
     if seed < 0:
         raise ValueError(f"{name}={seed}: must not be negative; give a seed from 0 on")
     if not seed < SEEDS:
         raise ValueError(f"{name}={seed}: too large; give a seed below 2**63")
 
 
-def config_to_mapping(config: Any) -> dict[str, Any]:
-    """Returns the dataclass instance as JSON types, so that `config_from_mapping` gives an equal one back."""
+def config_to_mapping(config: Any) -> Facts:
+    """Return the dataclass instance as JSON types, so that `config_from_mapping` gives an equal one back."""
     return {each.name: _plain(getattr(config, each.name)) for each in dataclasses.fields(config) if each.init}
 
 
@@ -126,7 +128,7 @@ def _join(field: str, name: object) -> str:
 
 
 def _convert(hint: Any, value: Any, field: str) -> Any:
-    """Returns `value` as the type `hint`, or raises a ValueError that names `field`."""
+    """Return `value` as the type `hint`, or raises a ValueError that names `field`."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
         return value

@@ -38,6 +38,7 @@ from generative.files import (
 )
 from generative.fit import FitConfig
 from generative.options import ComponentError, check_numbers, config_from_mapping, config_to_mapping
+from generative.plain import Facts
 from generative.source import commit
 from generative.strict_yaml import read_yaml, write_yaml
 
@@ -53,7 +54,7 @@ class Choice:
 
     type: str
     """Its name in the registry."""
-    options: dict[str, Any] = field(default_factory=dict)
+    options: Facts = field(default_factory=dict)
     """Those of its own config, as JSON types."""
 
 
@@ -88,12 +89,12 @@ class RunConfig:
 
 
 def preset_names(model: str) -> dict[str, str]:
-    """Returns the presets of a model, each with what its `about` says; none for a model without a file."""
+    """Return the presets of a model, each with what its `about` says; none for a model without a file."""
     return {name: str(each.get("about", "")) for name, each in _presets(model).items()}
 
 
 def preset(model: str, name: str = "fast") -> RunConfig:
-    """Returns a model's preset.
+    """Return a model's preset.
 
     Raises:
         ComponentError: the model has none of this name, or an option in it is unknown.
@@ -109,7 +110,7 @@ def preset(model: str, name: str = "fast") -> RunConfig:
     return config_from_mapping(RunConfig, {"preset": name, "model": chosen, **values})
 
 
-def _presets(model: str) -> dict[str, dict[str, Any]]:
+def _presets(model: str) -> dict[str, Facts]:
     file = resources.files("generative.presets").joinpath(f"{model}.yaml")
     if not file.is_file():
         return {}
@@ -145,7 +146,7 @@ class Run:
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], config: RunConfig, movable: Collection[str] = ()) -> "Run":
-        """Makes a run folder, or opens the one that is there if its configuration is the same.
+        """Make a run folder, or opens the one that is there if its configuration is the same.
 
         Args:
             path: the folder.
@@ -178,8 +179,8 @@ class Run:
         """The component's folder."""
         return self.path / "model"
 
-    def facts(self, name: str = "trained") -> dict[str, Any] | None:
-        """Returns what `trained.json`, `evaluation.json` or another such file says; None where it is not there."""
+    def facts(self, name: str = "trained") -> Facts | None:
+        """Return what `trained.json`, `evaluation.json` or another such file says; None where it is not there."""
         path = self.path / f"{name}.json"
         return (
             read_json(path, "restore it, or remove it and run the command again that made it")
@@ -187,8 +188,8 @@ class Run:
             else None
         )
 
-    def require_trained(self) -> dict[str, Any]:
-        """Returns the facts of the finished training; raises ComponentError where it has not ended."""
+    def require_trained(self) -> Facts:
+        """Return the facts of the finished training; raise ComponentError where it has not ended."""
         facts = self.facts()
         if facts is None:
             raise ComponentError(
@@ -197,21 +198,21 @@ class Run:
         return facts
 
     def log(self, row: Mapping[str, float | int]) -> None:
-        """Appends a row to metrics.jsonl."""
+        """Append a row to metrics.jsonl."""
         append_line(self.path / "metrics.jsonl", row)
 
     def history(self) -> list[dict[str, float | int]]:
-        """Returns the rows by step; what a resumed training wrote twice counts once."""
+        """Return the rows by step; what a resumed training wrote twice counts once."""
         rows = {row["step"]: row for row in read_lines(self.path / "metrics.jsonl")}
         return [rows[step] for step in sorted(rows)]
 
     def seconds(self) -> float:
-        """Returns how long all finished sessions of the training took together."""
+        """Return how long all finished sessions of the training took together."""
         return float(sum(row["seconds"] for row in read_lines(self.path / "spent.jsonl")))
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """Holds the folder's lock, notes the time that the work took, however it ends.
+        """Hold the folder's lock, notes the time that the work took, however it ends.
 
         Raises:
             ComponentError: another process is at work in the folder.
@@ -227,7 +228,7 @@ class Run:
 
 
 def _config_text(config: RunConfig) -> str:
-    """Returns a configuration as YAML; raises ValueError where that could not be read again, as for an infinity."""
+    """Return a configuration as YAML; raise ValueError where that could not be read again, as for an infinity."""
     check_numbers(config)
     text = write_yaml({"format_version": FORMAT_VERSION, **config_to_mapping(config)})
     plain = read_yaml(text, "configuration")
@@ -241,7 +242,7 @@ def _digest(text: str) -> str:
 
 
 def _changed(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Yields the dotted names that differ, each with a line that says how."""
+    """Yield the dotted names that differ, each with a line that says how."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in sorted({*old, *new}):
             yield from _changed(old.get(key), new.get(key), f"{name}.{key}" if name else key)
@@ -249,8 +250,8 @@ def _changed(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, str]]:
         yield name, f"{name} was {old!r}, is {new!r}"
 
 
-def versions() -> dict[str, Any]:
-    """Returns what a run is made with: packages, our commit, interpreter, machine."""
+def versions() -> Facts:
+    """Return what a run is made with: packages, our commit, interpreter, machine."""
     found = {
         "commit": commit(),
         "python": platform.python_version(),

@@ -8,7 +8,7 @@ UNKNOWN = "unknown"
 
 
 def commit(root: Path | None = None) -> str:
-    """Returns the commit of our own repository, with -dirty behind it where files differ; else `UNKNOWN`.
+    """Return the commit of our own repository, with -dirty behind it where files differ; else `UNKNOWN`.
 
     An installation may lie inside a repository of somebody else's, in a virtual environment say; its commit says
     nothing of us. Ours has the packages at its top and keeps them itself.

@@ -116,7 +116,7 @@ _Loader.yaml_constructors = {  # no bytes, sets, dates: what a tag could ask for
 
 
 def read_yaml(text: str | bytes, name: str) -> Any:
-    """Returns what a YAML text says in plain types.
+    """Return what a YAML text says in plain types.
 
     Args:
         text: its content; bytes are UTF-8.
@@ -139,5 +139,5 @@ def read_yaml(text: str | bytes, name: str) -> Any:
 
 
 def write_yaml(content: Any) -> str:
-    """Returns plain types as a YAML text that `read_yaml` reads as the same."""
+    """Return plain types as a YAML text that `read_yaml` reads as the same."""
     return yaml.dump(content, Dumper=_Dumper, sort_keys=False)

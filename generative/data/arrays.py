@@ -3,7 +3,7 @@
 import difflib
 import math
 import zipfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,6 +18,7 @@ from generative.data.labels import check_labels
 from generative.data.origin import Origin, file_digest
 from generative.data.pixels import Layout, Range, as_array, range_problem, stored
 from generative.options import ComponentError, did_you_mean
+from generative.plain import FactsView
 
 _BESIDE = ("factors", "factor_names", "groups")
 _CHUNK = 4096  # images looked at together, so that a file larger than memory can be checked
@@ -49,7 +50,7 @@ class ArraysConfig:
             raise ValueError(f"size={self.size}: must not be negative; 0 keeps the size of the images")
 
     def load(self) -> ImageData:
-        """Returns the images; raises ComponentError naming the file when it cannot be used."""
+        """Return the images; raise ComponentError naming the file when it cannot be used."""
         path = Path(self.path)
         found, objects = read_arrays(path, self.images)
         self._check_names(found, objects)
@@ -79,7 +80,7 @@ class ArraysConfig:
         return replace(data, source=replace(self._bordered(data.source), origin=origin))
 
     def _bordered(self, source: ImageSource) -> ImageSource:
-        """Returns images of `size`; raises ComponentError where they are larger."""
+        """Return images of `size`; raise ComponentError where they are larger."""
         height, width, channels = source.shape
         if not self.size or (height, width) == (self.size, self.size):
             return source
@@ -97,8 +98,8 @@ class ArraysConfig:
 
         return replace(source, shape=(self.size, self.size, channels), images=read)
 
-    def _check_names(self, found: Mapping[str, Any], objects: Collection[str]) -> None:
-        """Raises ComponentError where an array that is asked for is missing, or one was probably misspelt."""
+    def _check_names(self, found: FactsView, objects: Collection[str]) -> None:
+        """Raise ComponentError where an array that is asked for is missing, or one was probably misspelt."""
         given = {"images": self.images, **({"labels": self.labels} if self.labels != "labels" else {})}
         for option, name in given.items():
             if name in objects:
@@ -129,7 +130,7 @@ def array_data(
     range: Range = "bytes",
     layout: Layout = "HWC",
 ) -> ImageData:
-    """Returns arrays as a data set; nothing is copied, and conversion to bytes happens batch by batch.
+    """Return arrays as a data set; nothing is copied, and conversion to bytes happens batch by batch.
 
     Args:
         name: begins error messages.
@@ -177,7 +178,7 @@ def array_data(
 
 
 def read_arrays(path: Path, default: str) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Returns the arrays of an .npz file by name, or the one of an .npy file under `default`; unpickles nothing.
+    """Return the arrays of an .npz file by name, or the one of an .npy file under `default`; unpickles nothing.
 
     The second result names the arrays of Python objects, which only a pickle holds.
     """
@@ -200,7 +201,7 @@ def read_arrays(path: Path, default: str) -> tuple[dict[str, np.ndarray], list[s
 
 
 def _is_object(archive: Any, name: str) -> bool:
-    """Tells an array of Python objects, which only a pickle holds, from its header."""
+    """Tell an array of Python objects, which only a pickle holds, from its header."""
     with archive.zip.open(f"{name}.npy") as file:
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -208,7 +209,7 @@ def _is_object(archive: Any, name: str) -> bool:
 
 
 def _images(images: Any, notes: list[str]) -> Shaped[np.ndarray, "N ..."]:
-    """Returns images as an array, rows as squares."""
+    """Return images as an array, rows as squares."""
     if not isinstance(images, np.ndarray | Tensor) and any(isinstance(each, Image.Image) for each in images):
         raise ValueError("images: pictures of Pillow; hand them to dataset_data, which looks up their palettes")
     found = as_array(images, "images")
@@ -220,7 +221,7 @@ def _images(images: Any, notes: list[str]) -> Shaped[np.ndarray, "N ..."]:
 
 
 def _image_shape(images: Shaped[np.ndarray, "N ..."], layout: Layout) -> tuple[int, int, int]:
-    """Returns height, width and channels; raises ValueError when they cannot be those of images."""
+    """Return height, width and channels; raise ValueError when they cannot be those of images."""
     size: tuple[int, ...] = images.shape[1:]
     if len(size) == 2 and size[1] <= 4:
         raise ValueError(
@@ -242,7 +243,7 @@ def _image_shape(images: Shaped[np.ndarray, "N ..."], layout: Layout) -> tuple[i
 
 
 def _check_range(images: Shaped[np.ndarray, "N ..."], values: Range) -> None:
-    """Looks at every number once, a part of the images at a time."""
+    """Look at every number once, a part of the images at a time."""
     if images.dtype == bool:
         raise ValueError("images of bool: true and false; give 255 * images as uint8")
     if not np.issubdtype(images.dtype, np.number) or np.iscomplexobj(images):

@@ -75,7 +75,7 @@ class AvatarsConfig:
             raise ValueError(f"picture_size={self.picture_size}: faces need at least 16 pixels, better 32")
 
     def load(self) -> RowData:
-        """Returns the rows."""
+        """Return the rows."""
 
         def read(items: Int64[np.ndarray, " N"]) -> Rows:
             drawn = uniform(self.seed, items, len(SHARES))
@@ -92,12 +92,12 @@ class AvatarsConfig:
 
 
 def true_log_prob(rows: Rows) -> Float64[np.ndarray, " N"]:
-    """Returns the log-probability in nats with which each row is drawn."""
+    """Return the log-probability in nats with which each row is drawn."""
     before = np.concatenate([np.zeros_like(rows[:, :1]), rows[:, :-1]], 1)
     return np.sum([np.log(shares[before[:, at], rows[:, at]]) for at, shares in enumerate(SHARES)], 0)
 
 
 def faces(rows: Rows, size: int) -> UInt8[np.ndarray, "N H W 3"]:
-    """Returns a face for each row."""
+    """Return a face for each row."""
     column = {name: np.zeros(len(rows), np.int64) for name in FACTORS} | dict(zip(FEATURES, rows.T, strict=True))
     return draw_faces(np.stack([np.array(_DRAWN[name], np.float64)[column[name]] for name in FACTORS], 1), size)

@@ -25,7 +25,7 @@ class DigitsConfig:
             raise ValueError(f"size={self.size}: the digits have 8 pixels; give 8 or more, such as 32")
 
     def load(self) -> ImageData:
-        """Returns the digits; raises ComponentError without scikit-learn."""
+        """Return the digits; raise ComponentError without scikit-learn."""
         bundle = _scikit_learn().load_digits()
         small = np.rint(bundle.images * (255 / 16)).astype(np.uint8)  # stored in 17 steps of grey
         how = cv2.INTER_CUBIC
@@ -65,7 +65,7 @@ class PhotographsConfig:
             raise ValueError(f"seed={self.seed}: must not be negative; give 0 or more")
 
     def load(self) -> ImageData:
-        """Returns the crops: held-out ones lie in the right quarter of the photographs, the others never reach it.
+        """Return the crops: held-out ones lie in the right quarter of the photographs, the others never reach it.
 
         Raises:
             ComponentError: scikit-learn or Pillow is not installed.

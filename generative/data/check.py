@@ -16,7 +16,7 @@ def check_data(
     shape: Sequence[int] | None = None,
     beside: Beside | None = None,
 ) -> None:
-    """Raises ValueError if a training on this data cannot work; trainers call it before their first step.
+    """Raise ValueError if a training on this data cannot work; trainers call it before their first step.
 
     Looks at up to 64 items of either part: numbers of the right type, shape and range, not all the same, and every
     batch can be filled.

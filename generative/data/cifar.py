@@ -28,7 +28,7 @@ class CifarConfig:
     """Folder `cifar-10-batches-bin` or `cifar-100-binary`, unpacked."""
 
     def load(self) -> ImageData:
-        """Returns the images, their own test set held out; CIFAR-100 with its hundred fine classes.
+        """Return the images, their own test set held out; CIFAR-100 with its hundred fine classes.
 
         Raises:
             ComponentError: files are missing, cut short or something else; names them.
@@ -56,7 +56,7 @@ class CifarConfig:
 
 
 def _read(path: Path, labels: int, classes: int) -> np.ndarray:
-    """Returns the records of a file, uint8 (N, labels + 3072)."""
+    """Return the records of a file, uint8 (N, labels + 3072)."""
     if not path.is_file():
         pickled = path.with_suffix("").is_file()
         advice = "these are pickles; get CIFAR's binary version" if pickled else "give the unpacked folder"
@@ -75,7 +75,7 @@ def _read(path: Path, labels: int, classes: int) -> np.ndarray:
 
 
 def _names(path: Path, classes: int) -> tuple[str, ...]:
-    """Returns the names in the folder's own list, or numbers where it is not there."""
+    """Return the names in the folder's own list, or numbers where it is not there."""
     if not path.is_file():
         return tuple(str(number) for number in range(classes))
     names = tuple(line.strip() for line in path.read_text(errors="replace").splitlines() if line.strip())

@@ -35,7 +35,7 @@ class Batches:
     """
 
     read: Callable[[Items], Any]
-    """Returns the batch of some item numbers."""
+    """Return the batch of some item numbers."""
     count: int
     """Number of items."""
     batch: int
@@ -52,7 +52,7 @@ class Batches:
             raise ValueError(f"batch={self.batch}: the data has {self.count} items; lower batch or give more data")
 
     def __call__(self, start_step: int = 0) -> Iterator[Any]:
-        """Yields batches from number `start_step` on."""
+        """Yield batches from number `start_step` on."""
         epoch, position = divmod(start_step, self.count // self.batch)
         while True:
             order = np.random.default_rng([self.seed, epoch]).permutation(self.count)
@@ -70,19 +70,19 @@ class ImageSource:
     count: int
     """Number of images, held-out ones included."""
     images: Callable[[Items], UInt8[np.ndarray, "N H W C"]]
-    """Returns images."""
+    """Return images."""
     classes: tuple[str, ...] = ()
     """Names of the classes; empty where there are none."""
     labels: Callable[[Items], Int64[np.ndarray, " N"]] | None = None
-    """Returns class numbers."""
+    """Return class numbers."""
     factor_names: tuple[str, ...] = ()
     """Names of the true factors of variation, a column each."""
     factors: Callable[[Items], Float32[np.ndarray, "N F"]] | None = None
-    """Returns true factors in their own units."""
+    """Return true factors in their own units."""
     attribute_names: tuple[str, ...] = ()
     """Names of the yes-or-no attributes, a column each."""
     attributes: Callable[[Items], UInt8[np.ndarray, "N A"]] | None = None
-    """Returns attributes as 0 and 1."""
+    """Return attributes as 0 and 1."""
     origin: Origin = field(default_factory=Origin)
     """Where the images come from, and what was left out."""
 
@@ -129,27 +129,27 @@ class ImageData:
         return len(self.items)
 
     def held_out(self) -> "ImageData":
-        """Returns the images kept away from training; raises ValueError when this is that part already."""
+        """Return the images kept away from training; raise ValueError when this is that part already."""
         return replace(self, items=_other_part(self.name, self.others), others=None)
 
     def images(self, positions: Items) -> UInt8[np.ndarray, "N H W C"]:
-        """Returns the images at positions 0 to len - 1 of this part."""
+        """Return the images at positions 0 to len - 1 of this part."""
         return self.source.images(self.items[positions])
 
     def labels(self, positions: Items) -> Int64[np.ndarray, " N"]:
-        """Returns class numbers; raises ValueError when the data has no classes."""
+        """Return class numbers; raise ValueError when the data has no classes."""
         return _known(self.name, "labels", self.source.labels)(self.items[positions])
 
     def factors(self, positions: Items) -> Float32[np.ndarray, "N F"]:
-        """Returns the columns of `factor_names`; raises ValueError when no factors are known."""
+        """Return the columns of `factor_names`; raise ValueError when no factors are known."""
         return _known(self.name, "factors", self.source.factors)(self.items[positions])
 
     def attributes(self, positions: Items) -> UInt8[np.ndarray, "N A"]:
-        """Returns the columns of `attribute_names` as 0 and 1; raises ValueError when none are known."""
+        """Return the columns of `attribute_names` as 0 and 1; raise ValueError when none are known."""
         return _known(self.name, "attributes", self.source.attributes)(self.items[positions])
 
     def batches(self, batch: int, seed: int, values: Values = "stored", beside: Beside | None = None) -> Batches:
-        """Returns the stream of shuffled batches; call it with the step to start at.
+        """Return the stream of shuffled batches; call it with the step to start at.
 
         Args:
             batch: images in a batch.
@@ -179,15 +179,15 @@ class RowData:
     features: Mapping[str, tuple[str, ...]] = field(repr=False)
     """Names of the features in the order of the columns, and of the values that each can have."""
     read: Callable[[Items], Rows] = field(repr=False)
-    """Returns rows, each number below the count of its feature's values."""
+    """Return rows, each number below the count of its feature's values."""
     items: Int64[np.ndarray, " T"] = field(repr=False)
     """Numbers of the rows in this part."""
     others: Int64[np.ndarray, " E"] | None = field(default=None, repr=False)
     """Numbers of the held-out rows; None in the held-out part itself."""
     log_prob: Callable[[Rows], Float64[np.ndarray, " N"]] | None = field(default=None, repr=False)
-    """Returns the true log-probability of rows in nats, for data whose distribution is known."""
+    """Return the true log-probability of rows in nats, for data whose distribution is known."""
     draw: Callable[[Rows], UInt8[np.ndarray, "N H W C"]] | None = field(default=None, repr=False)
-    """Returns pictures of rows, for data that can be looked at."""
+    """Return pictures of rows, for data that can be looked at."""
     origin: Origin = field(default_factory=Origin, repr=False)
     """Where the items come from, and what was left out."""
 
@@ -210,15 +210,15 @@ class RowData:
         return len(self.items)
 
     def held_out(self) -> "RowData":
-        """Returns the rows kept away from training; raises ValueError when this is that part already."""
+        """Return the rows kept away from training; raise ValueError when this is that part already."""
         return replace(self, items=_other_part(self.name, self.others), others=None)
 
     def rows(self, positions: Items) -> Rows:
-        """Returns the rows at positions 0 to len - 1 of this part."""
+        """Return the rows at positions 0 to len - 1 of this part."""
         return self.read(self.items[positions])
 
     def batches(self, batch: int, seed: int) -> Batches:
-        """Returns the stream of shuffled int64 batches (B F)."""
+        """Return the stream of shuffled int64 batches (B F)."""
         return Batches(lambda positions: torch.from_numpy(self.rows(positions)), len(self), batch, seed)
 
 
@@ -233,7 +233,7 @@ class PointData:
     spread: float
     """Standard deviation of every mode in every direction."""
     read: Callable[[Items], tuple[Float32[np.ndarray, "N D"], Int64[np.ndarray, " N"]]] = field(repr=False)
-    """Returns points and the numbers of their modes."""
+    """Return points and the numbers of their modes."""
     items: Int64[np.ndarray, " T"] = field(repr=False)
     """Numbers of the points in this part."""
     others: Int64[np.ndarray, " E"] | None = field(default=None, repr=False)
@@ -242,7 +242,7 @@ class PointData:
     """Where the items come from, and what was left out."""
 
     def log_prob(self, points: Float[np.ndarray, "N D"]) -> Float64[np.ndarray, " N"]:
-        """Returns the true log-density of points in nats."""
+        """Return the true log-density of points in nats."""
         apart = np.square(points[:, None] - self.modes.astype(np.float64)).sum(2) / self.spread**2  # (N M)
         scale = math.log(len(self.modes)) + self.modes.shape[1] * math.log(self.spread * math.sqrt(2 * math.pi))
         return np.logaddexp.reduce(-apart / 2, 1) - scale
@@ -261,19 +261,19 @@ class PointData:
         return len(self.items)
 
     def held_out(self) -> "PointData":
-        """Returns the points kept away from training; raises ValueError when this is that part already."""
+        """Return the points kept away from training; raise ValueError when this is that part already."""
         return replace(self, items=_other_part(self.name, self.others), others=None)
 
     def points(self, positions: Items) -> Float32[np.ndarray, "N D"]:
-        """Returns the points at positions 0 to len - 1 of this part."""
+        """Return the points at positions 0 to len - 1 of this part."""
         return self.read(self.items[positions])[0]
 
     def labels(self, positions: Items) -> Int64[np.ndarray, " N"]:
-        """Returns the numbers of the modes those points come from."""
+        """Return the numbers of the modes those points come from."""
         return self.read(self.items[positions])[1]
 
     def batches(self, batch: int, seed: int, beside: Literal["labels"] | None = None) -> Batches:
-        """Returns the stream of shuffled float32 batches (B D), with labels beside them where asked for."""
+        """Return the stream of shuffled float32 batches (B D), with labels beside them where asked for."""
 
         def read(positions: Items) -> Any:
             points, labels = (torch.from_numpy(each) for each in self.read(self.items[positions]))
@@ -292,7 +292,7 @@ def image_data(
     held: Int64[np.ndarray, " E"] | None = None,
     groups: Shaped[np.ndarray, " N"] | None = None,
 ) -> ImageData:
-    """Splits a source into its training part and the rest.
+    """Split a source into its training part and the rest.
 
     Args:
         name: begins error messages.
@@ -316,7 +316,7 @@ def image_data(
 
 
 def in_values(images: UInt8[Tensor, "B H W C"], values: Values) -> Shaped[Tensor, "B _ _ _"]:
-    """Returns stored images as the numbers a model asks for; see `Values`."""
+    """Return stored images as the numbers a model asks for; see `Values`."""
     if values == "stored":
         return images
     scaled = to_float(images)  # (B C H W)
@@ -324,7 +324,7 @@ def in_values(images: UInt8[Tensor, "B H W C"], values: Values) -> Shaped[Tensor
 
 
 def one_hot(rows: Int[Tensor, "N F"], categories: Sequence[int]) -> Float[Tensor, "N K"]:
-    """Returns rows as zeros and ones, a column for each value of each feature: as many differ as features do, twice."""
+    """Return rows as zeros and ones, a column for each value of each feature: as many differ as features do, twice."""
     parts = [functional.one_hot(column.long(), size) for column, size in zip(rows.T, categories, strict=True)]
     return torch.cat(parts, 1).float()
 

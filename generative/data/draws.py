@@ -17,7 +17,7 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 def uniform(seed: int, items: Int64[np.ndarray, " N"], columns: int) -> Float64[np.ndarray, "N K"]:
-    """Returns numbers in [0, 1), row by row the same ones for the same seed and item.
+    """Return numbers in [0, 1), row by row the same ones for the same seed and item.
 
     Args:
         seed: 0 or more, below 2**63.
@@ -38,7 +38,7 @@ def uniform(seed: int, items: Int64[np.ndarray, " N"], columns: int) -> Float64[
 
 
 def normal(seed: int, items: Int64[np.ndarray, " N"], columns: int) -> Float64[np.ndarray, "N K"]:
-    """Returns standard normal numbers under the rules of `uniform` (Box & Muller 1958)."""
+    """Return standard normal numbers under the rules of `uniform` (Box & Muller 1958)."""
     drawn = uniform(seed, items, 2 * columns)
     radius = np.sqrt(-2.0 * np.log1p(-drawn[:, 0::2]))
     return radius * np.cos(2 * np.pi * drawn[:, 1::2])
@@ -47,7 +47,7 @@ def normal(seed: int, items: Int64[np.ndarray, " N"], columns: int) -> Float64[n
 def split(
     count: int, groups: Shaped[np.ndarray, " N"] | None = None
 ) -> tuple[Int64[np.ndarray, " T"], Int64[np.ndarray, " E"]]:
-    """Returns the items to train on and those held out, about one in ten, both in rising order.
+    """Return the items to train on and those held out, about one in ten, both in rising order.
 
     The choice depends on the number of the item (or of its group) alone, never on its place in a sorted file, so that
     data ordered by class loses none of its classes.
@@ -77,7 +77,7 @@ def split(
 
 
 def held_out_by_digest(digests: Sequence[str]) -> Int64[np.ndarray, " E"]:
-    """Returns the numbers of the items to hold out, about one in ten, chosen by each one's content alone.
+    """Return the numbers of the items to hold out, about one in ten, chosen by each one's content alone.
 
     Items that come or go move no other from one part to the other, and those of the same content stay together.
 
@@ -99,7 +99,7 @@ def held_out_by_digest(digests: Sequence[str]) -> Int64[np.ndarray, " E"]:
 
 
 def _mix(bits: UInt64[np.ndarray, "..."]) -> UInt64[np.ndarray, "..."]:
-    """Flips every bit with probability one half when one bit of the input changes (SplitMix64)."""
+    """Flip every bit with probability one half when one bit of the input changes (SplitMix64)."""
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return bits ^ (bits >> np.uint64(31))

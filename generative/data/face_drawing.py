@@ -16,7 +16,7 @@ Colour = tuple[int | float, int | float, int | float]
 
 
 def _arc(start: float, end: float) -> Float[np.ndarray, "P 2"]:
-    """Returns points of the unit circle between two angles."""
+    """Return points of the unit circle between two angles."""
     angle = np.linspace(start, end, 25)
     return np.stack([np.cos(angle), np.sin(angle)], 1)
 
@@ -55,18 +55,18 @@ class Canvas:
         self.corner = 2 ** (_BITS - 1)  # OpenCV counts from the middle of the first pixel
 
     def ellipse(self, x: float, y: float, width: float, height: float, colour: Colour, line: float = 0.0) -> None:
-        """Fills an ellipse, or draws its outline `line` wide; width and height are half of its own."""
+        """Fill an ellipse, or draws its outline `line` wide; width and height are half of its own."""
         centre = round(x * self.unit - self.corner), round(y * self.unit - self.corner)
         axes = round(width * self.unit), round(height * self.unit)
         thickness = self._thickness(line) if line else cv2.FILLED
         cv2.ellipse(self.pixels, centre, axes, 0, 0, 360, colour, thickness, cv2.LINE_AA, _BITS)
 
     def polygon(self, points: Float[np.ndarray, "P 2"], colour: Colour) -> None:
-        """Fills a polygon."""
+        """Fill a polygon."""
         cv2.fillPoly(self.pixels, [self._fixed(points)], colour, cv2.LINE_AA, _BITS)
 
     def line(self, points: Float[np.ndarray, "P 2"], colour: Colour, width: float) -> None:
-        """Draws an open line through points."""
+        """Draw an open line through points."""
         cv2.polylines(self.pixels, [self._fixed(points)], False, colour, self._thickness(width), cv2.LINE_AA, _BITS)
 
     def _fixed(self, points: Float[np.ndarray, "P 2"]) -> Int32[np.ndarray, "P 2"]:
@@ -77,7 +77,7 @@ class Canvas:
 
 
 def draw_face(row: Sequence[float], size: int) -> UInt8[np.ndarray, "H W 3"]:
-    """Returns the face of one row of factors, in the order of `faces.FACTORS`."""
+    """Return the face of one row of factors, in the order of `faces.FACTORS`."""
     smile, glasses, style, hair, skin, background, eye_size, width, turn = row
     canvas = Canvas(size * FINER, _pastel(background))
     hair_style, hair_colour = HAIR_STYLES[int(style)], _HAIR[int(hair)]
@@ -97,7 +97,7 @@ def draw_face(row: Sequence[float], size: int) -> UInt8[np.ndarray, "H W 3"]:
 
 
 def mouth_region(turn: float) -> tuple[float, float, float, float]:
-    """Returns left, top, right and bottom of where the mouth is, in shares of the image."""
+    """Return left, top, right and bottom of where the mouth is, in shares of the image."""
     x = _CENTRE[0] + 0.045 * turn
     return x - 0.135, 0.61, x + 0.135, 0.80
 
@@ -184,7 +184,7 @@ def _glasses(canvas: Canvas, x: float, half_width: float) -> None:
 
 
 def _between(stops: Sequence[Colour], share: float) -> Colour:
-    """Returns the colour at a share of the way through equally distant stops."""
+    """Return the colour at a share of the way through equally distant stops."""
     place = min(max(share, 0.0), 1.0) * (len(stops) - 1)
     first = min(int(place), len(stops) - 2)
     rest = place - first
@@ -197,6 +197,6 @@ def _darker(colour: Colour, share: float) -> Colour:
 
 
 def _pastel(hue: float) -> Colour:
-    """Returns a soft colour of a hue from 0 (rose) to 1 (violet) that does not close the circle."""
+    """Return a soft colour of a hue from 0 (rose) to 1 (violet) that does not close the circle."""
     a, b, c = (127.5 * (1 + math.cos(2 * math.pi * (0.8 * hue - third))) for third in (0.0, 1 / 3, 2 / 3))
     return 120 + 0.45 * a, 120 + 0.45 * b, 120 + 0.45 * c

@@ -62,7 +62,7 @@ class FacesConfig:
             raise ValueError(f"seed={self.seed}: must not be negative; give 0 or more")
 
     def load(self) -> ImageData:
-        """Returns the faces."""
+        """Return the faces."""
         styles = np.array([HAIR_STYLES.index(each) for each in self.hair_styles])
 
         def style(drawn: Float[np.ndarray, "N F"]) -> Int64[np.ndarray, " N"]:
@@ -98,7 +98,7 @@ class FacesConfig:
 
 
 def draw_faces(factors: Float[np.ndarray, "N 9"], size: int) -> UInt8[np.ndarray, "N H W 3"]:
-    """Returns one face per row of factors in the order of `FACTORS`; useful for traversals.
+    """Return one face per row of factors in the order of `FACTORS`; useful for traversals.
 
     Raises:
         ValueError: there is no hair style or hair colour of a row's number.
@@ -111,5 +111,5 @@ def draw_faces(factors: Float[np.ndarray, "N 9"], size: int) -> UInt8[np.ndarray
 
 
 def face_attributes(factors: Row) -> UInt8[np.ndarray, "N A"]:
-    """Returns the columns of `ATTRIBUTES` as 0 and 1."""
+    """Return the columns of `ATTRIBUTES` as 0 and 1."""
     return np.stack([rule(factors) for rule in ATTRIBUTES.values()], 1).astype(np.uint8)

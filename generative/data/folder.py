@@ -64,7 +64,7 @@ class FolderConfig:
             raise ValueError(f"megabytes={self.megabytes}: must not be negative; 0 keeps nothing in memory")
 
     def load(self) -> ImageData:
-        """Returns the images in the order of their names.
+        """Return the images in the order of their names.
 
         Raises:
             ComponentError: there are no images, or some are damaged or no images; names them.
@@ -109,7 +109,7 @@ class FolderConfig:
 def read_image(
     path: Path, channels: Literal[1, 3], white: int = SIXTEEN_BITS, digest: str = ""
 ) -> UInt8[np.ndarray, "H W C"]:
-    """Returns a file's image, upright, red first, transparent parts white.
+    """Return a file's image, upright, red first, transparent parts white.
 
     Args:
         path: the file; its content decides what it is.
@@ -145,7 +145,7 @@ class _Looked:
 
 
 def _look(found: Listing, damaged: Literal["refuse", "leave-out"]) -> _Looked:
-    """Reads every file once; raises ComponentError for damaged ones, or notes them as left out."""
+    """Read every file once; raise ComponentError for damaged ones, or note them as left out."""
     wrong = {found.name(path): "no picture that can be read" for path in found.foreign}
     files, digests, deep, moving, highest = [], [], [], [], 0
     for path in found.pictures:
@@ -175,7 +175,7 @@ def _look(found: Listing, damaged: Literal["refuse", "leave-out"]) -> _Looked:
 
 
 def _classes(found: Listing, files: Sequence[Path]) -> tuple[tuple[str, ...], Int64[np.ndarray, " N"]]:
-    """Returns class names and labels; without subfolders there are no classes."""
+    """Return class names and labels; without subfolders there are no classes."""
     if not files:
         raise ComponentError(f"{found.folder}: no images; give a folder of PNG, JPEG, WebP, BMP, GIF or TIFF files")
     parts = [file.relative_to(found.folder).parts for file in files]

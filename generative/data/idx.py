@@ -51,7 +51,7 @@ class IdxConfig:
             raise ValueError(f"size={self.size}: must not be negative; 0 keeps the size of the file")
 
     def load(self) -> ImageData:
-        """Returns the images; in a folder, the set's own test images are what is held out.
+        """Return the images; in a folder, the set's own test images are what is held out.
 
         Raises:
             ComponentError: a file is missing, damaged or something else; names it and says what to do.
@@ -113,12 +113,12 @@ class IdxConfig:
 
 
 def path_is_emnist(path: Path) -> bool:
-    """Returns whether a file is one of EMNIST's, by its name: nothing inside says so."""
+    """Return whether a file is one of EMNIST's, by its name: nothing inside says so."""
     return path.name.lower().startswith("emnist")
 
 
 def read_idx(path: Path, axes: int) -> UInt8[np.ndarray, "N ..."]:
-    """Returns the bytes of an IDX file.
+    """Return the bytes of an IDX file.
 
     Args:
         path: the file, packed with gzip or not; its content decides, not its name.
@@ -152,7 +152,7 @@ def read_idx(path: Path, axes: int) -> UInt8[np.ndarray, "N ..."]:
 
 
 def _content(read: Callable[[int], bytes], expected: int) -> bytes:
-    """Returns what follows, at most one byte more than expected, whatever gzip would yield or the header says."""
+    """Return what follows, at most one byte more than expected, whatever gzip would yield or the header says."""
     parts, missing = [], expected + 1
     while missing > 0 and (part := read(min(missing, _PART))):
         parts.append(part)

@@ -26,12 +26,12 @@ class IdxFiles:
     """EMNIST's table of class numbers and characters."""
 
     def name(self, path: Path) -> str:
-        """Returns a file's name below the folder; its bare name where it lies elsewhere."""
+        """Return a file's name below the folder; its bare name where it lies elsewhere."""
         return path.relative_to(self.folder).as_posix() if path.is_relative_to(self.folder) else path.name
 
 
 def find_files(folder: Path, subset: str) -> IdxFiles:
-    """Returns a set's files, looked for in a folder, or in the one folder below that has any.
+    """Return a set's files, looked for in a folder, or in the one folder below that has any.
 
     Args:
         folder: MNIST's files, EMNIST's many sets, or the root that torchvision was given, with MNIST/raw in it.
@@ -66,7 +66,7 @@ def find_files(folder: Path, subset: str) -> IdxFiles:
 
 
 def _sets(folder: Path) -> dict[str, dict[tuple[str, str], Path]]:
-    """Returns the sets in a folder by name, and each one's files by part and content; unpacked ones before packed."""
+    """Return the sets in a folder by name, and each one's files by part and content; unpacked ones before packed."""
     found: dict[str, dict[tuple[str, str], Path]] = {}
     for path in sorted(folder.iterdir(), key=lambda path: (path.suffix == ".gz", path.name)):
         match = _NAME.fullmatch(path.name)
@@ -77,7 +77,7 @@ def _sets(folder: Path) -> dict[str, dict[tuple[str, str], Path]]:
 
 
 def class_names(mapping: Path | None) -> tuple[str, ...]:
-    """Returns the characters in the order of EMNIST's table (class number, codes); none without a table."""
+    """Return the characters in the order of EMNIST's table (class number, codes); none without a table."""
     if mapping is None:
         return ()
     rows = [line.split() for line in mapping.read_text().splitlines() if line.strip()]

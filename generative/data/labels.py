@@ -13,7 +13,7 @@ _MOST = 1000  # classes that nobody has to explain, however few the images
 def check_labels(
     labels: Shaped[np.ndarray, "..."], classes: Sequence[str], notes: list[str]
 ) -> tuple[tuple[str, ...], Int64[np.ndarray, " N"]]:
-    """Returns names of classes and int64 labels from 0.
+    """Return names of classes and int64 labels from 0.
 
     Args:
         labels: one whole number per image, (N) or (N 1).
@@ -49,7 +49,7 @@ def check_labels(
 
 
 def whole_label(label: Any, place: str) -> int:
-    """Returns one class number, given as a number, array or tensor; raises ValueError for anything else."""
+    """Return one class number, given as a number, array or tensor; raise ValueError for anything else."""
     plain = label.item() if hasattr(label, "item") and getattr(label, "size", 1) != 0 and _single(label) else label
     if isinstance(plain, float) and plain.is_integer():
         plain = int(plain)

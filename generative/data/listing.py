@@ -38,23 +38,23 @@ class Listing:
     seen: set[tuple[int, int]] = field(default_factory=set, repr=False)
 
     def name(self, path: Path) -> str:
-        """Returns a file's name below the folder."""
+        """Return a file's name below the folder."""
         return path.relative_to(self.folder).as_posix()
 
     def leave_out(self, reason: str, path: Path) -> None:
-        """Notes what is not used."""
+        """Note what is not used."""
         self.left_out.setdefault(reason, []).append(self.name(path))
 
 
 def listing(folder: Path) -> Listing:
-    """Returns the pictures in a folder and below, links followed; a file or folder with two names counts once."""
+    """Return the pictures in a folder and below, links followed; a file or folder with two names counts once."""
     found = Listing(folder)
     _walk(folder, found)
     return found
 
 
 def is_hidden(name: str) -> bool:
-    """Returns whether a file or folder of this name was not put there by the user."""
+    """Return whether a file or folder of this name was not put there by the user."""
     return name.startswith(".") or name.casefold() in SYSTEM
 
 
@@ -88,7 +88,7 @@ def _file(path: Path, found: Listing) -> None:
 
 
 def _files(path: Path) -> Iterator[Path]:
-    """Yields a file, or the files below a folder that is not a link."""
+    """Yield a file, or the files below a folder that is not a link."""
     if path.is_symlink() or not path.is_dir():
         yield path
         return
@@ -97,7 +97,7 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def _again(path: Path, found: Listing) -> bool:
-    """Returns whether a file or folder was met before, under whatever name."""
+    """Return whether a file or folder was met before, under whatever name."""
     facts = path.stat()
     here = (facts.st_dev, facts.st_ino)
     if here in found.seen:

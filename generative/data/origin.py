@@ -28,7 +28,7 @@ class Origin:
     """SHA-256 of every file that was read, by its name below `root`."""
 
     def lines(self) -> list[str]:
-        """Returns in words what is used, what is left out and what was read otherwise; nothing for drawn data."""
+        """Return in words what is used, what is left out and what was read otherwise; nothing for drawn data."""
         if not self.root:
             return []
         parts = [f"{reason}: {counted(names)}" for reason, names in self.left_out.items()]
@@ -37,20 +37,20 @@ class Origin:
 
 
 def counted(names: Iterable[str]) -> str:
-    """Returns how many names there are, and the first of them."""
+    """Return how many names there are, and the first of them."""
     known = list(names)
     more = ", ..." if len(known) > _NAMED else ""
     return f"{len(known):,} ({', '.join(known[:_NAMED])}{more})"
 
 
 def file_digest(path: Path) -> str:
-    """Returns the SHA-256 of a file's content."""
+    """Return the SHA-256 of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def differences(old: Mapping[str, str], new: Mapping[str, str]) -> str:
-    """Returns in words which files were added, removed and changed; an empty string where none was."""
+    """Return in words which files were added, removed and changed; an empty string where none was."""
     changes = {
         "added": sorted(set(new) - set(old)),
         "removed": sorted(set(old) - set(new)),

@@ -29,7 +29,7 @@ class Unreadable(ValueError):
 
 
 def is_picture(head: bytes) -> bool:
-    """Returns whether a file that begins with these bytes (32 or more) is of a format that is read."""
+    """Return whether a file that begins with these bytes (32 or more) is of a format that is read."""
     if head.startswith(b"BM"):
         return int.from_bytes(head[14:18], "little") in (12, 40, 52, 56, 64, 108, 124)
     return head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*")) or (
@@ -38,13 +38,13 @@ def is_picture(head: bytes) -> bool:
 
 
 def open_picture(content: bytes) -> Image.Image:
-    """Returns a file's first picture, not yet decoded; raises Unreadable for one that is none or too large."""
+    """Return a file's first picture, not yet decoded; raise Unreadable for one that is none or too large."""
     with _complaints():
         return Image.open(io.BytesIO(content), formats=FORMATS)
 
 
 def check_stream(content: bytes) -> None:
-    """Raises Unreadable when a file is cut short or damaged inside, as far as its format shows it."""
+    """Raise Unreadable when a file is cut short or damaged inside, as far as its format shows it."""
     picture = open_picture(content)
     if picture.format in ("JPEG", "MPO"):  # MPO is the JPEG of some cameras
         _check_jpeg(content, picture)
@@ -58,19 +58,19 @@ def check_stream(content: bytes) -> None:
 
 
 def is_deep(picture: Image.Image, content: bytes = b"") -> bool:
-    """Returns whether more than 8 bits a colour can be had of a picture: of colours only from the file's content."""
+    """Return whether more than 8 bits a colour can be had of a picture: of colours only from the file's content."""
     tiles = getattr(picture, "tile", ()) if content else ()
     return picture.mode.startswith("I") or any(";16" in str(tile) for tile in tiles)
 
 
 def brightest(picture: Image.Image, content: bytes = b"") -> int:
-    """Returns the largest number in a picture that is deep."""
+    """Return the largest number in a picture that is deep."""
     numbers = _deep(picture, content)
     return int(numbers.max(initial=0))
 
 
 def pixels(picture: Image.Image, content: bytes = b"", white: int = SIXTEEN_BITS) -> UInt8[np.ndarray, "H W C"]:
-    """Returns a picture's 8-bit colours, upright, on white where it is transparent.
+    """Return a picture's 8-bit colours, upright, on white where it is transparent.
 
     Args:
         picture: of any mode; palettes are looked up, CMYK and the like become red, green and blue.
@@ -96,7 +96,7 @@ def pixels(picture: Image.Image, content: bytes = b"", white: int = SIXTEEN_BITS
 
 
 def white_of(brightest: int) -> int:
-    """Returns what is white where `brightest` is the largest number: a full number of bits, 8 at least."""
+    """Return what is white where `brightest` is the largest number: a full number of bits, 8 at least."""
     return (1 << max(8, brightest.bit_length())) - 1
 
 
@@ -112,14 +112,14 @@ def _colours(picture: Image.Image) -> UInt8[np.ndarray, "H W C"]:
 
 
 def _orientation(picture: Image.Image) -> int:
-    """Returns which way is up, as EXIF numbers it."""
+    """Return which way is up, as EXIF numbers it."""
     with _complaints():
         found = picture.getexif().get(_ORIENTATION, 1)
     return found if found in range(1, 9) else 1
 
 
 def _deep(picture: Image.Image, content: bytes) -> Shaped[np.ndarray, "H W ..."]:
-    """Returns the numbers of a picture of more than 8 bits: grey, or red, green, blue and opacity."""
+    """Return the numbers of a picture of more than 8 bits: grey, or red, green, blue and opacity."""
     with _complaints():
         if picture.mode.startswith("I"):
             numbers = np.asarray(picture)
@@ -146,7 +146,7 @@ def _from_fractions(numbers: Shaped[np.ndarray, "H W"]) -> Image.Image:
 
 
 def _check_jpeg(content: bytes, picture: Image.Image) -> None:
-    """Decodes strictly: what libjpeg only warns of is an error."""
+    """Decode strictly: what libjpeg only warns of is an error."""
     try:
         import simplejpeg
     except ImportError as error:
@@ -165,7 +165,7 @@ def _check_jpeg(content: bytes, picture: Image.Image) -> None:
 
 @contextmanager
 def _complaints() -> Iterator[None]:
-    """Turns whatever Pillow raises on strange content into Unreadable, and its warnings of cut files too."""
+    """Turn whatever Pillow raises on strange content into Unreadable, and its warnings of cut files too."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

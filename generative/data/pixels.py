@@ -15,7 +15,7 @@ LIMITS = {"bytes": (0, 255), "unit": (0, 1), "signed": (-1, 1)}
 
 
 def as_array(values: Any, what: str) -> Shaped[np.ndarray, "..."]:
-    """Returns an array, a tensor of any device or a list of numbers as an array; arrays and memory maps themselves.
+    """Return an array, a tensor of any device or a list of numbers as an array; arrays and memory maps themselves.
 
     Raises:
         ValueError: they are no array, or a masked one; `what` begins the message.
@@ -41,7 +41,7 @@ def as_array(values: Any, what: str) -> Shaped[np.ndarray, "..."]:
 def resized(
     image: UInt8[np.ndarray, "h w C"], height: int, width: int, fit: Literal["crop", "pad", "stretch"]
 ) -> UInt8[np.ndarray, "H W C"]:
-    """Returns the image at another size, averaged where it shrinks.
+    """Return the image at another size, averaged where it shrinks.
 
     Args:
         image: of any size.
@@ -67,14 +67,14 @@ def resized(
 def padded(
     image: UInt8[np.ndarray, "h w C"], height: int, width: int, mode: Literal["edge", "constant"]
 ) -> UInt8[np.ndarray, "H W C"]:
-    """Returns the image in the middle of a larger one, whose rest is the nearest edge's colour or black."""
+    """Return the image in the middle of a larger one, whose rest is the nearest edge's colour or black."""
     top, left = (height - image.shape[0]) // 2, (width - image.shape[1]) // 2
     sides = (top, height - image.shape[0] - top), (left, width - image.shape[1] - left), (0, 0)
     return np.pad(image, sides, mode)
 
 
 def stored(images: Shaped[np.ndarray, "N ..."], values: Range, layout: Layout) -> UInt8[np.ndarray, "N H W C"]:
-    """Returns images of checked range (see `range_problem`) as they are stored."""
+    """Return images of checked range (see `range_problem`) as they are stored."""
     if images.ndim == 3:
         images = images[..., None]
     elif layout == "CHW":
@@ -86,7 +86,7 @@ def stored(images: Shaped[np.ndarray, "N ..."], values: Range, layout: Layout) -
 
 
 def range_problem(low: float, high: float, values: Range) -> str | None:
-    """Returns what is wrong with numbers from `low` to `high` (NaN where one is), or None."""
+    """Return what is wrong with numbers from `low` to `high` (NaN where one is), or None."""
     if not (np.isfinite(low) and np.isfinite(high)):
         return "some values are NaN or infinite; repair or leave out those images"
     least, greatest = LIMITS[values]

@@ -32,7 +32,7 @@ class RingConfig:
         _check(self, ("modes", "radius", "spread"))
 
     def load(self) -> PointData:
-        """Returns the points."""
+        """Return the points."""
         angle = 2 * np.pi * np.arange(self.modes) / self.modes
         return _around("ring", self.radius * np.stack([np.cos(angle), np.sin(angle)], 1), self)
 
@@ -56,7 +56,7 @@ class GridConfig:
         _check(self, ("side", "spacing", "spread"))
 
     def load(self) -> PointData:
-        """Returns the points."""
+        """Return the points."""
         ticks = self.spacing * (np.arange(self.side) - (self.side - 1) / 2)
         return _around("grid", np.stack(np.meshgrid(ticks, ticks, indexing="ij"), -1).reshape(-1, 2), self)
 

@@ -6,7 +6,6 @@ just as components do.
 
 import dataclasses
 import importlib.metadata
-from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
 from generative.component import ENTRY_POINT_GROUP
@@ -21,6 +20,7 @@ from generative.data.idx import IdxConfig
 from generative.data.points import GridConfig, RingConfig
 from generative.data.shapes import ShapesConfig
 from generative.options import ComponentError, config_from_mapping, did_you_mean
+from generative.plain import FactsView
 
 
 class DataConfig(Protocol):
@@ -31,7 +31,7 @@ class DataConfig(Protocol):
     """
 
     def load(self) -> Data:
-        """Returns the data."""
+        """Return the data."""
 
 
 DATA: dict[str, type] = {
@@ -51,12 +51,12 @@ DATA: dict[str, type] = {
 
 
 def data_names() -> list[str]:
-    """Returns every known name, built-in ones first; imports nothing."""
+    """Return every known name, built-in ones first; imports nothing."""
     return [*DATA, *sorted(set(_plugins()) - set(DATA))]
 
 
 def data_class(name: str) -> type:
-    """Returns the config dataclass of a name; raises ComponentError when there is none."""
+    """Return the config dataclass of a name; raise ComponentError when there is none."""
     if name in DATA:
         return DATA[name]
     point = _plugins().get(name)
@@ -73,8 +73,8 @@ def data_class(name: str) -> type:
     return found
 
 
-def load_data(name: str, options: Mapping[str, Any] | None = None) -> Data:
-    """Returns a data set by name.
+def load_data(name: str, options: FactsView | None = None) -> Data:
+    """Return a data set by name.
 
     Args:
         name: one of `data_names()`.

@@ -58,7 +58,7 @@ class ShapesConfig:
             raise ValueError(f"seed={self.seed}: must not be negative; give 0 or more")
 
     def load(self) -> ImageData:
-        """Returns the images."""
+        """Return the images."""
         kinds = np.array([SHAPES.index(each) for each in self.shapes])
 
         def factors(items: Int64[np.ndarray, " N"]) -> Float32[np.ndarray, "N F"]:
@@ -79,7 +79,7 @@ class ShapesConfig:
 
 
 def draw_shapes(factors: Float[np.ndarray, "N 7"], size: int, channels: int = 3) -> UInt8[np.ndarray, "N H W C"]:
-    """Returns one image per row of factors in the order of `FACTORS`; useful for traversals.
+    """Return one image per row of factors in the order of `FACTORS`; useful for traversals.
 
     Args:
         factors: number of the shape in `SHAPES`, then values as in `RANGES`.
@@ -103,7 +103,7 @@ def draw_shapes(factors: Float[np.ndarray, "N 7"], size: int, channels: int = 3)
 
 
 def _mask(row: Float[np.ndarray, " 7"], size: int) -> Float32[np.ndarray, "H W"]:
-    """Returns the share of every pixel that the shape covers."""
+    """Return the share of every pixel that the shape covers."""
     angle = np.deg2rad(row[4])
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     corners = (row[1] * _outline(SHAPES[int(row[0])]) @ turn + row[2:4]) * size * _FINER - 0.5
@@ -114,7 +114,7 @@ def _mask(row: Float[np.ndarray, " 7"], size: int) -> Float32[np.ndarray, "H W"]
 
 @cache
 def _outline(shape: str) -> Float[np.ndarray, "P 2"]:
-    """Returns corners (x right, y down) within the unit square around 0."""
+    """Return corners (x right, y down) within the unit square around 0."""
     if shape == "rectangle":
         return np.array([[-1, -0.55], [1, -0.55], [1, 0.55], [-1, 0.55]])
     if shape == "triangle":
@@ -128,6 +128,6 @@ def _outline(shape: str) -> Float[np.ndarray, "P 2"]:
 
 
 def _colours(hue: Float[np.ndarray, " N"]) -> Float[np.ndarray, "N 3"]:
-    """Returns saturated RGB colours in [0, 1] of hues in [0, 1) (the HSV wheel)."""
+    """Return saturated RGB colours in [0, 1] of hues in [0, 1) (the HSV wheel)."""
     sixth = (hue[:, None] * 6 + np.array([0, 4, 2])) % 6
     return 0.15 + 0.85 * np.clip(np.abs(sixth - 3) - 1, 0, 1)

@@ -27,7 +27,7 @@ def dataset_data(
     layout: Layout | Literal["auto"] = "auto",
     classes: Sequence[str] = (),
 ) -> ImageData:
-    """Returns a map-style dataset as images; items are read one by one, when a batch asks for them.
+    """Return a map-style dataset as images; items are read one by one, when a batch asks for them.
 
     An item is an image, a tuple (image, label, ...) or a mapping with such keys; an image is a tensor, an array or a
     PIL image; of a PIL image palettes are looked up, rotations done and transparent parts made white. Every item must
@@ -97,7 +97,7 @@ def dataset_data(
 
 
 def _brightest(dataset: Any, name: str) -> int:
-    """Returns the largest number in some pictures of more than 8 bits a colour; 0 where there are none."""
+    """Return the largest number in some pictures of more than 8 bits a colour; 0 where there are none."""
     highest = 0
     for item in np.unique(np.linspace(0, len(dataset) - 1, _LOOKED_AT).astype(np.int64)).tolist():
         found = _part(dataset[item], 0, _IMAGE_KEYS, name)
@@ -120,7 +120,7 @@ def _picture(picture: Image.Image, white: int, place: str) -> UInt8[np.ndarray, 
 
 
 def _part(item: Any, place: int, keys: Sequence[str], name: str) -> Any:
-    """Returns the image (place 0) or the label (place 1) of an item."""
+    """Return the image (place 0) or the label (place 1) of an item."""
     if isinstance(item, Mapping):
         for key in keys:
             if key in item:

@@ -10,7 +10,7 @@ from generative.latent.attributes import (
     judge,
     learn_attribute,
 )
-from generative.latent.interpolation import between, images_between
+from generative.latent.interpolation import between
 from generative.latent.morph import gif_bytes, morph
 from generative.latent.traversal import spread_order, traverse
 
@@ -23,7 +23,6 @@ __all__ = [
     "confounds",
     "effect_size",
     "gif_bytes",
-    "images_between",
     "judge",
     "learn_attribute",
     "morph",

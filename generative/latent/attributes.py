@@ -60,7 +60,7 @@ def learn_attribute(
     names: Sequence[str],
     balance: Sequence[str] = (),
 ) -> Attribute:
-    """Returns the vector of an attribute, made from one set of codes and measured on another.
+    """Return the vector of an attribute, made from one set of codes and measured on another.
 
     Args:
         name: one of `names`.
@@ -94,7 +94,7 @@ def learn_attribute(
 def attribute_direction(
     codes: Float[Tensor, "N Z"], has: Bool[Tensor, " N"], group: Int[Tensor, " N"] | None = None
 ) -> Float[Tensor, " Z"]:
-    """Returns the mean code where `has` is true minus that where it is false; not normalised.
+    """Return the mean code where `has` is true minus that where it is false; not normalised.
 
     Args:
         codes: mean codes of images.
@@ -120,7 +120,7 @@ def attribute_direction(
 
 
 def effect_size(values: Float[Tensor, " N"], has: Tensor) -> float:
-    """Returns Cohen's d: the distance of the means with and without, in pooled standard deviations.
+    """Return Cohen's d: the distance of the means with and without, in pooled standard deviations.
 
     NaN where one side has fewer than two values or nothing varies.
     """
@@ -137,7 +137,7 @@ def confounds(
     vector: Float[Tensor, " Z"],
     names: Sequence[str],
 ) -> dict[str, float]:
-    """Returns Cohen's d along a vector of every attribute that some of the images have and some do not."""
+    """Return Cohen's d along a vector of every attribute that some of the images have and some do not."""
     along = codes @ vector
     found = {name: effect_size(along, torch.from_numpy(attributes[:, k] > 0)) for k, name in enumerate(names)}
     return {name: effect for name, effect in found.items() if effect == effect}
@@ -150,7 +150,7 @@ def added(
     step: Float[Tensor, " Z"],
     strengths: Sequence[float],
 ) -> Float[Tensor, "B S C H W"]:
-    """Returns the images of codes with a vector added 0, 1 or any number of times (negative takes it away)."""
+    """Return the images of codes with a vector added 0, 1 or any number of times (negative takes it away)."""
     amounts = torch.tensor(list(strengths), dtype=codes.dtype, device=codes.device)[None, :, None]
     moved = codes[:, None] + amounts * step.to(codes)  # (B S Z)
     return decode(moved.flatten(0, 1)).unflatten(0, (len(codes), len(strengths)))
@@ -175,7 +175,7 @@ def judge(
     others: Mapping[str, Callable[[Tensor], Int[Tensor, " B"]]],
     wanted: int = 1,
 ) -> Judgement:
-    """Counts how often an attribute came and everything else stayed.
+    """Count how often an attribute came and everything else stayed.
 
     Args:
         before: pictures without the change.

@@ -21,7 +21,7 @@ Mode = Literal["linear", "spherical"]
 def between(
     start: Float[Tensor, "B Z"], end: Float[Tensor, "B Z"], steps: int, mode: Mode = "linear"
 ) -> Float[Tensor, "B S Z"]:
-    """Returns S latents on the way from each start to its end, both ends included.
+    """Return S latents on the way from each start to its end, both ends included.
 
     Raises:
         ValueError: there are fewer than two steps.
@@ -40,42 +40,10 @@ def between(
 
 
 @torch.no_grad()
-def images_between(
-    model: nn.Module,
-    first: Float[Tensor, "B C H W"],
-    last: Float[Tensor, "B C H W"],
-    steps: int,
-    mode: Mode = "linear",
-    condition: Sequence[Tensor] = (),
-) -> Float[Tensor, "B S C H W"]:
-    """Returns S images on the way from each image to another, decoded between their codes.
-
-    Args:
-        model: one that can encode and decode.
-        first: images to start from, as the model takes them.
-        last: images to arrive at.
-        steps: S, both ends included.
-        mode: linear or spherical.
-        condition: what else the model's methods take, such as labels (B) of the images.
-
-    Raises:
-        ComponentError: the model cannot encode or decode; says which models can.
-        ValueError: there are fewer than two steps.
-    """
-    for capability in ("encode", "decode"):
-        require(model, capability)
-    start, end = (encode_means(model, images, condition) for images in (first, last))
-    latents = between(start, end, steps, mode)  # (B S Z)
-    repeated = [each.repeat_interleave(steps, 0) for each in condition]
-    decode: Callable[..., Tensor] = model.decode  # type: ignore[assignment]
-    return decode(latents.flatten(0, 1), *repeated).unflatten(0, (len(first), steps))
-
-
-@torch.no_grad()
 def encode_means(
     model: nn.Module, images: Float[Tensor, "N C H W"], condition: Sequence[Tensor] = (), batch: int = 256
 ) -> Float[Tensor, "N Z"]:
-    """Returns the (mean) codes of images, some at a time; raises ComponentError where the model has none."""
+    """Return the (mean) codes of images, some at a time; raise ComponentError where the model has none."""
     require(model, "encode")
     encode: Callable[..., tuple[Tensor, Tensor]] = model.encode  # type: ignore[assignment]
     parts = zip(images.split(batch), *(each.split(batch) for each in condition), strict=True)

@@ -20,7 +20,7 @@ def morph(
     mode: Mode = "linear",
     loop: bool = True,
 ) -> Float[Tensor, "T C H W"]:
-    """Returns the frames of a way through some latents, in order and, as a loop, back to the first.
+    """Return the frames of a way through some latents, in order and, as a loop, back to the first.
 
     Args:
         decode: latents (B Z) to images (B C H W).
@@ -42,7 +42,7 @@ def morph(
 
 
 def gif_bytes(frames: UInt8[np.ndarray, "T H W C"], fps: float | int = 12) -> bytes:
-    """Returns frames as a GIF that loops for ever, with one palette for all of them.
+    """Return frames as a GIF that loops for ever, with one palette for all of them.
 
     Raises:
         ValueError: no frames, fps not above 0 or beyond the 50 that browsers show, or not 1 or 3 channels.

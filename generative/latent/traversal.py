@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def spread_order(means: Float[Tensor, "N Z"]) -> list[int]:
-    """Returns the dimensions by how much they vary over data, the most telling one first.
+    """Return the dimensions by how much they vary over data, the most telling one first.
 
     Of a VAE's means, a dimension that says nothing about the data varies hardly at all (see `active_units`).
     """
@@ -22,7 +22,7 @@ def traverse(
     dimensions: Sequence[int],
     values: Float[Tensor, " S"],
 ) -> Float[Tensor, "D S C H W"]:
-    """Returns the images of a latent with one dimension after the other set to each of some values.
+    """Return the images of a latent with one dimension after the other set to each of some values.
 
     Args:
         decode: latents (B Z) to images (B C H W).

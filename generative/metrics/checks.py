@@ -9,7 +9,7 @@ from generative.options import ComponentError
 
 
 def features64(name: str, features: Float[Tensor, "N F"], least: int = 2) -> Float[Tensor, "N F"]:
-    """Returns features in float64 on the CPU.
+    """Return features in float64 on the CPU.
 
     Raises:
         ComponentError: fewer than `least` rows, no columns, or a number that is not finite.
@@ -23,7 +23,7 @@ def features64(name: str, features: Float[Tensor, "N F"], least: int = 2) -> Flo
 
 
 def unit_images(name: str, images: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
-    """Returns images unchanged.
+    """Return images unchanged.
 
     Raises:
         ComponentError: there are none, or values lie outside [0, 1]; a figure of images in another range is
@@ -41,7 +41,7 @@ def unit_images(name: str, images: Float[Tensor, "N C H W"]) -> Float[Tensor, "N
 
 
 def draw(rows: Tensor, count: int, seed: int) -> Tensor:
-    """Returns `count` rows without repetition, chosen by `seed` and in their old order; all rows if they are fewer."""
+    """Return `count` rows without repetition, chosen by `seed` and in their old order; all rows if they are fewer."""
     if count >= len(rows):
         return rows
     chosen = np.random.default_rng(seed).choice(len(rows), count, replace=False)

@@ -24,7 +24,7 @@ def walk(
     steps: int,
     mode: Literal["linear", "spherical"] = "linear",
 ) -> Float[Tensor, "B T Z"]:
-    """Returns `steps + 1` latents on the way from each start to its end, both included.
+    """Return `steps + 1` latents on the way from each start to its end, both included.
 
     `spherical` turns at an even rate (Shoemake 1985), which keeps the length typical of a normal prior.
 
@@ -53,7 +53,7 @@ def path_length(
     steps: int = 32,
     mode: Literal["linear", "spherical"] = "linear",
 ) -> float:
-    """Returns the mean length of the output's path, in units of the output; `|A (end - start)|` of a linear map.
+    """Return the mean length of the output's path, in units of the output; `|A (end - start)|` of a linear map.
 
     Args:
         generate: latents (B Z) to outputs (B ...), each row by itself.
@@ -76,7 +76,7 @@ def relative_path_length(
     steps: int = 32,
     mode: Literal["linear", "spherical"] = "linear",
 ) -> float:
-    """Returns the mean path length over the straight distance of its ends: 1 is the shortest possible.
+    """Return the mean path length over the straight distance of its ends: 1 is the shortest possible.
 
     Raises:
         ComponentError: every pair of ends gives the same output, or as for `path_length`.
@@ -96,7 +96,7 @@ def spike_ratio(
     steps: int = 32,
     mode: Literal["linear", "spherical"] = "linear",
 ) -> float:
-    """Returns the mean over paths of the longest step over the mean step: 1 is even, `steps` is a single jump.
+    """Return the mean over paths of the longest step over the mean step: 1 is even, `steps` is a single jump.
 
     Raises:
         ComponentError: no path moves at all, or as for `path_length`.
@@ -109,7 +109,7 @@ def spike_ratio(
 
 
 def aggregate_posterior_gap(z: Float[Tensor, "N Z"]) -> float:
-    """Returns the Frechet distance of encoded data from the prior N(0, I), in squared latent units.
+    """Return the Frechet distance of encoded data from the prior N(0, I), in squared latent units.
 
     `|m|^2 + tr(S + I - 2 S^(1/2))` with mean m and covariance S of z drawn from q(z|x) over the data. 0 when the
     codes fill the prior as far as two moments tell; Z when all data share one code at the origin.
@@ -123,17 +123,17 @@ def aggregate_posterior_gap(z: Float[Tensor, "N Z"]) -> float:
 
 
 def crossfade(first: Float[Tensor, "B ..."], last: Float[Tensor, "B ..."]) -> Generate:
-    """Returns the generator that blends two outputs evenly, by the shares of the way (B 1): the floor of a path."""
+    """Return the generator that blends two outputs evenly, by the shares of the way (B 1): the floor of a path."""
     return lambda share: _spread(1 - share, first) * first + _spread(share, last) * last
 
 
 def hard_switch(first: Float[Tensor, "B ..."], last: Float[Tensor, "B ..."]) -> Generate:
-    """Returns the generator that shows one output up to the middle and then the other: the ceiling of spikes."""
+    """Return the generator that shows one output up to the middle and then the other: the ceiling of spikes."""
     return lambda share: torch.where(_spread(share, first) < 0.5, first, last)
 
 
 def unrelated_steps(first: Float[Tensor, "B ..."], last: Float[Tensor, "B ..."], steps: int) -> Generate:
-    """Returns the generator that shows another pair's output at every step between the ends: the ceiling of lengths.
+    """Return the generator that shows another pair's output at every step between the ends: the ceiling of lengths.
 
     Raises:
         ComponentError: fewer than three pairs, so neighbouring steps could not differ.

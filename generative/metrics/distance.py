@@ -35,7 +35,7 @@ class _AlreadyFeatures(nn.Module):
 
 
 def frechet_distance(real: Float[Tensor, "N F"], fake: Float[Tensor, "M F"]) -> float:
-    """Returns the FD of two sets, 0 for equal means and covariances; in squared units of the features.
+    """Return the FD of two sets, 0 for equal means and covariances; in squared units of the features.
 
     Raises:
         ComponentError: a set has fewer than two rows or holds numbers that are not finite.
@@ -49,7 +49,7 @@ def frechet_distance(real: Float[Tensor, "N F"], fake: Float[Tensor, "M F"]) -> 
 def kernel_distance(
     real: Float[Tensor, "N F"], fake: Float[Tensor, "M F"], *, subset_size: int = 1000, subsets: int = 20, seed: int = 0
 ) -> float:
-    """Returns the mean KD of random subsets of equal size from both sets.
+    """Return the mean KD of random subsets of equal size from both sets.
 
     Args:
         real: features.

@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 import torch
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from generative.component import component_bytes
 from generative.metrics.checks import features64, unit_images
 from generative.options import ComponentError
+from generative.plain import FactsView
 
 BATCH = 256
 
@@ -42,7 +43,7 @@ class Extractor:
 
     @torch.no_grad()
     def __call__(self, images: Float[Tensor, "N C H W"]) -> Float[Tensor, "N F"]:
-        """Returns features in float64 on the CPU, computed in batches.
+        """Return features in float64 on the CPU, computed in batches.
 
         Raises:
             ComponentError: values lie outside [0, 1], or a feature is not finite.
@@ -55,14 +56,14 @@ class Classifier(Protocol):
     """What `classifier_extractor` needs."""
 
     def features(self, images: Tensor) -> Tensor:
-        """Returns the last hidden layer (B F)."""
+        """Return the last hidden layer (B F)."""
 
 
 class Encoder(Protocol):
     """What `encoder_extractor` needs."""
 
     def encode(self, images: Tensor) -> Any:
-        """Returns codes (B Z), or a tuple that begins with their means."""
+        """Return codes (B Z), or a tuple that begins with their means."""
 
 
 class RandomConvolutions(nn.Module):
@@ -83,7 +84,7 @@ class RandomConvolutions(nn.Module):
         self.register_buffer("projection", torch.linalg.qr(square).Q)  # orthonormal columns
 
     def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F"]:
-        """Returns the features; of any size from 8 x 8 up."""
+        """Return the features; of any size from 8 x 8 up."""
         if min(images.shape[2:]) < 8:
             raise ComponentError(f"images of {tuple(images.shape[2:])} pixels: random convolutions need 8 x 8 or more")
         maps, parts = 2 * images - 1, []
@@ -97,7 +98,7 @@ class RandomConvolutions(nn.Module):
 
 
 def random_convolutions(channels: int, *, features: int = 64, seed: int = 0) -> Extractor:
-    """Returns fixed random convolutions; the same arguments give the same features and hash everywhere.
+    """Return fixed random convolutions; the same arguments give the same features and hash everywhere.
 
     Args:
         channels: of the images.
@@ -109,7 +110,7 @@ def random_convolutions(channels: int, *, features: int = 64, seed: int = 0) -> 
 
 
 def classifier_extractor(classifier: nn.Module) -> Extractor:
-    """Returns the last hidden layer of a trained classifier, which must have a method `features`.
+    """Return the last hidden layer of a trained classifier, which must have a method `features`.
 
     The classifier is put into evaluation mode; leave it frozen, for the hash is taken now.
     """
@@ -122,7 +123,7 @@ def classifier_extractor(classifier: nn.Module) -> Extractor:
 
 
 def encoder_extractor(model: nn.Module) -> Extractor:
-    """Returns the (mean) code of a frozen encoder: a model with `encode(images)`, not one of those compared."""
+    """Return the (mean) code of a frozen encoder: a model with `encode(images)`, not one of those compared."""
     if not hasattr(model, "encode"):
         raise ComponentError(f"{type(model).__name__}: has no method `encode`; use a model with an encoder")
     encode = cast(Encoder, model).encode
@@ -136,7 +137,7 @@ def encoder_extractor(model: nn.Module) -> Extractor:
 
 
 def pixels(size: int | None = None) -> Extractor:
-    """Returns the pixels themselves, averaged down to `size` x `size` first if given."""
+    """Return the pixels themselves, averaged down to `size` x `size` first if given."""
 
     def flat(images: Tensor) -> Tensor:
         return (images if size is None else nn.functional.adaptive_avg_pool2d(images, size)).flatten(1)
@@ -149,7 +150,7 @@ def _type_name(module: nn.Module) -> str:
     return str(getattr(module, "type_name", type(module).__name__))
 
 
-def _hash(module: nn.Module, options: Mapping[str, Any]) -> str:
+def _hash(module: nn.Module, options: FactsView) -> str:
     """SHA-256 of what a module is and of its weights and buffers, bit by bit."""
     digest = hashlib.sha256(json.dumps([type(module).__qualname__, dict(options)], sort_keys=True).encode())
     if hasattr(module, "config"):

@@ -10,13 +10,13 @@ from generative.options import ComponentError
 
 
 def squared_error(original: Float[Tensor, "N C H W"], copy: Float[Tensor, "N C H W"]) -> float:
-    """Returns the mean squared error per value, images in [0, 1]; raises ComponentError for other ranges."""
+    """Return the mean squared error per value, images in [0, 1]; raise ComponentError for other ranges."""
     difference = unit_images("original", original).double() - unit_images("copy", copy).double()
     return difference.square().mean().item()
 
 
 def psnr(original: Float[Tensor, "N C H W"], copy: Float[Tensor, "N C H W"]) -> float:
-    """Returns the peak signal-to-noise ratio `-10 log10(MSE)` in decibels, MSE over all images; inf if equal.
+    """Return the peak signal-to-noise ratio `-10 log10(MSE)` in decibels, MSE over all images; inf if equal.
 
     One logarithm of the mean error, so that a single perfect image does not make the figure infinite.
     """
@@ -25,7 +25,7 @@ def psnr(original: Float[Tensor, "N C H W"], copy: Float[Tensor, "N C H W"]) -> 
 
 
 def ssim(original: Float[Tensor, "N C H W"], copy: Float[Tensor, "N C H W"], *, sigma: float = 1.5) -> float:
-    """Returns the mean structural similarity, 1 for equal images (Wang et al. 2004, with its Gaussian window).
+    """Return the mean structural similarity, 1 for equal images (Wang et al. 2004, with its Gaussian window).
 
     Args:
         original: images in [0, 1].

@@ -129,7 +129,7 @@ METRICS: Mapping[str, Metric] = {
 
 
 def find_metric(name: str) -> Metric:
-    """Returns the metric of that name; raises ComponentError with a "did you mean" when there is none."""
+    """Return the metric of that name; raise ComponentError with a "did you mean" when there is none."""
     if name not in METRICS:
         raise ComponentError(f"{name!r}: no such metric;{did_you_mean(name, METRICS)}")
     return METRICS[name]

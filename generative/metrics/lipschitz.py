@@ -28,7 +28,7 @@ class LipschitzBounds(NamedTuple):
 
 
 def lipschitz_bounds(module: nn.Module, points: Float[Tensor, "N ..."], *, seed: int = 0) -> LipschitzBounds:
-    """Returns both bounds of a sequential module in evaluation mode; raises as the functions they come from."""
+    """Return both bounds of a sequential module in evaluation mode; raise as the functions they come from."""
     lower = lipschitz_lower(module, points, seed=seed)
     return LipschitzBounds(lower, lipschitz_upper(module, tuple(points.shape[1:])))
 
@@ -36,7 +36,7 @@ def lipschitz_bounds(module: nn.Module, points: Float[Tensor, "N ..."], *, seed:
 def lipschitz_lower(
     function: Callable[[Tensor], Tensor], points: Float[Tensor, "N ..."], *, iterations: int = 20, seed: int = 0
 ) -> float:
-    """Returns the largest norm of the function's Jacobian found at the points, in the Euclidean norm.
+    """Return the largest norm of the function's Jacobian found at the points, in the Euclidean norm.
 
     The Jacobian's norm comes from power iteration on `J^T J`; for one output it is the gradient's norm. Every
     iterate is a valid lower bound, so stopping early is safe.
@@ -67,7 +67,7 @@ def lipschitz_lower(
 
 
 def slope(function: Callable[[Tensor], Tensor], a: Float[Tensor, "N ..."], b: Float[Tensor, "N ..."]) -> float:
-    """Returns the steepest slope `|f(a) - f(b)| / |a - b|` over pairs of rows, also a lower bound.
+    """Return the steepest slope `|f(a) - f(b)| / |a - b|` over pairs of rows, also a lower bound.
 
     Raises:
         ComponentError: every pair consists of equal points.
@@ -82,7 +82,7 @@ def slope(function: Callable[[Tensor], Tensor], a: Float[Tensor, "N ..."], b: Fl
 
 @torch.no_grad()
 def lipschitz_upper(module: nn.Module, shape: Sequence[int]) -> float:
-    """Returns the product of upper bounds of all layers' norms, in evaluation mode.
+    """Return the product of upper bounds of all layers' norms, in evaluation mode.
 
     Args:
         module: nested `nn.Sequential` of linear and convolution layers, batch norm, pooling, dropout and

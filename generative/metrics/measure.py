@@ -32,7 +32,7 @@ def measure(
     seed: int = 0,
     most: int = MOST_SAMPLES,
 ) -> Figure:
-    """Returns a metric of images with its scale.
+    """Return a metric of images with its scale.
 
     A metric of two sets compares samples with training images; its floor compares held-out with training images
     and its ceiling the baseline with them. A metric of pairs takes `samples` as reconstructions of `held_out`, row by
@@ -77,7 +77,7 @@ def measure_code(
     seed: int = 0,
     most: int = MOST_SAMPLES,
 ) -> Figure:
-    """Returns a metric of latent codes with its scale.
+    """Return a metric of latent codes with its scale.
 
     With factors, the floor is the factors as their own code and the ceiling the codes shuffled over images.
     Without, the floor is a sample of the prior N(0, I) and the ceiling a code that is 0 for every image.
@@ -120,7 +120,7 @@ def measure_path(
     steps: int = 32,
     mode: Literal["linear", "spherical"] = "linear",
 ) -> Figure:
-    """Returns a metric of interpolations with its scale.
+    """Return a metric of interpolations with its scale.
 
     The floor blends the images at both ends; the ceiling switches between them at once (`spike-ratio`), or shows
     unrelated images at every step (lengths). Without an extractor, pixels are compared.
@@ -166,7 +166,7 @@ def measure_lipschitz(
     seed: int = 0,
     most: int = 256,
 ) -> Figure:
-    """Returns the steepest gradient of a critic on samples, real images and mixtures of both.
+    """Return the steepest gradient of a critic on samples, real images and mixtures of both.
 
     The floor is its steepest slope between real images, training against held-out; the ceiling is the upper bound
     from its weights. A 1-Lipschitz critic has a value of at most 1.
@@ -195,7 +195,7 @@ def measure_lipschitz(
 
 
 def measure_stability(finals: Sequence[float], repeated: Sequence[float], untrained: Sequence[float]) -> Figure:
-    """Returns the spread of a final figure over seeds with its scale.
+    """Return the spread of a final figure over seeds with its scale.
 
     Args:
         finals: the figure of one training per seed, 3 or more.

@@ -22,7 +22,7 @@ def different_bins(
     deviations: float = 1.96,
     seed: int = 0,
 ) -> float:
-    """Returns the share of bins that hold significantly more or fewer fake than real rows (NDB / K).
+    """Return the share of bins that hold significantly more or fewer fake than real rows (NDB / K).
 
     Bins are the cells of k-means on the real rows; a bin differs when the z-score of two proportions exceeds
     `deviations` (Richardson & Weiss 2018, arXiv 1805.12462, section 3). About 0.05 for equal distributions.
@@ -51,12 +51,12 @@ def different_bins(
 
 
 def modes_covered(points: Float[Tensor, "N D"], centres: Float[Tensor, "K D"], *, radius: float) -> int:
-    """Returns how many of the known centres have a point within `radius`, three standard deviations as a rule."""
+    """Return how many of the known centres have a point within `radius`, three standard deviations as a rule."""
     return int(torch.cdist(centres.double(), features64("points", points, 1)).le(radius).any(1).sum())
 
 
 def high_quality_share(points: Float[Tensor, "N D"], centres: Float[Tensor, "K D"], *, radius: float) -> float:
-    """Returns the share of points within `radius` of a known centre.
+    """Return the share of points within `radius` of a known centre.
 
     It rises while modes are lost; never show it without `modes_covered`.
     """
@@ -65,7 +65,7 @@ def high_quality_share(points: Float[Tensor, "N D"], centres: Float[Tensor, "K D
 
 
 def pair_distance(real: Int[Tensor, "N F"], fake: Int[Tensor, "M F"], categories: Sequence[int]) -> float:
-    """Returns how differently values of two features go together: total variation, the mean over pairs of features.
+    """Return how differently values of two features go together: total variation, the mean over pairs of features.
 
     Half the sum of absolute differences of both relative frequencies of each pair of values: 0 where equal, at most 1.
     Rows that are right feature by feature, but made up of different rows, are as far off as the features depend on
@@ -87,7 +87,7 @@ def pair_distance(real: Int[Tensor, "N F"], fake: Int[Tensor, "M F"], categories
 
 
 def _joint(name: str, rows: Int[Tensor, "N F"], categories: Sequence[int]) -> Iterator[Float[Tensor, " P"]]:
-    """Yields the relative frequencies of the pairs of values of every two features."""
+    """Yield the relative frequencies of the pairs of values of every two features."""
     fits = rows.ndim == 2 and rows.shape[1] == len(categories) and len(rows) > 0
     if not fits or rows.min() < 0 or (rows >= torch.tensor(categories)).any():
         raise ComponentError(f"{name}: give rows of integers (N {len(categories)}), each below {tuple(categories)}")
@@ -97,7 +97,7 @@ def _joint(name: str, rows: Int[Tensor, "N F"], categories: Sequence[int]) -> It
 
 
 def vendi_score(features: Float[Tensor, "N F"]) -> float:
-    """Returns the effective number of different rows, between 1 (all alike) and N (all orthogonal).
+    """Return the effective number of different rows, between 1 (all alike) and N (all orthogonal).
 
     The exponential of the entropy of the eigenvalues of `X X^T / N` with rows of unit length, that is of
     cosine similarities (Friedman & Dieng 2023, arXiv 2210.02410, eq. 2). At most F, so compare it only with

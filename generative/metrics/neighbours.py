@@ -18,7 +18,7 @@ NEIGHBOURS = 5
 
 
 def precision(real: Float[Tensor, "N F"], fake: Float[Tensor, "M F"], *, neighbours: int = NEIGHBOURS) -> float:
-    """Returns the share of fake rows on the real manifold: are the samples realistic?
+    """Return the share of fake rows on the real manifold: are the samples realistic?
 
     Raises:
         ComponentError: a set is not larger than `neighbours`, or a number is not finite.
@@ -28,18 +28,18 @@ def precision(real: Float[Tensor, "N F"], fake: Float[Tensor, "M F"], *, neighbo
 
 
 def recall(real: Float[Tensor, "N F"], fake: Float[Tensor, "M F"], *, neighbours: int = NEIGHBOURS) -> float:
-    """Returns the share of real rows on the fake manifold: does the model make everything there is?"""
+    """Return the share of real rows on the fake manifold: does the model make everything there is?"""
     return precision(fake, real, neighbours=neighbours)
 
 
 def density(real: Float[Tensor, "N F"], fake: Float[Tensor, "M F"], *, neighbours: int = NEIGHBOURS) -> float:
-    """Returns the mean number of real balls a fake row lies in, over k; 1 is expected of equal distributions."""
+    """Return the mean number of real balls a fake row lies in, over k; 1 is expected of equal distributions."""
     inside = _inside(real, fake, neighbours)
     return inside.double().sum(0).mean().item() / neighbours
 
 
 def coverage(real: Float[Tensor, "N F"], fake: Float[Tensor, "M F"], *, neighbours: int = NEIGHBOURS) -> float:
-    """Returns the share of real rows whose ball holds a fake row; `1 - 2^-k` is expected of equal distributions."""
+    """Return the share of real rows whose ball holds a fake row; `1 - 2^-k` is expected of equal distributions."""
     inside = _inside(real, fake, neighbours)
     return inside.any(1).double().mean().item()
 
@@ -47,13 +47,13 @@ def coverage(real: Float[Tensor, "N F"], fake: Float[Tensor, "M F"], *, neighbou
 def nearest_training(
     train: Float[Tensor, "N F"], samples: Float[Tensor, "M F"]
 ) -> tuple[Float[Tensor, " M"], Int[Tensor, " M"]]:
-    """Returns each sample's distance to its nearest training row and that row's index, to look at them side by side."""
+    """Return each sample's distance to its nearest training row and that row's index, to look at them side by side."""
     nearest = _distances(features64("samples", samples, 1), features64("train", train, 1)).min(1)
     return nearest.values, nearest.indices
 
 
 def memorisation(train: Float[Tensor, "N F"], samples: Float[Tensor, "M F"], *, ratio: float = 0.2) -> float:
-    """Returns the share of samples that are copies of a training row, exact or nearly so.
+    """Return the share of samples that are copies of a training row, exact or nearly so.
 
     A sample counts when its distance to the nearest training row is at most `ratio` of the distance at which
     that row has its own nearest neighbour in the training set; held-out data, the floor, hardly ever do.
@@ -67,20 +67,6 @@ def memorisation(train: Float[Tensor, "N F"], samples: Float[Tensor, "M F"], *, 
     distance, index = nearest_training(train, samples)
     own = _reach(features64("train", train), 1)
     return (distance <= ratio * own[index]).double().mean().item()
-
-
-def nearest_distance_ratio(train: Float[Tensor, "N F"], samples: Float[Tensor, "M F"]) -> float:
-    """Returns the samples' median distance to the training set over that of training rows to each other.
-
-    About 1 for fresh data, towards 0 for copies, large for samples unlike anything seen.
-
-    Raises:
-        ComponentError: more than half of the training rows are duplicates, so there is no scale.
-    """
-    own = _reach(features64("train", train), 1).median().item()
-    if own == 0:
-        raise ComponentError("train: most rows have an exact duplicate; remove the duplicates first")
-    return nearest_training(train, samples)[0].median().item() / own
 
 
 def _distances(a: Float[Tensor, "N F"], b: Float[Tensor, "M F"]) -> Float[Tensor, "N M"]:

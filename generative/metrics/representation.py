@@ -37,19 +37,19 @@ class DCI(NamedTuple):
 
 
 def linear_probe(codes: Float[Tensor, "N Z"], factors: Float[Tensor, "N K"], *, seed: int = 0) -> float:
-    """Returns the mean over factors of what a linear model reads out of the code, see `probe_scores`."""
+    """Return the mean over factors of what a linear model reads out of the code, see `probe_scores`."""
     return float(np.mean(probe_scores(codes, factors, kind="linear", seed=seed)))
 
 
 def neighbour_probe(codes: Float[Tensor, "N Z"], factors: Float[Tensor, "N K"], *, seed: int = 0) -> float:
-    """Returns the mean over factors of what 5 nearest neighbours read out of the code, see `probe_scores`."""
+    """Return the mean over factors of what 5 nearest neighbours read out of the code, see `probe_scores`."""
     return float(np.mean(probe_scores(codes, factors, kind="neighbours", seed=seed)))
 
 
 def probe_scores(
     codes: Float[Tensor, "N Z"], factors: Float[Tensor, "N K"], *, kind: str = "linear", seed: int = 0
 ) -> list[float]:
-    """Returns, per factor, how well a probe predicts it on the half of the rows it was not fitted on.
+    """Return, per factor, how well a probe predicts it on the half of the rows it was not fitted on.
 
     1 is perfect and 0 is chance, for both kinds of factor: R^2 of a continuous one, `(balanced accuracy - 1/C) /
     (1 - 1/C)` of one with C classes. Below 0 is reported as 0.
@@ -82,7 +82,7 @@ def probe_scores(
 
 
 def mutual_information_gap(codes: Float[Tensor, "N Z"], factors: Float[Tensor, "N K"]) -> float:
-    """Returns the MIG: 1 when each factor is in exactly one code dimension, 0 when two know equally much of it.
+    """Return the MIG: 1 when each factor is in exactly one code dimension, 0 when two know equally much of it.
 
     For every factor, the difference between its two largest mutual informations with code dimensions, over its
     entropy (Chen et al. 2018, arXiv 1802.04942, eq. 6); then the mean. Continuous columns are cut into 20 bins of equal
@@ -103,7 +103,7 @@ def mutual_information_gap(codes: Float[Tensor, "N Z"], factors: Float[Tensor, "
 
 
 def dci(codes: Float[Tensor, "N Z"], factors: Float[Tensor, "N K"], *, trees: int = 30, seed: int = 0) -> DCI:
-    """Returns disentanglement, completeness and informativeness (Eastwood & Williams 2018, section 3).
+    """Return disentanglement, completeness and informativeness (Eastwood & Williams 2018, section 3).
 
     Importances are those of randomised trees, one forest per factor. A row or column of the importance matrix
     is taken for a distribution; its score is `1 - entropy / log(number of entries)`, and disentanglement weighs
@@ -144,7 +144,7 @@ def dci(codes: Float[Tensor, "N Z"], factors: Float[Tensor, "N K"], *, trees: in
 
 
 def active_units(means: Float[Tensor, "N Z"], *, threshold: float = ACTIVE_VARIANCE) -> int:
-    """Returns how many dimensions of the posterior mean vary over images by more than `threshold`.
+    """Return how many dimensions of the posterior mean vary over images by more than `threshold`.
 
     `Var_x E_q(z|x)[z] > 0.01` (Burda et al. 2016, arXiv 1509.00519, section 5.2); 0 is posterior collapse.
     """

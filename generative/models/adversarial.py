@@ -26,7 +26,7 @@ Score = Callable[[Tensor], Tensor]
 def critic_loss(
     kind: GanLoss, real: Float[Tensor, " B"], made: Float[Tensor, " B"], target: float | Float[Tensor, " B"] = 1.0
 ) -> Float[Tensor, ""]:
-    """Returns what a critic minimises, given its scores of real and of made data.
+    """Return what a critic minimises, given its scores of real and of made data.
 
     Args:
         kind: the loss.
@@ -45,7 +45,7 @@ def critic_loss(
 
 
 def generator_loss(kind: GanLoss, made: Float[Tensor, " B"]) -> Float[Tensor, ""]:
-    """Returns what a generator minimises, given the critic's scores of what it made."""
+    """Return what a generator minimises, given the critic's scores of what it made."""
     if kind in ("wasserstein", "hinge"):
         return -made.mean()
     if kind == "least-squares":
@@ -55,7 +55,7 @@ def generator_loss(kind: GanLoss, made: Float[Tensor, " B"]) -> Float[Tensor, ""
 
 @torch.no_grad()
 def accuracy(real: Float[Tensor, " B"], made: Float[Tensor, " B"]) -> Float[Tensor, ""]:
-    """Returns in which share of pairs the real datum has the higher score; equal scores count half.
+    """Return in which share of pairs the real datum has the higher score; equal scores count half.
 
     Unlike a threshold it means the same for every loss: Wasserstein scores have no zero.
     """
@@ -65,14 +65,14 @@ def accuracy(real: Float[Tensor, " B"], made: Float[Tensor, " B"]) -> Float[Tens
 def mix(
     real: Float[Tensor, "B ..."], made: Float[Tensor, "B ..."], generator: torch.Generator
 ) -> Float[Tensor, "B ..."]:
-    """Returns a point on the line between each real and made datum, uniform along it and drawn for each pair."""
+    """Return a point on the line between each real and made datum, uniform along it and drawn for each pair."""
     share = torch.rand(len(real), generator=generator, device=generator.device).to(real)
     share = share.reshape(-1, *[1] * (real.ndim - 1))
     return share * real + (1 - share) * made
 
 
 def slopes(score: Score, points: Float[Tensor, "B ..."], *, differentiable: bool = False) -> Float[Tensor, " B"]:
-    """Returns the norm of a score's gradient in its input, of each datum by itself.
+    """Return the norm of a score's gradient in its input, of each datum by itself.
 
     Args:
         score: the critic.
@@ -88,25 +88,25 @@ def slopes(score: Score, points: Float[Tensor, "B ..."], *, differentiable: bool
 def gradient_penalty(
     score: Score, real: Float[Tensor, "B ..."], made: Float[Tensor, "B ..."], generator: torch.Generator
 ) -> Float[Tensor, ""]:
-    """Returns the mean squared distance from 1 of the slopes between real and made data."""
+    """Return the mean squared distance from 1 of the slopes between real and made data."""
     return (slopes(score, mix(real, made, generator), differentiable=True) - 1).square().mean()
 
 
 def r1_penalty(score: Score, real: Float[Tensor, "B ..."]) -> Float[Tensor, ""]:
-    """Returns half the mean squared slope at real data."""
+    """Return half the mean squared slope at real data."""
     return 0.5 * slopes(score, real, differentiable=True).square().mean()
 
 
 @torch.no_grad()
 def clip_weights(module: nn.Module, limit: float) -> None:
-    """Brings every trained parameter into [-limit, limit]."""
+    """Bring every trained parameter into [-limit, limit]."""
     for parameter in _trained(module):
         parameter.clamp_(-limit, limit)
 
 
 @torch.no_grad()
 def clip_saturation(module: nn.Module, limit: float) -> Float[Tensor, ""]:
-    """Returns the share of trained parameters that sit at a limit: near 1 the critic can only be a coarse one."""
+    """Return the share of trained parameters that sit at a limit: near 1 the critic can only be a coarse one."""
     numbers = torch.cat([parameter.flatten() for parameter in _trained(module)])
     return (numbers.abs() >= limit * (1 - 1e-6)).float().mean()
 

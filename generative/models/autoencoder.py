@@ -21,6 +21,7 @@ from generative.models.health import active_units, errors, verdict
 from generative.models.latents import ESTIMATE_FRAMES, LatentScale, encode_many, interpolate, take
 from generative.models.objective import at_least_float32, squared_error
 from generative.options import ComponentError
+from generative.plain import Facts
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Autoencoder(nn.Module):
         return LatentSpec("continuous", self.config.latent)
 
     def encode(self, obs: Float[Tensor, "B C H W"]) -> tuple[Float[Tensor, "B Z"], Float[Tensor, "B Z"]]:
-        """Returns the latent, at unit spread once `estimate` was called, and a deviation of 0; obs in [0, 1].
+        """Return the latent, at unit spread once `estimate` was called, and a deviation of 0; obs in [0, 1].
 
         Raises:
             ValueError: the images do not have the configured channels and size.
@@ -91,21 +92,21 @@ class Autoencoder(nn.Module):
         return z, torch.zeros_like(z)
 
     def decode(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B C H W"]:
-        """Returns the images in [0, 1] that latents stand for."""
+        """Return the images in [0, 1] that latents stand for."""
         return at_least_float32(self.decoder(self.scale.undo(z)))
 
     def reconstruct(self, obs: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
-        """Returns what is left of images after the latent."""
+        """Return what is left of images after the latent."""
         return self.decode(self.encode(obs)[0])
 
     def interpolate(
         self, first: Float[Tensor, "B C H W"], second: Float[Tensor, "B C H W"], steps: int
     ) -> Float[Tensor, "B S C H W"]:
-        """Returns S images on the way from one image to another, along the line between their latents."""
+        """Return S images on the way from one image to another, along the line between their latents."""
         return interpolate(lambda obs: self.encode(obs)[0], self.decode, first, second, steps)
 
     def fit_density(self, latents: Float[Tensor, "B Z"], generator: torch.Generator) -> list[float]:
-        """Fits the density that `sample` draws from, and returns the log-likelihood (nats per row) of every round.
+        """Fit the density that `sample` draws from, and return the log-likelihood (nats per row) of every round.
 
         Args:
             latents: of real images, from `encode`, some hundred per Gaussian.
@@ -117,7 +118,7 @@ class Autoencoder(nn.Module):
         return self.density.fit(latents, generator)
 
     def sample(self, n: int, temperature: float, generator: torch.Generator) -> Float[Tensor, "n C H W"]:
-        """Returns images of latents drawn from the fitted density, the variances times `temperature`.
+        """Return images of latents drawn from the fitted density, the variances times `temperature`.
 
         Raises:
             ComponentError: no density is fitted.
@@ -131,7 +132,7 @@ class Autoencoder(nn.Module):
     def loss(
         self, obs: Float[Tensor, "B C H W"], generator: torch.Generator
     ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
-        """Returns the squared error per image; the encoder sees noise on the images where that is configured."""
+        """Return the squared error per image; the encoder sees noise on the images where that is configured."""
         check_obs(obs, self.config)
         seen = obs
         if self.config.noise:
@@ -141,16 +142,14 @@ class Autoencoder(nn.Module):
         return error, {"squared_error": error.detach()}
 
     def estimate(self, batches: Iterator[Any], generator: torch.Generator) -> None:
-        """Brings latents to unit spread over some images, (B C H W) in [0, 1]; a density fitted before is void."""
+        """Bring latents to unit spread over some images, (B C H W) in [0, 1]; a density fitted before is void."""
         obs = take(batches, ESTIMATE_FRAMES)
         self.scale.estimate(encode_many(lambda part: at_least_float32(self.encoder(part)), obs))
         self.density.fitted.zero_()
 
     @torch.no_grad()
-    def diagnose(
-        self, obs: Float[Tensor, "B C H W"], mean_frame: Float[Tensor, "C H W"] | None = None
-    ) -> dict[str, Any]:
-        """Tells a working autoencoder from a dead one; arguments, errors and result as of `VAE.diagnose`.
+    def diagnose(self, obs: Float[Tensor, "B C H W"], mean_frame: Float[Tensor, "C H W"] | None = None) -> Facts:
+        """Tell a working autoencoder from a dead one; arguments, errors and result as of `VAE.diagnose`.
 
         Returns:
             `squared_error` and `baseline_squared_error` per image, `explained`, `active_units`, `verdict`,

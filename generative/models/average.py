@@ -25,12 +25,12 @@ class Average(nn.Module):
         self.eval()
 
     def train(self, mode: bool = True) -> "Average":
-        """Stays in evaluation mode: looking at samples must not change running statistics."""
+        """Stay in evaluation mode: looking at samples must not change running statistics."""
         return super().train(False)
 
     @torch.no_grad()
     def update(self, network: nn.Module) -> None:
-        """Moves the average towards the network's present weights; call it after every step.
+        """Move the average towards the network's present weights; call it after every step.
 
         The decay of update t (from 0) is at most `(1 + t) / (10 + t)`, so the weights of the start are soon
         forgotten. Running statistics of batch norm are averaged too, other buffers copied.
@@ -46,5 +46,5 @@ class Average(nn.Module):
         self.updates += 1
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """Returns the averaged network's output."""
+        """Return the averaged network's output."""
         return self.network(*inputs)

@@ -9,7 +9,7 @@ from generative.options import LARGEST
 
 
 def check_sizes(config: Any, *names: str) -> None:
-    """Raises a ValueError where one of a config's sizes is below 1."""
+    """Raise a ValueError where one of a config's sizes is below 1."""
     for name in names:
         if not getattr(config, name) >= 1:
             raise ValueError(f"{name}={getattr(config, name)}: a size; give 1 or more")
@@ -18,7 +18,7 @@ def check_sizes(config: Any, *names: str) -> None:
 
 
 def check_not_negative(config: Any, *names: str) -> None:
-    """Raises a ValueError where one of a config's weights is negative or NaN."""
+    """Raise a ValueError where one of a config's weights is negative or NaN."""
     for name in names:
         if not getattr(config, name) >= 0:
             raise ValueError(f"{name}={getattr(config, name)}: must not be negative; 0 leaves it out")
@@ -27,13 +27,13 @@ def check_not_negative(config: Any, *names: str) -> None:
 
 
 def check_image_size(config: Any) -> None:
-    """Raises a ValueError where the fast layout cannot halve the image size four times."""
+    """Raise a ValueError where the fast layout cannot halve the image size four times."""
     if config.image_size % 16:
         raise ValueError(f"image_size={config.image_size}: layout=fast halves it four times; use a multiple of 16")
 
 
 def check_obs(obs: Float[Tensor, "B C H W"], config: Any) -> None:
-    """Raises a ValueError where images do not have a config's channels and size."""
+    """Raise a ValueError where images do not have a config's channels and size."""
     expected = (config.channels, config.image_size, config.image_size)
     if tuple(obs.shape[1:]) != expected:
         raise ValueError(
@@ -43,6 +43,6 @@ def check_obs(obs: Float[Tensor, "B C H W"], config: Any) -> None:
 
 
 def check_temperature(temperature: float) -> None:
-    """Raises a ValueError for a negative temperature."""
+    """Raise a ValueError for a negative temperature."""
     if not temperature >= 0:
         raise ValueError(f"temperature={temperature}: must be 0 or more")

@@ -89,18 +89,18 @@ class MLPClassifier(nn.Module):
         _draw_glorot(self)
 
     def features(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F"]:
-        """Returns the last hidden layer; raises ValueError for images of another shape."""
+        """Return the last hidden layer; raise ValueError for images of another shape."""
         _check_images(images, self.config)
         return self.body(images)
 
     def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
-        """Returns a score (logit) per class of images in [0, 1]; raises ValueError for images of another shape."""
+        """Return a score (logit) per class of images in [0, 1]; raise ValueError for images of another shape."""
         return self.head(self.features(images))
 
     def loss(
         self, batch: LabelledImages, generator: torch.Generator
     ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
-        """Returns the cross-entropy in nats, and the accuracy; draws nothing."""
+        """Return the cross-entropy in nats, and the accuracy; draw nothing."""
         return _cross_entropy(self(batch[0]), batch[1])
 
 
@@ -130,12 +130,12 @@ class CNNClassifier(nn.Module):
         _draw_glorot(self)
 
     def features(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F"]:
-        """Returns the last hidden layer before dropout; raises ValueError for images of another shape."""
+        """Return the last hidden layer before dropout; raise ValueError for images of another shape."""
         _check_images(images, self.config)
         return self.body(images)
 
     def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
-        """Returns a score (logit) per class of images in [0, 1], without dropout.
+        """Return a score (logit) per class of images in [0, 1], without dropout.
 
         Raises:
             ValueError: images of another shape.
@@ -145,7 +145,7 @@ class CNNClassifier(nn.Module):
     def loss(
         self, batch: LabelledImages, generator: torch.Generator
     ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
-        """Returns the cross-entropy in nats, and the accuracy; while training, dropout draws from `generator`."""
+        """Return the cross-entropy in nats, and the accuracy; while training, dropout draws from `generator`."""
         features = self.features(batch[0])
         if self.training:
             chance = torch.rand(features.shape, generator=generator, device=generator.device).to(features.device)
@@ -156,7 +156,7 @@ class CNNClassifier(nn.Module):
 def labelled_batches(
     images: Float[Tensor, "N C H W"], labels: Int[Tensor, " N"], size: int, seed: int
 ) -> Callable[[int], Iterator[LabelledImages]]:
-    """Returns the endless batches that `fit` asks for, a function of (seed, step): each epoch in a new order.
+    """Return the endless batches that `fit` asks for, a function of (seed, step): each epoch in a new order.
 
     Raises:
         ValueError: unequal numbers of images and labels, or a size outside 1 to N.

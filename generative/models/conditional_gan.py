@@ -45,7 +45,7 @@ class ConditionalGAN(DCGAN):
     def decode(  # type: ignore[override]
         self, z: Float[Tensor, "B Z"], labels: Int[Tensor, " B"]
     ) -> Float[Tensor, "B ..."]:
-        """Returns the images in [0, 1], or the points, that latents stand for under labels.
+        """Return the images in [0, 1], or the points, that latents stand for under labels.
 
         Raises:
             ValueError: a label is out of range.
@@ -55,7 +55,7 @@ class ConditionalGAN(DCGAN):
     def sample(
         self, n: int, temperature: float, generator: torch.Generator, labels: Int[Tensor, " n"] | None = None
     ) -> Float[Tensor, "n ..."]:
-        """Returns data of labels, by default of all classes in turn, with latents drawn from N(0, temperature).
+        """Return data of labels, by default of all classes in turn, with latents drawn from N(0, temperature).
 
         Raises:
             ValueError: the temperature is negative, or a label is out of range.

@@ -67,7 +67,7 @@ class ConditionalVAE(nn.Module):
     def encode(
         self, obs: Float[Tensor, "B C H W"], labels: Int[Tensor, " B"]
     ) -> tuple[Float[Tensor, "B Z"], Float[Tensor, "B Z"]]:
-        """Returns mean and standard deviation of q(z | obs, label), obs in [0, 1].
+        """Return mean and standard deviation of q(z | obs, label), obs in [0, 1].
 
         Raises:
             ValueError: the images do not have the configured channels and size, or a label is out of range.
@@ -76,17 +76,17 @@ class ConditionalVAE(nn.Module):
         return mean, torch.exp(0.5 * log_variance)
 
     def decode(self, z: Float[Tensor, "B Z"], labels: Int[Tensor, " B"]) -> Float[Tensor, "B C H W"]:
-        """Returns the images in [0, 1] that latents stand for under labels; errors as of `encode`."""
+        """Return the images in [0, 1] that latents stand for under labels; errors as of `encode`."""
         return at_least_float32(self.decoder(torch.cat([z, self._one_hot(labels, z)], dim=1)))  # (B Z+K) inside
 
     def reconstruct(self, obs: Float[Tensor, "B C H W"], labels: Int[Tensor, " B"]) -> Float[Tensor, "B C H W"]:
-        """Returns what is left of images after the latent's mean and the label."""
+        """Return what is left of images after the latent's mean and the label."""
         return self.decode(self.encode(obs, labels)[0], labels)
 
     def interpolate(
         self, first: Float[Tensor, "B C H W"], second: Float[Tensor, "B C H W"], steps: int, labels: Int[Tensor, " B"]
     ) -> Float[Tensor, "B S C H W"]:
-        """Returns S images on the way between two images of one label, along the line between their means."""
+        """Return S images on the way between two images of one label, along the line between their means."""
         return interpolate(
             lambda obs: self.encode(obs, labels)[0],
             lambda z: self.decode(z, labels.repeat_interleave(steps)),
@@ -98,7 +98,7 @@ class ConditionalVAE(nn.Module):
     def sample(
         self, n: int, temperature: float, generator: torch.Generator, labels: Int[Tensor, " n"] | None = None
     ) -> Float[Tensor, "n C H W"]:
-        """Returns images of labels, by default of all classes in turn, with latents drawn from the prior.
+        """Return images of labels, by default of all classes in turn, with latents drawn from the prior.
 
         Raises:
             ValueError: the temperature (of the prior's variance) is negative, or a label is out of range.
@@ -113,7 +113,7 @@ class ConditionalVAE(nn.Module):
     def loss(
         self, batch: tuple[Float[Tensor, "B C H W"], Int[Tensor, " B"]], generator: torch.Generator
     ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
-        """Returns the loss per image, and its squared error and KL divergence (nats, before free bits)."""
+        """Return the loss per image, and its squared error and KL divergence (nats, before free bits)."""
         obs, labels = batch
         mean, log_variance = self._encode(obs, labels)
         noise = torch.randn(mean.shape, generator=generator, device=generator.device).to(mean.device)
@@ -125,7 +125,7 @@ class ConditionalVAE(nn.Module):
     def _encode(
         self, obs: Float[Tensor, "B C H W"], labels: Int[Tensor, " B"]
     ) -> tuple[Float[Tensor, "B Z"], Float[Tensor, "B Z"]]:
-        """Returns mean and clamped log-variance."""
+        """Return mean and clamped log-variance."""
         check_obs(obs, self.config)
         planes = self._one_hot(labels, obs)[:, :, None, None].expand(-1, -1, *obs.shape[2:])  # (B K H W)
         mean, log_variance = at_least_float32(self.encoder(torch.cat([obs, planes], dim=1))).chunk(2, dim=1)

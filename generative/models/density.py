@@ -33,7 +33,7 @@ class GaussianMixture(nn.Module):
     def fit(
         self, x: Float[Tensor, "B Z"], generator: torch.Generator, iterations: int = 100, tolerance: float = 1e-4
     ) -> list[float]:
-        """Sets the mixture by expectation maximisation and returns the log-likelihood per row after every round.
+        """Set the mixture by expectation maximisation and return the log-likelihood per row after every round.
 
         Args:
             x: the latents.
@@ -72,11 +72,11 @@ class GaussianMixture(nn.Module):
         return history
 
     def log_prob(self, x: Float[Tensor, "B Z"]) -> Float[Tensor, " B"]:
-        """Returns the log-density in nats."""
+        """Return the log-density in nats."""
         return torch.logsumexp(self.weight.log() + _log_normal(x, self.mean, self.cholesky), 1)
 
     def sample(self, n: int, temperature: float, generator: torch.Generator) -> Float[Tensor, "n Z"]:
-        """Returns latents: a component each, and its Gaussian with the variance times `temperature`."""
+        """Return latents: a component each, and its Gaussian with the variance times `temperature`."""
         chosen = torch.multinomial(self.weight.to(generator.device), n, replacement=True, generator=generator)
         noise = torch.randn(n, self.mean.shape[1], generator=generator, device=generator.device).to(self.mean)
         chosen = chosen.to(self.mean.device)
@@ -84,7 +84,7 @@ class GaussianMixture(nn.Module):
 
 
 def _spread_rows(data: Float[Tensor, "B Z"], count: int, generator: torch.Generator) -> Float[Tensor, "K Z"]:
-    """Returns rows far from each other: each is drawn in proportion to its squared distance from those before."""
+    """Return rows far from each other: each is drawn in proportion to its squared distance from those before."""
     rows = [data[torch.randint(len(data), (1,), generator=generator, device=generator.device).to(data.device)]]
     for _ in range(count - 1):
         distance = torch.cdist(data, torch.cat(rows)).amin(1).square()

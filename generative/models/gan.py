@@ -150,7 +150,7 @@ class DCGAN(nn.Module):
     }
 
     def __init__(self, config: DCGANConfig, beside: int = 0) -> None:
-        """Builds the networks; `beside` is how many numbers of a condition both are told besides their input."""
+        """Build the networks; `beside` is how many numbers of a condition both are told besides their input."""
         super().__init__()
         self.config = config
         inputs, spectral = config.latent + beside, config.lipschitz == "spectral-norm"
@@ -184,7 +184,7 @@ class DCGAN(nn.Module):
         return LatentSpec("continuous", self.config.latent)
 
     def objectives(self, batches: Sequence[Any], generator: torch.Generator) -> Iterator[Objective]:
-        """Yields the critic's losses, then the generator's; clips the critic's weights and averages the generator's."""
+        """Yield the critic's losses, then the generator's; clip the critic's weights and average the generator's."""
         labels: Tensor | None = None
         for batch in batches:
             obs, labels = self._split(batch)
@@ -197,7 +197,7 @@ class DCGAN(nn.Module):
     def critic_loss(
         self, obs: Tensor, labels: Tensor | None, generator: torch.Generator
     ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
-        """Returns the critic's loss with its penalty, and `critic_accuracy`, `penalty` or `clip_saturation`.
+        """Return the critic's loss with its penalty, and `critic_accuracy`, `penalty` or `clip_saturation`.
 
         Args:
             obs: real data, images in [0, 1] or points (B ...).
@@ -225,7 +225,7 @@ class DCGAN(nn.Module):
     def generator_loss(
         self, n: int, labels: Tensor | None, generator: torch.Generator
     ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
-        """Returns the generator's loss on n new samples, and `critic_slope`: the mean slope of the critic at them.
+        """Return the generator's loss on n new samples, and `critic_slope`: the mean slope of the critic at them.
 
         Args:
             n: how many samples to make.
@@ -239,11 +239,11 @@ class DCGAN(nn.Module):
         return adversarial.generator_loss(self.config.gan_loss, scores), {"critic_slope": slope}
 
     def decode(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B ..."]:
-        """Returns the images in [0, 1], or the points, that latents stand for, by the averaged weights."""
+        """Return the images in [0, 1], or the points, that latents stand for, by the averaged weights."""
         return self._outside(self.average(z))
 
     def sample(self, n: int, temperature: float, generator: torch.Generator) -> Float[Tensor, "n ..."]:
-        """Returns images or points of latents drawn from N(0, 1), the variance times `temperature`.
+        """Return images or points of latents drawn from N(0, 1), the variance times `temperature`.
 
         Raises:
             ValueError: the temperature is negative.
@@ -252,11 +252,11 @@ class DCGAN(nn.Module):
         return self.decode(temperature**0.5 * self._latents(n, generator))
 
     def _split(self, batch: Any) -> tuple[Tensor, Tensor | None]:
-        """Returns a batch's data and labels."""
+        """Return a batch's data and labels."""
         return batch, None
 
     def _condition(self, labels: Tensor | None, like: Tensor) -> Float[Tensor, "B K"] | None:
-        """Returns what both networks are told besides their input."""
+        """Return what both networks are told besides their input."""
         return None
 
     def _penalty(self, real: Tensor, made: Tensor, labels: Tensor | None, generator: torch.Generator) -> Tensor:
@@ -284,7 +284,7 @@ class DCGAN(nn.Module):
         return at_least_float32(self.critic(data))[:, 0]
 
     def _inside(self, obs: Tensor) -> Tensor:
-        """Returns checked data as the critic sees them."""
+        """Return checked data as the critic sees them."""
         if self.config.layout == "points":
             if obs.shape[1:] != (self.config.dimensions,):
                 raise ValueError(

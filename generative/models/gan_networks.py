@@ -22,7 +22,7 @@ HIDDEN_LAYERS = 3
 
 
 def coarse_grid(image_size: int) -> tuple[int, int]:
-    """Returns the side of the coarsest map and how often it is doubled: 64, 32 and 16 start at 4, 28 at 7.
+    """Return the side of the coarsest map and how often it is doubled: 64, 32 and 16 start at 4, 28 at 7.
 
     Raises:
         ValueError: halving the image size never comes to a side of 7 or less.
@@ -38,7 +38,7 @@ def coarse_grid(image_size: int) -> tuple[int, int]:
 
 
 def image_generator(inputs: int, channels: int, image_size: int, width: int, norm: Norm) -> nn.Sequential:
-    """Returns (B inputs) -> images (B channels image_size image_size) in [-1, 1]."""
+    """Return (B inputs) -> images (B channels image_size image_size) in [-1, 1]."""
     side, doublings = coarse_grid(image_size)
     widths = _widths(width, doublings)[::-1]
     layers: list[nn.Module] = [nn.Linear(inputs, widths[0] * side**2), nn.Unflatten(1, (widths[0], side, side))]
@@ -55,7 +55,7 @@ def image_generator(inputs: int, channels: int, image_size: int, width: int, nor
 def image_critic(
     channels: int, image_size: int, width: int, norm: Norm, dropout: float, spectral: bool
 ) -> nn.Sequential:
-    """Returns images (B channels image_size image_size) -> scores (B 1)."""
+    """Return images (B channels image_size image_size) -> scores (B 1)."""
     side, doublings = coarse_grid(image_size)
     widths = _widths(width, doublings)
     layers: list[nn.Module] = []
@@ -68,7 +68,7 @@ def image_critic(
 
 
 def point_generator(inputs: int, dimensions: int, width: int, norm: Norm) -> nn.Sequential:
-    """Returns (B inputs) -> points (B dimensions) through three hidden layers."""
+    """Return (B inputs) -> points (B dimensions) through three hidden layers."""
     layers: list[nn.Module] = []
     for before in (inputs, *[width] * (HIDDEN_LAYERS - 1)):
         layers += [nn.Linear(before, width), *_norm(norm, width, image=False), nn.ReLU()]
@@ -76,7 +76,7 @@ def point_generator(inputs: int, dimensions: int, width: int, norm: Norm) -> nn.
 
 
 def point_critic(dimensions: int, width: int, norm: Norm, dropout: float, spectral: bool) -> nn.Sequential:
-    """Returns points (B dimensions) -> scores (B 1) through three hidden layers."""
+    """Return points (B dimensions) -> scores (B 1) through three hidden layers."""
     layers: list[nn.Module] = []
     for level, before in enumerate((dimensions, *[width] * (HIDDEN_LAYERS - 1))):
         layers += [nn.Linear(before, width), *(_norm(norm, width, image=False) if level else [])]
@@ -101,7 +101,7 @@ def _norm(norm: Norm, channels: int, image: bool) -> list[nn.Module]:
 
 @torch.no_grad()
 def _drawn(layers: list[nn.Module], spectral: bool) -> nn.Sequential:
-    """Draws the weights and, with `spectral`, divides every layer's by its largest singular value."""
+    """Draw the weights and, with `spectral`, divides every layer's by its largest singular value."""
     for place, layer in enumerate(layers):
         if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             inputs = layer.weight[0].numel()

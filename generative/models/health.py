@@ -11,7 +11,7 @@ HEALTHY_SHARE = 0.05
 
 
 def check_different(obs: Float[Tensor, "B C H W"]) -> None:
-    """Raises a ValueError where there are no two different images."""
+    """Raise a ValueError where there are no two different images."""
     if len(obs) < 2 or bool((obs == obs[:1]).all()):
         raise ValueError("obs: all images are the same; give at least two different ones")
 
@@ -21,7 +21,7 @@ def errors(
     decoded: Float[Tensor, "B C H W"],
     mean_frame: Float[Tensor, "C H W"] | None,
 ) -> dict[str, float]:
-    """Returns `squared_error`, `baseline_squared_error` (per image) and `explained`, 1 - their ratio.
+    """Return `squared_error`, `baseline_squared_error` (per image) and `explained`, 1 - their ratio.
 
     Args:
         obs: different images.
@@ -40,12 +40,12 @@ def errors(
 
 
 def active_units(z: Float[Tensor, "B Z"]) -> int:
-    """Returns how many dimensions of a latent vary over images."""
+    """Return how many dimensions of a latent vary over images."""
     return int((z.var(0) > ACTIVE_VARIANCE).sum())
 
 
 def effective_dimensions(z: Float[Tensor, "B Z"]) -> float:
-    """Returns over how many independent directions the variance of latents is spread: their participation ratio.
+    """Return over how many independent directions the variance of latents is spread: their participation ratio.
 
     It is `(sum of eigenvalues)^2 / sum of squared eigenvalues` of the covariance, between 1 and Z; 0 for constants.
     """
@@ -55,7 +55,7 @@ def effective_dimensions(z: Float[Tensor, "B Z"]) -> float:
 
 
 def verdict(explained: float, active: int, latent: int, remedy: str) -> tuple[str, str]:
-    """Returns "healthy" or "collapsed", and why.
+    """Return "healthy" or "collapsed", and why.
 
     Args:
         explained: share of the images' variation that comes back.

@@ -28,23 +28,23 @@ class LatentScale(nn.Module):
 
     @torch.no_grad()
     def estimate(self, raw: Float[Tensor, "B Z"]) -> None:
-        """Sets shift and scale from an encoder's outputs on many images."""
+        """Set shift and scale from an encoder's outputs on many images."""
         spread = raw.std(0, correction=0)
         least = max(LEAST_SHARE * float(spread.median()), 1e-6)
         self.shift.copy_(raw.mean(0))
         self.scale.copy_(spread.clamp(min=least))
 
     def forward(self, raw: Float[Tensor, "B Z"]) -> Float[Tensor, "B Z"]:
-        """Returns an encoder's outputs at unit spread."""
+        """Return an encoder's outputs at unit spread."""
         return (raw - self.shift) / self.scale
 
     def undo(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B Z"]:
-        """Returns what the encoder had put out."""
+        """Return what the encoder had put out."""
         return z * self.scale + self.shift
 
 
 def take(batches: Iterator[Tensor], count: int) -> Float[Tensor, "B C H W"]:
-    """Returns the first `count` images of an endless stream of batches."""
+    """Return the first `count` images of an endless stream of batches."""
     found: list[Tensor] = []
     while sum(map(len, found)) < count:
         found.append(next(batches))
@@ -55,7 +55,7 @@ def take(batches: Iterator[Tensor], count: int) -> Float[Tensor, "B C H W"]:
 def encode_many(
     encode: Callable[[Tensor], Tensor], obs: Float[Tensor, "B C H W"], batch: int = 256
 ) -> Float[Tensor, "B Z"]:
-    """Returns `encode` of many images, some at a time."""
+    """Return `encode` of many images, some at a time."""
     return torch.cat([encode(part) for part in obs.split(batch)])
 
 
@@ -66,7 +66,7 @@ def interpolate(
     second: Float[Tensor, "B C H W"],
     steps: int,
 ) -> Float[Tensor, "B S C H W"]:
-    """Returns S images along the straight line from one latent to another, both ends included.
+    """Return S images along the straight line from one latent to another, both ends included.
 
     Raises:
         ValueError: there are fewer than two steps.

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from generative.models.checks import check_not_negative, check_obs, check_sizes, check_temperature
 from generative.models.toy_distribution import REFUSALS, take_items
+from generative.plain import Facts
 
 LARGEST_TABLE = 1_000_000
 
@@ -66,24 +67,24 @@ class Multinomial(nn.Module):
 
     @torch.no_grad()
     def estimate(self, batches: Iterator[Any], generator: torch.Generator) -> None:
-        """Counts `count` rows (B F) of integers."""
+        """Count `count` rows (B F) of integers."""
         rows = self._index(take_items(batches, self.config.count))
         counts = torch.bincount(rows, minlength=len(self.log_table)).double()
         self.log_table.copy_(_log_share(counts, self.config.smoothing, len(self.log_table)))
 
     def log_prob(self, obs: Int[Tensor, "B F"]) -> Float[Tensor, " B"]:
-        """Returns the log-probability in nats; raises ValueError for a value that a feature does not have."""
+        """Return the log-probability in nats; raise ValueError for a value that a feature does not have."""
         return self.log_table[self._index(obs)]
 
     def sample(self, n: int, temperature: float, generator: torch.Generator) -> Int[Tensor, "n F"]:
-        """Returns rows, from log-probabilities over `temperature`; 0 gives the likeliest one."""
+        """Return rows, from log-probabilities over `temperature`; 0 gives the likeliest one."""
         chosen = _draw(self.log_table[None], n, temperature, generator)[:, 0]
         return torch.stack(torch.unravel_index(chosen, self.config.categories), 1)
 
     def loss(
         self, obs: Int[Tensor, "B F"], generator: torch.Generator
     ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
-        """Returns the negative log-probability per row; has no gradient, `estimate` brings it down."""
+        """Return the negative log-probability per row; has no gradient, `estimate` brings it down."""
         loss = -self.log_prob(obs).mean()
         return loss, {"bits_per_dim": loss / (math.log(2) * obs.shape[1])}
 
@@ -146,7 +147,7 @@ class NaiveBayes(nn.Module):
 
     @torch.no_grad()
     def estimate(self, batches: Iterator[Any], generator: torch.Generator) -> None:
-        """Counts `count` images (B C H W) in [0, 1] or rows (B F) of integers."""
+        """Count `count` images (B C H W) in [0, 1] or rows (B F) of integers."""
         rows = self._rows(take_items(batches, self.config.count))
         sizes = torch.tensor(self.config.sizes, device=rows.device)
         counts = torch.zeros(self.log_tables.shape, dtype=torch.float64, device=rows.device)
@@ -155,7 +156,7 @@ class NaiveBayes(nn.Module):
         self.log_tables.copy_(logs.masked_fill(~self._there().to(rows.device), -torch.inf))
 
     def log_prob(self, obs: Tensor) -> Float[Tensor, " B"]:
-        """Returns the log-probability in nats, of images that of their rounded pixels: a sum over features.
+        """Return the log-probability in nats, of images that of their rounded pixels: a sum over features.
 
         Raises:
             ValueError: images of another size, or a value that a feature does not have.
@@ -163,20 +164,18 @@ class NaiveBayes(nn.Module):
         return self.log_tables.gather(1, self._rows(obs).T).sum(0)
 
     def sample(self, n: int, temperature: float, generator: torch.Generator) -> Tensor:
-        """Returns images (n C H W) or rows (n F), from log-probabilities over `temperature`; 0 gives the likeliest."""
+        """Return images (n C H W) or rows (n F), from log-probabilities over `temperature`; 0 gives the likeliest."""
         rows = _draw(self.log_tables, n, temperature, generator)
         return rows if self.config.categories else self._image(rows)
 
     def loss(self, obs: Tensor, generator: torch.Generator) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
-        """Returns the negative log-probability per item; has no gradient, `estimate` brings it down."""
+        """Return the negative log-probability per item; has no gradient, `estimate` brings it down."""
         loss = -self.log_prob(obs).mean()
         return loss, {"bits_per_dim": loss / (math.log(2) * len(self.config.sizes))}
 
     @torch.no_grad()
-    def diagnose(
-        self, obs: Float[Tensor, "B C H W"], mean_frame: Float[Tensor, "C H W"] | None = None
-    ) -> dict[str, Any]:
-        """Says what independence costs: figures of real images, of scrambled ones and of samples.
+    def diagnose(self, obs: Float[Tensor, "B C H W"], mean_frame: Float[Tensor, "C H W"] | None = None) -> Facts:
+        """Say what independence costs: figures of real images, of scrambled ones and of samples.
 
         Args:
             obs: different images; some hundred give steady figures.
@@ -210,7 +209,7 @@ class NaiveBayes(nn.Module):
         }
 
     def _there(self) -> Tensor:
-        """Returns which entries of the tables belong to a feature (F K)."""
+        """Return which entries of the tables belong to a feature (F K)."""
         sizes = torch.tensor(self.config.sizes)
         return torch.arange(int(sizes.max())) < sizes[:, None]
 
@@ -248,7 +247,7 @@ def _log_share(counts: Tensor, smoothing: float, categories: int | Tensor) -> Te
 
 
 def _draw(log_tables: Float[Tensor, "F K"], n: int, temperature: float, generator: torch.Generator) -> Tensor:
-    """Returns n choices (n F) from each table."""
+    """Return n choices (n F) from each table."""
     check_temperature(temperature)
     if temperature == 0:
         return log_tables.argmax(1).expand(n, -1)
@@ -257,7 +256,7 @@ def _draw(log_tables: Float[Tensor, "F K"], n: int, temperature: float, generato
 
 
 def _neighbours(images: Float[Tensor, "B C H W"]) -> float:
-    """Returns the correlation of pixels side by side around their means over images."""
+    """Return the correlation of pixels side by side around their means over images."""
     apart = images - images.mean(0)
     left, right = apart[..., :-1].flatten(), apart[..., 1:].flatten()
     return float((left * right).sum() / (left.square().sum() * right.square().sum()).sqrt().clamp(min=1e-12))

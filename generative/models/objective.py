@@ -16,7 +16,7 @@ LOG_VARIANCE_RANGE = (-14.0, 10.0)  # standard deviations from 0.0009 to 148: ex
 
 
 def beta_from_r_loss_factor(r_loss_factor: float, numbers: int) -> float:
-    """Returns the beta of the book's `r_loss_factor` for images of `numbers` numbers (C * H * W).
+    """Return the beta of the book's `r_loss_factor` for images of `numbers` numbers (C * H * W).
 
     Raises:
         ValueError: one of the two is not above 0.
@@ -26,7 +26,7 @@ def beta_from_r_loss_factor(r_loss_factor: float, numbers: int) -> float:
 
 
 def r_loss_factor_from_beta(beta: float, numbers: int) -> float:
-    """Returns the book's `r_loss_factor` of a beta for images of `numbers` numbers (C * H * W).
+    """Return the book's `r_loss_factor` of a beta for images of `numbers` numbers (C * H * W).
 
     Raises:
         ValueError: one of the two is not above 0; beta=0 has no counterpart.
@@ -42,12 +42,12 @@ def _check_positive(**values: float | int) -> None:
 
 
 def at_least_float32(values: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
-    """Returns what a network in half precision gave in a type fit for sums and losses."""
+    """Return what a network in half precision gave in a type fit for sums and losses."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def squared_error(obs: Float[Tensor, "B C H W"], decoded: Float[Tensor, "B C H W"]) -> Float[Tensor, ""]:
-    """Returns the squared error per image: summed over its numbers, averaged over images."""
+    """Return the squared error per image: summed over its numbers, averaged over images."""
     return (obs - decoded).square().sum((1, 2, 3)).mean()
 
 
@@ -57,7 +57,7 @@ def gaussian_kl(mean: Float[Tensor, "B Z"], log_variance: Float[Tensor, "B Z"]) 
 
 
 def kl_cost(kl: Float[Tensor, "B Z"], kl_floor: float, free_bits: float) -> Float[Tensor, ""]:
-    """Returns what the KL costs per image, with some of it free.
+    """Return what the KL costs per image, with some of it free.
 
     Args:
         kl: nats per image and dimension.

@@ -19,6 +19,7 @@ from generative.models.checks import check_obs, check_sizes, check_temperature
 from generative.models.health import active_units, errors, verdict
 from generative.models.latents import interpolate, take
 from generative.models.objective import at_least_float32, squared_error
+from generative.plain import Facts
 
 LEAST_SHARE = 1e-4
 """A component's variance counts as at least this share of the largest, or rounding errors would be blown up."""
@@ -76,7 +77,7 @@ class PCA(nn.Module):
         return LatentSpec("continuous", self.config.latent)
 
     def encode(self, obs: Float[Tensor, "B C H W"]) -> tuple[Float[Tensor, "B Z"], Float[Tensor, "B Z"]]:
-        """Returns the components, each of unit spread over the frames estimated from, and a deviation of 0.
+        """Return the components, each of unit spread over the frames estimated from, and a deviation of 0.
 
         Raises:
             ValueError: the images do not have the configured channels and size.
@@ -86,23 +87,23 @@ class PCA(nn.Module):
         return z, torch.zeros_like(z)
 
     def decode(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B C H W"]:
-        """Returns the images that latents stand for, clipped to [0, 1]."""
+        """Return the images that latents stand for, clipped to [0, 1]."""
         shape = (self.config.channels, self.config.image_size, self.config.image_size)
         flat = self.mean + at_least_float32((z * self.spread) @ self.components)
         return flat.clamp(0, 1).unflatten(1, shape)
 
     def reconstruct(self, obs: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
-        """Returns the images without what the components leave out."""
+        """Return the images without what the components leave out."""
         return self.decode(self.encode(obs)[0])
 
     def interpolate(
         self, first: Float[Tensor, "B C H W"], second: Float[Tensor, "B C H W"], steps: int
     ) -> Float[Tensor, "B S C H W"]:
-        """Returns S images on the way from one image to another: a cross-fade of what the components keep."""
+        """Return S images on the way from one image to another: a cross-fade of what the components keep."""
         return interpolate(lambda obs: self.encode(obs)[0], self.decode, first, second, steps)
 
     def sample(self, n: int, temperature: float, generator: torch.Generator) -> Float[Tensor, "n C H W"]:
-        """Returns images of Gaussian latents, their variance times `temperature`, without the isotropic noise.
+        """Return images of Gaussian latents, their variance times `temperature`, without the isotropic noise.
 
         Raises:
             ValueError: the temperature is negative.
@@ -112,7 +113,7 @@ class PCA(nn.Module):
         return self.decode(temperature**0.5 * z)
 
     def log_prob(self, obs: Float[Tensor, "B C H W"]) -> Float[Tensor, " B"]:
-        """Returns the log-density in nats of images under the probabilistic model (Tipping & Bishop 1999, eq. 4).
+        """Return the log-density in nats of images under the probabilistic model (Tipping & Bishop 1999, eq. 4).
 
         The covariance is `W^T diag(spread^2) W + residual (I - W^T W)` with the components as rows of W.
         """
@@ -127,13 +128,13 @@ class PCA(nn.Module):
     def loss(
         self, obs: Float[Tensor, "B C H W"], generator: torch.Generator
     ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
-        """Returns the squared error per image; it has no gradient, `estimate` brings it down."""
+        """Return the squared error per image; it has no gradient, `estimate` brings it down."""
         error = squared_error(obs, self.reconstruct(obs))
         return error, {"squared_error": error.detach()}
 
     @torch.no_grad()
     def estimate(self, batches: Iterator[Any], generator: torch.Generator) -> None:
-        """Sets mean, components and spreads from `frames` images, (B C H W) in [0, 1].
+        """Set mean, components and spreads from `frames` images, (B C H W) in [0, 1].
 
         The smaller of the two Gram matrices is diagonalised: of pixels, or of frames.
         """
@@ -154,10 +155,8 @@ class PCA(nn.Module):
         self.residual.copy_((left / (self.config.numbers - self.config.latent)).clamp(min=1e-8))
 
     @torch.no_grad()
-    def diagnose(
-        self, obs: Float[Tensor, "B C H W"], mean_frame: Float[Tensor, "C H W"] | None = None
-    ) -> dict[str, Any]:
-        """Says how much the components keep; arguments, errors and result as of `Autoencoder.diagnose`."""
+    def diagnose(self, obs: Float[Tensor, "B C H W"], mean_frame: Float[Tensor, "C H W"] | None = None) -> Facts:
+        """Say how much the components keep; arguments, errors and result as of `Autoencoder.diagnose`."""
         z, _ = self.encode(obs)
         facts, active = errors(obs, self.decode(z), mean_frame), active_units(z)
         remedy = "estimate it from more, different frames"

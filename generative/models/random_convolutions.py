@@ -21,6 +21,7 @@ from generative.models.health import active_units, check_different, effective_di
 from generative.models.latents import ESTIMATE_FRAMES, LatentScale, encode_many, take
 from generative.models.objective import at_least_float32
 from generative.options import ComponentError
+from generative.plain import Facts
 
 NO_WAY_BACK = "random convolutions are never trained to give an image back, so their frames cannot be shown"
 
@@ -68,7 +69,7 @@ class RandomConvolutions(nn.Module):
         return LatentSpec("continuous", self.config.latent)
 
     def encode(self, obs: Float[Tensor, "B C H W"]) -> tuple[Float[Tensor, "B Z"], Float[Tensor, "B Z"]]:
-        """Returns the features, at unit spread once `estimate` was called, and a deviation of 0; obs in [0, 1].
+        """Return the features, at unit spread once `estimate` was called, and a deviation of 0; obs in [0, 1].
 
         Raises:
             ValueError: the images do not have the configured channels and size.
@@ -78,13 +79,13 @@ class RandomConvolutions(nn.Module):
         return z, torch.zeros_like(z)
 
     def decode(self, z: Float[Tensor, "B Z"]) -> NoReturn:
-        """Refuses with a ComponentError; it is here for callers that did not ask first."""
+        """Refuse with a ComponentError; it is here for callers that did not ask first."""
         raise ComponentError(f"{self.type_name} cannot `decode`: {NO_WAY_BACK}")
 
     def loss(
         self, obs: Float[Tensor, "B C H W"], generator: torch.Generator
     ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
-        """Returns how far features are from mean 0 and deviation 1, squared, on average over features.
+        """Return how far features are from mean 0 and deviation 1, squared, on average over features.
 
         It has no gradient; `estimate` brings it down.
         """
@@ -93,15 +94,13 @@ class RandomConvolutions(nn.Module):
         return off, {"off_scale": off}
 
     def estimate(self, batches: Iterator[Any], generator: torch.Generator) -> None:
-        """Brings features to unit spread over some images, (B C H W) in [0, 1]."""
+        """Bring features to unit spread over some images, (B C H W) in [0, 1]."""
         obs = take(batches, ESTIMATE_FRAMES)
         self.scale.estimate(encode_many(lambda part: at_least_float32(self.encoder(part)), obs))
 
     @torch.no_grad()
-    def diagnose(
-        self, obs: Float[Tensor, "B C H W"], mean_frame: Float[Tensor, "C H W"] | None = None
-    ) -> dict[str, Any]:
-        """Tells whether features depend on the image; without a decoder there is no error to measure.
+    def diagnose(self, obs: Float[Tensor, "B C H W"], mean_frame: Float[Tensor, "C H W"] | None = None) -> Facts:
+        """Tell whether features depend on the image; without a decoder there is no error to measure.
 
         Returns:
             `active_units` (features that vary over images), `effective_dimensions` (over how many independent

@@ -49,7 +49,7 @@ class ToyDistribution(nn.Module):
 
     @torch.no_grad()
     def estimate(self, batches: Iterator[Any], generator: torch.Generator) -> None:
-        """Puts the box around `count` points (B D); raises ValueError where they are all equal in a dimension."""
+        """Put the box around `count` points (B D); raise ValueError where they are all equal in a dimension."""
         points = take_items(batches, self.config.count)
         self._check(points)
         low, high = points.amin(0), points.amax(0)
@@ -60,14 +60,14 @@ class ToyDistribution(nn.Module):
         self.high.copy_(high + beyond)
 
     def log_prob(self, obs: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:
-        """Returns the log-density in nats: minus the log-volume inside, minus infinity outside."""
+        """Return the log-density in nats: minus the log-volume inside, minus infinity outside."""
         self._check(obs)
         inside = ((obs >= self.low) & (obs <= self.high)).all(1)
         density = -(self.high - self.low).log().sum()
         return torch.where(inside, density, -torch.inf)
 
     def sample(self, n: int, temperature: float, generator: torch.Generator) -> Float[Tensor, "n D"]:
-        """Returns points of the box, their variance times `temperature`; raises ValueError where it is negative."""
+        """Return points of the box, their variance times `temperature`; raise ValueError where it is negative."""
         check_temperature(temperature)
         share = torch.rand(n, len(self.low), generator=generator, device=generator.device).to(self.low)
         return (self.low + self.high) / 2 + temperature**0.5 * (share - 0.5) * (self.high - self.low)
@@ -75,7 +75,7 @@ class ToyDistribution(nn.Module):
     def loss(
         self, obs: Float[Tensor, "B D"], generator: torch.Generator
     ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
-        """Returns the negative log-density per point, infinite when one is outside; has no gradient."""
+        """Return the negative log-density per point, infinite when one is outside; has no gradient."""
         loss = -self.log_prob(obs).mean()
         return loss, {"outside": self.log_prob(obs).isinf().float().mean()}
 
@@ -87,7 +87,7 @@ class ToyDistribution(nn.Module):
 
 
 def take_items(batches: Iterator[Any], count: int) -> Tensor:
-    """Returns the first `count` items of a stream of batches; labels beside them are left out."""
+    """Return the first `count` items of a stream of batches; labels beside them are left out."""
     found: list[Tensor] = []
     while sum(map(len, found)) < count:
         batch = next(batches)

@@ -8,7 +8,7 @@ posterior collapse, which `diagnose` recognises. `BetaVAE` is the same with the 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -36,6 +36,7 @@ from generative.models.objective import (
     r_loss_factor_from_beta,
     squared_error,
 )
+from generative.plain import Facts
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ class VAE(nn.Module):
         return LatentSpec("continuous", self.config.latent)
 
     def encode(self, obs: Float[Tensor, "B C H W"]) -> tuple[Float[Tensor, "B Z"], Float[Tensor, "B Z"]]:
-        """Returns mean and standard deviation of q(z|obs), obs in [0, 1].
+        """Return mean and standard deviation of q(z|obs), obs in [0, 1].
 
         Raises:
             ValueError: the images do not have the configured channels and size.
@@ -134,21 +135,21 @@ class VAE(nn.Module):
         return mean, torch.exp(0.5 * log_variance)
 
     def decode(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B C H W"]:
-        """Returns the images in [0, 1] that latents stand for."""
+        """Return the images in [0, 1] that latents stand for."""
         return at_least_float32(self.decoder(z))
 
     def reconstruct(self, obs: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
-        """Returns what is left of images after the latent's mean."""
+        """Return what is left of images after the latent's mean."""
         return self.decode(self.encode(obs)[0])
 
     def interpolate(
         self, first: Float[Tensor, "B C H W"], second: Float[Tensor, "B C H W"], steps: int
     ) -> Float[Tensor, "B S C H W"]:
-        """Returns S images on the way from one image to another, along the line between their means."""
+        """Return S images on the way from one image to another, along the line between their means."""
         return interpolate(lambda obs: self.encode(obs)[0], self.decode, first, second, steps)
 
     def sample(self, n: int, temperature: float, generator: torch.Generator) -> Float[Tensor, "n C H W"]:
-        """Returns images of latents drawn from the prior, its variance times `temperature`.
+        """Return images of latents drawn from the prior, its variance times `temperature`.
 
         Raises:
             ValueError: the temperature is negative.
@@ -161,7 +162,7 @@ class VAE(nn.Module):
     def loss(
         self, obs: Float[Tensor, "B C H W"], generator: torch.Generator
     ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
-        """Returns the loss per image, and its squared error and KL divergence (nats, before the floor)."""
+        """Return the loss per image, and its squared error and KL divergence (nats, before the floor)."""
         mean, log_variance = self._encode(obs)
         noise = torch.randn(mean.shape, generator=generator, device=generator.device).to(mean.device)
         decoded = self.decode(mean + torch.exp(0.5 * log_variance) * noise)
@@ -173,7 +174,7 @@ class VAE(nn.Module):
         return error + beta * kl_cost(kl, self.config.kl_floor, self.config.free_bits), metrics
 
     def _beta(self) -> float | Float[Tensor, ""]:
-        """Returns the weight of the KL: in training on its way up, afterwards the full one."""
+        """Return the weight of the KL: in training on its way up, afterwards the full one."""
         weight, warmup = self.config.kl_weight, self.config.beta_warmup
         if not (warmup and self.training):
             return weight
@@ -182,10 +183,8 @@ class VAE(nn.Module):
         return weight * share
 
     @torch.no_grad()
-    def diagnose(
-        self, obs: Float[Tensor, "B C H W"], mean_frame: Float[Tensor, "C H W"] | None = None
-    ) -> dict[str, Any]:
-        """Tells a working autoencoder from a collapsed one.
+    def diagnose(self, obs: Float[Tensor, "B C H W"], mean_frame: Float[Tensor, "C H W"] | None = None) -> Facts:
+        """Tell a working autoencoder from a collapsed one.
 
         Args:
             obs: different images, held out from training where possible; some hundred give steady figures.
@@ -216,7 +215,7 @@ class VAE(nn.Module):
         }
 
     def _encode(self, obs: Float[Tensor, "B C H W"]) -> tuple[Float[Tensor, "B Z"], Float[Tensor, "B Z"]]:
-        """Returns mean and clamped log-variance."""
+        """Return mean and clamped log-variance."""
         check_obs(obs, self.config)
         mean, log_variance = at_least_float32(self.encoder(obs)).chunk(2, dim=1)
         return mean, log_variance.clamp(*LOG_VARIANCE_RANGE)

@@ -22,6 +22,7 @@ from generative.models.health import active_units, errors, verdict
 from generative.models.latents import ESTIMATE_FRAMES, LatentScale, encode_many, interpolate, take
 from generative.models.objective import at_least_float32, squared_error
 from generative.options import ComponentError
+from generative.plain import Facts
 
 MOST_FEATURES = 64
 """Numbers that a controller and a memory take from a vision at most."""
@@ -66,7 +67,7 @@ class VQVAEConfig:
             )
 
     def grids(self) -> list[int]:
-        """Returns the positions along a side that are possible, from fine to coarse."""
+        """Return the positions along a side that are possible, from fine to coarse."""
         found = [self.image_size // PATCH]
         while found[-1] % 2 == 0:
             found.append(found[-1] // 2)
@@ -127,7 +128,7 @@ class VQVAE(nn.Module):
         return LatentSpec("continuous", self.config.latent)
 
     def encode(self, obs: Float[Tensor, "B C H W"]) -> tuple[Float[Tensor, "B Z"], Float[Tensor, "B Z"]]:
-        """Returns the codes' vectors, flat and at unit spread once `estimate` was called, and a deviation of 0.
+        """Return the codes' vectors, flat and at unit spread once `estimate` was called, and a deviation of 0.
 
         Raises:
             ValueError: the images do not have the configured channels and size.
@@ -137,29 +138,29 @@ class VQVAE(nn.Module):
         return z, torch.zeros_like(z)
 
     def codes(self, obs: Float[Tensor, "B C H W"]) -> Int[Tensor, "B G G"]:
-        """Returns the number of the code at every position; errors as of `encode`."""
+        """Return the number of the code at every position; errors as of `encode`."""
         side = self.config.side
         return self._nearest(self._encodings(obs)).unflatten(0, (len(obs), side, side))
 
     def decode(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B C H W"]:
-        """Returns the images in [0, 1] of latents after each of their positions went to its nearest code."""
+        """Return the images in [0, 1] of latents after each of their positions went to its nearest code."""
         positions = self.scale.undo(z).unflatten(1, (self.config.code, -1)).transpose(1, 2).flatten(0, 1)  # (B*G*G D)
         return self._decode(self._vectors(self._nearest(positions)), len(z))
 
     def reconstruct(self, obs: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
-        """Returns what is left of images after the codes."""
+        """Return what is left of images after the codes."""
         return self._decode(self._vectors(self._nearest(self._encodings(obs))), len(obs))
 
     def interpolate(
         self, first: Float[Tensor, "B C H W"], second: Float[Tensor, "B C H W"], steps: int
     ) -> Float[Tensor, "B S C H W"]:
-        """Returns S images on the way from one to another: positions change their code one after the other."""
+        """Return S images on the way from one to another: positions change their code one after the other."""
         return interpolate(lambda obs: self.encode(obs)[0], self.decode, first, second, steps)
 
     def loss(
         self, obs: Float[Tensor, "B C H W"], generator: torch.Generator
     ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
-        """Returns the loss per image, its squared error and commitment, and the codebook's `perplexity`.
+        """Return the loss per image, its squared error and commitment, and the codebook's `perplexity`.
 
         In training the codebook moves too, and `restarted` counts the codes that were set down anew.
         """
@@ -179,7 +180,7 @@ class VQVAE(nn.Module):
         return error + self.config.commitment * commitment, metrics
 
     def estimate(self, batches: Iterator[Any], generator: torch.Generator) -> None:
-        """Brings latents to unit spread over some images, (B C H W) in [0, 1]."""
+        """Bring latents to unit spread over some images, (B C H W) in [0, 1]."""
 
         def flat(part: Tensor) -> Tensor:
             return self._flat(self._vectors(self._nearest(self._encodings(part))), len(part))
@@ -187,17 +188,15 @@ class VQVAE(nn.Module):
         self.scale.estimate(encode_many(flat, take(batches, ESTIMATE_FRAMES)))
 
     @torch.no_grad()
-    def diagnose(
-        self, obs: Float[Tensor, "B C H W"], mean_frame: Float[Tensor, "C H W"] | None = None
-    ) -> dict[str, Any]:
-        """Tells a working model from one that sees nothing or uses few of its codes; arguments as of `VAE.diagnose`.
+    def diagnose(self, obs: Float[Tensor, "B C H W"], mean_frame: Float[Tensor, "C H W"] | None = None) -> Facts:
+        """Tell a working model from one that sees nothing or uses few of its codes; arguments as of `VAE.diagnose`.
 
         Returns:
             `squared_error` and `baseline_squared_error` per image, `explained`, `active_units`, `perplexity`
             and `used_codes` over these images, `verdict` "healthy", "collapsed" or "dead-codes", `reason`.
         """
         chosen = self._nearest(self._encodings(obs))
-        facts: dict[str, Any] = errors(obs, self.reconstruct(obs), mean_frame)
+        facts: Facts = errors(obs, self.reconstruct(obs), mean_frame)
         active, used = active_units(self.encode(obs)[0]), len(chosen.unique())
         remedy = "lower the learning rate, or train longer"
         judgement, reason = verdict(facts["explained"], active, self.config.latent, remedy)
@@ -210,7 +209,7 @@ class VQVAE(nn.Module):
         return {**facts, **more, "verdict": judgement, "reason": reason}
 
     def _encodings(self, obs: Float[Tensor, "B C H W"]) -> Float[Tensor, "N D"]:
-        """Returns the encoder's vector at every position, before it goes to a code."""
+        """Return the encoder's vector at every position, before it goes to a code."""
         check_obs(obs, self.config)
         return at_least_float32(self.encoder(obs)).permute(0, 2, 3, 1).flatten(0, 2)  # (B*G*G D)
 
@@ -233,7 +232,7 @@ class VQVAE(nn.Module):
 
     @torch.no_grad()
     def _restart(self, encodings: Float[Tensor, "N D"], generator: torch.Generator) -> Float[Tensor, ""]:
-        """Sets unused codes, at the first step all of them, on encodings of the batch; returns how many."""
+        """Set unused codes, at the first step all of them, on encodings of the batch; return how many."""
         dead = (self.usage < self.config.restart / self.config.codes) | (self.started == 0)  # (K)
         size = (self.config.codes,)
         drawn = torch.randint(len(encodings), size, generator=generator, device=generator.device)
@@ -247,7 +246,7 @@ class VQVAE(nn.Module):
 
     @torch.no_grad()
     def _follow(self, encodings: Float[Tensor, "N D"], chosen: Int[Tensor, " N"]) -> None:
-        """Moves the running means (eq. 6 to 8 of the paper, as shares instead of counts) and codes after them."""
+        """Move the running means (eq. 6 to 8 of the paper, as shares instead of counts) and codes after them."""
         one_hot = nn.functional.one_hot(chosen, self.config.codes).to(encodings.dtype)  # (N K)
         self.usage.lerp_(one_hot.mean(0), 1 - self.config.decay)
         with torch.autocast(encodings.device.type, enabled=False):
@@ -260,6 +259,6 @@ class VQVAE(nn.Module):
 
 @torch.no_grad()
 def perplexity(chosen: Int[Tensor, "*S"], codes: int) -> Float[Tensor, ""]:
-    """Returns the exponential of the entropy of code choices: `codes` when all are equally common, 1 for one."""
+    """Return the exponential of the entropy of code choices: `codes` when all are equally common, 1 for one."""
     share = torch.bincount(chosen.flatten(), minlength=codes).float() / chosen.numel()
     return torch.exp(torch.special.entr(share).sum())

@@ -7,10 +7,10 @@ attribute, decoded as they are and with the vector added.
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
+from generative.plain import Facts
 from jaxtyping import UInt8
 from torch import Tensor, nn
 
@@ -54,14 +54,14 @@ class Options:
 
 
 def main(run: Run, options: Options) -> Sequence[str]:
-    """Writes `attribute/NAME.json` and `.png` and returns the figures in words.
+    """Write `attribute/NAME.json` and `.png` and return the figures in words.
 
     Raises:
         ComponentError: the model cannot encode or decode.
         ValueError: the data do not know the attribute.
     """
     seen = learn(run, options)
-    facts: dict[str, Any] = {**dataclasses.asdict(seen.attribute), "images": options.images}
+    facts: Facts = {**dataclasses.asdict(seen.attribute), "images": options.images}
     facts["balance"] = list(options.balance)
     lines = _in_words(seen.attribute)
     if options.judge_steps:
@@ -92,7 +92,7 @@ class Seen:
 
 @torch.no_grad()
 def learn(run: Run, options: Options) -> Seen:
-    """Returns the attribute's vector, made from training images and measured on held-out ones."""
+    """Return the attribute's vector, made from training images and measured on held-out ones."""
     module, data = open_run(run)
     for capability in ("encode", "decode"):
         require(module, capability)
@@ -110,14 +110,14 @@ def learn(run: Run, options: Options) -> Seen:
 
 
 def watched(data: ImageData, options: Options) -> list[str]:
-    """Returns what judges look at: the attribute first, then what should stay."""
+    """Return what judges look at: the attribute first, then what should stay."""
     default = [each for each in ("glasses",) if each in data.attribute_names] + ([CLASSES] if data.classes else [])
     return list(dict.fromkeys([options.attribute, *(options.keep or default)]))
 
 
 @torch.no_grad()
 def judged(seen: Seen, options: Options, judges: Mapping[str, Judge]) -> Judgement:
-    """Returns what the judges say of the held-out images without the attribute, decoded before and after."""
+    """Return what the judges say of the held-out images without the attribute, decoded before and after."""
     step, decode = seen.attribute.step, decoder(seen.module, ())
     parts = [added(decode, part, step, [0.0, options.strength]) for part in seen.codes.split(256)]
     before, after = torch.cat(parts).clamp(0, 1).unbind(1)
@@ -127,7 +127,7 @@ def judged(seen: Seen, options: Options, judges: Mapping[str, Judge]) -> Judgeme
 
 @torch.no_grad()
 def picture(seen: Seen, options: Options) -> UInt8[np.ndarray, "H W 3"]:
-    """Returns held-out images without the attribute: the image itself, then the vector added more and more often."""
+    """Return held-out images without the attribute: the image itself, then the vector added more and more often."""
     strengths = [options.strength * share for share in (-0.5, 0.0, 0.25, 0.5, 0.75, 1.0, 1.5)]
     count = min(options.rows, len(seen.codes))
     chosen = torch.arange(count) * len(seen.codes) // count  # from all of them: neighbours may be of one episode

@@ -32,7 +32,7 @@ class CarRacingConfig:
             raise ValueError(f"frames={self.frames}: give 2 or more")
 
     def load(self) -> ImageData:
-        """Returns the frames, the tracks of which are either in the training or in the held-out part.
+        """Return the frames, the tracks of which are either in the training or in the held-out part.
 
         Raises:
             RunError: there are no episodes, or a file is damaged.
@@ -73,7 +73,7 @@ def _factor_names(file: EpisodeFile, columns: int) -> tuple[str, ...]:
 
 
 def _with_attributes(data: ImageData, state: Float32[np.ndarray, "N F"], names: tuple[str, ...]) -> ImageData:
-    """Adds what one would say of a frame: bends of the road ahead, speed, standing beside the road."""
+    """Add what one would say of a frame: bends of the road ahead, speed, standing beside the road."""
     column = {name: state[:, number] for number, name in enumerate(names)}
     rules = {}
     if {"curvature_40", "speed", "on_road", "lateral_offset"} <= set(column):

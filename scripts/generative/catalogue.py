@@ -16,7 +16,7 @@ class Options:
 
 
 def main(options: Options) -> Sequence[str]:
-    """Returns models with their capabilities and presets, data sets and metrics."""
+    """Return models with their capabilities and presets, data sets and metrics."""
     names = MODELS.names()
     for name in names:
         MODELS.config_class(name)  # imports plug-ins, so that their capabilities are known

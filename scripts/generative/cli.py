@@ -13,6 +13,8 @@ from dataclasses import make_dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from generative.plain import Facts
+
 from scripts.terminal.ending import carry_out, unread
 from scripts.terminal.failures import report
 from scripts.terminal.words import UsageError, folder_of, parsed, take, take_flag
@@ -36,7 +38,7 @@ RUNS = Path("runs") / "generative"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a command line and returns the exit code."""
+    """Run a command line and return the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(overview())
@@ -65,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def overview() -> str:
-    """Returns the help of the bare command."""
+    """Return the help of the bare command."""
     commands = "\n".join(f"  {name:12} {said}" for name, said in COMMANDS.items())
     return (
         "generative: models that make images, each trained with one command on data that is there offline\n\n"
@@ -128,7 +130,7 @@ def _train(words: list[str]) -> Sequence[str]:
 
 
 def parse_train(words: list[str]) -> tuple[Path, Any, Any]:
-    """Returns the folder and the configuration that a `train` command line asks for; `--help` prints and exits.
+    """Return the folder and the configuration that a `train` command line asks for; `--help` prints and exits.
 
     The third result is the data, or None where they had no need to be loaded yet.
 
@@ -181,7 +183,7 @@ def parse_train(words: list[str]) -> tuple[Path, Any, Any]:
 
 
 def _again(path: Path, words: list[str]) -> Any:
-    """Returns the configuration of a run, its data perhaps in another place; None if more is to change than that."""
+    """Return the configuration of a run, its data perhaps in another place; None if more is to change than that."""
     from generative.run import Run
     from scripts.generative.feed import absolute, path_options
 
@@ -204,7 +206,7 @@ def _has_preset(model: str) -> bool:
 
 
 def _bare(model: str, data: str | None) -> Any:
-    """Returns a configuration for a model without presets, such as one of another package."""
+    """Return a configuration for a model without presets, such as one of another package."""
     from generative.run import Choice, RunConfig
 
     if data is None:
@@ -213,7 +215,7 @@ def _bare(model: str, data: str | None) -> Any:
 
 
 def _needed(data: Any) -> list[str]:
-    """Returns the options without default that a data set still lacks."""
+    """Return the options without default that a data set still lacks."""
     from scripts.generative.feed import data_config
 
     fields = dataclasses.fields(data_config(data.type))
@@ -226,8 +228,8 @@ def _needed(data: Any) -> list[str]:
     ]
 
 
-def _data_options(data: Any, words: list[str], config_class: Any) -> dict[str, Any]:
-    """Returns a data set's options in full, those of the preset under those of the command line."""
+def _data_options(data: Any, words: list[str], config_class: Any) -> Facts:
+    """Return a data set's options in full, those of the preset under those of the command line."""
     from generative import config_from_mapping, config_to_mapping
     from generative.options import check_numbers
 
@@ -259,7 +261,7 @@ def _tyro(config_class: Any, default: Any, words: list[str], program: str, said:
 
 
 def _split(words: list[str], prefix: str) -> tuple[list[str], list[str]]:
-    """Returns the words of options with a prefix, their values included, and all others."""
+    """Return the words of options with a prefix, their values included, and all others."""
     ours: list[str] = []
     others: list[str] = []
     target = others
@@ -271,10 +273,10 @@ def _split(words: list[str], prefix: str) -> tuple[list[str], list[str]]:
 
 
 def run_path(name: str) -> Path:
-    """Returns the folder that a RUN argument means; a UsageError where it is empty."""
+    """Return the folder that a RUN argument means; a UsageError where it is empty."""
     return folder_of(name, RUNS)
 
 
 def entry() -> None:
-    """Runs as a console command."""
+    """Run as a console command."""
     sys.exit(carry_out(main))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from generative.plain import Facts
 from torch import Tensor, nn
 
 from generative import offers
@@ -28,7 +29,7 @@ class Options:
 
 
 def main(run: Run, options: Options) -> Sequence[str]:
-    """Returns the verdicts, each with evidence and remedy."""
+    """Return the verdicts, each with evidence and remedy."""
     module, data = open_run(run)
     found = verdicts(run, module, data, options.samples, options.seed)
     lines = [f"{each.problem}: {each.evidence}\n  remedy: {each.remedy}" for each in found]
@@ -38,11 +39,11 @@ def main(run: Run, options: Options) -> Sequence[str]:
 
 @torch.no_grad()
 def verdicts(run: Run, module: nn.Module, data: Data, samples: int, seed: int) -> list[Verdict]:
-    """Returns the failures that a run's history and a model's samples, codes and images show."""
+    """Return the failures that a run's history and a model's samples, codes and images show."""
     history = [{name: float(value) for name, value in row.items()} for row in run.history()]
     curve = next((name for name in ("held_out_loss", "loss") if history and name in history[-1]), "loss")
     train, held = (take(module, part, samples) for part in (data, data.held_out()))
-    evidence: dict[str, Any] = {"history": history, "curve": curve}
+    evidence: Facts = {"history": history, "curve": curve}
     model: Any = module
     if offers(module, "encode"):
         evidence["means"] = encode_means(module, held.values, held.condition)
@@ -68,7 +69,7 @@ def verdicts(run: Run, module: nn.Module, data: Data, samples: int, seed: int) -
 
 
 def own_words(module: nn.Module, data: Data, samples: int) -> list[str]:
-    """Returns what a model says of itself, where it has a `diagnose`, and its verdict is not "healthy"."""
+    """Return what a model says of itself, where it has a `diagnose`, and its verdict is not "healthy"."""
     if not (hasattr(module, "diagnose") and isinstance(data, ImageData)):
         return []
     mean = take(module, data, samples).values.mean(0)

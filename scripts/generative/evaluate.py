@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
+from generative.plain import Facts
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
@@ -56,7 +57,7 @@ class Options:
 
 
 def main(run: Run, options: Options) -> Sequence[str]:
-    """Writes `evaluation.json` and returns a line for each figure and verdict."""
+    """Write `evaluation.json` and return a line for each figure and verdict."""
     module, data = open_run(run)
     facts = evaluate(run, module, data, options)
     lines = [
@@ -68,8 +69,8 @@ def main(run: Run, options: Options) -> Sequence[str]:
     return [*lines, f"figures: {run.path / 'evaluation.json'}"]
 
 
-def evaluate(run: Run, module: nn.Module, data: Data, options: Options) -> dict[str, Any]:
-    """Measures a model, writes `evaluation.json` and returns what stands in it."""
+def evaluate(run: Run, module: nn.Module, data: Data, options: Options) -> Facts:
+    """Measure a model, write `evaluation.json` and return what stands in it."""
     found = [dataclasses.asdict(each) for each in figures(module, data, options)]
     headline = next((row for name in HEADLINES for row in found if row["name"] == name), None)
     judged = [dataclasses.asdict(each) for each in verdicts(run, module, data, options.samples, options.seed)]
@@ -85,14 +86,14 @@ def evaluate(run: Run, module: nn.Module, data: Data, options: Options) -> dict[
     return facts
 
 
-def beats(row: dict[str, Any]) -> bool:
-    """Returns whether a figure is better than its baseline."""
+def beats(row: Facts) -> bool:
+    """Return whether a figure is better than its baseline."""
     return row["value"] < row["ceiling"] if row["better"] == "lower" else row["value"] > row["ceiling"]
 
 
 @torch.no_grad()
 def figures(module: nn.Module, data: Data, options: Options) -> Iterator[Figure]:
-    """Yields the figures, those of samples first."""
+    """Yield the figures, those of samples first."""
     if isinstance(data, PointData):
         if offers(module, "sample"):
             yield from _of_points(module, data, options)
@@ -147,12 +148,12 @@ class Remembering(Extractor):
 
     @classmethod
     def of(cls, extractor: Extractor, *sets: Tensor) -> "Remembering":
-        """Returns one that gives the same features, and remembers those of some sets."""
+        """Return one that gives the same features, and remembers those of some sets."""
         kept = tuple((images, extractor(images)) for images in sets)
         return cls(extractor.name, extractor.hash, extractor.function, kept)
 
     def __call__(self, images: Float[Tensor, "N C H W"]) -> Float[Tensor, "N F"]:
-        """Returns the features; see `Extractor`."""
+        """Return the features; see `Extractor`."""
         for known, features in self.kept:
             if known is images:
                 return features
@@ -160,7 +161,7 @@ class Remembering(Extractor):
 
 
 def independent_pixels(images: Tensor, count: int, seed: int) -> Tensor:
-    """Returns images of which every number comes from another image: each right by itself, nothing fits together."""
+    """Return images of which every number comes from another image: each right by itself, nothing fits together."""
     generator = torch.Generator().manual_seed(seed)
     flat = images.flatten(1)
     rows = torch.randint(len(flat), (count, flat.shape[1]), generator=generator)
@@ -192,7 +193,7 @@ def _of_points(module: nn.Module, data: PointData, options: Options) -> Iterator
 
 
 def _of_rows(module: nn.Module, data: RowData, options: Options) -> Iterator[Figure]:
-    """Yields how likely held-out rows are, and how well samples know which values go together."""
+    """Yield how likely held-out rows are, and how well samples know which values go together."""
     model: Any = module
     train, held = (take(module, part, options.samples).values for part in (data, data.held_out()))
     if offers(module, "log_prob"):
@@ -209,7 +210,7 @@ def _of_rows(module: nn.Module, data: RowData, options: Options) -> Iterator[Fig
 
 
 def _bits(module: nn.Module, train: Tensor, held: Tensor) -> Figure:
-    """Returns the likelihood of a model that counts: a fair code needs so many bits for each number of an image."""
+    """Return the likelihood of a model that counts: a fair code needs so many bits for each number of an image."""
     model: Any = module
     value, floor = (float(-model.log_prob(each).mean()) / (math.log(2) * each[0].numel()) for each in (held, train))
     uniform = math.log2(model.config.levels)

@@ -11,6 +11,7 @@ import numpy as np
 import safetensors
 import safetensors.torch
 import torch
+from generative.plain import Facts
 from jaxtyping import Int64
 from torch import Tensor, nn
 
@@ -48,34 +49,34 @@ class Items:
         return () if self.labels is None else (self.labels,)
 
     def first(self, count: int) -> "Items":
-        """Returns the first items."""
+        """Return the first items."""
         return Items(self.values[:count], None if self.labels is None else self.labels[:count])
 
 
 def known_data() -> list[str]:
-    """Returns the names of all data sets."""
+    """Return the names of all data sets."""
     return [*DATA, *OURS, *(name for name in data_names() if name not in DATA)]
 
 
 def data_config(name: str) -> type:
-    """Returns the config dataclass of a data set; raises ComponentError when there is none."""
+    """Return the config dataclass of a data set; raise ComponentError when there is none."""
     return OURS[name] if name in OURS else data_class(name)
 
 
 def path_options(name: str) -> tuple[str, ...]:
-    """Returns which options of a data set say where its files lie; none for data that are drawn."""
+    """Return which options of a data set say where its files lie; none for data that are drawn."""
     return tuple(getattr(data_config(name), "path_options", ()))
 
 
 def absolute(choice: Choice) -> Choice:
-    """Returns a data set with its paths written out, so that they mean the same in every folder."""
+    """Return a data set with its paths written out, so that they mean the same in every folder."""
     given = {name: choice.options.get(name) for name in path_options(choice.type)}
     whole = {name: os.path.abspath(os.path.expanduser(str(path))) for name, path in given.items() if path}
     return dataclasses.replace(choice, options={**choice.options, **whole})
 
 
 def begin(path: Path, config: RunConfig, data: Data) -> Run:
-    """Makes a run folder or opens the one that is there; its data may have moved, but not changed.
+    """Make a run folder or opens the one that is there; its data may have moved, but not changed.
 
     Raises:
         ComponentError: the folder is something else, or was made with another configuration or other data.
@@ -89,16 +90,16 @@ def begin(path: Path, config: RunConfig, data: Data) -> Run:
 
 
 def load(choice: Choice) -> Data:
-    """Returns a data set by name; errors as of `generative.data.load_data`, and a RunError for more than fits."""
+    """Return a data set by name; errors as of `generative.data.load_data`, and a RunError for more than fits."""
     config: Any = config_from_mapping(data_config(choice.type), choice.options, "data")
     check_data_options(config)
     return config.load()
 
 
-def sizes(model: str, data: Data) -> dict[str, Any]:
-    """Returns the options of a model that the data decide, those that its config has."""
+def sizes(model: str, data: Data) -> Facts:
+    """Return the options of a model that the data decide, those that its config has."""
     names = {each.name for each in dataclasses.fields(MODELS.config_class(model))}
-    found: dict[str, Any] = {}
+    found: Facts = {}
     if isinstance(data, ImageData):
         found = {"image_size": data.shape[0], "channels": data.shape[2]}
     elif isinstance(data, RowData):
@@ -111,7 +112,7 @@ def sizes(model: str, data: Data) -> dict[str, Any]:
 
 
 def resolve(config: RunConfig) -> RunConfig:
-    """Returns a configuration with every option of data and model written out, as it stands in a run folder.
+    """Return a configuration with every option of data and model written out, as it stands in a run folder.
 
     Raises:
         ComponentError: unknown model, data or option.
@@ -128,13 +129,13 @@ def resolve(config: RunConfig) -> RunConfig:
 
 
 def beside(module: nn.Module) -> Beside | None:
-    """Returns what a model is trained with besides the items: labels where it has classes."""
+    """Return what a model is trained with besides the items: labels where it has classes."""
     config = cast(Any, module).config
     return "labels" if getattr(config, "classes", 0) else None
 
 
 def shape(module: nn.Module) -> tuple[int, ...] | None:
-    """Returns the shape of the items that a model takes, as data sets give theirs; None where it does not say."""
+    """Return the shape of the items that a model takes, as data sets give theirs; None where it does not say."""
     config = cast(Any, module).config
     if hasattr(config, "dimensions") and getattr(config, "layout", "points") == "points":
         return (config.dimensions,)
@@ -144,7 +145,7 @@ def shape(module: nn.Module) -> tuple[int, ...] | None:
 
 
 def build(config: RunConfig, data: Data) -> nn.Module:
-    """Returns the new model of a run; what its options leave open the data decide.
+    """Return the new model of a run; what its options leave open the data decide.
 
     Raises:
         ComponentError: unknown model or option.
@@ -157,7 +158,7 @@ def build(config: RunConfig, data: Data) -> nn.Module:
 
 
 def stream(module: nn.Module, data: Data, batch: int, seed: int) -> Callable[[int], Iterator[Any]]:
-    """Returns the batches that a model trains on."""
+    """Return the batches that a model trains on."""
     if isinstance(data, ImageData):
         return data.batches(batch, seed, "unit", beside(module))
     if isinstance(data, RowData):
@@ -166,17 +167,17 @@ def stream(module: nn.Module, data: Data, batch: int, seed: int) -> Callable[[in
 
 
 def values_stream(data: Data, batch: int, seed: int) -> Iterator[Tensor]:
-    """Returns batches without labels, as `estimate` takes them."""
+    """Return batches without labels, as `estimate` takes them."""
     return (data.batches(batch, seed, "unit") if isinstance(data, ImageData) else data.batches(batch, seed))(0)
 
 
 def places(data: Data, count: int) -> Int64[np.ndarray, " N"]:
-    """Returns positions at even distances over a part of the data, at most `count`."""
+    """Return positions at even distances over a part of the data, at most `count`."""
     return np.unique(np.linspace(0, len(data) - 1, min(count, len(data))).astype(np.int64))
 
 
 def take(module: nn.Module, data: Data, count: int) -> Items:
-    """Returns the items at `places`."""
+    """Return the items at `places`."""
     where = places(data, count)
     if isinstance(data, RowData):
         return Items(torch.from_numpy(data.rows(where)), None)
@@ -189,13 +190,13 @@ def take(module: nn.Module, data: Data, count: int) -> Items:
 
 
 def says_classes(module: nn.Module) -> bool:
-    """Returns whether a model is a classifier: it has classes and ends in a score for each."""
+    """Return whether a model is a classifier: it has classes and ends in a score for each."""
     return hasattr(module, "head") and beside(module) is not None
 
 
 @torch.no_grad()
 def codes(module: nn.Module, data: Data, count: int, seed: int) -> Items:
-    """Returns latents to start from, with the labels they stand for: of held-out items, in an order by seed.
+    """Return latents to start from, with the labels they stand for: of held-out items, in an order by seed.
 
     Of a model that cannot encode they are drawn from its prior N(0, 1).
 
@@ -214,13 +215,13 @@ def codes(module: nn.Module, data: Data, count: int, seed: int) -> Items:
 
 
 def decoder(module: nn.Module, condition: Sequence[Tensor]) -> Callable[[Tensor], Tensor]:
-    """Returns a model's decoder; what it takes besides latents is that of the first item, for all of them."""
+    """Return a model's decoder; what it takes besides latents is that of the first item, for all of them."""
     model: Any = module
     return lambda z: model.decode(z, *(each[:1].expand(len(z)) for each in condition))
 
 
 def open_run(run: Run) -> tuple[nn.Module, Data]:
-    """Returns a trained model and its data.
+    """Return a trained model and its data.
 
     Raises:
         ComponentError: the training has not ended, or a file is missing or damaged.
@@ -229,20 +230,20 @@ def open_run(run: Run) -> tuple[nn.Module, Data]:
 
 
 def open_model(run: Run) -> nn.Module:
-    """Returns a trained model, without its data; raises ComponentError where the training has not ended."""
+    """Return a trained model, without its data; raise ComponentError where the training has not ended."""
     run.require_trained()
     return load_component(run.model, MODELS)
 
 
 def open_data(run: Run) -> Data:
-    """Returns the data that a run was trained on; raises ComponentError where they are gone or others by now."""
+    """Return the data that a run was trained on; raise ComponentError where they are gone or others by now."""
     data = load_again(run.path, run.config.data)
     compare_data(run, data)
     return data
 
 
 def load_again(path: Path, choice: Choice) -> Data:
-    """Returns the data of a run folder; raises ComponentError where they have gone, and says how to name them anew."""
+    """Return the data of a run folder; raise ComponentError where they have gone, and say how to name them anew."""
     for name in path_options(choice.type):
         place = choice.options.get(name)
         if place and not Path(place).exists():
@@ -255,7 +256,7 @@ def load_again(path: Path, choice: Choice) -> Data:
 
 @torch.no_grad()
 def keep_starts(run: Run, module: nn.Module, data: Data) -> None:
-    """Writes codes of held-out images and their labels into a run folder, for pictures that need no data then."""
+    """Write codes of held-out images and their labels into a run folder, for pictures that need no data then."""
     if not (isinstance(data, ImageData) and offers(module, "decode")):
         return
     items = take(module, data.held_out(), MOST_STARTS)
@@ -266,7 +267,7 @@ def keep_starts(run: Run, module: nn.Module, data: Data) -> None:
 
 
 def starts(run: Run, module: nn.Module, count: int, seed: int, command: str) -> Items:
-    """Returns latents to start from, as `codes` does, of what the run folder keeps: it asks for no data.
+    """Return latents to start from, as `codes` does, of what the run folder keeps: it asks for no data.
 
     Raises:
         ComponentError: the model cannot decode, its data are no images, or the file is missing or damaged.
@@ -289,7 +290,7 @@ def starts(run: Run, module: nn.Module, count: int, seed: int, command: str) -> 
 
 
 def require_images(data: Data, command: str) -> ImageData:
-    """Returns data of images; raises ComponentError for rows and points."""
+    """Return data of images; raise ComponentError for rows and points."""
     if not isinstance(data, ImageData):
         raise ComponentError(_no_images(command, data.name, "rows" if isinstance(data, RowData) else "points"))
     return data

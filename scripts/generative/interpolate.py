@@ -47,7 +47,7 @@ class Options:
 
 
 def main(run: Run, options: Options) -> Sequence[str]:
-    """Writes `interpolation.png` and `morph.gif`; raises ComponentError where the model cannot decode."""
+    """Write `interpolation.png` and `morph.gif`; raise ComponentError where the model cannot decode."""
     module, folder = open_model(run), run.path / "pictures"
     write_bytes(folder / "interpolation.png", png_bytes(ways(run, module, options)))
     keys = starts(run, module, options.keys, options.seed, "interpolate")
@@ -58,7 +58,7 @@ def main(run: Run, options: Options) -> Sequence[str]:
 
 @torch.no_grad()
 def ways(run: Run, module: nn.Module, options: Options) -> UInt8[np.ndarray, "H W 3"]:
-    """Returns the picture: for each pair the line above the arc, under the label of the pair's first image."""
+    """Return the picture: for each pair the line above the arc, under the label of the pair's first image."""
     ends = starts(run, module, 2 * options.pairs, options.seed, "interpolate")
     pairs = len(ends.values) // 2
     if pairs == 0:

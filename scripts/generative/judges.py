@@ -42,7 +42,7 @@ class Known:
     """Class numbers."""
 
     def target(self, name: str) -> Int[np.ndarray, " N"]:
-        """Returns a column, or the classes under their name; raises ValueError where it is unknown."""
+        """Return a column, or the classes under their name; raise ValueError where it is unknown."""
         if name == CLASSES and self.classes is not None:
             return self.classes
         if name not in self.names:
@@ -61,7 +61,7 @@ class Judge:
 
 
 def middles(data: ImageData) -> dict[str, float]:
-    """Returns where factors are halved: at the medians of the training part."""
+    """Return where factors are halved: at the medians of the training part."""
     if not data.factor_names:
         return {}
     middle = np.median(data.factors(places(data, 4000)), axis=0)
@@ -69,7 +69,7 @@ def middles(data: ImageData) -> dict[str, float]:
 
 
 def look_up(data: ImageData, where: Int[np.ndarray, " N"], halved_at: Middles) -> Known:
-    """Returns what is known of images at some places; raises ValueError for data without attributes and factors."""
+    """Return what is known of images at some places; raise ValueError for data without attributes and factors."""
     names = list(data.attribute_names)
     columns = [data.attributes(where)] if names else []
     extra = [name for name in data.factor_names if name not in names]
@@ -83,7 +83,7 @@ def look_up(data: ImageData, where: Int[np.ndarray, " N"], halved_at: Middles) -
 
 
 def train_judge(run: Run, data: ImageData, name: str, steps: int, device: str) -> Judge:
-    """Returns the judge of an attribute or of the classes, trained now or found in the run folder.
+    """Return the judge of an attribute or of the classes, trained now or found in the run folder.
 
     Args:
         run: whose folder it is kept in.

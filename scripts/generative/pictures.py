@@ -21,7 +21,7 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def rgb(images: Float[Tensor, "N C H W"]) -> UInt8[np.ndarray, "N H W 3"]:
-    """Returns images in [0, 1] (what lies outside is cut off) as bytes in colour, small ones enlarged."""
+    """Return images in [0, 1] (what lies outside is cut off) as bytes in colour, small ones enlarged."""
     stored = to_uint8(images.clamp(0, 1).cpu()).numpy()
     colour = np.repeat(stored[..., :1], 3, -1) if stored.shape[-1] < 3 else stored[..., :3]
     times = max(1, -(-LEAST_SIDE // colour.shape[1]))
@@ -31,7 +31,7 @@ def rgb(images: Float[Tensor, "N C H W"]) -> UInt8[np.ndarray, "N H W 3"]:
 def tiled(
     images: Float[Tensor, "N C H W"], columns: int, captions: Sequence[str] = (), marked: Sequence[bool] = ()
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """Returns images in rows, left to right, each under its caption if there are any; marked captions are red."""
+    """Return images in rows, left to right, each under its caption if there are any; marked captions are red."""
     tiles = rgb(images)
     height, width = tiles.shape[1:3]
     line = _LINE if captions else 0
@@ -48,7 +48,7 @@ def tiled(
 
 
 def labelled_rows(rows: Float[Tensor, "R S C H W"], labels: Sequence[str]) -> UInt8[np.ndarray, "H W 3"]:
-    """Returns a strip of images for each row, its label at the left."""
+    """Return a strip of images for each row, its label at the left."""
     strips = [tiled(row, len(row)) for row in rows]
     wide = 12 + max(cv2.getTextSize(label, _FONT, 0.45, 1)[0][0] for label in labels)
     parts = []
@@ -60,7 +60,7 @@ def labelled_rows(rows: Float[Tensor, "R S C H W"], labels: Sequence[str]) -> UI
 
 
 def stacked(sheets: Sequence[UInt8[np.ndarray, "_ _ 3"]], gap: int = 8) -> UInt8[np.ndarray, "H W 3"]:
-    """Returns pictures below each other, left edges aligned."""
+    """Return pictures below each other, left edges aligned."""
     width = max(sheet.shape[1] for sheet in sheets)
     parts = []
     for sheet in sheets:
@@ -69,7 +69,7 @@ def stacked(sheets: Sequence[UInt8[np.ndarray, "_ _ 3"]], gap: int = 8) -> UInt8
 
 
 def scatter(points: Float[Tensor, "N 2"], real: Float[Tensor, "M 2"], side: int = 384) -> UInt8[np.ndarray, "H W 3"]:
-    """Returns points (blue) over real ones (grey), over the square that holds the real ones twice."""
+    """Return points (blue) over real ones (grey), over the square that holds the real ones twice."""
     reach = 1.5 * float(real.abs().max()) or 1.0
     sheet = np.full((side, side, 3), _PAPER, np.uint8)
     for cloud, colour, size in ((real, (200, 203, 210), 2), (points, (47, 111, 222), 2)):
@@ -82,7 +82,7 @@ def scatter(points: Float[Tensor, "N 2"], real: Float[Tensor, "M 2"], side: int 
 
 
 def drawn(samples: Tensor, data: Data, columns: int) -> UInt8[np.ndarray, "H W 3"] | None:
-    """Returns samples as a picture: images and what rows describe in a grid, points over those of the data.
+    """Return samples as a picture: images and what rows describe in a grid, points over those of the data.
 
     None for rows of which the data has no pictures.
     """
@@ -95,7 +95,7 @@ def drawn(samples: Tensor, data: Data, columns: int) -> UInt8[np.ndarray, "H W 3
 
 @torch.no_grad()
 def shown(module: nn.Module, data: Data, count: int, seed: int) -> UInt8[np.ndarray, "H W 3"] | None:
-    """Returns what there is to see of a model: samples, else reconstructions, else predicted classes, else None.
+    """Return what there is to see of a model: samples, else reconstructions, else predicted classes, else None.
 
     The same noise or the same held-out images for the same seed, so that pictures of one training compare.
     """
@@ -120,7 +120,7 @@ def shown(module: nn.Module, data: Data, count: int, seed: int) -> UInt8[np.ndar
 
 @torch.no_grad()
 def reconstructions(module: nn.Module, items: Items, device: torch.device | str = "cpu") -> UInt8[np.ndarray, "H W 3"]:
-    """Returns images over what comes back of them, sixteen a row."""
+    """Return images over what comes back of them, sixteen a row."""
     model: Any = module
     columns = min(16, len(items.values))
     back = model.reconstruct(items.values.to(device), *(each.to(device) for each in items.condition)).cpu()

@@ -18,7 +18,7 @@ SPLIT_BYTES = 48
 
 
 def check_data_options(config: Any) -> None:
-    """Refuses options of a data set that mean nothing, or more items than can be counted in memory.
+    """Refuse options of a data set that mean nothing, or more items than can be counted in memory.
 
     Raises:
         ValueError: a number is infinite, NaN or too large to mean anything.
@@ -31,7 +31,7 @@ def check_data_options(config: Any) -> None:
 
 
 def check_sizes(config: RunConfig, data: Data) -> None:
-    """Refuses a model, a batch or a grid that cannot fit into memory, without making it.
+    """Refuse a model, a batch or a grid that cannot fit into memory, without making it.
 
     Raises:
         RunError: names the field.

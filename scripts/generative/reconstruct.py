@@ -27,7 +27,7 @@ class Options:
 
 
 def main(run: Run, options: Options) -> Sequence[str]:
-    """Writes the picture; raises ComponentError where the model cannot reconstruct, and says why."""
+    """Write the picture; raise ComponentError where the model cannot reconstruct, and say why."""
     module, data = open_run(run)
     require(module, "reconstruct")
     items = take(module, require_images(data, "reconstruct").held_out(), options.count)

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
+from generative.plain import Facts
 from jaxtyping import UInt8
 
 from generative import ComponentError
@@ -46,12 +46,12 @@ class Options:
 
 
 def main(run: Run, options: Options) -> Sequence[str]:
-    """Writes the page from whatever the run folder holds."""
+    """Write the page from whatever the run folder holds."""
     return [f"report: {write_report(run)}"]
 
 
 def write_report(run: Run) -> Path:
-    """Writes `report/index.html` and returns where it is."""
+    """Write `report/index.html` and return where it is."""
     path = run.path / "report" / "index.html"
     sweep(path.parent)
     write_text(path, render(run))
@@ -59,7 +59,7 @@ def write_report(run: Run) -> Path:
 
 
 def render(run: Run) -> str:
-    """Returns the page."""
+    """Return the page."""
     facts, title = run.facts(), f"{run.config.model.type} on {run.config.data.type}"
     sections = [_stages(run), _data(run), _figures(run), _curves(run), _pictures(run), _attributes(run), _settings(run)]
     return (
@@ -79,7 +79,7 @@ _STAGE_CSS = """
 """
 
 
-def _facts(run: Run, facts: dict[str, Any] | None) -> str:
+def _facts(run: Run, facts: Facts | None) -> str:
     versions = read_json(run.path / "versions.json", "restore it from a copy of the run")
     shown = {"run": str(run.path), "preset": run.config.preset, "seed": str(run.config.seed)}
     if facts:
@@ -197,8 +197,8 @@ def _attributes(run: Run) -> str:
     return f"<h2>Attributes</h2>{''.join(parts)}" if parts else ""
 
 
-def attribute_words(found: dict[str, Any]) -> str:
-    """Returns in a sentence or two what `attribute/NAME.json` says."""
+def attribute_words(found: Facts) -> str:
+    """Return in a sentence or two what `attribute/NAME.json` says."""
     said = f"Cohen's d of {found['effect']:.2f} along the vector on held-out images."
     judgement = found.get("judgement")
     if judgement:
@@ -226,7 +226,7 @@ def _read(path: Path) -> UInt8[np.ndarray, "H W 3"]:
 
 
 def _shrunk(image: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "h w 3"]:
-    """Returns an image that fits in a square of `STAGE_PIXELS`, twice that for sharp screens."""
+    """Return an image that fits in a square of `STAGE_PIXELS`, twice that for sharp screens."""
     share = min(1.0, 2 * STAGE_PIXELS / max(image.shape[:2]))
     size = round(image.shape[1] * share), round(image.shape[0] * share)
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA) if share < 1 else image

@@ -38,7 +38,7 @@ class Options:
 
 
 def main(run: Run, options: Options) -> Sequence[str]:
-    """Writes the grid; raises ComponentError where the model cannot sample, and says why."""
+    """Write the grid; raise ComponentError where the model cannot sample, and say why."""
     module, facts = open_model(run), data_facts(run)
     require(module, "sample")
     model: Any = module

@@ -8,7 +8,8 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+
+from generative.plain import Facts
 
 from generative import MODELS, ComponentError
 from generative.files import write_bytes, write_text
@@ -60,7 +61,7 @@ class Options:
 
 
 def main(options: Options) -> Iterator[str]:
-    """Does the rows and writes the page after each; yields a line for every row.
+    """Do the rows and write the page after each; yield a line for every row.
 
     Raises:
         ComponentError: a model is unknown or has no such preset.
@@ -77,7 +78,7 @@ def main(options: Options) -> Iterator[str]:
 
 
 def chosen(options: Options) -> list[str]:
-    """Returns the models of the table; raises ComponentError for one that is unknown or has no such preset."""
+    """Return the models of the table; raise ComponentError for one that is unknown or has no such preset."""
     able = [name for name in MODELS.names() if options.preset in preset_names(name)]
     for name in options.models:
         if name not in able:
@@ -85,8 +86,8 @@ def chosen(options: Options) -> list[str]:
     return list(options.models) or able
 
 
-def _one(model: str, seed: int, options: Options) -> tuple[Run, dict[str, Any]]:
-    """Returns the run of a model and seed, trained and measured now where it is not yet."""
+def _one(model: str, seed: int, options: Options) -> tuple[Run, Facts]:
+    """Return the run of a model and seed, trained and measured now where it is not yet."""
     config = resolve(replace(preset(model, options.preset), seed=seed, device=options.device))
     run = Run.create(Path(options.runs) / f"{model}-{seed}", config)
     if run.facts() is None:
@@ -99,7 +100,7 @@ def _one(model: str, seed: int, options: Options) -> tuple[Run, dict[str, Any]]:
     return run, facts
 
 
-def _row(model: str, measured: Sequence[tuple[Run, dict[str, Any]]], options: Options) -> str:
+def _row(model: str, measured: Sequence[tuple[Run, Facts]], options: Options) -> str:
     run = measured[0][0]
     trained = [each.require_trained() for each, _ in measured]
     seconds = statistics.mean(each["seconds"] for each in trained)
@@ -133,7 +134,7 @@ def _spread(values: Sequence[float]) -> str:
 
 
 def _picture(model: str, run: Run, options: Options) -> str:
-    """Copies the last grid beside the page and returns what shows it there."""
+    """Copy the last grid beside the page and return what shows it there."""
     grids = [path for path in sorted((run.path / "samples").glob("*.png")) if path.stem.isdigit()]
     if not grids:
         return ""

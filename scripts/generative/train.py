@@ -24,7 +24,7 @@ DENSITY_ITEMS = 4096
 
 
 def train(run: Run, data: Data | None = None) -> Iterator[Progress]:
-    """Trains the model of a run, from where it stands, and yields the progress in optimiser steps.
+    """Train the model of a run, from where it stands, and yield the progress in optimiser steps.
 
     Args:
         run: an open run folder.
@@ -78,7 +78,7 @@ def _fit(run: Run, module: nn.Module, data: Data, held: Items) -> Iterator[Progr
 
 @torch.no_grad()
 def _held_out_loss(module: nn.Module, held: Items, seed: int) -> dict[str, float]:
-    """Returns the loss of held-out items, always under the same noise; nothing of a model with several losses."""
+    """Return the loss of held-out items, always under the same noise; nothing of a model with several losses."""
     if not hasattr(module, "loss"):
         return {}
     module.eval()
@@ -89,7 +89,7 @@ def _held_out_loss(module: nn.Module, held: Items, seed: int) -> dict[str, float
 
 
 def _finish(module: nn.Module, data: Data, batch: int, seed: int) -> None:
-    """Sets what no gradient finds: spreads, components, and the density of codes that `sample` draws from."""
+    """Set what no gradient finds: spreads, components, and the density of codes that `sample` draws from."""
     module.eval()
     device = next((each.device for each in [*module.parameters(), *module.buffers()]), torch.device("cpu"))
     generator = torch.Generator().manual_seed(seed)

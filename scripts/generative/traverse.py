@@ -43,7 +43,7 @@ class Options:
 
 
 def main(run: Run, options: Options) -> Sequence[str]:
-    """Writes the picture; raises ComponentError where the model cannot decode, and says why."""
+    """Write the picture; raise ComponentError where the model cannot decode, and say why."""
     module = open_model(run)
     path = Path(options.out) if options.out else run.path / "pictures" / "traversal.png"
     picture, order = traversal(run, module, options)
@@ -53,7 +53,7 @@ def main(run: Run, options: Options) -> Sequence[str]:
 
 @torch.no_grad()
 def traversal(run: Run, module: nn.Module, options: Options) -> tuple[UInt8[np.ndarray, "H W 3"], list[int]]:
-    """Returns the picture and the dimensions in it, from the top."""
+    """Return the picture and the dimensions in it, from the top."""
     items = starts(run, module, MOST_STARTS, 0, "traverse")
     if options.item >= len(items.values):
         raise ValueError(f"item={options.item}: there are {len(items.values)} to choose from")

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import numpy as np
+from generative.plain import Facts
 from jaxtyping import Float
 
 from agents import OptimiserConfig, make_optimiser
@@ -28,7 +29,7 @@ class History(NamedTuple):
     """As at the start."""
     seed: int
     """Of the optimiser."""
-    log: Sequence[dict[str, Any]]
+    log: Sequence[Facts]
     """An entry for each generation: its `scores`, and the `mean_norm` after it where it was noted."""
     x0: Float[np.ndarray, " N"] | None
     """Where it began; None for zeros."""
@@ -89,7 +90,7 @@ def agreement(
     real_frames: Float[np.ndarray, "_ _"],
     dream_frames: int,
     seed: int,
-) -> dict[str, Any]:
+) -> Facts:
     """Compare real and dream returns of P controllers.
 
     Args:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from generative.plain import Facts
 from jaxtyping import Float
 from torch import Tensor
 
@@ -29,7 +30,7 @@ def mixture_cdf(mixture: Any, z: Float[Tensor, "*B Z"]) -> Float[Tensor, "*B Z"]
 
 
 @torch.inference_mode()
-def calibration(memory: Any, episodes: Sequence[HeldOut], seed: int) -> dict[str, Any]:
+def calibration(memory: Any, episodes: Sequence[HeldOut], seed: int) -> Facts:
     """Measure the calibration of the next latent's distribution, over all steps and dimensions of sampled latents.
 
     Returns:
@@ -37,6 +38,8 @@ def calibration(memory: Any, episodes: Sequence[HeldOut], seed: int) -> dict[str
         function from the uniform one, 0 if calibrated; `coverage`: of central 50 and 90 % intervals, with intervals
         over episodes.
     """
+    from scipy.stats import kstest
+
     z, action, _ = pad([item.sampled(seed + row) for row, item in enumerate(episodes)],
                           [item.action for item in episodes])  # fmt: skip
     prediction, _ = memory.forward_sequence(z[:, :-1], action)
@@ -44,15 +47,14 @@ def calibration(memory: Any, episodes: Sequence[HeldOut], seed: int) -> dict[str
         return {"skipped": f"{type(memory).__name__} predicts no mixture, whose distribution function would be known"}
     level = mixture_cdf(prediction.mixture, z[:, 1:])  # (B T Z)
     rows = [level[row, : item.steps].double().numpy().ravel() for row, item in enumerate(episodes)]
-    values = np.sort(np.concatenate(rows))
+    values = np.concatenate(rows)
     counts, _ = np.histogram(values, bins=BINS, range=(0.0, 1.0))
-    steps = np.arange(len(values) + 1) / len(values)
     coverage = {}
     for share in INTERVALS:
         inside = [float((np.abs(row - 0.5) <= share / 2).mean()) for row in rows]
         coverage[f"{100 * share:.0f}"] = asdict(estimate_mean(np.array(inside), seed))
     return {
         "pit": [float(count) for count in counts / counts.sum()],
-        "ks": float(max(np.max(steps[1:] - values), np.max(values - steps[:-1]))),
+        "ks": float(kstest(values, "uniform", method="asymp").statistic),
         "coverage": coverage,
     }

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import torch
+from generative.plain import Facts, FactsView
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -107,7 +107,7 @@ def measure(
     guesses: dict[str, Guess],
     config: AccuracyConfig,
     seed: int,
-) -> Iterator[tuple[str, dict[str, Any]]]:
+) -> Iterator[tuple[str, Facts]]:
     """Yield each set's name and its part of the card; latents of all sets are measured in the same unit."""
     scale = spread([episode for episodes in sets.values() for episode in episodes])
     for name, episodes in sets.items():
@@ -132,11 +132,11 @@ def _measure_set(
     scale: Float[Tensor, " Z"],
     config: AccuracyConfig,
     seed: int,
-) -> dict[str, Any]:
+) -> Facts:
     memory, names = parts.memory, parts.state_names
     watched = _watch(parts, episodes, config)
     starts = choose_starts(episodes, config)
-    made: dict[str, Any] = {
+    made: Facts = {
         "episodes": len(episodes),
         "tracks": [episode.track for episode in episodes],
         "frames": sum(episode.steps for episode in episodes),
@@ -152,7 +152,7 @@ def _measure_set(
         return made | dict.fromkeys(("open_loop", "pixels", "reward", "physical"), unknown)
     dreams = dream_on(memory, episodes, starts, config, seed)
     lost = dream_on(memory, episodes, starts, config, seed, begin=elsewhere(starts))
-    through: dict[str, Any] = {"skipped": watched} if isinstance(watched, str) else {}
+    through: Facts = {"skipped": watched} if isinstance(watched, str) else {}
     if isinstance(watched, Watched):
         through = physical(watched, dreams, starts, names, config, seed)
     return made | {
@@ -164,11 +164,11 @@ def _measure_set(
 
 
 def card(
-    facts: Mapping[str, Any],
-    sets: Mapping[str, dict[str, Any]],
-    agreement: dict[str, Any],
+    facts: FactsView,
+    sets: Mapping[str, Facts],
+    agreement: Facts,
     config: AccuracyConfig,
-) -> dict[str, Any]:
+) -> Facts:
     """Put the card together.
 
     Args:

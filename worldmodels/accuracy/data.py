@@ -6,13 +6,14 @@ while agent and options stay the same.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from generative.plain import FactsView
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -146,7 +147,7 @@ def _fingerprint(env: EnvConfig, noise: float, agent: tuple[Bundle, np.ndarray] 
     return digest.hexdigest()
 
 
-def _kept(path: Path, facts: Mapping[str, Any], track: int, driver: Driver) -> bool:
+def _kept(path: Path, facts: FactsView, track: int, driver: Driver) -> bool:
     """Return whether an episode is there; one that is damaged or another one is recorded again."""
     if not path.exists():
         return False

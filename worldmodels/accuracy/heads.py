@@ -1,7 +1,10 @@
-"""What the memory says of reward and end, beside what happened.
+"""What the memory says of reward and end, compared with what happened.
 
 Rewards are summed over some steps before they are compared: the reward head predicts a smoothed reward, which is right
 in sum but not step by step (`worldmodels.memories.targets`).
+
+scipy and scikit-learn are imported where they are used: loading them takes two seconds, which most commands need not
+wait. So it is in all files of this room.
 """
 
 from collections.abc import Sequence
@@ -10,18 +13,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from generative.plain import Facts
 
 from worldmodels.accuracy.config import AccuracyConfig
 from worldmodels.accuracy.data import HeldOut, pad
 from worldmodels.accuracy.dreams import Dreams, Starts
-from worldmodels.memories.targets import auprc, auroc
 from worldmodels.statistics import Estimate, estimate
 
 
 @torch.inference_mode()
 def reward(
     memory: Any, dreams: Dreams, episodes: Sequence[HeldOut], starts: Starts, config: AccuracyConfig, seed: int
-) -> dict[str, Any]:
+) -> Facts:
     """Measure the return over `config.return_steps` from each place, in the environment's units.
 
     Returns:
@@ -47,7 +50,7 @@ def reward(
             [float(predicted[at, now : now + steps].double().sum()) for at, now in zip(row, time, strict=True)]
         ),
     }
-    result: dict[str, Any] = {"steps": steps, "places": len(whole)}
+    result: Facts = {"steps": steps, "places": len(whole)}
     for name, guess in guesses.items():
         groups = [np.flatnonzero(row == number) for number in sorted(set(row.tolist()))]
         result[name] = {
@@ -62,7 +65,7 @@ def reward(
 
 
 @torch.inference_mode()
-def termination(memory: Any, episodes: Sequence[HeldOut], seed: int) -> dict[str, Any]:
+def termination(memory: Any, episodes: Sequence[HeldOut], seed: int) -> Facts:
     """Measure how well the end is predicted step by step from real latents.
 
     Returns:
@@ -70,6 +73,8 @@ def termination(memory: Any, episodes: Sequence[HeldOut], seed: int) -> dict[str
         probability), `brier_base_rate` (that of always giving the base rate) and `base_rate`; the target is what the
         termination head learns, `memory.termination`.
     """
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
     if any(item.termination is None for item in episodes):
         return {"skipped": "the target needs the simulator's state, which this environment does not tell"}
     z, action, _ = pad([item.mean for item in episodes], [item.action for item in episodes])
@@ -79,19 +84,23 @@ def termination(memory: Any, episodes: Sequence[HeldOut], seed: int) -> dict[str
     score = [logit[row, : item.steps].double().numpy() for row, item in enumerate(episodes)]
     ends = [np.asarray(item.termination) > 0.5 for item in episodes]
     base = float(np.concatenate(ends).mean())
-    facts: dict[str, Any] = {"base_rate": base, "steps": int(sum(len(row) for row in ends))}
+    facts: Facts = {"base_rate": base, "steps": int(sum(len(row) for row in ends))}
     if base in (0.0, 1.0):
         return {**facts, "skipped": f"{'every' if base else 'no'} step of these episodes is an end"}
     flat_score, flat_ends = np.concatenate(score), np.concatenate(ends)
     groups = np.split(np.arange(len(flat_ends)), np.cumsum([len(row) for row in ends])[:-1])
-    for name, function in (("auroc", _both(auroc)), ("auprc", _both(auprc)), ("brier", _brier)):
+    for name, function in (
+        ("auroc", _both(roc_auc_score)),
+        ("auprc", _both(average_precision_score)),
+        ("brier", _brier),
+    ):
         facts[name] = figures(
             estimate(_over(groups, function, flat_score, flat_ends), len(groups), seed, resamples=200)
         )
     return {**facts, "brier_base_rate": base * (1 - base)}
 
 
-def figures(found: Estimate) -> dict[str, Any] | None:
+def figures(found: Estimate) -> Facts | None:
     """Return an estimate as plain data, None where its value is not known, its bounds None where they are not."""
     if not np.isfinite(found.value):
         return None
@@ -101,8 +110,9 @@ def figures(found: Estimate) -> dict[str, Any] | None:
 
 def r_squared(guess: np.ndarray, real: np.ndarray) -> float:
     """Return the share of the variance of `real` that `guess` explains; NaN where it does not vary."""
-    variance = float(np.square(real - real.mean()).sum())
-    return 1 - float(np.square(guess - real).sum()) / variance if variance > 1e-12 * len(real) else float("nan")
+    from sklearn.metrics import r2_score
+
+    return float(r2_score(real, guess)) if real.var() > 1e-12 else float("nan")
 
 
 def _bias(guess: np.ndarray, real: np.ndarray) -> float:
@@ -110,16 +120,21 @@ def _bias(guess: np.ndarray, real: np.ndarray) -> float:
 
 
 def _mae(guess: np.ndarray, real: np.ndarray) -> float:
-    return float(np.abs(guess - real).mean())
+    from sklearn.metrics import mean_absolute_error
+
+    return float(mean_absolute_error(real, guess))
 
 
 def _brier(score: np.ndarray, ends: np.ndarray) -> float:
-    return float(np.square(0.5 + 0.5 * np.tanh(score / 2) - ends).mean())
+    from scipy.special import expit
+    from sklearn.metrics import brier_score_loss
+
+    return float(brier_score_loss(ends, expit(score)))
 
 
 def _both(function: Any) -> Any:
     """Let a figure of ends and other steps be NaN where a resample holds only one of them."""
-    return lambda score, ends: function(score, ends) if ends.any() and not ends.all() else float("nan")
+    return lambda score, ends: function(ends, score) if ends.any() and not ends.all() else float("nan")
 
 
 def _over(groups: Sequence[np.ndarray], function: Any, guess: np.ndarray, real: np.ndarray) -> Any:

@@ -1,4 +1,4 @@
-"""The next latent, one step ahead of real ones: likelihood beside simple guesses, and sensitivity to the action.
+"""The next latent, one step ahead of real ones: likelihood compared with simple guesses, and sensitivity to the action.
 
 Densities are of latents drawn from their posteriors, as the memory was trained on them, and of *standardised* latents:
 each dimension in units of its spread over the held-out episodes, so that -log p(z / s) = -log p(z) + log s. That
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from generative.plain import Facts
 from jaxtyping import Float
 from torch import Tensor
 
@@ -70,15 +71,16 @@ def _inputs(z: Tensor, action: Tensor) -> Tensor:
 
 
 def _least_squares(x: Tensor, y: Tensor) -> Tensor:
-    gram = x.T @ x
-    penalty = RIDGE * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype)
-    return torch.linalg.solve(gram + penalty, x.T @ y)
+    from sklearn.linear_model import Ridge
+
+    ridge = Ridge(RIDGE * float(x.square().sum(0).mean()), fit_intercept=False, solver="cholesky")
+    return torch.from_numpy(ridge.fit(x.numpy(), y.numpy()).coef_.T.copy())
 
 
 @torch.inference_mode()
 def one_step(
     memory: Any, episodes: Sequence[HeldOut], guesses: dict[str, Guess], scale: Float[Tensor, " Z"], seed: int
-) -> dict[str, Any]:
+) -> Facts:
     """Measure the negative log-likelihood of the next latent, in nats per dimension of standardised latents.
 
     Args:

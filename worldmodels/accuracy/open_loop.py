@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from generative.plain import Facts
 from jaxtyping import Float
 from torch import Tensor
 
@@ -39,7 +40,7 @@ def open_loop(
     scale: Float[Tensor, " Z"],
     config: AccuracyConfig,
     seed: int,
-) -> dict[str, Any]:
+) -> Facts:
     """Measure dreams in latent space.
 
     Args:
@@ -84,7 +85,7 @@ def open_loop(
     }
     best = _square(dreams.expected, true.unsqueeze(2), scale).amin(2)
     known = dreams.known.numpy()
-    result: dict[str, Any] = {
+    result: Facts = {
         "horizons": list(horizons),
         "starts": [int(count) for count in known.sum(0)],
         "rmse": {name: by_horizon(value, known, starts, seed, root=True) for name, value in square.items()},
@@ -127,9 +128,9 @@ def energy_score(
 
 def by_horizon(
     values: Float[Tensor, "N K"], known: np.ndarray, starts: Starts, seed: int, root: bool = False
-) -> list[dict[str, Any] | None]:
+) -> list[Facts | None]:
     """Average over an episode's places, then over episodes, at each horizon; None where no episode is long enough."""
-    found: list[dict[str, Any] | None] = []
+    found: list[Facts | None] = []
     array = values.double().numpy()
     for column in range(array.shape[1]):
         rows = sorted({int(row) for row in starts.row[known[:, column]]})
@@ -163,7 +164,7 @@ def _unbroken(horizons: Sequence[int], at: Sequence[int]) -> int:
 @torch.inference_mode()
 def pixels(
     vision: Any, dreams: Dreams, episodes: Sequence[HeldOut], starts: Starts, config: AccuracyConfig, seed: int
-) -> dict[str, Any]:
+) -> Facts:
     """Measure decoded dreams: the squared error of the decoded mean over dreams, above vision's own.
 
     The error of the decoded true latent, vision's `floor`, is subtracted: what is left is the memory's part, which is

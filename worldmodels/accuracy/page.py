@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from generative.plain import FactsView
+
 from worldmodels.accuracy.plots import drawable, measured, png, probed_set, svg
 from worldmodels.accuracy.verdict import findings_of_card, verdict, verdict_html
 from worldmodels.report.page import CSS, details, number, plot, table
 
-Card = Mapping[str, Any]
+Card = FactsView
 CAPTIONS = {
     "open-loop": "Lower is better. Solid: dreams with the recorded actions, with 95 % intervals over episodes; dashed: "
     "the latent stays as it was. Energy score in units of the latents' spread, above what vision's own noise costs.",
@@ -243,7 +245,7 @@ def _probes(card: Card) -> str:
     return "".join(blocks)
 
 
-def _triple(rmse: Mapping[str, Any], index: int) -> str:
+def _triple(rmse: FactsView, index: int) -> str:
     values = [pick(rmse, who, index, "value") for who in ("memory", "probe", "persistence")]
     return " / ".join(figure(value, 2) for value in values)
 

@@ -1,11 +1,11 @@
 """The card's figures: each is drawn on given axes, alone as SVG for the page or beside the others on one PNG sheet."""
 
 import io
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import matplotlib
 import numpy as np
+from generative.plain import Facts, FactsView
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -15,12 +15,12 @@ from worldmodels.report.plots import BLUE, GREY, ORANGE, PURPLE, TEAL, _figure, 
 
 COLOURS = {"random": TEAL, "on-policy": BLUE, "mixed": ORANGE}
 FEATURES = {"z": (GREY, "z"), "z+h": (BLUE, "z and h"), "z+untrained": (PURPLE, "z and an untrained memory's h")}
-DASHED: dict[str, Any] = {"linestyle": (0, (4, 3)), "linewidth": 1.4}
-Card = Mapping[str, Any]
+DASHED: Facts = {"linestyle": (0, (4, 3)), "linewidth": 1.4}
+Card = FactsView
 Draw = Callable[[Axes, Card], None]
 
 
-def measured(card: Card, part: str) -> dict[str, Any]:
+def measured(card: Card, part: str) -> Facts:
     """Return a part of the card by set, without the sets where it was left out."""
     found = {name: content.get(part) for name, content in card["sets"].items()}
     return {name: content for name, content in found.items() if content and "skipped" not in content}
@@ -40,7 +40,7 @@ def draw_pixels(axes: Axes, card: Card) -> None:
     _horizon_axes(axes, card, "pixel error above vision's")
 
 
-def _over_horizons(axes: Axes, name: str, horizons: Sequence[int], curves: Mapping[str, Any]) -> None:
+def _over_horizons(axes: Axes, name: str, horizons: Sequence[int], curves: FactsView) -> None:
     for kind, dashed in (("memory", False), ("persistence", True)):
         rows = [(horizon, row) for horizon, row in zip(horizons, curves[kind], strict=True) if row is not None]
         if not rows:

@@ -1,19 +1,20 @@
 """What the latent and the memory's state know of the simulator: linear probes to its true state.
 
 A probe is a ridge regression, fitted on a set's episodes on one half of its tracks and judged on the other half, both
-ways round: no track is on both sides. Beside `(z, h)` stand `z`, and `z` with what an untrained memory remembers: a
-random recurrent network is a rich memory too (ctallec's world-models found it as good for driving), and what a trained
-one knows beyond that it has learnt.
+ways round: no track is on both sides. `(z, h)` is compared with `z`, and with `z` and what an untrained memory
+remembers: a random recurrent network is a rich memory too (ctallec's world-models found it as good for driving), and
+what a trained one knows beyond that it has learnt.
 
 Seen through a probe, dreams of different encoders can be compared: in metres and radians.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from generative.plain import Facts
 from jaxtyping import Float
 from torch import Tensor
 
@@ -23,6 +24,9 @@ from worldmodels.accuracy.dreams import Dreams, Starts
 from worldmodels.accuracy.heads import figures
 from worldmodels.accuracy.open_loop import by_horizon
 from worldmodels.statistics import estimate
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 RIDGES = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 """Penalties on the weights of standardised features, for each frame; each target takes the one that carries over best
@@ -34,15 +38,12 @@ RESAMPLES = 200
 class Probe:
     """Linear maps from features to targets, one for each half of the tracks, fitted on the other half."""
 
-    shift: Float[Tensor, "2 F"]
-    scale: Float[Tensor, "2 F"]
-    weight: Float[Tensor, "2 F S"]
-    offset: Float[Tensor, "2 S"]
+    models: tuple["Pipeline", "Pipeline"]
 
-    def __call__(self, features: Float[Tensor, "*B F"], half: int) -> Float[Tensor, "*B S"]:
+    def __call__(self, features: Float[Tensor, "B F"], half: int) -> Float[Tensor, "B S"]:
         """Read the targets off features of a track in this half."""
-        x = (features.double() - self.shift[half]) / self.scale[half]
-        return x @ self.weight[half] + self.offset[half]
+        read = self.models[half].predict(features.double().numpy())
+        return torch.from_numpy(read.reshape(len(features), -1))  # one target comes back flat
 
 
 def halves(tracks: Sequence[int]) -> list[int]:
@@ -62,43 +63,39 @@ def fit_probe(
     side = halves(tracks)
     if set(side) != {0, 1}:
         raise ValueError(f"all episodes are on track {tracks[0]}: probes are judged on other tracks; give 2 at least")
-    fitted = []
+    models = []
     for judged in (0, 1):
         chosen = [index for index, where in enumerate(side) if where != judged]
-        x, y = ([part[index] for index in chosen] for part in (features, targets))
+        x, y = ([part[index].double().numpy() for index in chosen] for part in (features, targets))
         ridge = _choose_ridge(x, y, [tracks[index] for index in chosen])
-        fitted.append(_ridge_map(torch.cat(x).double(), torch.cat(y).double(), ridge))
-    return Probe(*(torch.stack(column) for column in zip(*fitted, strict=True)))
+        models.append(_fit(np.concatenate(x), np.concatenate(y), ridge))
+    return Probe((models[0], models[1]))
 
 
-def _choose_ridge(x: Sequence[Tensor], y: Sequence[Tensor], tracks: Sequence[int]) -> Float[Tensor, " S"]:
+def _choose_ridge(x: Sequence[np.ndarray], y: Sequence[np.ndarray], tracks: Sequence[int]) -> Float[np.ndarray, " S"]:
     """Return each target's penalty, by its error on one half of these tracks when fitted on the other."""
-    side = halves(tracks)
+    side, size = halves(tracks), y[0].shape[1]
     if set(side) != {0, 1}:
-        return torch.full((y[0].shape[1],), RIDGES[1], dtype=torch.float64)
-    error = torch.zeros(len(RIDGES), y[0].shape[1], dtype=torch.float64)
+        return np.full(size, RIDGES[1])
+    error = np.zeros((len(RIDGES), size))
     for judged in (0, 1):
-        parts = [
-            torch.cat([row for row, where in zip(rows, side, strict=True) if (where == judged) == of_judged]).double()
+        fitted_x, fitted_y, x_there, y_there = (
+            np.concatenate([row for row, where in zip(rows, side, strict=True) if (where == judged) == of_judged])
             for of_judged in (False, True)
             for rows in (x, y)
-        ]
-        for number, ridge in enumerate(RIDGES):
-            penalty = torch.full((parts[1].shape[1],), ridge, dtype=torch.float64)
-            shift, scale, weight, offset = _ridge_map(parts[0], parts[1], penalty)
-            error[number] += ((parts[2] - shift) / scale @ weight + offset - parts[3]).square().sum(0)
-    return torch.tensor(RIDGES, dtype=torch.float64)[error.argmin(0)]
+        )
+        model = _fit(fitted_x, np.tile(fitted_y, len(RIDGES)), np.repeat(RIDGES, size))  # all penalties at once
+        error += np.square(model.predict(x_there) - np.tile(y_there, len(RIDGES))).sum(0).reshape(error.shape)
+    return np.array(RIDGES)[error.argmin(0)]
 
 
-def _ridge_map(
-    x: Float[Tensor, "N F"], y: Float[Tensor, "N S"], ridge: Float[Tensor, " S"]
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return shift and scale of the features, weights and offset of the map with a penalty for each target."""
-    shift, scale, offset = x.mean(0), x.std(0, correction=0).clamp(min=1e-6), y.mean(0)
-    x = (x - shift) / scale
-    values, axes = torch.linalg.eigh(x.T @ x / len(x))  # one decomposition serves all penalties
-    turned = axes.T @ (x.T @ (y - offset)) / len(x)  # (F S)
-    return shift, scale, axes @ (turned / (values.clamp(min=0).unsqueeze(1) + ridge)), offset
+def _fit(x: Float[np.ndarray, "N F"], y: Float[np.ndarray, "N S"], ridge: Float[np.ndarray, " S"]) -> "Pipeline":
+    """Return the ridge regression of standardised features with a penalty for each target."""
+    from sklearn.linear_model import Ridge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), Ridge(len(x) * ridge, solver="cholesky")).fit(x, y)
 
 
 @dataclass(frozen=True)
@@ -145,7 +142,7 @@ def watch(episodes: Sequence[HeldOut], remembered: dict[str, list[Tensor]], conf
     )
 
 
-def explained(watched: Watched, names: Sequence[str], config: AccuracyConfig, seed: int) -> dict[str, Any]:
+def explained(watched: Watched, names: Sequence[str], config: AccuracyConfig, seed: int) -> Facts:
     """Measure R^2 of every probe over the frames of all episodes, each on a track the probe was not fitted on.
 
     Returns:
@@ -153,7 +150,7 @@ def explained(watched: Watched, names: Sequence[str], config: AccuracyConfig, se
         None where the state does not vary.
     """
     half = halves([episode.track for episode in watched.episodes])
-    result: dict[str, Any] = {"names": list(names), "ahead_steps": config.ahead}
+    result: Facts = {"names": list(names), "ahead_steps": config.ahead}
     for when, probes, later in (("now", watched.probes, 0), ("ahead", watched.ahead, config.ahead)):
         result[when] = {}
         for kind, probe in probes.items():
@@ -167,7 +164,7 @@ def explained(watched: Watched, names: Sequence[str], config: AccuracyConfig, se
     return result
 
 
-def _r_squared(sums: Float[np.ndarray, "E 4 S"], seed: int) -> list[dict[str, Any] | None]:
+def _r_squared(sums: Float[np.ndarray, "E 4 S"], seed: int) -> list[Facts | None]:
     """Return R^2 of each state from episodes' counts, sums, sums of squares and sums of squared errors."""
 
     def of(column: int) -> Any:
@@ -183,7 +180,7 @@ def _r_squared(sums: Float[np.ndarray, "E 4 S"], seed: int) -> list[dict[str, An
 
 def physical(
     watched: Watched, dreams: Dreams, starts: Starts, names: Sequence[str], config: AccuracyConfig, seed: int
-) -> dict[str, Any]:
+) -> Facts:
     """Measure dreams through the probe from `(z, h)`, in the simulator's units: comparable between encoders.
 
     Args:

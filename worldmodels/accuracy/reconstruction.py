@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from generative.plain import Facts
 from jaxtyping import Float
 from torch import Tensor
 
@@ -28,7 +29,7 @@ def can_decode(vision: Any, z: Tensor) -> str | None:
 
 
 @torch.inference_mode()
-def reconstruction(vision: Any, episodes: Sequence[HeldOut], seed: int) -> dict[str, Any]:
+def reconstruction(vision: Any, episodes: Sequence[HeldOut], seed: int) -> Facts:
     """Measure the squared error of reconstructions from the posterior's mean.
 
     Pixels are in [0, 1]; an error is the mean over the pixels and channels of a frame, an episode's is the mean over

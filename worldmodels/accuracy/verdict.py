@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Literal
 
+from generative.plain import FactsView
+
 from worldmodels.report.page import number
 
 Grade = Literal["good", "fair", "poor"]
@@ -46,7 +48,7 @@ class Findings:
     """Share of the variance of the next reward that is explained."""
     ends: float | None = None
     """AUROC of the end of an episode."""
-    agreement: Mapping[str, Any] | None = None
+    agreement: FactsView | None = None
     """Rank correlation of dream and real return over controllers: `value`, `ci_low`, `ci_high`."""
     controllers: int = 0
     """How many controllers that is over."""
@@ -65,7 +67,7 @@ class Verdict:
     """Where the figures are from."""
 
 
-def findings_of_card(card: Mapping[str, Any]) -> Findings:
+def findings_of_card(card: FactsView) -> Findings:
     """Return what an accuracy card found, on the agent's own episodes where there are some."""
     name = judged_set(card)
     found = card["sets"][name]
@@ -86,12 +88,12 @@ def findings_of_card(card: Mapping[str, Any]) -> Findings:
     )
 
 
-def judged_set(card: Mapping[str, Any]) -> str:
+def judged_set(card: FactsView) -> str:
     """Return the set of episodes that a card is judged by: the agent's own if they were measured."""
     return "on-policy" if "one_step" in card["sets"].get("on-policy", {}) else "random"
 
 
-def findings_of_stages(vision: Mapping[str, Any] | None, memory: Mapping[str, Any] | None, run: str) -> Findings:
+def findings_of_stages(vision: FactsView | None, memory: FactsView | None, run: str) -> Findings:
     """Return what the training stages noted.
 
     Args:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
+from generative.plain import Facts
 from gymnasium.envs.box2d.car_racing import FPS
 from gymnasium.envs.box2d.car_racing import CarRacing as GymnasiumCarRacing
 from gymnasium.wrappers import TimeLimit
@@ -50,7 +51,7 @@ def fidelity(settings: Settings) -> Figure:
     every = [difference for some in found.values() for difference in some]
     scene, bar = (np.array(values) for values in zip(*every, strict=True))
     mean, worst, mean_bar = float(scene.mean()), float(scene.max()), float(bar.mean())
-    detail: dict[str, Any] = {
+    detail: Facts = {
         "frames": len(every),
         "tracks": len(tracks),
         "worst_frame": worst,
@@ -84,10 +85,10 @@ def difference(env: FastCarRacing) -> Difference:
     return Difference(float(apart[:SCENE_H].mean()), float(apart[SCENE_H:].mean()))
 
 
-def bars(tracks: int) -> dict[str, Any]:
+def bars(tracks: int) -> Facts:
     """Compare the bars right after resets, the only part of EnvPool's frames that gymnasium draws alike."""
     theirs = bars_after_reset(THEIRS, tracks).astype(np.int16)
-    found: dict[str, Any] = {"bar_after_reset": float(np.abs(bars_after_reset(OURS, tracks) - theirs).mean())}
+    found: Facts = {"bar_after_reset": float(np.abs(bars_after_reset(OURS, tracks) - theirs).mean())}
     try:
         import envpool
     except ImportError:

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from generative.plain import Facts
+
 FEWEST_PAIRS = 3
 """Pairs that are timed however long they take, if as many were asked for."""
 
@@ -89,7 +91,7 @@ class Figure:
     """The ratio of every pair, for figures that are timed."""
     skipped: str = ""
     """Why there is no value."""
-    detail: dict[str, Any] = field(default_factory=dict)
+    detail: Facts = field(default_factory=dict)
     """What else is to be known, in JSON types."""
 
     def found(self, value: float, met: bool, **others: Any) -> "Figure":

@@ -5,11 +5,11 @@ import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import cv2
 import psutil
 import torch
+from generative.plain import Facts
 from threadpoolctl import threadpool_limits
 
 from worldmodels.agent.precision import native_bfloat16
@@ -31,7 +31,7 @@ PACKAGES = {
 }
 
 
-def describe_machine() -> dict[str, Any]:
+def describe_machine() -> Facts:
     """Describe what results depend on, in JSON types: processor, cores, memory (GiB), versions, and the load now."""
     versions: dict[str, str | None] = {"python": platform.python_version()}
     for name, package in PACKAGES.items():
@@ -50,7 +50,7 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
-def disturbed(machine: dict[str, Any]) -> str:
+def disturbed(machine: Facts) -> str:
     """Return a warning if the machine that `describe_machine` described is busy, else nothing."""
     load, cores = machine["load"], machine["cores"]
     if load is None or load <= BUSY * cores:

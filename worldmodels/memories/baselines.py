@@ -9,7 +9,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from worldmodels.memories import SequenceBatch, masked_mean, sample_latents
-from worldmodels.memories.targets import auprc, auroc
 
 SPREAD_FLOOR = 1e-2
 """Smallest spread of the persistence guess: keeps the density of a constant latent finite."""
@@ -19,7 +18,7 @@ SPREAD_FLOOR = 1e-2
 def baselines(
     memory: nn.Module, batch: SequenceBatch, generator: torch.Generator, persistence_std: Float[Tensor, " Z"]
 ) -> dict[str, float | str]:
-    """Set a memory's figures beside what a useless memory would reach on the same sampled latents.
+    """Compare a memory's figures with what a useless memory would reach on the same sampled latents.
 
     Args:
         memory: with `forward_sequence` and `reward_explained`.
@@ -33,6 +32,8 @@ def baselines(
         Then `reward_explained`, `termination_auroc` and `termination_auprc`, "n/a" where the batch cannot
         tell (a constant reward; no end, or nothing else) or the head is missing.
     """
+    from sklearn.metrics import average_precision_score, roc_auc_score  # takes a second, which few stages need to wait
+
     module: Any = memory
     z = sample_latents(batch, generator)
     before, after, mask = z[:, :-1], z[:, 1:], batch.mask
@@ -52,8 +53,8 @@ def baselines(
     score = prediction.termination_logit[mask].numpy(force=True)
     positive = batch.termination[mask].numpy(force=True) > 0.5
     known = bool(torch.isfinite(prediction.termination_logit).all() and positive.any() and not positive.all())
-    result["termination_auroc"] = auroc(score, positive) if known else "n/a"
-    result["termination_auprc"] = auprc(score, positive) if known else "n/a"
+    result["termination_auroc"] = float(roc_auc_score(positive, score)) if known else "n/a"
+    result["termination_auprc"] = float(average_precision_score(positive, score)) if known else "n/a"
     return result
 
 

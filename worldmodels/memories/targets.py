@@ -1,4 +1,4 @@
-"""What the memory's reward and termination heads are trained on, and how well a score finds the ends.
+"""What the memory's reward and termination heads are trained on.
 
 CarRacing pays a tile the moment a wheel touches it. That moment is invisible in a 64 x 64 frame, so a head that
 regresses the raw reward explains next to nothing of it; the mean of the next steps, or the rate of paid events in them,
@@ -200,24 +200,3 @@ def event_scale(rewards: Sequence[Float[np.ndarray, " _"]]) -> tuple[float, floa
         )
     step_cost = 0.0 if event.all() else float(values[~event].mean())
     return float(values[event].mean()) - step_cost, step_cost
-
-
-def auroc(score: Float[np.ndarray, " N"], positive: Bool[np.ndarray, " N"]) -> float:
-    """Measure how often a positive scores above a negative (a tie is half): the area under the ROC curve.
-
-    Needs at least one of each. It is the Mann-Whitney statistic, from the positives' sum of ranks.
-    """
-    _, inverse, counts = np.unique(score, return_inverse=True, return_counts=True)
-    rank = (np.cumsum(counts) - (counts - 1) / 2)[inverse]  # from 1; ties share their mean rank
-    positives, negatives = int(positive.sum()), int((~positive).sum())
-    return float((rank[positive].sum() - positives * (positives + 1) / 2) / (positives * negatives))
-
-
-def auprc(score: Float[np.ndarray, " N"], positive: Bool[np.ndarray, " N"]) -> float:
-    """Measure the precision at each positive's score, averaged over the positives (average precision).
-
-    Needs at least one positive; a score that says nothing reaches the share of positives.
-    """
-    _, inverse, flagged = np.unique(-score, return_inverse=True, return_counts=True)
-    hits = np.bincount(inverse, weights=positive)
-    return float(np.sum(hits * np.cumsum(hits) / np.cumsum(flagged)) / hits.sum())

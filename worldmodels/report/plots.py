@@ -61,7 +61,7 @@ def learning_curve(
     dreamt: bool = False,
     breaks: Breaks = (),
 ) -> str:
-    """Draws return over generations: the population, its best member, the validation of its mean.
+    """Draw return over generations: the population, its best member, the validation of its mean.
 
     The band runs from `quantile_10` to `quantile_90` of the population where every row has them, else one standard
     deviation to each side of its mean. `baseline` is drawn as a line named "random policy".
@@ -148,7 +148,7 @@ def loss_curves(
     name: str = "loss",
     breaks: Breaks = (),
 ) -> str:
-    """Draws `train_loss` and `held_out_loss` over `step`, and each baseline as a named horizontal line.
+    """Draw `train_loss` and `held_out_loss` over `step`, and each baseline as a named horizontal line.
 
     Rows are as in `ReportData.vision["history"]`; a row may lack either loss. The scale is logarithmic when
     all values are positive and span more than a factor of 30. Curves are cut at `breaks`, the steps at which something
@@ -197,7 +197,7 @@ def _cut(
 def return_strip(
     returns: Float[np.ndarray, " E"], summary: Summary, baseline: Summary | None = None, name: str = "returns"
 ) -> str:
-    """Draws a dot per test track under a histogram, the mean with its 95 % interval, and the random policy.
+    """Draw a dot per test track under a histogram, the mean with its 95 % interval, and the random policy.
 
     Raises:
         ValueError: no returns.

@@ -84,7 +84,7 @@ class ReportData:
 
 
 def render_report(data: ReportData) -> str:
-    """Returns the page as one HTML document that needs no other file.
+    """Return the page as one HTML document that needs no other file.
 
     Raises:
         ValueError: an image is not a PNG, or a video neither WebM nor WebP.

@@ -31,7 +31,7 @@ _stderr_lock = threading.Lock()
 
 
 def write_webm(path: Path, frames: Iterable[UInt8[np.ndarray, "H W 3"]], fps: float | int) -> Path:
-    """Writes RGB frames as a VP8 film and returns the file written: `path`, or its `.webp` (see module).
+    """Write RGB frames as a VP8 film and return the file written: `path`, or its `.webp` (see module).
 
     Frames are read one at a time, so a generator costs no memory. An odd height or width is padded by
     repeating the last row or column, as the format needs even ones. An existing file is replaced only by a
@@ -68,7 +68,7 @@ def write_webm(path: Path, frames: Iterable[UInt8[np.ndarray, "H W 3"]], fps: fl
 
 
 def write_animation(path: Path, frames: Iterable[UInt8[np.ndarray, "H W 3"]], fps: float | int) -> Path:
-    """Writes RGB frames as a lossless animated WebP that loops for ever, and returns `path`.
+    """Write RGB frames as a lossless animated WebP that loops for ever, and return `path`.
 
     Raises:
         ValueError: no frames, a frame of another shape or type than the first, fps <= 0, suffix other than
@@ -89,24 +89,24 @@ def write_animation(path: Path, frames: Iterable[UInt8[np.ndarray, "H W 3"]], fp
 
 
 def png_bytes(image: UInt8[np.ndarray, "H W 3"]) -> bytes:
-    """Encodes an RGB image as PNG."""
+    """Encode an RGB image as PNG."""
     return cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
 
 
 def as_rgb(frames: UInt8[np.ndarray, "*T H W C"]) -> UInt8[np.ndarray, "*T H W 3"]:
-    """Returns frames of one or three channels as RGB."""
+    """Return frames of one or three channels as RGB."""
     return frames if frames.shape[-1] == 3 else np.repeat(frames[..., :1], 3, axis=-1)
 
 
 def write_png(path: Path, image: UInt8[np.ndarray, "H W 3"]) -> None:
-    """Writes an RGB image as PNG; the file appears whole or not at all."""
+    """Write an RGB image as PNG; the file appears whole or not at all."""
     write_bytes(Path(path), png_bytes(image))
 
 
 def side_by_side(
     frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], labels: Sequence[str], scale: int = 4, text: float = 0.5
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """Puts RGB frames next to each other, each `scale` times as large under its label; sizes may differ.
+    """Put RGB frames next to each other, each `scale` times as large under its label; sizes may differ.
 
     A label may have several lines; `text` is the size of its letters, which shrink where a line is too long.
 
@@ -123,14 +123,14 @@ def side_by_side(
 
 
 def outlined(frame: UInt8[np.ndarray, "H W 3"], color: tuple[int, int, int]) -> UInt8[np.ndarray, "H W 3"]:
-    """Returns a copy of a frame whose outermost pixels have a colour."""
+    """Return a copy of a frame whose outermost pixels have a colour."""
     marked = frame.copy()
     marked[[0, -1]] = marked[:, [0, -1]] = color
     return marked
 
 
 def titled(image: UInt8[np.ndarray, "_ W 3"], *lines: str) -> UInt8[np.ndarray, "_ W 3"]:
-    """Puts lines of text above an image."""
+    """Put lines of text above an image."""
     for line in reversed(lines):
         image = _with_caption(image, line)
     return image
@@ -147,7 +147,7 @@ def contact_sheet(
     columns: int = 8,
     scale: int = 2,
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """Shows each episode (T H W 3) as a captioned row of evenly spaced frames, its first and last included.
+    """Show each episode (T H W 3) as a captioned row of evenly spaced frames, its first and last included.
 
     An episode with fewer frames than columns gets a shorter row.
 
@@ -199,7 +199,7 @@ def _temporary(path: Path) -> Path:
 
 @contextmanager
 def _silent_ffmpeg() -> Iterator[None]:
-    """Keeps FFmpeg's remarks off the terminal while a film is opened.
+    """Keep FFmpeg's remarks off the terminal while a film is opened.
 
     OpenCV's C code writes "tag ... is not supported" straight to file descriptor 2 although VP8 in WebM
     works, and offers no switch. So the descriptor points to a file for these milliseconds; what others wrote

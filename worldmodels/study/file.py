@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from generative.plain import Facts, FactsView
+
 from generative import ComponentError, config_from_mapping, config_to_mapping
 from generative.options import did_you_mean
 from generative.strict_yaml import read_yaml, write_yaml
@@ -71,7 +73,7 @@ def study_from(mapping: Any) -> Study:
     return study
 
 
-def _base(given: Mapping[str, Any]) -> RunConfig:
+def _base(given: FactsView) -> RunConfig:
     if "preset" in given and "config" in given:
         raise RunError("give `preset` or `config`, not both: a config is complete in itself")
     if "preset" in given and "run" in given:
@@ -87,20 +89,20 @@ def _base(given: Mapping[str, Any]) -> RunConfig:
         raise RunError(f"set: {error}") from error
 
 
-def _cells(cells: Any) -> dict[str, dict[str, Any]]:
+def _cells(cells: Any) -> dict[str, Facts]:
     if not isinstance(cells, Mapping):
         raise RunError(f"cells={cells!r}: expected a mapping of names to fields, {EXAMPLE}")
     return {str(name): flat(fields or {}, f"cells.{name}") for name, fields in cells.items()}
 
 
-def _grid(grid: Any) -> dict[str, dict[str, Any]]:
+def _grid(grid: Any) -> dict[str, Facts]:
     """Return a cell for every combination of values, the last field's values changing fastest."""
     if not isinstance(grid, Mapping) or not all(isinstance(values, list) and values for values in grid.values()):
         raise RunError(f"grid={grid!r}: expected a list of values for each field, {EXAMPLE}")
     fields = [str(field) for field in grid]
     last = [field.rpartition(".")[2] for field in fields]
     titles = [field if last.count(short) > 1 else short for field, short in zip(fields, last, strict=True)]
-    cells: dict[str, dict[str, Any]] = {}
+    cells: dict[str, Facts] = {}
     for values in itertools.product(*grid.values()):
         name = "_".join(f"{title}={_label(value)}" for title, value in zip(titles, values, strict=True))
         if name in cells:

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
+from generative.plain import Facts, FactsView
+
 from generative import ComponentError
 from worldmodels.config import RunConfig, config_from, config_mapping, differences, nested
 from worldmodels.errors import RunError
@@ -32,7 +34,7 @@ class Study:
 
     base: RunConfig
     """The configuration that cells differ from."""
-    cells: Mapping[str, Mapping[str, Any]]
+    cells: Mapping[str, FactsView]
     """Each cell's fields, dotted, by its name; the first cell is what the others are compared with."""
     seeds: tuple[int, ...]
     """Of the whole recipe, from the rollouts on."""
@@ -86,7 +88,7 @@ class Cell:
     name: str
     seed: int
     optimiser_seed: int | None
-    overrides: Mapping[str, Any]
+    overrides: FactsView
     config: RunConfig
 
     @property
@@ -107,7 +109,7 @@ class Step(NamedTuple):
         return f"{self.stage}-{self.key}"
 
 
-def _cell(study: Study, name: str, overrides: Mapping[str, Any], seed: int, again: int | None) -> Cell:
+def _cell(study: Study, name: str, overrides: FactsView, seed: int, again: int | None) -> Cell:
     for field, instead in (("seed", "seeds"), ("evolve.seed", "optimiser_seeds")):
         if field in overrides:
             raise RunError(f"cells.{name}: {field} is not for cells, give the study's `{instead}`")
@@ -150,7 +152,7 @@ def stage_key(config: RunConfig, stage: str) -> str:
     """Return the hash of all fields that a stage's result follows from, its inputs' included; 12 hexadecimal digits."""
     mapping = config_mapping(config)
     before = (*LEARNT, "loop") if stage == "loop" else LEARNT[: LEARNT.index(stage) + 1]
-    used: dict[str, Any] = {section: mapping[section] for section, first in DEPENDS.items() if first in before}
+    used: Facts = {section: mapping[section] for section, first in DEPENDS.items() if first in before}
     if "dream" not in used and stage == "train-memory":
         used["dream"] = [
             config.dream.starts,
@@ -165,7 +167,7 @@ def stage_key(config: RunConfig, stage: str) -> str:
     return hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def flat(fields: Any, where: str) -> dict[str, Any]:
+def flat(fields: Any, where: str) -> Facts:
     """Return nested fields as dotted ones: `{memory: {type: lstm}}` as `{"memory.type": "lstm"}`.
 
     Raises:
@@ -173,7 +175,7 @@ def flat(fields: Any, where: str) -> dict[str, Any]:
     """
     if not isinstance(fields, Mapping):
         raise RunError(f"{where}={fields!r}: expected a mapping of fields, for example {{memory.type: lstm}}")
-    found: dict[str, Any] = {}
+    found: Facts = {}
     for name, value in fields.items():
         if isinstance(value, Mapping) and value:
             found |= {f"{name}.{inner}": each for inner, each in flat(value, f"{where}.{name}").items()}

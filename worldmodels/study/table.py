@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from generative.plain import FactsView
 from jaxtyping import Float
 
 from worldmodels.accuracy.data import SETS
@@ -92,7 +93,7 @@ LEARNING = ("loop", "collect", "train-vision", "train-memory", "evolve")
 """Stages whose core-hours are counted."""
 
 
-def card_figures(card: Mapping[str, Any]) -> dict[str, float | None]:
+def card_figures(card: FactsView) -> dict[str, float | None]:
     """Return the figures of a card that the table shows; None for what the card leaves out."""
     found: dict[str, float | None] = {}
     for name in SETS:
@@ -115,7 +116,7 @@ def _value(part: Any, *names: str) -> float | None:
     return None if part is None else float(part)
 
 
-def _at(open_loop: Mapping[str, Any], horizon: int, who: str) -> float | None:
+def _at(open_loop: FactsView, horizon: int, who: str) -> float | None:
     """Return an energy score at a horizon."""
     if horizon not in open_loop.get("horizons", ()):
         return None

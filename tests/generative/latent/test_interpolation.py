@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from generative import MODELS, ComponentError
-from generative.latent import between, images_between
+from generative import MODELS
+from generative.latent import between
 from generative.latent.interpolation import encode_means
 
 
@@ -48,25 +48,8 @@ def test_two_steps_are_the_ends_and_one_is_refused(mode):
         between(start, end, 1, mode)
 
 
-def test_images_between_begin_and_end_with_what_comes_back_of_the_images():
-    model = MODELS.create("conditional-vae", {"image_size": 16, "latent": 4, "width": 8, "classes": 3}).eval()
-    first, last = torch.rand(2, 5, 1, 16, 16, generator=torch.Generator().manual_seed(0))
-    labels = torch.tensor([0, 1, 2, 0, 1])
-    for mode in ("linear", "spherical"):
-        way = images_between(model, first, last, 4, mode, (labels,))
-        assert way.shape == (5, 4, 1, 16, 16)
-        torch.testing.assert_close(way[:, 0], model.reconstruct(first, labels), atol=1e-5, rtol=1e-4)
-        torch.testing.assert_close(way[:, -1], model.reconstruct(last, labels), atol=1e-5, rtol=1e-4)
-
-
 def test_codes_of_many_images_are_those_of_a_few_with_their_own_labels():
     model = MODELS.create("conditional-vae", {"image_size": 16, "latent": 4, "width": 8, "classes": 3}).eval()
     images, labels = torch.rand(7, 1, 16, 16, generator=torch.Generator().manual_seed(0)), torch.arange(7) % 3
     together = encode_means(model, images, (labels,), batch=3)
     torch.testing.assert_close(together, model.encode(images, labels)[0], atol=1e-5, rtol=1e-4)
-
-
-def test_a_model_that_cannot_decode_is_refused_by_name():
-    model = MODELS.create("random-convolutions", {"image_size": 16, "channels": 1, "width": 8})
-    with pytest.raises(ComponentError, match="random-convolutions cannot `decode`"):
-        images_between(model, torch.rand(1, 1, 16, 16), torch.rand(1, 1, 16, 16), 3)

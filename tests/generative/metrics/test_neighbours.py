@@ -5,7 +5,6 @@ from generative.metrics import (
     coverage,
     density,
     memorisation,
-    nearest_distance_ratio,
     nearest_training,
     precision,
     recall,
@@ -74,13 +73,6 @@ def test_copies_are_memorised_and_fresh_samples_are_not():
     assert memorisation(train, fresh, ratio=1.0) > 0.2
 
 
-def test_nearest_distance_ratio_has_a_scale():
-    train, fresh = normal(300, 8, 0), normal(300, 8, 1)
-    assert nearest_distance_ratio(train, train) == 0
-    assert nearest_distance_ratio(train, fresh) == pytest.approx(1, abs=0.1)
-    assert nearest_distance_ratio(train, fresh + 50) > 10
-
-
 def test_the_nearest_row_is_found():
     train = torch.tensor([[0.0, 0.0], [3.0, 4.0]])
     distance, index = nearest_training(train, torch.tensor([[3.0, 3.0], [0.0, 0.0]]))
@@ -95,8 +87,6 @@ def test_too_small_sets_are_refused():
         precision(x, x, neighbours=0)
     with pytest.raises(ComponentError, match="ratio=2"):
         memorisation(x, x, ratio=2.0)
-    with pytest.raises(ComponentError, match="duplicate"):
-        nearest_distance_ratio(torch.ones(4, 2), x)
 
 
 def test_a_copy_is_at_distance_nought_however_far_from_the_origin():
