@@ -10,8 +10,6 @@ import numpy as np
 
 from generative import component_bytes
 from scripts.evolve import starting_point
-from scripts.train_memory import encode as encode_rollouts
-from scripts.train_memory import latent_file
 from worldmodels.accuracy.agreement import History, agreement, controllers, evenly
 from worldmodels.accuracy.card import Parts, card, measure, training_guesses
 from worldmodels.accuracy.data import SETS, HeldOut, driven, encode, record
@@ -19,6 +17,7 @@ from worldmodels.accuracy.page import render_card, sheet
 from worldmodels.accuracy.verdict import findings_of_card, judged_set, verdict
 from worldmodels.agent.build import env_shape, load_bundle, load_memory, load_starts, load_vision, new_memory
 from worldmodels.agent.bundle import Bundle
+from worldmodels.dream.imagine import BLOCK
 from worldmodels.errors import RunError
 from worldmodels.evolution.evolve import Cost, Trials, optimiser_seed
 from worldmodels.evolution.tasks import Worker, WorkerSetup
@@ -29,6 +28,7 @@ from worldmodels.parallel.open import open_executor
 from worldmodels.rollouts.dataset import episode_files, split
 from worldmodels.run.folder import STAGES, Progress, Run
 from worldmodels.seeds import VALIDATION
+from worldmodels.vision.encode import encode_rollouts, latent_file
 
 Agent = tuple[Bundle, np.ndarray]
 
@@ -126,7 +126,7 @@ def _agreement(run: Run, agent: Agent | None) -> dict[str, Any]:
     seeds = list(VALIDATION[: asked.controller_dreams])
     setup = WorkerSetup(bundle, config.evolve.envs, config.dream, load_starts(run))
     with open_executor(ExecutorConfig(type="serial"), Worker, setup) as executor:
-        trials = Trials(executor, config.evolve.envs, config.dream.block)
+        trials = Trials(executor, config.evolve.envs, BLOCK)
         if asked.candidates:
             others = VALIDATION[-2 * asked.controller_tracks : -asked.controller_tracks]
             parameters = parameters[evenly(_drive(trials, parameters, others)[0].mean(1), asked.controllers)]
@@ -151,7 +151,7 @@ def _controllers(run: Run, bundle: Bundle, count: int) -> np.ndarray:
         if not log:
             raise RunError(f"accuracy.histories: {path} has evolved no controller (controller/generations.jsonl)")
         theirs = load_bundle(source)[0]
-        if not same_parts(replace(theirs, features=replace(theirs.features, dtype=bundle.features.dtype)), bundle):
+        if not same_parts(theirs, bundle):
             raise RunError(
                 f"accuracy.histories: controllers of {path} read other features than {run.path}'s, so they cannot be "
                 "compared here; name runs with the same vision, and the same memory where controllers read one"

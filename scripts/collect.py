@@ -10,8 +10,8 @@ import numpy as np
 from envs import EnvConfig, check_environment, env_facts
 from worldmodels.agent.build import EnvShape, env_shape, load_bundle, new_memory, new_vision
 from worldmodels.agent.bundle import Bundle, bundle_parts
+from worldmodels.agent.config import FeaturesConfig
 from worldmodels.agent.export import agent_folder
-from worldmodels.agent.features import FeaturesConfig
 from worldmodels.errors import RunError
 from worldmodels.evolution.tasks import uncharged
 from worldmodels.files import link_file, link_tree, write_json, write_text

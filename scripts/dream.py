@@ -6,7 +6,6 @@ dream/prediction.webm  strip.png    real | reconstruction | prediction from the 
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,11 +15,10 @@ from envs import EnvConfig, make_env
 from envs.car_racing import CarRacing, shows_road
 from generative.capabilities import refusal
 from worldmodels.agent.build import dreaming_memory, env_shape, load_bundle, load_starts, load_vision
-from worldmodels.dream.dream import DreamConfig, imagine
+from worldmodels.dream.config import DreamConfig, FilmConfig
 from worldmodels.dream.film import (
     Dream,
     Drive,
-    FilmConfig,
     Prediction,
     Scene,
     decode,
@@ -30,6 +28,7 @@ from worldmodels.dream.film import (
     reel,
     shown,
 )
+from worldmodels.dream.imagine import imagine
 from worldmodels.report.video import as_rgb, outlined, side_by_side, titled, write_png, write_webm
 from worldmodels.run.folder import Progress, Run
 
@@ -45,7 +44,7 @@ HOLD = 0.6
 OVER, OPEN = (230, 120, 0), (200, 30, 120)
 """Colours around the last frame of a dream, and around what is predicted."""
 
-ENDS = {"termination": "terminated", "patience": "gave up", "goal": "goal reached", "horizon": "time is up"}
+ENDS = {"termination": "terminated", "no reward": "no reward", "goal": "goal reached", "horizon": "time is up"}
 """What is said of the end of a dream."""
 
 
@@ -108,9 +107,9 @@ def dream_facts(config: DreamConfig, dreams: Sequence[Dream]) -> dict[str, Any]:
 
 
 def mean_score(run: Run, memory: nn.Module, seeds: Sequence[int]) -> float | None:
-    """Return the mean of dreams as evolution counts it: with the charges for an end and for effort."""
+    """Return the mean of dreams as evolution counts it: less the penalties for ends and the cost of effort."""
     bundle, parameters, _ = load_bundle(run)
-    config, cost = replace(run.learnt.dream, block=1), run.learnt.evolve.action_cost * bundle.env.action_repeat
+    config, cost = run.learnt.dream, run.learnt.evolve.action_cost * bundle.env.action_repeat
     perception, controller = bundle.perception(len(seeds)), bundle.build_controller()
     scores = imagine(memory, perception, controller, parameters[None], seeds, load_starts(run), config, cost)
     return _known(float(scores.mean()))
@@ -208,5 +207,5 @@ def strip(prediction: Prediction, real: Drive) -> np.ndarray:
     return titled(
         side_by_side(columns, labels, scale=2),
         "Above: real. Middle: its reconstruction. Below: after the line, what the memory predicts, given the actions "
-        f"alone: {last - context} steps, without chance.",
+        f"alone: {last - context} steps, without noise.",
     )

@@ -13,6 +13,7 @@ import numpy as np
 from scripts.rates import NETWORK_DRIVERS, Rates
 from scripts.terminal.progress import duration
 from worldmodels.config import RunConfig
+from worldmodels.dream.imagine import BLOCK
 from worldmodels.evolution.loop import LEARNT, keeps_vision, round_config
 from worldmodels.machine import available_cores
 from worldmodels.rollouts.collect import Driver
@@ -115,7 +116,7 @@ def _evolve(config: RunConfig, rates: Rates, before: Before) -> list[Part]:
         trials = _pieces(tried, min(-(-tried // rates.cores), 8 * evolve.envs))
         trying = _playing(config, rates, trials, limit, LASTS_IN_TRAINING, evolve.envs)
     else:
-        blocks = -(-evolve.optimiser.population // config.dream.block)
+        blocks = -(-evolve.optimiser.population // BLOCK)
         rounds = -(-blocks // rates.cores)
         trying = rounds * (rates.dream_block + config.dream.horizon * rates.dream_step) * rates.crowding
 

@@ -11,11 +11,10 @@ from safetensors.numpy import load_file, save
 
 from generative import to_float
 from scripts.temperature import choose_temperature
-from scripts.train_memory import encode, latent_file
-from worldmodels.agent.build import assemble, load_bundle, load_memory, load_starts, load_vision
+from worldmodels.agent.build import assemble, keep_starts, load_bundle, load_memory, load_starts, load_vision
 from worldmodels.agent.bundle import Bundle, read_agent, save_agent
 from worldmodels.agent.precision import latent_change, resolve_dtype, state_change
-from worldmodels.dream.dream import Starts
+from worldmodels.dream.imagine import BLOCK
 from worldmodels.errors import RunError
 from worldmodels.evolution.evolve import Cost, Trials, best_validated, finalists, measure_again, restore
 from worldmodels.evolution.evolve import evolve as generations
@@ -28,6 +27,7 @@ from worldmodels.rollouts.dataset import episode_files, sample_frames, split, tr
 from worldmodels.rollouts.episode import write_episode
 from worldmodels.run.finished import digest
 from worldmodels.run.folder import Progress, Run
+from worldmodels.vision.encode import latent_file
 
 FROM_START = "restore it, or remove it and run `worldmodels evolve` again"
 IMITATED = 48
@@ -43,12 +43,10 @@ def evolve(run: Run) -> Iterator[Progress]:
         return
     run.require("collect", "train-vision", "train-memory")
     with run.working("evolve", run.config.executor.workers or available_cores()):
-        settle_dtypes(run)
+        keep_starts(run)
+        settle_dtype(run)
         _drop_torn_agent(folder)
-        training = split(episode_files(run.folder("collect")))[0]
-        for _ in encode(run, training, load_vision(run)):
-            pass
-        latents = [latent_file(run, file) for file in training]
+        latents = [latent_file(run, file) for file in split(episode_files(run.folder("collect")))[0]]
         bundle = assemble(run, latents)
         size = bundle.build_controller().parameters_size
         seed = config.seed_in(run.config.seed)
@@ -63,7 +61,7 @@ def evolve(run: Run) -> Iterator[Progress]:
         with open_executor(run.config.executor, Worker, worker_setup(run, bundle)) as executor:
             yield Progress("evolve", 1, 1, "workers")
             yield Progress("evolve", len(log), config.generations, "generations", {"parameters": size})
-            trials = Trials(executor, config.envs, run.config.dream.block, config.action_cost)
+            trials = Trials(executor, config.envs, BLOCK, config.action_cost)
             for entry, mean, recorded in generations(config, optimiser, trials, seed, log):
                 for number, content in enumerate(recorded):
                     write_episode(tryout_path(folder, entry["generation"], number), content)
@@ -105,18 +103,21 @@ def _mean_after(run: Run, size: int, log: list[dict[str, Any]], start: np.ndarra
     return restore(config, size, config.seed_in(run.config.seed), log, start).mean.astype(np.float32)
 
 
-def settle_dtypes(run: Run) -> None:
-    """Decide once what `auto` stands for in `features.dtype` and `dream.dtype`, and log what the choice changes."""
-    features, dream = run.config.features.dtype, run.config.dream.dtype
-    if "auto" not in (features, dream):
+def settle_dtype(run: Run) -> None:
+    """Decide once what `dtype: auto` stands for, and log what the choice changes in latents and in memory states."""
+    if run.config.dtype != "auto":
         return
     frames = to_float(sample_frames(split(episode_files(run.folder("collect")))[1], 256, run.config.seed))
     vision, memory, starts = load_vision(run), load_memory(run), load_starts(run)
     z, action = torch.from_numpy(starts.z[:256, :-1]), torch.from_numpy(starts.action[:256])
-    found, latents = resolve_dtype(features, lambda: latent_change(vision, frames))
-    dreamt, states = resolve_dtype(dream, lambda: state_change(memory, z, action))
-    run.settle(found, dreamt)
-    run.log("precision", 0, {"latent_change": latents, "state_change": states})
+    changes: dict[str, float] = {}
+
+    def measure() -> float:
+        changes.update(latent_change=latent_change(vision, frames), state_change=state_change(memory, z, action))
+        return max(changes.values())
+
+    run.settle(resolve_dtype("auto", measure)[0])
+    run.log("precision", 0, changes or {"latent_change": 0.0, "state_change": 0.0})
 
 
 def starting_point(run: Run, bundle: Bundle) -> np.ndarray | None:
@@ -171,8 +172,7 @@ def worker_setup(run: Run, bundle: Bundle) -> WorkerSetup:
     config = run.config
     if config.evolve.world == "real":
         return WorkerSetup(bundle, config.evolve.envs)
-    starts = Starts.load(run.folder("train-memory") / "starts.safetensors")
-    return WorkerSetup(bundle, config.evolve.envs, config.dream, starts, config.evolve.action_cost)
+    return WorkerSetup(bundle, config.evolve.envs, config.dream, load_starts(run), config.evolve.action_cost)
 
 
 def _read_log(run: Run) -> list[dict[str, Any]]:

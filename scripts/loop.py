@@ -98,8 +98,7 @@ def _round(run: Run, curve: list[dict[str, Any]]) -> Iterator[Progress]:
 
 
 def _keep_vision(before: Run, this: Run) -> None:
-    """Take the vision of the round before, and the latents that it gave."""
-    link_tree(before.folder("train-memory") / "latents", this.folder("train-memory") / "latents")
+    """Take the vision of the round before, and the latents that it made."""
     before.require("train-vision")
     link_tree(before.folder("train-vision"), this.folder("train-vision"))
 
@@ -179,7 +178,7 @@ def _adopt(run: Run, curve: list[dict[str, Any]], measured: list[dict[str, Any]]
     facts |= {"start_core_hours": 0.0}
     run.reopen("evolve")  # a link: the round keeps its own
     run.finish("evolve", facts)
-    run.settle(source.config.features.dtype, source.config.dream.dtype)
+    run.settle(source.config.dtype)
 
 
 def _shown(curve: list[dict[str, Any]]) -> dict[str, Any]:

@@ -19,21 +19,24 @@ import torch
 from threadpoolctl import ThreadpoolController
 
 from agents import make_controller
-from generative import fit, native_bfloat16, resolve_device, to_float
+from generative import fit, resolve_device, to_float
 from worldmodels.agent.build import EnvShape, env_shape, new_memory, new_vision
 from worldmodels.agent.features import Perception, feature_size
+from worldmodels.agent.precision import torch_dtype
 from worldmodels.config import RunConfig
-from worldmodels.dream.dream import Starts, imagine
-from worldmodels.dream.residuals import Innovations
+from worldmodels.dream.imagine import BLOCK, imagine
+from worldmodels.dream.residuals import PART, Residuals
+from worldmodels.dream.starts import Starts
 from worldmodels.evolution.tasks import uncharged
 from worldmodels.machine import available_cores
 from worldmodels.memories import agent_memory
+from worldmodels.memories.sequences import SequenceBatches
 from worldmodels.rollouts.collect import CollectSetup, CollectWorker, Driver, Order
 from worldmodels.rollouts.dataset import FrameBatches
 from worldmodels.rollouts.episode import EpisodeFile, write_episode
 from worldmodels.run.folder import Progress
 from worldmodels.seeds import EVOLVE, training_tracks
-from worldmodels.vision.latents import LatentFile, SequenceBatches, encode_episode_latents
+from worldmodels.vision.latents import LatentFile, encode_episode_latents
 
 BUDGET = 0.5
 """Seconds spent on measuring each rate, first calls aside."""
@@ -168,11 +171,9 @@ class Rates:
 
     def _perceive(self, vision: Any, memory: Any, shape: EnvShape) -> None:
         features = self.config.features
-        if features.dtype == "auto":
-            features = replace(features, dtype="bfloat16" if native_bfloat16() else "float32")
-        rows = self.config.evolve.envs
-        encoder = new_vision(self.config, shape, 0).to(features.torch_dtype).eval()
-        perception = Perception(encoder, agent_memory(memory), features, rows)
+        dtype, rows = _dtype(self.config), self.config.evolve.envs
+        encoder = new_vision(self.config, shape, 0).to(dtype).eval()
+        perception = Perception(encoder, agent_memory(memory), features, rows, dtype)
         obs, action = np.zeros((rows, *shape.spaces[0].shape), dtype=np.uint8), torch.zeros(rows, shape.spec.size)
 
         def step() -> None:
@@ -188,11 +189,11 @@ class Rates:
             return
         latent, dreams = vision.latent_spec.size, self.config.evolve.episodes
         agent: Any = agent_memory(memory)
-        perception = Perception(vision, agent, self.config.features, config.block * dreams)
+        perception = Perception(vision, agent, self.config.features, BLOCK * dreams, _dtype(self.config))
         size = feature_size(self.config.features, latent, agent.feature_size)
         controller = make_controller(self.config.controller, size, shape.spec)
         starts = _starts(self.config, latent, shape.spec.size, len(getattr(memory, "members", [memory])))
-        parameters = np.zeros((config.block, controller.parameters_size), dtype=np.float32)
+        parameters = np.zeros((BLOCK, controller.parameters_size), dtype=np.float32)
 
         def block(horizon: int) -> float:
             short = replace(config, horizon=horizon)
@@ -225,6 +226,11 @@ class Rates:
             self.crowding = min(max(1.0, seconds_of(together) / seconds_of(multiply)), float(self.cores))
 
 
+def _dtype(config: RunConfig) -> torch.dtype:
+    """Return the number type that a run will play and dream in, as far as it is known before vision is trained."""
+    return torch_dtype("bfloat16" if config.dtype == "auto" else config.dtype)
+
+
 def _dreams(config: RunConfig) -> bool:
     changed = any(change.startswith("evolve.world=") for change in (*config.loop.changes, *config.loop.final_changes))
     return config.evolve.world == "dream" or changed
@@ -234,18 +240,18 @@ def _starts(config: RunConfig, latent: int, action: int, members: int) -> Starts
     """Return places where dreams begin, and as many recorded steps as a run has."""
     rng = np.random.default_rng(0)
     dream, collect = config.dream, config.collect
-    recorded = (dream.newest or collect.episodes) * collect.max_frames // config.env.action_repeat
-    steps = max(dream.among, min(recorded, 20 * dream.among))
+    recorded = (dream.recent_episodes or collect.episodes) * collect.max_frames // config.env.action_repeat
+    steps = max(PART, min(recorded, 20 * PART))
     return Starts(
         rng.standard_normal((8, latent), dtype=np.float32),
         rng.standard_normal((8, dream.warmup + 1, latent), dtype=np.float32),
         rng.random((8, dream.warmup, action), dtype=np.float32),
-        innovations=Innovations(
+        residuals=Residuals(
             rng.standard_normal((steps, latent), dtype=np.float32),
             rng.random((steps, action), dtype=np.float32),
             np.zeros((members, steps, latent), dtype=np.float32),
         )
-        if dream.noise == "real"
+        if dream.noise == "residual"
         else None,
     )
 

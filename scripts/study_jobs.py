@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scripts.stages import STAGE_FUNCTIONS
-from scripts.train_memory import encode
 from worldmodels.agent.build import env_shape, load_bundle, load_vision
 from worldmodels.config import RunConfig
 from worldmodels.errors import RunError
@@ -23,6 +22,7 @@ from worldmodels.rollouts.dataset import episode_files, split
 from worldmodels.run.folder import Run
 from worldmodels.study.study import Study
 from worldmodels.study.table import LEARNING, measured_tracks
+from worldmodels.vision.encode import encode_rollouts
 
 ALONE = ExecutorConfig(type="serial", workers=1)
 """How a job does its own work: in its process."""
@@ -109,7 +109,7 @@ def encode_all(run: Run) -> None:
     """Encode the rollouts once, for every memory that will train on them."""
     training, held_out = split(episode_files(run.folder("collect")))
     with run.working("train-vision"):
-        for _ in encode(run, [*training, *held_out], load_vision(run)):
+        for _ in encode_rollouts(run, [*training, *held_out], load_vision(run)):
             pass
         write_json(run.path / "encoded.json", {"episodes": len(training) + len(held_out)})
 
@@ -131,8 +131,6 @@ def take(source: Run, target: Run, stage: str) -> None:
             take(source, target, inner)
     else:
         link_tree(source.folder(stage), target.folder(stage), "[!d]*")
-    if stage == "train-vision":
-        link_tree(source.folder("train-memory") / "latents", target.folder("train-memory") / "latents")
     link_tree(source.path / "tensorboard" / stage, target.path / "tensorboard" / stage)
     for name in ("metrics.jsonl", "spent.jsonl"):
         taken = (stage, "precision") if stage in ("evolve", "loop") else (stage,)
@@ -140,7 +138,7 @@ def take(source: Run, target: Run, stage: str) -> None:
         lines += [line for line in read_lines(source.path / name) if line["stage"] in taken]
         write_lines(target.path / name, lines)
     if stage in ("evolve", "loop"):
-        target.settle(source.config.features.dtype, source.config.dream.dtype)
+        target.settle(source.config.dtype)
         if source.config.evolve.temperatures and not source.config.loop.rounds:
             target.settle_temperature(source.config.dream.temperature)
     write_bytes(target.folder(stage) / "done.json", (source.folder(stage) / "done.json").read_bytes())

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from worldmodels.dream.imagine import BLOCK
 from worldmodels.evolution.evolve import EvolveConfig, Trials, restore
 from worldmodels.evolution.evolve import evolve as generations
 from worldmodels.evolution.tasks import Worker, WorkerSetup
@@ -71,7 +72,7 @@ def _evolve(
         return
     optimiser = restore(config, size, seed, log, start)
     with open_executor(run.config.executor, Worker, setup) as executor:
-        trials = Trials(executor, config.envs, run.config.dream.block, config.action_cost)
+        trials = Trials(executor, config.envs, BLOCK, config.action_cost)
         for entry, _, _ in generations(config, optimiser, trials, seed, log):
             append_line(path, entry)
             log.append(entry)

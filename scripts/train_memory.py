@@ -1,26 +1,24 @@
-"""Stage 3: encode the rollouts with the finished vision, train memory on them, and hold it against simple guesses."""
+"""Stage 3: encode the rollouts with the finished vision, train memory on them, and compare it with simple guesses."""
 
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from generative import fit, resolve_device, save_component
+from generative import fit, save_component
 from generative.checkpoint import last_step
 from worldmodels.agent.build import env_shape, load_vision, new_memory, start_from
-from worldmodels.dream.dream import gather_starts
 from worldmodels.memories import SequenceBatch
 from worldmodels.memories.baselines import baselines, fit_persistence
+from worldmodels.memories.sequences import SequenceBatches, held_out_batches, latent_targets
 from worldmodels.memories.targets import event_scale, reward_scale
 from worldmodels.rollouts.dataset import episode_files, split
-from worldmodels.rollouts.episode import EpisodeFile
-from worldmodels.run.finished import digest
 from worldmodels.run.folder import Progress, Run
-from worldmodels.vision.latents import LatentFile, SequenceBatches, encode_episode_latents, held_out_batches
+from worldmodels.vision.encode import encode_rollouts, latent_file
+from worldmodels.vision.latents import LatentFile
 
 PERSISTENCE_BATCHES = 8
 
@@ -38,7 +36,9 @@ def train_memory(run: Run) -> Iterator[Progress]:
     with run.working("train-memory", torch.get_num_threads()):
         training, held_out = split(episode_files(run.folder("collect")))
         vision = load_vision(run)
-        yield from encode(run, [*training, *held_out], vision)
+        episodes = [*training, *held_out]
+        for encoded in encode_rollouts(run, episodes, vision):
+            yield Progress("train-memory", encoded, len(episodes), "episodes encoded")
         learn = [latent_file(run, file) for file in training]
         test = held_out_batches(
             [latent_file(run, file) for file in held_out],
@@ -58,44 +58,9 @@ def train_memory(run: Run) -> Iterator[Progress]:
         yield from _fit(run, module, batches, test)
         module.cpu().eval()
         facts = examine(module, batches, test)
-        ended = [file.targets(config.reward, config.termination)["termination"] for file in learn]
-        dreams = module if run.config.dream.noise == "real" else None
-        starts = gather_starts(learn, run.config.dream, run.config.seed, ended, config.latent, dreams)
-        starts.save(folder / "starts.safetensors")
         save_component(module, folder, {"seed": run.config.seed, "steps": steps, "episodes": len(training)})
         run.finish("train-memory", facts)
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-
-
-def encode(run: Run, files: list[EpisodeFile], vision: nn.Module) -> Iterator[Progress]:
-    """Encode the episodes that are not encoded yet, on the training device."""
-    device = resolve_device(run.config.device)
-    vision.to(device)
-    missing = [file for file in files if not latent_path(run, file).exists()]
-    encoded = len(files) - len(missing)
-    yield Progress("train-memory", encoded, len(files), "episodes encoded")
-    for number, file in enumerate(missing, encoded + 1):
-        encode_episode_latents(file, vision, latent_path(run, file), str(device), _weights(run))
-        yield Progress("train-memory", number, len(files), "episodes encoded")
-    vision.cpu()
-
-
-def latent_path(run: Run, file: EpisodeFile) -> Path:
-    """Return where an episode's latents are kept."""
-    return run.folder("train-memory") / "latents" / f"{file.path.stem}.safetensors"
-
-
-def latent_file(run: Run, file: EpisodeFile) -> LatentFile:
-    """Return an episode's latents.
-
-    Raises:
-        RunError: they are missing, damaged, or of another episode or vision.
-    """
-    return LatentFile(latent_path(run, file)).check_of(file.path.stem, _weights(run))
-
-
-def _weights(run: Run) -> str:
-    return digest(run.folder("train-vision") / "model.safetensors")
 
 
 def set_scales(module: Any, files: list[LatentFile], run: Run) -> None:
@@ -104,12 +69,12 @@ def set_scales(module: Any, files: list[LatentFile], run: Run) -> None:
     if config.reward.type == "event-rate":
         module.set_event_scale(*event_scale([file.read("reward") for file in files]))
     else:
-        targets = [file.targets(config.reward, config.termination)["reward"] for file in files]
+        targets = [latent_targets(file, config.reward, config.termination)["reward"] for file in files]
         module.set_reward_scale(*reward_scale(targets))
 
 
 def _fit(run: Run, module: nn.Module, batches: SequenceBatches, test: list[SequenceBatch]) -> Iterator[Progress]:
-    """Train, and measure the held-out likelihood beside every logged step."""
+    """Train, and measure the held-out likelihood at every logged step."""
     config, device = run.config.memory.fit, run.config.device
     checkpoints = run.folder("train-memory") / "checkpoints"
     yield Progress("train-memory", last_step(checkpoints), config.steps, "steps")
@@ -137,7 +102,7 @@ def held_out_nll(module: Any, test: list[SequenceBatch]) -> float:
 
 @torch.inference_mode()
 def examine(module: Any, batches: SequenceBatches, test: list[SequenceBatch]) -> dict[str, Any]:
-    """Return the memory's figures on held-out episodes beside persistence and shuffled actions."""
+    """Return the memory's figures on held-out episodes, with those of persistence and of shuffled actions."""
     stream = batches(0)
     std = fit_persistence([next(stream) for _ in range(PERSISTENCE_BATCHES)])
     rows = [baselines(module, batch, torch.Generator().manual_seed(0), std) for batch in test]

@@ -17,12 +17,12 @@ from envs import CAR_RACING
 from generative import Estimates, fit, offers, resolve_device, save_component, to_float, to_uint8
 from generative.checkpoint import last_step
 from worldmodels.agent.build import env_shape, new_vision, start_from
-from worldmodels.components import VisionConfig
 from worldmodels.errors import RunError
 from worldmodels.files import append_line, read_lines, write_json
 from worldmodels.report.video import as_rgb, write_png
 from worldmodels.rollouts.dataset import FrameBatches, episode_files, frames_over, sample_frames, split
 from worldmodels.run.folder import Progress, Run
+from worldmodels.vision.config import VisionConfig
 
 HELD_OUT_FRAMES = 512
 SHOWN = 12
@@ -70,7 +70,7 @@ def train_vision(run: Run) -> Iterator[Progress]:
                 yield from _estimate(run, module, batches, test)
             module.cpu().eval()
             facts = {"attempts": attempt + 1, **examine(module, test, base_line, run.config.env.id in WITH_CAR)}
-            if facts["verdict"] == "healthy" or (attempt + 1 == config.attempts and not config.gate):
+            if facts["verdict"] == "healthy":
                 break
             append_line(folder / "attempts.jsonl", facts)
             failed.append(facts)
@@ -135,7 +135,7 @@ def _given_up(config: VisionConfig, failed: list[dict[str, Any]], trains: bool) 
     slower = f"with `--vision.fit.learning-rate {config.fit.learning_rate / 3 ** len(failed):.1e}`, " if trains else ""
     return RunError(
         f"vision failed {len(failed)} times: {failed[-1]['reason']}. Later stages would learn nothing from it. Start a "
-        f"new run {slower}with more `--collect.episodes`, or with `--vision.gate False` to go on regardless"
+        f"new run {slower}with more `--collect.episodes`"
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from agents import ControllerConfig
 from envs import EnvConfig, same_world
@@ -19,18 +19,20 @@ from generative import ComponentError, Registry, config_from_mapping, config_to_
 from generative.options import check_numbers
 from generative.strict_yaml import read_yaml, write_yaml
 from worldmodels.accuracy.config import AccuracyConfig
-from worldmodels.agent.features import FeaturesConfig
-from worldmodels.components import MEMORIES, VISIONS, MemoryConfig, VisionConfig
-from worldmodels.dream.dream import DreamConfig
-from worldmodels.dream.film import FilmConfig
+from worldmodels.agent.config import FeaturesConfig
+from worldmodels.dream.config import DreamConfig, FilmConfig
 from worldmodels.errors import RunError
 from worldmodels.evolution.evaluate import EvaluateConfig
 from worldmodels.evolution.evolve import EvolveConfig
 from worldmodels.evolution.loop import LoopConfig
 from worldmodels.files import write_text
+from worldmodels.memories.config import MemoryConfig
+from worldmodels.memories.registry import MEMORIES
 from worldmodels.memories.targets import RewardTargetConfig
 from worldmodels.parallel.config import ExecutorConfig
 from worldmodels.rollouts.collect import CollectConfig
+from worldmodels.vision.config import VisionConfig
+from worldmodels.vision.registry import VISIONS
 
 FORMAT_VERSION = 1
 SEAL = "# written by worldmodels; sha256 of the lines below: "
@@ -48,6 +50,9 @@ class RunConfig:
     """Every random stream of the run derives from it."""
     device: str = "auto"
     """Where networks train: cpu, cuda, or auto for a GPU where there is one; playing stays on the processor."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Number type in which frames are encoded while playing and in which the memory dreams; auto is settled once, when
+    evolution begins: bfloat16 where the processor has it and latents and states hardly change."""
     env: EnvConfig = field(default_factory=EnvConfig)
     collect: CollectConfig = field(default_factory=CollectConfig)
     vision: VisionConfig = field(default_factory=VisionConfig)

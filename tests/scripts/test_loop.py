@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from worldmodels.components import MEMORIES
 
 from generative import component_bytes, load_component
 from scripts.info import info
@@ -14,7 +15,6 @@ from tests.small import LOOP, looped_config, small_config
 from worldmodels import Run, load_agent
 from worldmodels.agent.build import load_bundle, new_memory
 from worldmodels.agent.export import export_agent
-from worldmodels.components import MEMORIES
 from worldmodels.errors import RunError
 from worldmodels.evolution.loop import LEARNT, LoopConfig, alarm, best_round, keeps_vision, round_config
 from worldmodels.files import read_lines

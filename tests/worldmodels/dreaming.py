@@ -2,12 +2,12 @@
 
 import numpy as np
 import torch
+from worldmodels.components import MEMORIES
+from worldmodels.dream.dream import DreamConfig, Starts, imagine
 
 from agents import ActionSpec, ControllerConfig, make_controller
 from generative import VAE, VAEConfig
 from worldmodels.agent.features import FeaturesConfig, Perception
-from worldmodels.components import MEMORIES
-from worldmodels.dream.dream import DreamConfig, Starts, imagine
 from worldmodels.dream.residuals import Innovations
 from worldmodels.memories import MDNRNN, MDNRNNConfig
 

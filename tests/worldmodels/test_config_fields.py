@@ -5,9 +5,9 @@ import json
 
 import jaxtyping
 import pytest
+from worldmodels.components import MEMORIES, VISIONS
 
 from generative.strict_yaml import read_yaml, write_yaml
-from worldmodels.components import MEMORIES, VISIONS
 from worldmodels.config import RunConfig, config_from, config_mapping
 from worldmodels.errors import RunError
 

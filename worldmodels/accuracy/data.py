@@ -142,8 +142,7 @@ def _fingerprint(env: EnvConfig, noise: float, agent: tuple[Bundle, np.ndarray] 
             for key in sorted(part):
                 content = part[key]
                 digest.update(content if isinstance(content, bytes) else str(content).encode())
-        for array in (bundle.shift, bundle.scale, bundle.bank):
-            digest.update(b"" if array is None else array.tobytes())
+        digest.update(b"" if bundle.bank is None else bundle.bank.tobytes())
     return digest.hexdigest()
 
 

@@ -1,6 +1,7 @@
 """Putting parts together for a run: sizes follow the environment and the vision; what cannot go together fails here."""
 
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,21 +11,25 @@ from agents import ActionSpec
 from envs import EnvConfig, frame_rate, make_env
 from generative import component_bytes, load_component
 from worldmodels.agent.bundle import Bundle, bundle_parts, read_agent
-from worldmodels.agent.features import FeaturesConfig, feature_size
-from worldmodels.components import MEMORIES, VISIONS
+from worldmodels.agent.config import FeaturesConfig
+from worldmodels.agent.features import feature_size
+from worldmodels.agent.precision import torch_dtype
+from worldmodels.agent.shuffle import shuffled_bank
 from worldmodels.config import RunConfig
-from worldmodels.dream.dream import Starts
 from worldmodels.dream.env import DreamEnv
+from worldmodels.dream.starts import Starts, gather_starts, read_starts, save_starts, settings
 from worldmodels.errors import RunError
 from worldmodels.memories import agent_memory
-from worldmodels.memories.fit import check_dream, check_latents, check_memory, check_sequences
+from worldmodels.memories.fit import check_dream, check_latents, check_memory
+from worldmodels.memories.registry import MEMORIES
+from worldmodels.memories.sequences import latent_targets
+from worldmodels.rollouts.dataset import episode_files, split
 from worldmodels.run.finished import check
 from worldmodels.run.folder import Run
 from worldmodels.vision.contract import check_vision
-from worldmodels.vision.latents import LatentFile, feature_samples
-
-BANK = 1024
-"""Moments that a shuffled memory draws from."""
+from worldmodels.vision.encode import encode_rollouts, latent_file
+from worldmodels.vision.latents import LatentFile
+from worldmodels.vision.registry import VISIONS
 
 
 class EnvShape(NamedTuple):
@@ -63,7 +68,7 @@ def new_vision(config: RunConfig, shape: EnvShape, seed: int) -> nn.Module:
     """
     height, _, channels = shape.spaces[0].shape
     try:
-        options = _fill(config.vision.options, image_size=height, channels=channels)
+        options = _fill("vision", config.vision.options, image_size=height, channels=channels)
         return VISIONS.create(config.vision.type, options, seed=seed)
     except ValueError as error:
         raise RunError(f"vision, at env.size={config.env.size}: {error}") from error
@@ -73,11 +78,11 @@ def new_memory(config: RunConfig, latent: int, spec: ActionSpec, seed: int) -> n
     """Return an untrained memory whose sizes fit vision and environment.
 
     Raises:
-        RunError: the memory cannot learn from sequences as short as the run's.
+        RunError: it cannot have these sizes.
     """
+    reward = config.memory.reward.type
     try:
-        options = _fill(config.memory.options, latent=latent, action=spec.size, reward_target=config.memory.reward.type)
-        check_sequences(options, config.memory.sequence)
+        options = _fill("memory", config.memory.options, latent=latent, action=spec.size, reward_target=reward)
         return MEMORIES.create(config.memory.type, options, seed=seed)
     except ValueError as error:
         raise RunError(f"memory: {error}") from error
@@ -103,7 +108,7 @@ def check_parts(config: RunConfig, vision: nn.Module, memory: nn.Module, spec: A
         check_memory(memory, latent, spec.size)
         feature_size(config.features, latent, remembers.feature_size)
         if config.evolve.world == "dream":
-            check_dream(memory, latent, spec.size, config.dream.penalty, config.dream.dropout)
+            check_dream(memory, latent, spec.size)
     except ValueError as error:
         raise RunError(f"vision.type={config.vision.type}, memory.type={config.memory.type}: {error}") from error
 
@@ -138,10 +143,24 @@ def check_targets(config: RunConfig, state_names: tuple[str, ...]) -> None:
         raise RunError(f"memory.reward.type=progress: {lacks}; choose --memory.reward.type smoothed")
 
 
-def _fill(options: Any, **values: Any) -> Any:
-    """Set the fields of a component's options that it has; what is not there is not asked for."""
-    names = {item.name for item in fields(options)}
-    return replace(options, **{name: value for name, value in values.items() if name in names})
+def _fill(section: str, options: Any, **values: Any) -> Any:
+    """Set the fields of a component's options that follow from other parts; those it lacks are not asked for.
+
+    Raises:
+        RunError: one of them was set to something else.
+    """
+    found = {}
+    for item in fields(options):
+        if item.name not in values:
+            continue
+        given, value = getattr(options, item.name), values[item.name]
+        if given not in (item.default, value):
+            raise RunError(
+                f"{section}.options.{item.name}={given!r}: cannot be set, it follows from the other parts and is "
+                f"{value!r} here; leave it out"
+            )
+        found[item.name] = value
+    return replace(options, **found)
 
 
 def start_from(module: nn.Module, stage: str, start: str) -> None:
@@ -211,20 +230,15 @@ def dreaming_memory(run: Run, vision: nn.Module, spec: ActionSpec) -> nn.Module:
 
 
 def assemble(run: Run, latents: list[LatentFile]) -> Bundle:
-    """Return everything but the parameters of the run's controller; features are scaled over these latents."""
+    """Return everything but the parameters of the run's controller; a shuffled memory draws from these latents."""
     config = run.config
     shape = env_shape(config.env)
     vision = load_vision(run)
     check_parts(config, vision, load_memory(run), shape.spec)
     memory = read_memory(run, vision, shape.spec)
-    shift, scale, bank = None, None, None
-    if config.features.scaling != "none" or shuffles(config.features):
-        samples = feature_samples(latents, config.features, memory, config.seed)
-        if shuffles(config.features):
-            latent: Any = vision
-            memory, bank = None, shuffle_remembered(samples, latent.latent_spec.size, config.seed)
-        if config.features.scaling != "none":
-            shift, scale = feature_scaling(config.features.scaling, config.features.components, samples)
+    bank = None
+    if shuffles(config.features):
+        memory, bank = None, shuffled_bank(latents, memory, config.seed)
     dreams = config.evolve.world == "dream"
     generator = component_bytes(dreaming_memory(run, vision, shape.spec)) if dreams else None
     return Bundle(
@@ -232,11 +246,10 @@ def assemble(run: Run, latents: list[LatentFile]) -> Bundle:
         spec=shape.spec,
         features=config.features,
         controller=config.controller,
-        shift=shift,
-        scale=scale,
         generator=generator,
         bank=bank,
         seed=drawn_from(run),
+        dtype=config.dtype,
         **bundle_parts(vision, memory),
     )
 
@@ -246,57 +259,63 @@ def shuffles(features: FeaturesConfig) -> bool:
     return features.uses_memory and features.memory == "shuffled"
 
 
-def shuffle_remembered(samples: np.ndarray, latent: int, seed: int) -> np.ndarray:
-    """Give each moment another's memory features, in place, and return a bank of them.
-
-    Args:
-        samples: (S Z+H), what a controller would read.
-        latent: Z.
-        seed: of the order.
-
-    Returns:
-        float32, at most `BANK` rows of H.
-    """
-    samples[:, latent:] = samples[np.random.default_rng([seed, 6]).permutation(len(samples)), latent:]
-    return np.ascontiguousarray(samples[:BANK, latent:], dtype=np.float32)
-
-
-def feature_scaling(kind: str, components: int, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return shift (F), and scale (F) or (F K), that bring features or their principal components to unit spread.
-
-    What hardly moves would be blown up to noise, so spreads count as at least a share of the usual one, a twentieth
-    of the median over features or a tenth of the largest component's.
-
-    Args:
-        kind: "standard" or "principal".
-        components: K.
-        samples: (S F).
-    """
-    mean = samples.mean(0)
-    if kind == "standard":
-        std = samples.std(0)
-        scale = 1 / np.maximum(std, max(0.05 * float(np.median(std)), 1e-6))
-        return mean.astype(np.float32), scale.astype(np.float32)
-    variances, axes = np.linalg.eigh(np.cov((samples - mean).T.astype(np.float64)))  # ascending
-    spreads = np.sqrt(np.maximum(variances[::-1][:components], 0.0))
-    scale = axes[:, ::-1][:, :components] / np.maximum(spreads, max(0.1 * spreads[0], 1e-6))
-    return mean.astype(np.float32), np.ascontiguousarray(scale, dtype=np.float32)
-
-
 def build_dream(run: Run, observe: str = "frames") -> DreamEnv:
     """Return a run's dream as a gymnasium environment; `observe` is "frames" or "latents"."""
     learnt = run.learnt
     shape, vision = env_shape(learnt.env), load_vision(run)
     memory = dreaming_memory(run, vision, shape.spec)
     parts = vision, memory, load_starts(run), shape.spaces, shape.spec
-    return DreamEnv(*parts, learnt.dream, observe, shape.fps)
+    return DreamEnv(*parts, learnt.dream, observe, shape.fps, torch_dtype(learnt.dtype))
 
 
 def load_starts(run: Run) -> Starts:
-    """Load where a run's dreams begin, as float32; an exported run stores float16."""
-    check(run.folder("train-memory"))
-    arrays = Starts.load(run.folder("train-memory") / "starts.safetensors").arrays()
-    return Starts.of({name: array.astype(np.float32) for name, array in arrays.items()})
+    """Return where a run's dreams begin: as evolution kept it, or drawn from the run's latents.
+
+    Raises:
+        RunError: the kept starts were made with other settings, and the latents that others come from are gone.
+    """
+    folder, dream = run.folder("evolve"), run.learnt.dream
+    path = starts_path(run)
+    kept: dict[str, Any] = {}
+    if path.exists():
+        check(folder)
+        starts, kept = read_starts(path)
+        if kept == settings(dream):
+            return starts
+    if not any(run.folder("collect").glob("episode_*.zip")):
+        changed = ", ".join(
+            f"dream.{name}={value!r} (kept: {kept[name]!r})" if name in kept else f"dream.{name}={value!r}"
+            for name, value in settings(dream).items()
+            if kept.get(name) != value
+        )
+        raise RunError(
+            f"{run.path} has no starts for dreams with {changed}, and no rollouts to draw them from, as an exported "
+            "agent has none: take the run it was exported from"
+        )
+    return draw_starts(run)
+
+
+def keep_starts(run: Run) -> Starts:
+    """Return where a run's dreams begin, and keep it for whoever dreams later."""
+    starts = load_starts(run)
+    save_starts(starts_path(run), starts, run.learnt.dream)
+    return starts
+
+
+def starts_path(run: Run) -> Path:
+    """Return where a run's starts are kept."""
+    return run.folder("evolve") / "starts.safetensors"
+
+
+def draw_starts(run: Run) -> Starts:
+    """Draw where a run's dreams begin from its training episodes, which are encoded where they are not yet."""
+    config = run.learnt
+    training = split(episode_files(run.folder("collect")))[0]
+    for _ in encode_rollouts(run, training, load_vision(run)):
+        pass
+    files, memory = [latent_file(run, file) for file in training], config.memory
+    ended = [latent_targets(file, memory.reward, memory.termination)["termination"] for file in files]
+    return gather_starts(files, config.dream, config.seed, ended, memory.latent, load_memory(run))
 
 
 def load_bundle(run: Run) -> tuple[Bundle, np.ndarray, dict[str, Any]]:
@@ -314,10 +333,9 @@ def load_bundle(run: Run) -> tuple[Bundle, np.ndarray, dict[str, Any]]:
         spec=description["spec"],
         features=description["features"],
         controller=description["controller"],
-        shift=arrays.get("shift"),
-        scale=arrays.get("scale"),
         bank=bank,
         seed=drawn_from(run),
+        dtype=description["dtype"],
         **bundle_parts(vision, memory),
     )
     if bundle.build_controller().parameters_size != len(arrays["parameters"]):

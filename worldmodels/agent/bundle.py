@@ -16,11 +16,14 @@ from torch import nn
 from agents import ActionSpec, Controller, ControllerConfig, make_controller
 from envs import EnvConfig
 from generative import ComponentError, component_bytes, component_from_bytes, config_from_mapping, config_to_mapping
-from worldmodels.agent.features import FeaturesConfig, Perception, feature_size
-from worldmodels.components import MEMORIES, VISIONS
+from worldmodels.agent.config import FeaturesConfig
+from worldmodels.agent.features import Perception, feature_size
+from worldmodels.agent.precision import torch_dtype
 from worldmodels.errors import RunError
 from worldmodels.files import read_json, write_bytes, write_json
 from worldmodels.memories import ShuffledMemory, agent_memory
+from worldmodels.memories.registry import MEMORIES
+from worldmodels.vision.registry import VISIONS
 
 FORMAT_VERSION = 1
 AGAIN = "restore it, or remove agent.json, agent.safetensors and done.json and run `worldmodels evolve` again"
@@ -38,16 +41,14 @@ class Bundle:
     """`component_bytes` of the vision."""
     memory: Mapping[str, Any] | None
     """`component_bytes` of the memory whose state the controller reads; None where it reads none, or a shuffled one."""
-    shift: np.ndarray | None = None
-    """float32 (F): mean of each feature, where features are scaled."""
-    scale: np.ndarray | None = None
-    """float32 (F): one over each feature's spread; or (F K): principal axes over their spreads."""
     generator: Mapping[str, Any] | None = None
     """`component_bytes` of the memory that dreams; None where nothing dreams."""
     bank: np.ndarray | None = None
     """float32 (S H): what a memory remembered at S moments, where the controller reads a shuffled memory."""
     seed: int = 0
     """From which an untrained memory was drawn, which has no weights in a run folder."""
+    dtype: str = "float32"
+    """Number type in which frames are encoded while playing and in which the memory dreams."""
 
     def load_vision(self) -> nn.Module:
         """Rebuild the vision."""
@@ -55,7 +56,7 @@ class Bundle:
 
     def load_encoder(self) -> nn.Module:
         """Rebuild the vision in the number type in which it encodes while playing."""
-        return self.load_vision().to(self.features.torch_dtype).eval()
+        return self.load_vision().to(torch_dtype(self.dtype)).eval()
 
     def load_memory(self) -> nn.Module | None:
         """Rebuild the memory that the controller reads."""
@@ -71,12 +72,9 @@ class Bundle:
 
     def perception(self, rows: int, vision: nn.Module | None = None, memory: nn.Module | None = None) -> Perception:
         """Return a perception of `rows` rows, over parts already loaded where given (vision: `load_encoder`)."""
-        scaling = None
-        if self.shift is not None and self.scale is not None:
-            scaling = (torch.from_numpy(self.shift.copy()), torch.from_numpy(self.scale.copy()))
         encoder = self.load_encoder() if vision is None else vision
         remembered = self.load_memory() if memory is None and self.features.uses_memory else memory
-        return Perception(encoder, remembered, self.features, rows, scaling)
+        return Perception(encoder, remembered, self.features, rows, torch_dtype(self.dtype))
 
     def build_controller(self) -> Controller:
         """Return the controller."""
@@ -99,10 +97,8 @@ def bundle_parts(vision: nn.Module, memory: nn.Module | None) -> dict[str, Any]:
 
 
 def save_agent(folder: Path, bundle: Bundle, parameters: np.ndarray, facts: Mapping[str, Any]) -> None:
-    """Write the controller of a bundle: `agent.json`, and `agent.safetensors` with parameters, scaling and bank."""
+    """Write the controller of a bundle: `agent.json`, and `agent.safetensors` with parameters and bank."""
     arrays = {"parameters": np.asarray(parameters, dtype=np.float32)}
-    if bundle.shift is not None and bundle.scale is not None:
-        arrays |= {"shift": bundle.shift, "scale": bundle.scale}
     if bundle.bank is not None:
         arrays["bank"] = bundle.bank
     content = save(arrays)
@@ -115,6 +111,7 @@ def save_agent(folder: Path, bundle: Bundle, parameters: np.ndarray, facts: Mapp
         "features": config_to_mapping(bundle.features),
         "controller": config_to_mapping(bundle.controller),
         "seed": bundle.seed,
+        "dtype": bundle.dtype,
         "facts": dict(facts),
     }
     write_json(folder / "agent.json", description)

@@ -32,7 +32,7 @@ from generative.files import sync_folder
 from generative.strict_yaml import write_yaml
 from worldmodels.agent.build import load_bundle, load_memory, load_starts, load_vision
 from worldmodels.config import RunConfig, write_config
-from worldmodels.dream.dream import Starts
+from worldmodels.dream.starts import Starts, save_starts
 from worldmodels.errors import RunError
 from worldmodels.evolution.loop import round_name
 from worldmodels.files import append_line, read_lines, write_bytes, write_json, write_text
@@ -88,7 +88,8 @@ def export_agent(run: Run, folder: Path, half: bool = True) -> dict[str, int]:
         for line in _spent(run):
             append_line(new / "spent.jsonl", line)
         changed = [_save_part(run, stage, module, new / STAGES[stage], half) for stage, module in parts.items()]
-        thin_starts(load_starts(run), half).save(new / STAGES["train-memory"] / "starts.safetensors")
+        starts = thin_starts(load_starts(run), half)
+        save_starts(new / STAGES["evolve"] / "starts.safetensors", starts, run.learnt.dream)
         for stage in TRAINED_BY:
             write_done(new / STAGES[stage], stage, run.done(stage) or {})
         write_text(new / "README.md", model_card(run, counts, any(changed), half, new))
@@ -127,7 +128,7 @@ def _save_part(run: Run, stage: str, module: nn.Module, folder: Path, half: bool
 
 def thin_starts(starts: Starts, half: bool) -> Starts:
     """Return the first `STARTS` dream starts, which come from different episodes, in float16 where `half`."""
-    few = "still", "z", "action"
+    few = "initial", "z", "action"
     arrays = {name: array[:STARTS] if name in few else array for name, array in starts.arrays().items()}
     if half:
         for name, array in arrays.items():

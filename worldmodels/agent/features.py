@@ -5,72 +5,21 @@ Timing (Ha and Schmidhuber 2018): at step t the controller reads `(z[t], h[t])`,
 """
 
 from copy import deepcopy
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from generative import native_bfloat16, to_float
-from generative.options import check_numbers
+from generative import to_float
+from worldmodels.agent.config import FeaturesConfig
 from worldmodels.memories import choose_rows, first_state
 
 
-@dataclass(frozen=True)
-class FeaturesConfig:
-    """What the controller reads."""
-
-    reads: Literal["vision+memory", "vision", "frame-stack"] = "vision+memory"
-    """Latent and memory state, the latent alone, or the latents of the last frames."""
-    memory: Literal["trained", "untrained", "shuffled"] = "trained"
-    """Which memory is read: the trained one, or as a control one with random weights, or shuffled: what the trained one
-    remembered at random moments of the rollouts, which looks the same and tells nothing of this episode."""
-    latent: Literal["mean", "sample"] = "mean"
-    """Whether a frame's latent is the posterior's mean or drawn from it (the paper draws)."""
-    stack: int = 4
-    """Latents in a frame-stack."""
-    scaling: Literal["none", "standard", "principal"] = "none"
-    """Over the rollouts: none, each feature at zero mean and unit spread, or their largest principal components so."""
-    components: int = 32
-    """Principal components that are read with scaling=principal."""
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Number type in which frames are encoded while playing; auto is settled once vision is trained: bfloat16 where the
-    processor has it and latents hardly change."""
-
-    def __post_init__(self) -> None:
-        for name in ("stack", "components"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"features.{name}={getattr(self, name)}: must be at least 1")
-        check_numbers(self, "features")
-
-    @property
-    def torch_dtype(self) -> torch.dtype:
-        """The number type of the encoder's weights.
-
-        float32 while `auto` is not settled, and on a processor without bfloat16, which would emulate it slowly.
-        """
-        return torch.bfloat16 if self.dtype == "bfloat16" and native_bfloat16() else torch.float32
-
-    @property
-    def uses_memory(self) -> bool:
-        """Whether the controller reads the memory's state."""
-        return self.reads == "vision+memory"
-
-
 def feature_size(config: FeaturesConfig, latent: int, hidden: int) -> int:
-    """Return F, the number of features that the controller reads.
-
-    Raises:
-        ValueError: more principal components are asked for than there are features.
-    """
-    size = {"vision": latent, "vision+memory": latent + hidden, "frame-stack": latent * config.stack}[config.reads]
-    if config.scaling != "principal":
-        return size
-    if config.components > size:
-        raise ValueError(f"features.components={config.components}: {config.reads} has only {size} features")
-    return config.components
+    """Return F, the number of features that the controller reads."""
+    return {"vision": latent, "vision+memory": latent + hidden, "frame-stack": latent * config.stack}[config.reads]
 
 
 class Remembered(NamedTuple):
@@ -95,16 +44,16 @@ class Perception:
         memory: nn.Module | None,
         config: FeaturesConfig,
         rows: int,
-        scaling: tuple[Tensor, Tensor] | None = None,
+        dtype: torch.dtype = torch.float32,
     ):
         """Hold the parts.
 
         Args:
-            vision: anything with `encode(obs (B C H W)) -> (mean, std)`, its weights of `config.torch_dtype`.
+            vision: anything with `encode(obs (B C H W)) -> (mean, std)`, its weights of this `dtype`.
             memory: anything with `initial`, `advance` and `feature`; None where the features do not use one.
             config: what is read.
             rows: B, kept constant so that a row's numbers do not depend on how many others there are.
-            scaling: shift (F) and scale of the features: (F), or (F K) to read K combinations of them.
+            dtype: number type in which frames are encoded, and in which a memory dreams for this perception.
         """
         if config.uses_memory and memory is None:
             raise ValueError("features.reads=vision+memory needs a memory")
@@ -112,7 +61,7 @@ class Perception:
         self.memory: Any = None
         if config.uses_memory:
             self.memory = memory
-        self.config, self.rows, self.scaling = config, rows, scaling
+        self.config, self.rows, self.dtype = config, rows, dtype
         self._state: tuple[Tensor, ...] = self.memory.initial(rows) if self.memory is not None else ()
         self._stack: Tensor | None = None
         self._new = torch.ones(rows, dtype=torch.bool)
@@ -152,7 +101,7 @@ class Perception:
     @torch.inference_mode()
     def observe(self, obs: np.ndarray) -> Float[Tensor, "B F"]:
         """Return the features of frames, uint8 (B H W C)."""
-        mean, std = self.vision.encode(to_float(torch.from_numpy(obs)).to(self.config.torch_dtype))
+        mean, std = self.vision.encode(to_float(torch.from_numpy(obs)).to(self.dtype))
         mean, std = mean.float(), std.float()
         if self.config.latent == "sample":
             noise = np.stack([rng.standard_normal(mean.shape[1], dtype=np.float32) for rng in self._generators])
@@ -173,9 +122,6 @@ class Perception:
             features = torch.cat([z, self.memory.feature(self._state)], dim=1)  # (B Z+H)
         else:
             features = z
-        if self.scaling is not None:
-            shift, scale = self.scaling
-            features = (features - shift) * scale if scale.dim() == 1 else (features - shift) @ scale
         return features
 
     def adopt(self, state: tuple[Tensor, ...]) -> None:

@@ -17,9 +17,18 @@ from worldmodels.dream.step import FusedStep
 from worldmodels.memories import MDNRNN, Ensemble
 
 Dtype = Literal["float32", "bfloat16"]
+"""What `dtype: auto` of a run is settled to."""
 
 TOLERANCE = 0.05
 """Largest root-mean-square change that bfloat16 may cause, as a share of the spread of what it changes."""
+
+
+def torch_dtype(name: str) -> torch.dtype:
+    """Return the number type of a name.
+
+    float32 while `auto` is not settled, and on a processor without bfloat16, which would emulate it slowly.
+    """
+    return torch.bfloat16 if name == "bfloat16" and native_bfloat16() else torch.float32
 
 
 def resolve_dtype(chosen: str, measure: Callable[[], float]) -> tuple[Dtype, float]:

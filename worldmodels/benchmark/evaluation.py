@@ -50,12 +50,13 @@ def random_agent(steps: int) -> Agent:
     vision: Any = new_vision(config, shape, seed=0).eval()
     memory: Any = new_memory(config, vision.latent_spec.size, shape.spec, seed=1).eval()
     frames = to_float(torch.from_numpy(driven_frames(env, 32)))
-    dtype, _ = resolve_dtype(config.features.dtype, lambda: latent_change(vision, frames))
+    dtype, _ = resolve_dtype(config.dtype, lambda: latent_change(vision, frames))
     bundle = Bundle(
         env=env,
         spec=shape.spec,
-        features=replace(config.features, dtype=dtype),
+        features=config.features,
         controller=config.controller,
+        dtype=dtype,
         **bundle_parts(vision, memory),
     )
     size = bundle.build_controller().parameters_size
@@ -134,5 +135,5 @@ def evaluation(settings: Settings) -> Figure:
             worker.close()
             loop.env.close()
     return EVALUATION.timed(
-        pairs, LEAST, width=width, frames_per_episode=steps, dtype=agent.bundle.features.dtype, action_repeat=1
+        pairs, LEAST, width=width, frames_per_episode=steps, dtype=agent.bundle.dtype, action_repeat=1
     )

@@ -5,11 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from generative import native_bfloat16
 from worldmodels.benchmark.driving import TRACKS
 from worldmodels.benchmark.evaluation import EPISODE, SPREAD, random_agent
 from worldmodels.benchmark.figure import Figure, Settings, paired, rate
 from worldmodels.benchmark.machine import use_cores
-from worldmodels.dream.dream import DreamConfig, Starts
+from worldmodels.dream.config import DreamConfig
+from worldmodels.dream.imagine import BLOCK
+from worldmodels.dream.starts import Starts
 from worldmodels.evolution.tasks import DreamTask, RealTask, Worker, WorkerSetup
 
 GENERATION = Figure(
@@ -32,20 +35,21 @@ def generation(settings: Settings) -> Figure:
         frames, horizon = settings.scaled(EPISODE, 2), settings.scaled(HORIZON, 2)
         candidates, width = settings.scaled(CANDIDATES, 2), settings.scaled(WIDTH, 2)
         agent = random_agent(frames)
-        bundle = replace(agent.bundle, generator=agent.bundle.memory)
-        # A dream that ended would still be paid for, so none ends; from standstill, so that only its steps are timed.
-        config = DreamConfig(horizon=horizon, warmup=0, standstill=1.0, terminates=False)
+        dtype = "bfloat16" if native_bfloat16() else "float32"
+        bundle = replace(agent.bundle, generator=agent.bundle.memory, dtype=dtype)
+        # A dream that is over is stepped on, so ends do not matter; without warm-up, so that only its steps are timed.
+        config = DreamConfig(horizon=horizon, warmup=0, initial_state_fraction=1.0)
         latent, action = agent.vision.latent_spec.size, bundle.spec.size
         rng = np.random.default_rng(0)
-        still = rng.standard_normal((STARTS, latent), dtype=np.float32)
-        starts = Starts(still, still[:, None], np.zeros((STARTS, 0, action), dtype=np.float32))
+        initial = rng.standard_normal((STARTS, latent), dtype=np.float32)
+        starts = Starts(initial, initial[:, None], np.zeros((STARTS, 0, action), dtype=np.float32))
         parameters = SPREAD * rng.standard_normal((candidates, agent.parameters.shape[1]), dtype=np.float32)
         worker = Worker(WorkerSetup(bundle, width, config, starts))
         tracks = itertools.cycle(TRACKS)
 
         def dreamt() -> int:
-            for first in range(0, candidates, config.block):
-                worker(DreamTask(parameters[first : first + config.block], list(range(DREAMS))))
+            for first in range(0, candidates, BLOCK):
+                worker(DreamTask(parameters[first : first + BLOCK], list(range(DREAMS))))
             return candidates * DREAMS * horizon
 
         def played() -> int:
@@ -63,6 +67,6 @@ def generation(settings: Settings) -> Figure:
         candidates=candidates,
         dreams=DREAMS,
         horizon=horizon,
-        dtype=str(config.torch_dtype).removeprefix("torch."),
+        dtype=dtype,
         action_repeat=1,
     )

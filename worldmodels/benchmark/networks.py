@@ -15,14 +15,19 @@ from envs import EnvConfig
 from generative import VAE, fit, to_float
 from generative.data import array_data
 from worldmodels.agent.features import Perception
+from worldmodels.agent.precision import torch_dtype
 from worldmodels.benchmark.environments import OURS
 from worldmodels.benchmark.evaluation import driven_frames
 from worldmodels.benchmark.figure import Figure, Settings, paired, rate
 from worldmodels.benchmark.machine import use_cores
-from worldmodels.components import MEMORIES, VISIONS
 from worldmodels.config import RunConfig, preset
-from worldmodels.dream.dream import DreamConfig, Starts, imagine
+from worldmodels.dream.config import DreamConfig
+from worldmodels.dream.imagine import BLOCK, imagine
+from worldmodels.dream.starts import Starts
 from worldmodels.memories import MDNRNN, MDNRNNConfig
+from worldmodels.memories.heads import STD_FLOOR
+from worldmodels.memories.registry import MEMORIES
+from worldmodels.vision.registry import VISIONS
 
 DREAM = Figure("dream", "steps of dreams on one core, against a plain loop of torch layers", "x", ">= 2", "steps/s")
 DREAM_LEAST = 2.0
@@ -62,15 +67,14 @@ class DreamSetup:
 
 
 def dream_setup(horizon: int) -> DreamSetup:
-    """Return what both sides dream with; a dream starts at standstill, so that only its own steps are timed."""
-    run = RunConfig()
-    config = DreamConfig(horizon=horizon, warmup=0, standstill=1.0, block=run.dream.block)
+    """Return what both sides dream with; dreams start without warm-up, so that only their own steps are timed."""
+    config = DreamConfig(horizon=horizon, warmup=0, initial_state_fraction=1.0)
     memory: Any = MEMORIES.create("mdn-rnn", MDNRNNConfig(latent=LATENT, action=SPEC.size), seed=0).eval()
     size = make_controller(ControllerConfig(), LATENT + memory.config.hidden, SPEC).parameters_size
     rng = np.random.default_rng(0)
-    still = rng.standard_normal((100, LATENT), dtype=np.float32)
-    starts = Starts(still, still[:, None], np.zeros((len(still), 0, SPEC.size), dtype=np.float32))
-    parameters = 0.1 * rng.standard_normal((config.block, size), dtype=np.float32)
+    initial = rng.standard_normal((100, LATENT), dtype=np.float32)
+    starts = Starts(initial, initial[:, None], np.zeros((len(initial), 0, SPEC.size), dtype=np.float32))
+    parameters = 0.1 * rng.standard_normal((BLOCK, size), dtype=np.float32)
     return DreamSetup(memory, parameters, starts, config, DREAMS)
 
 
@@ -80,12 +84,13 @@ def dream(settings: Settings) -> Figure:
         setup = dream_setup(settings.scaled(HORIZON, 2))
         steps = len(setup.parameters) * setup.dreams * setup.config.horizon
         vision: Any = nn.Identity()  # nobody looks
+        dtype = torch_dtype("bfloat16")
         features = RunConfig().features
         controller = make_controller(ControllerConfig(), LATENT + setup.memory.config.hidden, SPEC)
         plain = PlainDream(setup)
 
         def ours() -> int:
-            perception = Perception(vision, setup.memory, features, len(setup.parameters) * setup.dreams)
+            perception = Perception(vision, setup.memory, features, len(setup.parameters) * setup.dreams, dtype)
             seeds = list(range(setup.dreams))
             imagine(setup.memory, perception, controller, setup.parameters, seeds, setup.starts, setup.config)
             return steps
@@ -126,11 +131,11 @@ class PlainDream:
             getattr(self.cell, name.removesuffix("_l0")).data.copy_(weight.data)
         self.mixture = setup.memory.mixture_head.linear
         self.heads: Any = setup.memory.reward_head, setup.memory.termination_head
-        self.components, self.floor = options.mixtures, options.std_floor
+        self.components, self.floor = options.mixtures, STD_FLOOR
         flat = torch.from_numpy(setup.parameters)
         self.bias = flat[:, None, : SPEC.size]  # (C 1 A)
         self.weight = flat[:, SPEC.size :].view(len(flat), -1, SPEC.size)  # (C F A)
-        self.still = torch.from_numpy(setup.starts.still)
+        self.initial = torch.from_numpy(setup.starts.initial)
         self.setup = setup
 
     @torch.no_grad()
@@ -139,10 +144,10 @@ class PlainDream:
         candidates, dreams = len(self.weight), self.setup.dreams
         rows, config = candidates * dreams, self.setup.config
         reward_head, end_head = self.heads
-        z = self.still[torch.randint(len(self.still), (dreams,))].repeat(candidates, 1)  # (C*E Z)
+        z = self.initial[torch.randint(len(self.initial), (dreams,))].repeat(candidates, 1)  # (C*E Z)
         h = c = torch.zeros(rows, self.cell.hidden_size)
         score, alive = torch.zeros(rows), torch.ones(rows, dtype=torch.bool)
-        for step in range(config.horizon):
+        for _ in range(config.horizon):
             features = torch.cat([z, h], dim=1).view(candidates, dreams, -1)
             action = self.act(torch.bmm(features, self.weight) + self.bias).view(rows, -1)
             h, c = self.cell(torch.cat([z, action], dim=1), (h, c))
@@ -152,7 +157,7 @@ class PlainDream:
             z = Normal(mean.gather(-1, chosen).squeeze(-1), std).sample()
             score += torch.where(alive, reward_head(h).squeeze(-1), 0.0)
             ended = alive & (torch.rand(rows) < torch.sigmoid(end_head(h).squeeze(-1)))
-            score -= config.termination_charge * (config.horizon - step - 1) * ended
+            score -= config.termination_penalty * ended
             alive &= ~ended
         return score.view(candidates, dreams)
 

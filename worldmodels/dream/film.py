@@ -1,13 +1,12 @@
 """The agent driving in its dream, a real drive of it, and what its memory predicts of that drive.
 
 The film of the dream is closed: the agent acts on what the memory dreams, and the memory dreams on from what the agent
-did, exactly as in evolution (`worldmodels.dream.dream.moments`), with the same noise, horizon and ends. The prediction
-is open: the memory watches a real drive, then goes on without seeing it, from the same actions and without chance:
-each latent is the expectation of the next one.
+did, exactly as in evolution (`worldmodels.dream.imagine.moments`), with the same noise, horizon and ends. The
+prediction is open: the memory watches a real drive, then goes on without seeing it, from the same actions and without
+noise: each latent is the expectation of the next one.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,43 +16,15 @@ from torch import Tensor, nn
 
 from envs import make_env
 from generative import to_float, to_uint8
-from generative.options import check_numbers
 from worldmodels.agent.bundle import Bundle
 from worldmodels.agent.policy import Pilot
-from worldmodels.dream.dream import DreamConfig, Moment, Starts, moments
-from worldmodels.errors import RunError
-from worldmodels.memories.fit import check_variants
+from worldmodels.dream.config import DreamConfig, FilmConfig
+from worldmodels.dream.ends import Outcome
+from worldmodels.dream.imagine import Moment, moments
+from worldmodels.dream.starts import Starts
 
 DECODED = 64
 """Frames that are decoded at once."""
-
-
-@dataclass(frozen=True)
-class FilmConfig:
-    """The films that `worldmodels dream` makes."""
-
-    steps: int = 250
-    """Steps that the film of the dream shows at least: dreams follow one another, each of them whole."""
-    dreams: int = 16
-    """Dreams whose mean return is noted; the film shows the first of them."""
-    context: int = 50
-    """Real steps that the memory watches before it predicts."""
-    ahead: int = 50
-    """Steps that it then predicts, given the actions alone."""
-    track: int = 10_000
-    """Seed of the real drive's track; the default is the first validation track."""
-    seed: int = 0
-    """Of the first dream; the others have the seeds after it."""
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "dreams", "context", "ahead"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"film.{name}={getattr(self, name)}: must be at least 1")
-        if self.seed < 0:
-            raise ValueError(f"film.seed={self.seed}: must not be negative")
-        check_numbers(self, "film")
-        if not 0 <= self.track < 2**31 - 1:
-            raise ValueError(f"film.track={self.track}: tracks are seeds from 0 to 2**31 - 2")
 
 
 class Drive(NamedTuple):
@@ -74,7 +45,7 @@ class Dream(NamedTuple):
     reward: Float32[Tensor, " T"]
     """NaN where the memory has no reward head."""
     end: str
-    """Why it ended: termination, patience, goal or horizon."""
+    """Why it ended: termination, no reward, goal or horizon."""
 
     @property
     def gained(self) -> float:
@@ -118,33 +89,29 @@ def drive(bundle: Bundle, parameters: np.ndarray, track: int, steps: int) -> Dri
 def dream_drives(
     bundle: Bundle, parameters: np.ndarray, memory: nn.Module, starts: Starts, config: DreamConfig, seeds: Sequence[int]
 ) -> list[Dream]:
-    """Let the agent drive in dreams, as when controllers are evolved in them, and return one dream a seed.
-
-    Raises:
-        RunError: the memory cannot have such dreams.
-    """
-    try:
-        check_variants(memory, config.penalty, config.dropout)
-    except ValueError as error:
-        raise RunError(str(error)) from error
-    config = replace(config, block=1)
+    """Let the agent drive in dreams, as when controllers are evolved in them, and return one dream a seed."""
     perception, controller = bundle.perception(len(seeds)), bundle.build_controller()
     rows: list[Moment] = []
     for moment in moments(memory.eval(), perception, controller, parameters[None], seeds, starts, config):
-        rows.append(Moment(*(part.clone() for part in moment)))
-        if not (moment.playing & ~moment.ended & ~moment.idle & ~moment.arrived).any():
+        rows.append(_copied(moment))
+        if all(moment.outcome.end(number) or not moment.outcome.playing[number] for number in range(len(seeds))):
             break
-    whole = Moment(*(torch.stack(list(parts)) for parts in zip(*rows, strict=True)))  # (T E ...)
-    return [_dream(whole, number) for number in range(len(seeds))]
+    return [_dream(rows, number) for number in range(len(seeds))]
 
 
-def _dream(whole: Moment, number: int) -> Dream:
+def _copied(moment: Moment) -> Moment:
+    """Return a moment whose numbers the next step cannot change."""
+    outcome = Outcome(*(part.clone() for part in moment.outcome))
+    return Moment(moment.z.clone(), moment.action.clone(), moment.after.clone(), outcome)
+
+
+def _dream(moments: Sequence[Moment], number: int) -> Dream:
     """Return one dream out of all, up to its end."""
-    steps = int(whole.playing[:, number].sum())
-    z, action, after, reward = (part[:steps, number].float() for part in whole[:4])
-    last = {"termination": whole.ended, "patience": whole.idle, "goal": whole.arrived}
-    end = next((name for name, ends in last.items() if ends[steps - 1, number]), "horizon")
-    return Dream(torch.cat([z[:1], after]), action, reward, end)
+    played = [moment for moment in moments if moment.outcome.playing[number]]
+    z = [played[0].z[number], *(moment.after[number] for moment in played)]
+    action = torch.stack([moment.action[number] for moment in played])
+    reward = torch.stack([moment.outcome.reward[number] for moment in played])
+    return Dream(torch.stack(z).float(), action.float(), reward.float(), played[-1].outcome.end(number))
 
 
 @torch.inference_mode()

@@ -1,12 +1,12 @@
-"""What a memory did not expect in real drives: the chance of dreams that are to have real roads.
+"""A memory's residuals on real drives: the noise of dreams that are to have real roads.
 
-A memory trained on a few hundred thousand frames predicts the mean of what comes into sight, and its mixture adds
-chance to every latent apart: within ten steps a dream has left all bends behind, and brings no new ones. So what is
-evolved in it has never met a bend that it was not born in. Here the chance of a step is an innovation, the
-difference between a recorded latent and its expectation, of a real step that was like the dreamt one, with a similar
-latent and a similar action: the bends that real roads bring in such a place, and the memory's own errors in it.
-This is a nearest-neighbour bootstrap of residuals (Lall and Sharma, *A Nearest Neighbor Bootstrap for Resampling
-Hydrologic Time Series*, 1996) around a neural expectation.
+A memory trained on a few hundred thousand frames predicts the mean of what comes into sight. Its mixture adds noise to
+every latent apart, so within ten steps a dream has left all bends behind, and brings no new ones. A controller evolved
+in it has never met a bend that it was not born in. Here the noise of a step is a residual: the difference between a
+recorded latent and its expectation, at a real step with a similar latent and a similar action. It holds the bends that
+real roads bring in such a place, and the memory's own errors in it. This is a nearest-neighbour bootstrap of residuals
+(Lall and Sharma, *A Nearest Neighbor Bootstrap for Resampling Hydrologic Time Series*, 1996) around a neural
+expectation.
 """
 
 from collections.abc import Sequence
@@ -19,9 +19,12 @@ from torch import Tensor
 
 from worldmodels.vision.latents import LatentFile
 
+PART = 1000
+"""Least number of recorded steps, others at each step of a dream, of which the most similar one is taken."""
 
-class Innovations(NamedTuple):
-    """N real steps in random order, and what the memory did not expect of them."""
+
+class Residuals(NamedTuple):
+    """N real steps in random order, and the memory's errors at them."""
 
     z: Float32[np.ndarray, "N Z"]
     """The latent of each."""
@@ -32,14 +35,14 @@ class Innovations(NamedTuple):
 
 
 @torch.inference_mode()
-def record_innovations(
+def record_residuals(
     memory: Any,
     files: Sequence[LatentFile],
     ended: Sequence[np.ndarray] | None,
     latent: Literal["sample", "mean"],
     rng: np.random.Generator,
-) -> Innovations:
-    """Return what a memory did not expect in encoded episodes, each seen from its first step on.
+) -> Residuals:
+    """Return a memory's residuals in encoded episodes, each seen from its first step on.
 
     Args:
         memory: a memory, or an ensemble.
@@ -60,26 +63,25 @@ def record_innovations(
         parts.append((z[:-1][kept], action[kept], (z[1:] - np.stack(expected))[:, kept]))
     before, done, value = zip(*parts, strict=True)
     order = rng.permutation(sum(map(len, before)))
-    return Innovations(np.concatenate(before)[order], np.concatenate(done)[order], np.concatenate(value, 1)[:, order])
+    return Residuals(np.concatenate(before)[order], np.concatenate(done)[order], np.concatenate(value, 1)[:, order])
 
 
-class Bootstrap:
-    """Draws innovations for dreams.
+class ResidualBootstrap:
+    """Draws residuals for dreams.
 
     The recorded steps are in S parts. A dream goes through them from a part of its own on, so the step that is most
     like it in one part is a draw among the most similar of all, and a function of the dream's seed.
     """
 
-    def __init__(self, recorded: Innovations, spread: Float32[np.ndarray, " Z"], among: int) -> None:
-        """Arrange the steps.
+    def __init__(self, recorded: Residuals, spread: Float32[np.ndarray, " Z"]) -> None:
+        """Arrange the steps in parts of equal size, at least `PART` where there are as many.
 
         Args:
             recorded: the steps.
             spread: of each dimension of the latent: its unit in measuring differences; actions have none.
-            among: least number of steps in a part, where there are as many; all parts have the same.
         """
         count = len(recorded.z)
-        self.parts = max(1, count // among)
+        self.parts = max(1, count // PART)
         self.size = count // self.parts
         kept = self.parts * self.size
         self._spread = torch.from_numpy(spread)
@@ -89,7 +91,7 @@ class Bootstrap:
         self._value = torch.from_numpy(recorded.value[:, :kept])
 
     def draw(self, z: Tensor, action: Tensor, part: Int[Tensor, " E"], member: Int[Tensor, " E"]) -> Tensor:
-        """Return an innovation for each row, float32 (C*E Z).
+        """Return a residual for each row, float32 (C*E Z).
 
         Args:
             z: the latents (C*E Z), candidate after candidate.

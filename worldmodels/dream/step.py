@@ -30,13 +30,11 @@ class Dreamt(NamedTuple):
     """Log-odds of the end; minus infinity without a termination head."""
     state: tuple[Tensor, ...]
     """The memory's state after the step."""
-    expected: Float[Tensor, "B Z"] | None = None
-    """The expectation of the next latent, where it was asked for."""
 
 
 @runtime_checkable
 class DreamStep(Protocol):
-    """Advances dreams by a step; `uniform` and `spread` (B Z) are the only chance in it.
+    """Advances dreams by a step; `uniform` and `spread` (B Z) are all the noise in it.
 
     Without `uniform` the next latent is the expectation plus `spread`, at the root of the temperature; otherwise it is
     drawn, with standard normal `spread`.
@@ -59,39 +57,26 @@ class DreamStep(Protocol):
         ...
 
 
-def dream_step(
-    memory: nn.Module, dtype: torch.dtype = torch.float32, mask: Tensor | None = None, expects: bool = False
-) -> DreamStep:
+def dream_step(memory: nn.Module, dtype: torch.dtype = torch.float32) -> DreamStep:
     """Return the fastest step there is for a memory.
 
     Args:
         memory: that dreams.
         dtype: of its products, where it is a choice.
-        mask: (B H) that its features are multiplied by before its heads read them and it is fed them again.
-        expects: whether steps also return the expectation of the next latent.
     """
-    if type(memory) is MDNRNN:
-        return FusedStep(memory, dtype, mask, expects)
-    return PlainStep(memory, mask, expects)
-
-
-def thin_out(memory: Any, state: tuple[Tensor, ...], mask: Tensor | None) -> tuple[Tensor, ...]:
-    """Return a memory's state with its features multiplied by a mask (B H), or as it is without one."""
-    if mask is None:
-        return state
-    thinned: tuple[Tensor, ...] = memory.with_feature(state, memory.feature(state) * mask)
-    return thinned
+    return FusedStep(memory, dtype) if type(memory) is MDNRNN else PlainStep(memory)
 
 
 class PlainStep:
     """A memory's own `step`, then a sample of its prediction."""
 
-    def __init__(self, memory: Any, mask: Tensor | None = None, expects: bool = False) -> None:
-        self.memory, self.mask, self.expects = memory, mask, expects
+    def __init__(self, memory: Any) -> None:
+        self.memory = memory
 
     def advance(self, z: Tensor, action: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Take one step without predicting anything."""
-        return thin_out(self.memory, self.memory.advance(z, action, state), self.mask)
+        advanced: tuple[Tensor, ...] = self.memory.advance(z, action, state)
+        return advanced
 
     def __call__(
         self,
@@ -103,29 +88,21 @@ class PlainStep:
         spread: Tensor,
     ) -> Dreamt:
         """Take one step."""
-        if self.mask is None:
-            prediction, state = self.memory.step(z, action, state)
-        else:
-            state = self.advance(z, action, state)
-            prediction = self.memory.predict(self.memory.feature(state), z)
-        expected = prediction.expected_latent() if self.expects or uniform is None else None
+        prediction, state = self.memory.step(z, action, state)
         if uniform is None:
-            assert expected is not None
-            z = torch.add(expected, spread, alpha=math.sqrt(temperature))
+            z = torch.add(prediction.expected_latent(), spread, alpha=math.sqrt(temperature))
         else:
             z = prediction.sample(temperature, uniform, spread)
-        return Dreamt(z, prediction.reward, prediction.termination_logit, state, expected)
+        return Dreamt(z, prediction.reward, prediction.termination_logit, state)
 
 
 class FusedStep:
     """The MDN-RNN's step with weights arranged for it; a copy, which later training does not change."""
 
     @torch.no_grad()
-    def __init__(
-        self, memory: MDNRNN, dtype: torch.dtype = torch.float32, mask: Tensor | None = None, expects: bool = False
-    ) -> None:
+    def __init__(self, memory: MDNRNN, dtype: torch.dtype = torch.float32) -> None:
         options = memory.config
-        self.memory, self.dtype, self.mask, self.expects = memory, dtype, mask, expects
+        self.memory, self.dtype = memory, dtype
         self.hidden, self.latent, self.components = options.hidden, options.latent, options.mixtures
         self.log_floor = memory.mixture_head.log_floor
         w_ih, w_hh, b_ih, b_hh = memory.lstm.all_weights[0]
@@ -134,11 +111,10 @@ class FusedStep:
         doubled = doubled.flatten(0, 1)  # (4H 1)
         self.lstm_weight = (torch.cat([w_ih, w_hh], dim=1) * doubled).to(dtype)  # (4H Z+A+H)
         self.lstm_bias = ((b_ih + b_hh) * doubled[:, 0]).to(dtype)
-        head, self.choices = memory.mixture_head.linear, memory.mixture_head.choices
-        rows = torch.arange(head.out_features).view(-1, self.components)  # (choices+2Z K)
-        parts = rows.split([self.choices, self.latent, self.latent])
-        order = torch.cat([part.T.flatten() for part in parts])
-        weights, biases = [head.weight[order]], [head.bias[order]]  # rows (K choices), (K Z), (K Z)
+        head = memory.mixture_head.linear
+        rows = torch.arange(head.out_features).view(3, self.latent, self.components)
+        order = rows.transpose(1, 2).flatten()
+        weights, biases = [head.weight[order]], [head.bias[order]]  # rows (3 K Z)
         for extra in (memory.reward_head, memory.termination_head):
             if extra is not None:
                 weights.append(extra.weight)
@@ -156,16 +132,12 @@ class FusedStep:
     ) -> Dreamt:
         """Take one step."""
         h, c = self.advance(z, action, state)
-        out = self._read(h.to(self.dtype)).float()  # (B K*choices + 2KZ + heads)
-        expected = self._expected(out, z) if self.expects or uniform is None else None
+        out = self._read(h.to(self.dtype)).float()  # (B 3KZ + heads)
         if uniform is None:
-            assert expected is not None
-            moved = torch.add(expected, spread, alpha=math.sqrt(temperature))
+            moved = torch.add(self._expected(out), spread, alpha=math.sqrt(temperature))
         else:
             moved = self._sample(out, temperature, uniform, spread)
-            if self.memory.config.predict == "difference":
-                moved += z
-        return Dreamt(moved, *self._heads(out), (h, c), expected)
+        return Dreamt(moved, *self._heads(out), (h, c))
 
     def advance(self, z: Tensor, action: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """The LSTM of `torch.nn.LSTM`, its hyperbolic tangents as sigmoids, tanh(x) = 2 sigmoid(2 x) - 1."""
@@ -174,8 +146,7 @@ class FusedStep:
         gates = self._feed(seen).float()  # (B 4H)
         let_in, keep, cell, show = gates.sigmoid_().chunk(4, dim=1)  # (B H) each
         c = torch.addcmul(keep * c, let_in, cell, value=2.0).sub_(let_in)
-        h = show * torch.sigmoid(2 * c).mul_(2).sub_(1)
-        return (h if self.mask is None else h * self.mask), c
+        return show * torch.sigmoid(2 * c).mul_(2).sub_(1), c
 
     def _feed(self, seen: Tensor) -> Tensor:
         """Return all gates' inputs."""
@@ -189,7 +160,7 @@ class FusedStep:
         """Invert the weights at `uniform`, as `mixture_sample` does, without dividing by their sum."""
         logits, means, raw = self._mixture(out)
         if temperature == 0:
-            likeliest = logits.argmax(1, keepdim=True).expand(-1, 1, self.latent)
+            likeliest = logits.argmax(1, keepdim=True)
             return means.gather(1, likeliest).squeeze(1)
         weights = ((logits - logits.amax(1, keepdim=True)) / temperature).exp_()
         total = weights[:, 0]
@@ -197,31 +168,29 @@ class FusedStep:
         for component in range(1, self.components):
             total = total + weights[:, component]
             sums.append(total)
-        level = uniform[:, : self.choices] * total
+        level = uniform * total
         chosen = torch.zeros_like(level, dtype=torch.int64)
         for below in sums[:-1]:
             chosen += below <= level
-        chosen = chosen.unsqueeze(1).expand(-1, 1, self.latent)  # (B 1 Z)
+        chosen = chosen.unsqueeze(1)  # (B 1 Z)
         spread = raw.gather(1, chosen).squeeze(1)
         log_std = torch.logaddexp(spread, spread.new_tensor(self.log_floor)).clamp_(*LOG_STD_RANGE)
         return torch.addcmul(means.gather(1, chosen).squeeze(1), log_std.exp_(), normal, value=math.sqrt(temperature))
 
-    def _expected(self, out: Tensor, z: Tensor) -> Tensor:
+    def _expected(self, out: Tensor) -> Tensor:
         """Average the next latent over the mixture."""
         logits, means, _ = self._mixture(out)
-        mean = (torch.softmax(logits, dim=1) * means).sum(1)
-        return mean + z if self.memory.config.predict == "difference" else mean
+        return (torch.softmax(logits, dim=1) * means).sum(1)
 
     def _mixture(self, out: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return logits (B K choices), means and what becomes spreads (B K Z) each."""
-        choices, width = self.choices * self.components, self.latent * self.components
-        logits, means, raw, _ = out.split([choices, width, width, out.shape[1] - choices - 2 * width], dim=1)
-        wide = self.components, self.latent
-        return logits.unflatten(1, (self.components, self.choices)), means.unflatten(1, wide), raw.unflatten(1, wide)
+        """Return logits, means and what becomes spreads, (B K Z) each."""
+        mixture = out[:, : 3 * self.latent * self.components]
+        logits, means, raw = mixture.unflatten(1, (3, self.components, self.latent)).unbind(1)
+        return logits, means, raw
 
     def _heads(self, out: Tensor) -> tuple[Tensor, Tensor]:
         """Reward and termination, from the columns after the mixture's."""
-        memory, column = self.memory, (self.choices + 2 * self.latent) * self.components
+        memory, column = self.memory, 3 * self.latent * self.components
         reward, end = out.new_full((len(out),), math.nan), out.new_full((len(out),), -math.inf)
         if memory.reward_head is not None:
             reward, column = memory.scaled_reward(out[:, column]), column + 1
@@ -237,17 +206,14 @@ class FusedSteps(FusedStep):
         """Join steps of memories with one config.
 
         Args:
-            steps: made with one number type, without expectations.
+            steps: made with one number type.
             sizes: rows of each, in order.
         """
         first = steps[0]
         self.steps, self.sizes = steps, list(sizes)
-        self.memory, self.dtype, self.expects = first.memory, first.dtype, False
+        self.memory, self.dtype = first.memory, first.dtype
         self.hidden, self.latent, self.components = first.hidden, first.latent, first.components
-        self.choices = first.choices
         self.log_floor = first.log_floor
-        masks = [step.mask for step in steps if step.mask is not None]
-        self.mask = torch.cat(masks) if masks else None
 
     def _feed(self, seen: Tensor) -> Tensor:
         return torch.cat([step._feed(part) for step, part in self._each(seen)])

@@ -4,9 +4,6 @@ Rows are candidates times dreams, candidate after candidate. Rows of dreams that
 together, so each row is stepped once whatever the number of members; smaller products and the agent's memory make five
 members about twice as slow as one. The agent's memory sees every dream: where it is the memory that dreams a row it is
 not advanced a second time.
-
-Dropout dreams (Dropout's Dream Land, arXiv:2109.08342): a mask over the features that the heads read and a recurrent
-memory is fed again, one for each dream. It belongs to the world: the agent's own memory is whole.
 """
 
 from collections.abc import Sequence
@@ -17,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from worldmodels.dream.step import FusedStep, FusedSteps, dream_step, thin_out
+from worldmodels.dream.step import FusedStep, FusedSteps, dream_step
 from worldmodels.memories import Ensemble, State, choose_rows, first_state
 
 
@@ -27,8 +24,6 @@ class Variants(NamedTuple):
     seeds: Int[Tensor, " E"]
     member: Int[Tensor, " E"]
     """Which of an ensemble's members dreams; 0 for any other memory."""
-    mask: Float[Tensor, "E H"] | None
-    """0 for the share of features that is dropped, one over the share that is kept for the others; None: all kept."""
 
 
 class Moved(NamedTuple):
@@ -37,29 +32,21 @@ class Moved(NamedTuple):
     z: Float[Tensor, "B Z"]
     """The next latent."""
     reward: Float[Tensor, " B"]
-    """In the environment's units, less the price of disagreement."""
+    """In the environment's units."""
     termination_logit: Float[Tensor, " B"]
     """Log-odds of the end."""
 
 
-def draw_variants(seeds: Sequence[int], memory: nn.Module, dropout: float = 0.0) -> Variants:
-    """Draw each dream's member and mask from its seed.
+def draw_variants(seeds: Sequence[int], memory: nn.Module) -> Variants:
+    """Draw each dream's member from its seed.
 
     Args:
         seeds: one a dream.
         memory: that dreams.
-        dropout: share of features to drop.
     """
     count = len(memory.members) if isinstance(memory, Ensemble) else 1
-    members, masks = [], []
-    for seed in seeds:
-        rng = np.random.default_rng([seed, 4])
-        members.append(int(rng.integers(count)))
-        if dropout > 0:
-            size: Any = memory.feature_size
-            masks.append((rng.random(size, dtype=np.float32) >= dropout).astype(np.float32) / np.float32(1 - dropout))
-    mask = torch.from_numpy(np.stack(masks)) if masks else None
-    return Variants(torch.tensor(list(seeds), dtype=torch.int64), torch.tensor(members), mask)
+    members = [int(np.random.default_rng([seed, 4]).integers(count)) for seed in seeds]
+    return Variants(torch.tensor(list(seeds), dtype=torch.int64), torch.tensor(members))
 
 
 class World:
@@ -72,7 +59,6 @@ class World:
         variants: Variants,
         candidates: int,
         dtype: torch.dtype = torch.float32,
-        price: Float[Tensor, " Z"] | None = None,
     ) -> None:
         """Give each dream its memory.
 
@@ -82,36 +68,28 @@ class World:
             variants: of the E dreams.
             candidates: C.
             dtype: of the memories' products, where it is a choice.
-            price: what a disagreement of 1 between an ensemble's members costs in each dimension, averaged over them.
-                All members then step all rows.
-
-        Raises:
-            ValueError: a price is asked of a memory that has no members.
         """
-        if price is not None and not isinstance(memory, Ensemble):
-            raise ValueError("dream.penalty: only the members of an ensemble can disagree; take memory.type=ensemble")
         members = list(memory.members) if isinstance(memory, Ensemble) else [memory]
-        self._price, self._rows = price, candidates * len(variants.member)
-        self._member = variants.member.repeat(candidates)  # (C*E)
+        self._rows = candidates * len(variants.member)
         self._groups = []
         lender = None
         for number, member in enumerate(members):
-            own = variants.member == number if price is None else torch.ones_like(variants.member, dtype=torch.bool)
+            own = variants.member == number
             if own.any():
-                group = _Group(member, own, variants, candidates, dtype, price is not None)
+                group = _Group(member, own, variants, candidates, dtype)
                 self._groups.append(group)
-                if agent is not None and variants.mask is None and lender is None and same_weights(member, agent):
+                if agent is not None and lender is None and same_weights(member, agent):
                     lender = group
-        self._joint = _join(self._groups) if price is None else None
+        self._joint = _join(self._groups)
         self._lender, self._agent = lender, None
         rest = torch.ones_like(variants.member, dtype=torch.bool) if lender is None else ~lender.own
         if agent is not None and rest.any():
-            self._agent = _Group(agent, rest, variants._replace(mask=None), candidates, dtype, False)
+            self._agent = _Group(agent, rest, variants, candidates, dtype)
 
-    def wake(self, z: Float[Tensor, "E frames Z"], action: Float[Tensor, "E K A"], still: Bool[Tensor, " E"]) -> None:
-        """Warm all memories up on K real steps, but for dreams that begin at standstill."""
+    def wake(self, z: Float[Tensor, "E frames Z"], action: Float[Tensor, "E K A"], initial: Bool[Tensor, " E"]) -> None:
+        """Warm all memories up on K real steps, but for dreams that begin at an episode's first frame."""
         for group in [*self._groups, *([self._agent] if self._agent else [])]:
-            group.wake(z, action, still)
+            group.wake(z, action, initial)
 
     @property
     def agent_state(self) -> State:
@@ -139,9 +117,9 @@ class World:
         Args:
             z: the latents.
             action: what is done.
-            temperature: of chance.
+            temperature: of the noise.
             uniform: chooses among Gaussians; None where `spread` is added to the expectation instead.
-            spread: standard normal, or recorded innovations.
+            spread: standard normal, or recorded residuals.
         """
         if self._agent is not None:
             self._agent.advance(z, action)
@@ -149,15 +127,10 @@ class World:
             return self._step_together(self._joint, z, action, temperature, uniform, spread)
         moves = []
         for group in self._groups:
-            chance = None if uniform is None else group.of(uniform), group.of(spread)
-            dreamt = group.step(group.of(z), group.of(action), group.state, temperature, *chance)
+            noise = None if uniform is None else group.of(uniform), group.of(spread)
+            dreamt = group.step(group.of(z), group.of(action), group.state, temperature, *noise)
             group.state = dreamt.state
             moves.append(dreamt)
-        if self._price is not None:
-            every = torch.arange(self._rows)
-            mine = Moved(*(torch.stack(list(part))[self._member, every] for part in list(zip(*moves, strict=True))[:3]))
-            apart = torch.stack([move.expected for move in moves if move.expected is not None]).std(0, correction=0)
-            return mine._replace(reward=mine.reward - (apart * self._price).mean(1))
         if len(moves) == 1:
             return Moved(*moves[0][:3])
         return self._put_back([group.rows for group in self._groups], moves)
@@ -168,8 +141,8 @@ class World:
         """Take one step of all dreams in the groups' order, so that only products are made group by group."""
         order = torch.cat([group.rows for group in self._groups if group.rows is not None])
         state = tuple(torch.cat(parts) for parts in zip(*(group.state for group in self._groups), strict=True))
-        chance = None if uniform is None else uniform[order], spread[order]
-        dreamt = joint(z[order], action[order], state, temperature, *chance)
+        noise = None if uniform is None else uniform[order], spread[order]
+        dreamt = joint(z[order], action[order], state, temperature, *noise)
         pieces = zip(*(part.split(joint.sizes) for part in dreamt.state), strict=True)
         for group, piece in zip(self._groups, pieces, strict=True):
             group.state = piece
@@ -196,27 +169,24 @@ def _join(groups: Sequence["_Group"]) -> FusedSteps | None:
 class _Group:
     """The rows that one memory steps: those of some dreams, for all candidates."""
 
-    def __init__(
-        self, memory: Any, own: Tensor, variants: Variants, candidates: int, dtype: torch.dtype, expects: bool
-    ) -> None:
+    def __init__(self, memory: Any, own: Tensor, variants: Variants, candidates: int, dtype: torch.dtype) -> None:
         self.memory, self.own, self.candidates = memory, own, candidates
         self.rows = None if own.all() else own.repeat(candidates).nonzero()[:, 0]
-        self.seeds, self.mask = variants.seeds[own], None if variants.mask is None else variants.mask[own]
-        wide = None if self.mask is None else self.mask.repeat(candidates, 1)
-        self.step = dream_step(memory, dtype, wide, expects)
+        self.seeds = variants.seeds[own]
+        self.step = dream_step(memory, dtype)
         self.state: State = ()
 
     def of(self, part: Tensor) -> Tensor:
         """Return this group's rows."""
         return part if self.rows is None else part[self.rows]
 
-    def wake(self, z: Tensor, action: Tensor, still: Tensor) -> None:
+    def wake(self, z: Tensor, action: Tensor, initial: Tensor) -> None:
         """Warm up: once for each dream, since all candidates wake in the same state."""
         z, action = z[self.own], action[self.own]
         fresh = state = first_state(self.memory, self.seeds)
         for step in range(action.shape[1]):
-            state = thin_out(self.memory, self.memory.advance(z[:, step], action[:, step], state), self.mask)
-        state = choose_rows(still[self.own], fresh, state)
+            state = self.memory.advance(z[:, step], action[:, step], state)
+        state = choose_rows(initial[self.own], fresh, state)
         self.state = tuple(part.repeat(self.candidates, *[1] * (part.dim() - 1)) for part in state)
 
     def advance(self, z: Tensor, action: Tensor) -> None:

@@ -15,7 +15,9 @@ from agents import ActionSpec, Policy, PolicyConfig, make_policy
 from envs import EnvConfig, VectorEnv, draws_on_demand, env_facts, make_env
 from worldmodels.agent.bundle import Bundle
 from worldmodels.agent.policy import Pilot
-from worldmodels.dream.dream import DreamConfig, Starts, imagine
+from worldmodels.dream.config import DreamConfig
+from worldmodels.dream.imagine import BLOCK, imagine
+from worldmodels.dream.starts import Starts
 from worldmodels.rollouts.episode import encode_episode
 from worldmodels.rollouts.play import Clock, Play, Played, play
 
@@ -153,7 +155,7 @@ class Worker:
         setup = self.setup
         assert setup.dream is not None and setup.starts is not None and self._generator is not None
         begun = time.perf_counter()
-        perception = setup.bundle.perception(setup.dream.block * len(task.seeds), self._vision, self._memory)
+        perception = setup.bundle.perception(BLOCK * len(task.seeds), self._vision, self._memory)
         dreamt = imagine(
             self._generator,
             perception,

@@ -85,6 +85,6 @@ def same_parts(old: Bundle, new: Bundle) -> bool:
 
 
 def _identity(bundle: Bundle) -> list[object]:
-    """What tells parts apart: their configs, which hold a digest of their weights, and arrays beside them."""
-    arrays = [None if array is None else array.tobytes() for array in (bundle.shift, bundle.scale, bundle.bank)]
-    return [bundle.vision["config"], bundle.memory and bundle.memory["config"], *arrays]
+    """What tells parts apart: their configs, which hold a digest of their weights, and a shuffled memory's bank."""
+    bank = None if bundle.bank is None else bundle.bank.tobytes()
+    return [bundle.vision["config"], bundle.memory and bundle.memory["config"], bank]

@@ -17,7 +17,8 @@ from worldmodels.memories.ensemble import Ensemble, EnsembleConfig, EnsemblePred
 from worldmodels.memories.feed_forward import FeedForward, FeedForwardConfig
 from worldmodels.memories.lstm import LSTMConfig, LSTMMemory
 from worldmodels.memories.mdn_rnn import MDNRNN, MDNRNNConfig
-from worldmodels.memories.registry import BUILT_IN, MEMBERS
+from worldmodels.memories.members import BUILT_IN, MEMBERS
+from worldmodels.memories.registry import MEMORIES
 from worldmodels.memories.shuffled import ShuffledMemory
 from worldmodels.memories.transformer import Transformer, TransformerConfig
 
@@ -25,6 +26,7 @@ __all__ = [
     "BUILT_IN",
     "MDNRNN",
     "MEMBERS",
+    "MEMORIES",
     "Ensemble",
     "EnsembleConfig",
     "EnsemblePrediction",

@@ -53,7 +53,7 @@ class Predicted(Protocol):
     def sample(
         self, temperature: float, uniform: Float[Tensor, "*B Z"], normal: Float[Tensor, "*B Z"]
     ) -> Float[Tensor, "*B Z"]:
-        """Draw `z[t + 1]`; `uniform` in [0, 1) and `normal` are all the chance in it."""
+        """Draw `z[t + 1]`; `uniform` in [0, 1) and `normal` are all the noise in it."""
         ...
 
     def log_prob(self, z: Float[Tensor, "*B Z"]) -> Float[Tensor, "*B Z"]:
@@ -69,9 +69,7 @@ class Predicted(Protocol):
 class Memory(Protocol):
     """A memory: an `nn.Module` that is also a `generative.Component` whose `loss` takes a `SequenceBatch`.
 
-    Its `Config` may have fields `latent`, `action` and `reward_target`, which are filled in at assembly. A memory that
-    can dream with dropout also has `predict(hidden, z)`, what its heads say of the features, and
-    `with_feature(state, hidden)`, the state with other features in it.
+    Its `Config` may have fields `latent`, `action` and `reward_target`, which are filled in at assembly.
     """
 
     config: Any

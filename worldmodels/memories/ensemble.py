@@ -1,8 +1,8 @@
 """An ensemble: memories of one type that differ by their first weights and by which sequences they learn from.
 
 Where data is thin its members disagree, so a controller that has found a hole in one of them fails in the others: each
-dream is dreamt by one member (PETS, arXiv:1805.12114; ME-TRPO, arXiv:1802.10592), and disagreement can be charged
-(MOPO, arXiv:2005.13239). An agent carries a single memory, member 0: what it reads must not depend on who dreams.
+dream is dreamt by one member (PETS, arXiv:1805.12114; ME-TRPO, arXiv:1802.10592). An agent carries a single memory,
+member 0: what it reads must not depend on who dreams.
 """
 
 import math
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from generative import config_from_mapping
 from generative.mixture import Mixture
 from worldmodels.memories.contract import Metrics, SequenceBatch, State
-from worldmodels.memories.registry import MEMBERS
+from worldmodels.memories.members import MEMBERS
 from worldmodels.memories.targets import RewardTarget
 
 MOST_MEMBERS = 1_000
@@ -105,10 +105,6 @@ class EnsemblePrediction(NamedTuple):
     def expected_latent(self) -> Float[Tensor, "*B Z"]:
         """Average `z[t + 1]` over the members."""
         return torch.stack([each.expected_latent() for each in self.members]).mean(0)
-
-    def disagreement(self) -> Float[Tensor, "*B Z"]:
-        """Return the standard deviation over members of the expected `z[t + 1]`."""
-        return torch.stack([each.expected_latent() for each in self.members]).std(0, correction=0)
 
 
 class Ensemble(nn.Module):

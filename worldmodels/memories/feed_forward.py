@@ -17,7 +17,7 @@ from worldmodels.memories.heads import HeadedMemory, HeadsConfig
 
 @dataclass(frozen=True)
 class FeedForwardConfig(HeadsConfig):
-    """Sizes, heads and loss weights of the feed-forward memory."""
+    """Sizes and heads of the feed-forward memory."""
 
     hidden: int = 256
     """Units of each layer; those of the last are what the controller reads beside the latent."""

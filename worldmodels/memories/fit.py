@@ -1,4 +1,4 @@
-"""Whether a memory goes with a vision, a dream and a run's sequences; what does not is refused with the reason.
+"""Whether a memory goes with a vision and a dream; what does not is refused with the reason.
 
 A memory from another package is tried with one step of zeros rather than asked: sizes that are wrong fail here, before
 anything is trained.
@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from generative import LatentSpec
-from worldmodels.memories.ensemble import Ensemble
 
 
 def check_latents(spec: LatentSpec, memory: nn.Module) -> None:
@@ -54,11 +53,11 @@ def check_memory(memory: nn.Module, latent: int, action: int) -> None:
 
 
 @torch.inference_mode()
-def check_dream(memory: nn.Module, latent: int, action: int, penalty: float, dropout: float) -> None:
-    """Refuse dreams that a memory cannot have.
+def check_dream(memory: nn.Module, latent: int, action: int) -> None:
+    """Refuse a memory in whose dreams no controller can evolve.
 
     Raises:
-        ValueError: it predicts no reward, or cannot be charged for disagreement or thinned out though that is asked.
+        ValueError: it predicts no reward.
     """
     module: Any = memory
     prediction, _ = module.step(torch.zeros(1, latent), torch.zeros(1, action), module.initial(1))
@@ -66,37 +65,4 @@ def check_dream(memory: nn.Module, latent: int, action: int, penalty: float, dro
         raise ValueError(
             "a controller cannot evolve in the dream of a memory that predicts no reward; set its option reward: true, "
             "or evolve.world=real"
-        )
-    check_variants(memory, penalty, dropout)
-
-
-def check_variants(memory: nn.Module, penalty: float, dropout: float) -> None:
-    """Refuse charges and thinning that a memory cannot have, as a ValueError that says which."""
-    if penalty > 0 and not isinstance(memory, Ensemble):
-        raise ValueError(
-            f"dream.penalty={penalty} charges disagreement, and a single memory has nobody to disagree with; take "
-            "memory.type=ensemble, or dream.penalty=0"
-        )
-    thinned = memory.members[0] if isinstance(memory, Ensemble) else memory
-    if dropout > 0 and not (hasattr(thinned, "predict") and hasattr(thinned, "with_feature")):
-        raise ValueError(
-            f"dream.dropout={dropout} needs a memory with `predict` and `with_feature`, which "
-            f"{type(thinned).__name__} has not; set dream.dropout=0"
-        )
-
-
-def check_sequences(options: Any, steps: int) -> None:
-    """Refuse sequences in which no rollout has room.
-
-    Args:
-        options: a memory's config, or an ensemble's.
-        steps: T, of the sequences it learns from.
-
-    Raises:
-        ValueError: they are too short.
-    """
-    rollout = getattr(options.member_config() if hasattr(options, "member_config") else options, "rollout", 0)
-    if rollout and rollout + 1 > steps:
-        raise ValueError(
-            f"rollout={rollout}: sequences have {steps} steps; lower it, or raise memory.sequence above it"
         )

@@ -6,7 +6,7 @@ the features, and everything learnt from it, is here.
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, get_args
 
 import torch
 from jaxtyping import Float
@@ -18,43 +18,32 @@ from generative.options import check_numbers
 from worldmodels.memories.contract import Metrics, Prediction, SequenceBatch, State, masked_mean, sample_latents
 from worldmodels.memories.targets import RewardTarget
 
+STD_FLOOR = 1e-2
+"""Smallest standard deviation of a Gaussian: keeps the density of a constant latent finite."""
+
+END_WEIGHT = 10.0
+"""How much more an end counts than any other step in the termination loss; ends are rare."""
+
 
 @dataclass(frozen=True)
 class HeadsConfig:
-    """Sizes, heads and loss weights that all memories have."""
+    """Sizes and heads that all memories have, and how they are regularised."""
 
     latent: int = 0
     """Latent dimensions Z; 0 until the memory is assembled with a vision."""
     action: int = 0
     """Action dimensions A; 0 until the memory is assembled with an environment."""
-    std_floor: float = 1e-2
-    """Smallest standard deviation of a Gaussian: keeps the density of a constant latent finite."""
-    predict: Literal["next", "difference"] = "next"
-    """What is predicted: the next latent, or its difference to this one."""
-    joint: bool = False
-    """Choose one Gaussian for all dimensions of the latent together (Bishop 1994), instead of one for each (the paper):
-    what changes many of them at once can then be drawn."""
     reward: bool = True
     """Predict the reward (a dream needs it)."""
     reward_target: RewardTarget = "smoothed"
     """What the reward head was given as targets; event-rate makes it a rate in [0, 1]."""
-    reward_weight: float = 1.0
-    """Weight of the reward loss beside the latent's negative log-likelihood per dimension."""
     termination: bool = True
     """Predict the end of the episode."""
-    termination_weight: float = 1.0
-    """Weight of the termination loss."""
-    termination_positive_weight: float = 10.0
-    """How much more an end counts than any other step in the termination loss; ends are rare."""
     input_noise: float = 0.0
     """Standard deviation of noise on the latents that the memory reads in training, not on those that it predicts: in a
     dream it reads its own errors, and a few hundred episodes are soon learnt by heart."""
     dropout: float = 0.0
     """Share of the features that the heads do without at each step of training."""
-    rollout: int = 0
-    """Steps on its own predictions that are scored beside the single ones, from a random place; 0 for none."""
-    rollout_weight: float = 1.0
-    """Weight of that loss."""
 
     SIZES: ClassVar[tuple[str, ...]] = ()
 
@@ -62,32 +51,21 @@ class HeadsConfig:
         for name in self.SIZES:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: a size; give 1 or more.")
-        for name in ("std_floor", "termination_positive_weight"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name}={getattr(self, name)}: must be above 0.")
-        for name in (
-            "latent",
-            "action",
-            "reward_weight",
-            "termination_weight",
-            "input_noise",
-            "rollout",
-            "rollout_weight",
-        ):
+        for name in ("latent", "action", "input_noise"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name}={getattr(self, name)}: must not be negative; give 0 or more.")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout={self.dropout}: is a share, at least 0 and below 1.")
         check_numbers(self)
-        for name, choices in (("predict", ("next", "difference")), ("reward_target", get_args(RewardTarget))):
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name}={getattr(self, name)}: unknown; choose one of {', '.join(choices)}.")
+        if self.reward_target not in get_args(RewardTarget):
+            known = ", ".join(get_args(RewardTarget))
+            raise ValueError(f"reward_target={self.reward_target}: unknown; choose one of {known}.")
 
 
 class HeadedMemory(nn.Module):
     """A memory whose predictions are read off H hidden features: the base that says how features come to be.
 
-    Its state holds the features; `feature` and `with_feature` take them out and put them back.
+    Its state holds the features; `feature` takes them out.
     """
 
     seam: ClassVar[str] = "memory"
@@ -120,7 +98,7 @@ class HeadedMemory(nn.Module):
     def add_latent_head(self) -> None:
         """Make the head over the next latent: a Gaussian mixture per dimension."""
         config = self.config
-        self.mixture_head = MixtureHead(self._hidden, config.latent, config.mixtures, config.std_floor, config.joint)
+        self.mixture_head = MixtureHead(self._hidden, config.latent, config.mixtures, STD_FLOOR)
 
     @property
     def feature_size(self) -> int:
@@ -135,10 +113,6 @@ class HeadedMemory(nn.Module):
         """Return `h`, what the controller reads beside the latent."""
         return state[0]
 
-    def with_feature(self, state: State, hidden: Float[Tensor, "B H"]) -> State:
-        """Return the state with other features in it, which a recurrent memory is then fed."""
-        return hidden, *state[1:]
-
     def advance(self, z: Float[Tensor, "B Z"], action: Float[Tensor, "B A"], state: State) -> State:
         """Take in one step without predicting anything: all that acting in the real environment needs."""
         raise NotImplementedError
@@ -152,24 +126,24 @@ class HeadedMemory(nn.Module):
     def step(self, z: Float[Tensor, "B Z"], action: Float[Tensor, "B A"], state: State) -> tuple[Prediction, State]:
         """Take in one step and predict what follows; the same numbers as `forward_sequence`, step by step."""
         state = self.advance(z, action, state)
-        return self.predict(self.feature(state), z), state
+        return self.predict(self.feature(state)), state
 
     def forward_sequence(
         self, z: Float[Tensor, "B T Z"], action: Float[Tensor, "B T A"], state: State | None = None
     ) -> tuple[Prediction, State]:
         """Take in T steps, from `state` or the start of an episode, and predict what follows each of them."""
         hidden, state = self.unroll(z, action, state)
-        return self.predict(hidden, z), state
+        return self.predict(hidden), state
 
-    def predict(self, hidden: Float[Tensor, "*B H"], z: Float[Tensor, "*B Z"]) -> Prediction:
-        """Read the heads; `hidden` has seen `z` and the action that followed it."""
+    def predict(self, hidden: Float[Tensor, "*B H"]) -> Prediction:
+        """Read the heads; `hidden` has seen a latent and the action that followed it."""
         reward = hidden.new_full(hidden.shape[:-1], math.nan)
         termination_logit = hidden.new_full(hidden.shape[:-1], -math.inf)
         if self.termination_head is not None:
             termination_logit = self.true_logit(self.termination_head(hidden)[..., 0])
         if self.reward_head is not None:
             reward = self.scaled_reward(self.reward_head(hidden)[..., 0])
-        return Prediction(self.next_latent(hidden, z), reward, termination_logit)
+        return Prediction(self.next_latent(hidden), reward, termination_logit)
 
     def true_logit(self, output: Tensor) -> Tensor:
         """Turn the head's output into the log-odds of an end.
@@ -178,78 +152,49 @@ class HeadedMemory(nn.Module):
         "Logistic Regression in Rare Events Data", 2001, section 4.1): a dream that drew its end from the raw output
         would end ten times too often.
         """
-        return output - math.log(self.config.termination_positive_weight)
+        return output - math.log(END_WEIGHT)
 
-    def next_latent(self, hidden: Float[Tensor, "*B H"], z: Float[Tensor, "*B Z"]) -> Mixture:
+    def next_latent(self, hidden: Float[Tensor, "*B H"]) -> Mixture:
         """Return the distribution of the next latent."""
         mixture: Mixture = self.mixture_head(hidden)
-        return self._from(z, mixture)
-
-    def _from(self, z: Tensor, mixture: Mixture) -> Mixture:
-        if self.config.predict == "difference":
-            mixture = mixture._replace(mean=mixture.mean + z.unsqueeze(-1))
         return mixture
 
     def loss(self, batch: SequenceBatch, generator: torch.Generator) -> tuple[Float[Tensor, ""], Metrics]:
         """Measure how well the real steps of a batch are predicted.
 
         The loss is the negative log-likelihood of the next latent in nats per dimension (the mean over
-        dimensions, as in the paper's code; the sum is Z times that), plus the weighted losses of the heads:
+        dimensions, as in the paper's code; the sum is Z times that), plus the losses of the heads:
         squared error of the standardised reward, or cross-entropy of the event rate; and that of the
-        termination, where an end counts `termination_positive_weight` times. With `rollout` above 0, that of
-        steps on its own predictions is added (`rollout_loss`).
+        termination, where an end counts `END_WEIGHT` times.
 
         Args:
             batch: latents as mean and std, from which one sample is drawn for each call; targets; mask.
-            generator: the source of that sample, and of the place where a rollout begins.
+            generator: the source of that sample.
 
         Returns:
             The loss, and the metrics `nll`, `reward_loss`, `reward_explained` (share of its variance; 0 if it
-            is constant), `termination_loss` and `termination_positives` (a count); with a rollout `rollout_nll` and
-            `rollout_reward_loss` too.
-
-        Raises:
-            ValueError: sequences are too short for the rollout.
+            is constant), `termination_loss` and `termination_positives` (a count).
         """
         z = sample_latents(batch, generator)
         seen = self._blurred(z[:, :-1], generator)  # (B T Z)
-        if self.config.rollout:
-            place, hidden, state = self._unroll_in_two(seen, batch.action, generator)
-        else:
-            hidden, _ = self.unroll(seen, batch.action, None)
+        hidden, _ = self.unroll(seen, batch.action, None)
         hidden = self._thinned(hidden, generator)
-        log_prob = mixture_log_prob(self.next_latent(hidden, seen), z[:, 1:])  # (B T Z)
+        log_prob = mixture_log_prob(self.next_latent(hidden), z[:, 1:])  # (B T Z)
         nll = masked_mean(-log_prob.mean(-1), batch.mask)
         loss, metrics = nll, {"nll": nll.detach()}
         if self.reward_head is not None:
             output = self.reward_head(hidden)[..., 0]  # (B T)
             reward_loss = masked_mean(self._reward_error(output, batch.reward), batch.mask)
-            loss = loss + self.config.reward_weight * reward_loss
+            loss = loss + reward_loss
             metrics["reward_loss"] = reward_loss.detach()
             explained = self.reward_explained(self.scaled_reward(output.detach()), batch)
             metrics["reward_explained"] = explained.nan_to_num()
         if self.termination_head is not None:
             termination_loss = self._termination_loss(hidden, batch)
-            loss = loss + self.config.termination_weight * termination_loss
+            loss = loss + termination_loss
             metrics["termination_loss"] = termination_loss.detach()
             metrics["termination_positives"] = (batch.termination * batch.mask).sum()
-        if self.config.rollout:
-            rollout_loss, found = self.rollout_loss(z, batch, place, state)
-            loss, metrics = loss + self.config.rollout_weight * rollout_loss, metrics | found
         return loss, metrics
-
-    def _unroll_in_two(self, z: Tensor, action: Tensor, generator: torch.Generator) -> tuple[int, Tensor, State]:
-        """Unroll whole sequences and return the place a rollout begins at, the features and the state there."""
-        last = action.shape[1] - self.config.rollout - 1
-        if last < 0:
-            raise ValueError(
-                f"rollout={self.config.rollout}: sequences have only {action.shape[1]} steps, one less than a rollout "
-                "needs at least; lower it or raise memory.sequence."
-            )
-        place = int(torch.randint(last + 1, (), generator=generator, device=generator.device))
-        until, state = self.unroll(z[:, : place + 1], action[:, : place + 1], None)
-        after, _ = self.unroll(z[:, place + 1 :], action[:, place + 1 :], state)
-        return place, torch.cat([until, after], dim=1), state
 
     def _blurred(self, z: Tensor, generator: torch.Generator) -> Tensor:
         """Return what the memory reads instead of latents: in training with `input_noise`."""
@@ -264,45 +209,6 @@ class HeadedMemory(nn.Module):
             return hidden
         drawn = torch.rand(hidden.shape, generator=generator, device=generator.device).to(hidden.device)
         return hidden * (drawn >= self.config.dropout) / (1 - self.config.dropout)
-
-    def rollout_loss(
-        self, z: Float[Tensor, "B frames Z"], batch: SequenceBatch, place: int, state: State
-    ) -> tuple[Float[Tensor, ""], Metrics]:
-        """Measure how well recorded latents are predicted from predicted ones: the multi-step loss.
-
-        A model that is only ever shown real latents learns nothing of what its own small errors lead to (Talvitie,
-        *Model Regularization for Stable Sample Rollouts*, 2014). The next latent after `place` is predicted from the
-        real one; from there on each step is given the expectation of the one before it, with the recorded actions,
-        and the recorded latent's and reward's losses are averaged over `rollout` such steps. Gradients flow through
-        all of them. Expectations instead of samples: no noise in the gradient, and no reward for a wide spread that
-        covers where samples may have gone; multi-modal futures are averaged, which the loss of single steps is not.
-
-        Args:
-            z: the batch's sampled latents.
-            batch: the rest of it.
-            place: the step that is the last to see a real latent.
-            state: after that step.
-
-        Returns:
-            The loss, `nll + reward_weight * reward_loss`, and both as metrics with `rollout_` before their names.
-        """
-        predicted = self.predict(self.feature(state), z[:, place]).expected_latent()
-        nll = reward_loss = z.new_zeros(())
-        counted = batch.mask[:, place + 1 : place + 1 + self.config.rollout].sum().clamp(min=1)
-        for step in range(place + 1, place + 1 + self.config.rollout):
-            state = self.advance(predicted, batch.action[:, step], state)
-            hidden, mask = self.feature(state), batch.mask[:, step]
-            mixture = self.next_latent(hidden, predicted)
-            surprise = -mixture_log_prob(mixture, z[:, step + 1]).mean(-1)  # (B)
-            nll = nll + torch.where(mask, surprise, 0.0).sum() / counted
-            if self.reward_head is not None:
-                error = self._reward_error(self.reward_head(hidden)[..., 0], batch.reward[:, step])
-                reward_loss = reward_loss + torch.where(mask, error, 0.0).sum() / counted
-            predicted = (torch.softmax(mixture.logits, dim=-1) * mixture.mean).sum(-1)
-        metrics = {"rollout_nll": nll.detach()}
-        if self.reward_head is not None:
-            metrics["rollout_reward_loss"] = reward_loss.detach()
-        return nll + self.config.reward_weight * reward_loss, metrics
 
     def set_reward_scale(self, mean: float, std: float) -> None:
         """Set the scale of raw or smoothed reward targets (`targets.reward_scale` measures it)."""
@@ -344,6 +250,6 @@ class HeadedMemory(nn.Module):
     def _termination_loss(self, hidden: Tensor, batch: SequenceBatch) -> Tensor:
         assert self.termination_head is not None
         logit = self.termination_head(hidden)[..., 0]
-        weight = logit.new_tensor(self.config.termination_positive_weight)
+        weight = logit.new_tensor(END_WEIGHT)
         surprise = F.binary_cross_entropy_with_logits(logit, batch.termination, pos_weight=weight, reduction="none")
         return masked_mean(surprise, batch.mask)

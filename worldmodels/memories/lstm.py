@@ -15,13 +15,13 @@ from torch import Tensor, nn
 
 from generative.mixture import Mixture
 from worldmodels.memories.contract import PointPrediction, Prediction
-from worldmodels.memories.heads import HeadsConfig
+from worldmodels.memories.heads import STD_FLOOR, HeadsConfig
 from worldmodels.memories.mdn_rnn import RecurrentMemory
 
 
 @dataclass(frozen=True)
 class LSTMConfig(HeadsConfig):
-    """Sizes, heads and loss weights of the deterministic LSTM."""
+    """Sizes and heads of the deterministic LSTM."""
 
     hidden: int = 256
     """Units of the LSTM: what the controller reads beside the latent."""
@@ -44,13 +44,13 @@ class LSTMMemory(RecurrentMemory):
         self.latent_head = nn.Linear(self.config.hidden, self.config.latent)
         self.log_spread = nn.Parameter(torch.zeros(self.config.latent))
 
-    def next_latent(self, hidden: Float[Tensor, "*B H"], z: Float[Tensor, "*B Z"]) -> Mixture:
+    def next_latent(self, hidden: Float[Tensor, "*B H"]) -> Mixture:
         """Return one Gaussian a dimension: the prediction and the learnt spread."""
         mean = self.latent_head(hidden).unsqueeze(-1)  # (*B Z 1)
-        floor = self.log_spread.new_full((), math.log(self.config.std_floor))
+        floor = self.log_spread.new_full((), math.log(STD_FLOOR))
         log_std = torch.logaddexp(self.log_spread, floor).unsqueeze(-1).expand(mean.shape)
-        return self._from(z, Mixture(torch.zeros_like(mean), mean, log_std))
+        return Mixture(torch.zeros_like(mean), mean, log_std)
 
-    def predict(self, hidden: Float[Tensor, "*B H"], z: Float[Tensor, "*B Z"]) -> Prediction:
+    def predict(self, hidden: Float[Tensor, "*B H"]) -> Prediction:
         """Read the heads; a sample of the result is its mean."""
-        return PointPrediction(*super().predict(hidden, z))
+        return PointPrediction(*super().predict(hidden))

@@ -18,7 +18,7 @@ from worldmodels.memories.heads import HeadedMemory, HeadsConfig
 
 @dataclass(frozen=True)
 class MDNRNNConfig(HeadsConfig):
-    """Sizes, heads and loss weights of the MDN-RNN."""
+    """Sizes and heads of the MDN-RNN."""
 
     hidden: int = 256
     """Units of the LSTM: what the controller reads beside the latent."""

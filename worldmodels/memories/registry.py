@@ -1,18 +1,7 @@
-"""The memories an ensemble can be made of: every built-in one but itself, and those of installed packages."""
-
-from torch import nn
+"""The memories that `memory.type` names: every one that can be a member of an ensemble, and the ensemble."""
 
 from generative import Registry
-from worldmodels.memories.feed_forward import FeedForward
-from worldmodels.memories.lstm import LSTMMemory
-from worldmodels.memories.mdn_rnn import MDNRNN
-from worldmodels.memories.transformer import Transformer
+from worldmodels.memories.ensemble import Ensemble
+from worldmodels.memories.members import BUILT_IN
 
-BUILT_IN: dict[str, type[nn.Module]] = {
-    "mdn-rnn": MDNRNN,
-    "lstm": LSTMMemory,
-    "feed-forward": FeedForward,
-    "transformer": Transformer,
-}
-
-MEMBERS = Registry("memory", BUILT_IN)
+MEMORIES = Registry("memory", {**BUILT_IN, "ensemble": Ensemble})

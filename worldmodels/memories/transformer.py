@@ -24,7 +24,7 @@ PERIOD = 10_000.0
 
 @dataclass(frozen=True)
 class TransformerConfig(HeadsConfig):
-    """Sizes, heads and loss weights of the Transformer."""
+    """Sizes and heads of the Transformer."""
 
     hidden: int = 128
     """Width of the tokens; the last layer's is what the controller reads beside the latent."""

@@ -47,6 +47,7 @@ DEPENDS = {
     "collect": "collect",
     "vision": "train-vision",
     "memory": "train-memory",
+    "dtype": "evolve",
     "features": "evolve",
     "controller": "evolve",
     "evolve": "evolve",
@@ -135,10 +136,8 @@ class Run:
     def change(self, config: RunConfig) -> None:
         """Take over a changed configuration where no started stage depends on what changed."""
         # What `settle` found stays.
-        if config.features.dtype == "auto":
-            config = replace(config, features=replace(config.features, dtype=self.config.features.dtype))
-        if config.dream.dtype == "auto":
-            config = replace(config, dream=replace(config.dream, dtype=self.config.dream.dtype))
+        if config.dtype == "auto":
+            config = replace(config, dtype=self.config.dtype)
         if config.evolve.temperatures == self.config.evolve.temperatures != ():
             config = replace(config, dream=replace(config.dream, temperature=self.config.dream.temperature))
         changed = differences(self.config, config)
@@ -159,13 +158,9 @@ class Run:
                 write_config(self.path / "config.yaml", config)
             self.config = config
 
-    def settle(self, features: Dtype | Literal["auto"], dream: Dtype | Literal["auto"]) -> None:
-        """Write into the configuration what `features.dtype` and `dream.dtype` stand for on this machine."""
-        self.config = replace(
-            self.config,
-            features=replace(self.config.features, dtype=features),
-            dream=replace(self.config.dream, dtype=dream),
-        )
+    def settle(self, dtype: Dtype | Literal["auto"]) -> None:
+        """Write into the configuration what `dtype` stands for on this machine."""
+        self.config = replace(self.config, dtype=dtype)
         write_config(self.path / "config.yaml", self.config)
 
     def settle_temperature(self, temperature: float) -> None:

@@ -22,6 +22,8 @@ from worldmodels.agent.build import EnvShape, check_config, env_shape, new_memor
 from worldmodels.agent.export import agent_folder
 from worldmodels.agent.features import feature_size
 from worldmodels.config import RunConfig
+from worldmodels.dream.imagine import BLOCK
+from worldmodels.dream.starts import STARTS
 from worldmodels.errors import RunError
 from worldmodels.evolution.loop import LEARNT
 from worldmodels.machine import available_cores, check_fits
@@ -205,10 +207,10 @@ def _check_recorded(config: RunConfig) -> None:
             f"dream.warmup={config.dream.warmup}: an episode has {steps} steps at most (frames over "
             "env.action_repeat); lower it, or raise collect.max_frames"
         )
-    if config.dream.warmup + config.dream.survives > steps:
+    if config.dream.warmup + config.dream.min_steps_to_end > steps:
         raise RunError(
-            f"dream.survives={config.dream.survives}: with dream.warmup={config.dream.warmup} more than the {steps} "
-            "steps of the longest episode; lower one of them"
+            f"dream.min_steps_to_end={config.dream.min_steps_to_end}: with dream.warmup={config.dream.warmup} more "
+            f"than the {steps} steps of the longest episode; lower one of them"
         )
 
 
@@ -221,9 +223,9 @@ def _check_memory(config: RunConfig, shape: EnvShape, sizes: _Sizes) -> None:
     check_fits("memory.batch", memory.batch, memory.batch * (memory.sequence + 1) * step)
     check_fits("vision.batch", vision.batch, 3 * 4 * vision.batch * frame)
     check_fits("vision.buffer", vision.buffer, min(vision.buffer, config.collect.episodes * longest(config)) * frame)
-    check_fits("dream.starts", dream.starts, 4 * dream.starts * (dream.warmup + 1) * sizes.latent)
+    check_fits("dream.warmup", dream.warmup, 4 * STARTS * (dream.warmup + 1) * sizes.latent)
     if config.evolve.world == "dream":
-        check_fits("dream.block", dream.block, dream.block * config.evolve.episodes * step)
+        check_fits("evolve.episodes", config.evolve.episodes, BLOCK * config.evolve.episodes * step)
 
 
 def _check_controller(config: RunConfig, shape: EnvShape, sizes: _Sizes) -> None:

@@ -153,14 +153,6 @@ def stage_key(config: RunConfig, stage: str) -> str:
     mapping = config_mapping(config)
     before = (*LEARNT, "loop") if stage == "loop" else LEARNT[: LEARNT.index(stage) + 1]
     used: Facts = {section: mapping[section] for section, first in DEPENDS.items() if first in before}
-    if "dream" not in used and stage == "train-memory":
-        used["dream"] = [
-            config.dream.starts,
-            config.dream.warmup,
-            config.dream.newest,
-            config.dream.survives,
-            config.dream.noise,
-        ]  # where dreams begin is drawn with the memory
     if "random-agent" in config.collect.policies:  # networks drive, by their sizes
         vision, memory = ({name: mapping[part][name] for name in ("type", "options")} for part in ("vision", "memory"))
         used["random agent"] = [vision, memory, mapping["memory"]["reward"], mapping["controller"]]

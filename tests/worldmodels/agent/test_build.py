@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from worldmodels.components import MEMORIES
 
 from agents import ActionSpec
 from generative import LatentSpec
@@ -25,7 +26,6 @@ from worldmodels.agent.build import (
     new_memory,
     read_memory,
 )
-from worldmodels.components import MEMORIES
 from worldmodels.evolution.tasks import DreamTask, Worker, WorkerSetup
 from worldmodels.memories import MDNRNN, Ensemble, ShuffledMemory
 from worldmodels.vision.latents import LatentFile

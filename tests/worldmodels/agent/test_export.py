@@ -10,6 +10,7 @@ import pytest
 import torch
 import yaml
 from safetensors.numpy import load_file
+from worldmodels.dream.dream import Starts
 
 from generative import save_component
 from scripts.cli import main, parse
@@ -18,7 +19,6 @@ from worldmodels import Run, RunError, load_agent, load_dream, make_env
 from worldmodels.agent.build import load_memory, load_starts, load_vision
 from worldmodels.agent.export import agent_folder, export_agent, thin_starts, unpack_pretrained
 from worldmodels.config import config_from, write_config
-from worldmodels.dream.dream import Starts
 from worldmodels.files import append_line, read_lines
 from worldmodels.seeds import VALIDATION
 

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 import torch
+from worldmodels.components import MEMORIES
 
 from agents import ActionSpec, ControllerConfig, make_controller
 from generative import VAE, VAEConfig
 from worldmodels.agent.build import feature_scaling
 from worldmodels.agent.features import FeaturesConfig, Perception, feature_size
 from worldmodels.agent.policy import Pilot
-from worldmodels.components import MEMORIES
 from worldmodels.memories import MDNRNN, MDNRNNConfig, ShuffledMemory
 
 SPEC = ActionSpec(3, (-1.0, 0.0, 0.0), (1.0, 1.0, 1.0), ("tanh", "tanh", "relu-tanh"), False)

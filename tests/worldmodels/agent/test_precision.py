@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from worldmodels.components import MEMORIES
 
 from scripts.stages import evolve
 from tests.small import small_config
 from worldmodels import Run, RunError
 from worldmodels.agent import precision
 from worldmodels.agent.precision import TOLERANCE, latent_change, resolve_dtype, state_change
-from worldmodels.components import MEMORIES
 from worldmodels.memories import MDNRNN, MDNRNNConfig
 
 

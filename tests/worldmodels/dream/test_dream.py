@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from worldmodels.dream.dream import Noise, imagine
 
 from agents import ControllerConfig, make_controller
 from tests.worldmodels.dreaming import CONFIG, SEEDS, SPEC, candidates, dream, lively
 from worldmodels.agent.features import FeaturesConfig, Perception
-from worldmodels.dream.dream import Noise, imagine
 from worldmodels.dream.residuals import Bootstrap
 from worldmodels.dream.step import FusedStep
 from worldmodels.dream.world import draw_variants

@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from worldmodels.components import MEMORIES
 
 from agents import ControllerConfig, make_controller
 from envs import EnvConfig
@@ -10,7 +11,6 @@ from generative import component_from_bytes
 from tests.worldmodels.dreaming import CONFIG, SPEC, candidates, dream
 from worldmodels.agent.bundle import Bundle, bundle_parts
 from worldmodels.agent.features import FeaturesConfig
-from worldmodels.components import MEMORIES
 from worldmodels.dream.film import Dream, Drive, FilmConfig, dream_drives, drive, predict, reel, shown
 from worldmodels.errors import RunError
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import save_file
+from worldmodels.components import MEMORIES
+from worldmodels.dream.dream import DreamConfig, Starts, gather_starts
 
 from agents import ActionSpec
 from generative import VAE, VAEConfig
-from worldmodels.components import MEMORIES
-from worldmodels.dream.dream import DreamConfig, Starts, gather_starts
 from worldmodels.dream.env import DreamEnv
 from worldmodels.dream.residuals import Bootstrap, Innovations, record_innovations
 from worldmodels.errors import RunError

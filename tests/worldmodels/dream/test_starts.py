@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-
 from worldmodels.dream.dream import DreamConfig, Starts, gather_starts
+
 from worldmodels.errors import RunError
 from worldmodels.memories.targets import RewardTargetConfig, TerminationTargetConfig
 from worldmodels.vision.latents import LatentFile, SequenceBatches

@@ -1,7 +1,7 @@
 import pytest
 import torch
-
 from worldmodels.components import MEMORIES
+
 from worldmodels.dream.step import FusedStep, PlainStep, dream_step
 from worldmodels.memories import MDNRNN, MDNRNNConfig
 

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from worldmodels.components import MEMORIES
 
 from generative import component_bytes, component_from_bytes
 from tests.worldmodels.memories.batches import ACTION, LATENT, action_world, generator, random_batch, train
-from worldmodels.components import MEMORIES
 from worldmodels.memories import choose_rows
 from worldmodels.memories.baselines import baselines, fit_persistence
 from worldmodels.memories.fit import check_dream, check_memory

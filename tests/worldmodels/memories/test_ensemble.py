@@ -3,9 +3,9 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from worldmodels.components import MEMORIES
 
 from tests.worldmodels.memories.batches import ACTION, LATENT, generator, random_batch
-from worldmodels.components import MEMORIES
 from worldmodels.memories import MDNRNN, Ensemble, EnsembleConfig, agent_memory
 
 CONFIG = EnsembleConfig(members=3, options={"hidden": 8, "mixtures": 2}, latent=LATENT, action=ACTION)

@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 import torch
+from worldmodels.components import MEMORIES
 
 from tests.worldmodels.memories.batches import generator, random_batch, train
-from worldmodels.components import MEMORIES
 from worldmodels.memories import SequenceBatch
 
 SIZES = {"latent": 3, "action": 2, "hidden": 24}

@@ -8,9 +8,9 @@ import dataclasses
 
 import pytest
 import torch
+from worldmodels.components import MEMORIES
 
 from tests.worldmodels.memories.batches import generator, random_batch, train
-from worldmodels.components import MEMORIES
 from worldmodels.memories import SequenceBatch
 from worldmodels.memories.fit import check_sequences
 

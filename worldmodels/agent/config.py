@@ -1,0 +1,31 @@
+"""What the controller reads, as a run's configuration says it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from generative.options import check_numbers
+
+
+@dataclass(frozen=True)
+class FeaturesConfig:
+    """What the controller reads."""
+
+    reads: Literal["vision+memory", "vision", "frame-stack"] = "vision+memory"
+    """Latent and memory state, the latent alone, or the latents of the last frames."""
+    memory: Literal["trained", "untrained", "shuffled"] = "trained"
+    """Which memory is read: the trained one, or as a control one with random weights, or shuffled: what the trained one
+    remembered at random moments of the rollouts, which looks the same and tells nothing of this episode."""
+    latent: Literal["mean", "sample"] = "mean"
+    """Whether a frame's latent is the posterior's mean or drawn from it (the paper draws)."""
+    stack: int = 4
+    """Latents in a frame-stack."""
+
+    def __post_init__(self) -> None:
+        if self.stack < 1:
+            raise ValueError(f"features.stack={self.stack}: must be at least 1")
+        check_numbers(self, "features")
+
+    @property
+    def uses_memory(self) -> bool:
+        """Whether the controller reads the memory's state."""
+        return self.reads == "vision+memory"

@@ -1,0 +1,15 @@
+"""The visions that `vision.type` names."""
+
+from generative import PCA, VAE, VQVAE, Autoencoder, BetaVAE, RandomConvolutions, Registry
+
+VISIONS = Registry(
+    "vision",
+    {
+        "vae": VAE,
+        "beta-vae": BetaVAE,
+        "autoencoder": Autoencoder,
+        "vq-vae": VQVAE,
+        "pca": PCA,
+        "random-convolutions": RandomConvolutions,
+    },
+)
