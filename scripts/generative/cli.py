@@ -25,7 +25,7 @@ def overview() -> str:
         "generative: models that make images, each trained with one command on data that is there offline\n\n"
         "usage: generative COMMAND [MODEL | RUN] [--OPTION VALUE ...]\n\n"
         f"commands\n{commands}\n\n"
-        f"RUN is a folder. A bare name means {RUNS}/NAME; `generative train MODEL` makes {RUNS}/MODEL.\n"
+        f"RUN is a folder. A bare name means {RUNS}/NAME. `generative train MODEL` makes the run MODEL.\n"
         "`generative list` names models, presets, data sets and metrics.\n\n"
         "`generative COMMAND --help` shows the options that people change, `--help-all` all of them in full.\n"
         "`--traceback` shows where in the code a failure comes from.\n\n"
