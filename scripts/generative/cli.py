@@ -7,6 +7,7 @@ same command goes on from there.
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import get_type_hints
 
 from scripts.generative.request import COMMANDS, RUNS, parse_options, parse_train
 from scripts.terminal.console import answer
@@ -25,8 +26,8 @@ def overview() -> str:
         "generative: models that make images, each trained with one command on data that is there offline\n\n"
         "usage: generative COMMAND [MODEL | RUN] [--OPTION VALUE ...]\n\n"
         f"commands\n{commands}\n\n"
-        f"RUN is a folder. A bare name means {RUNS}/NAME. `generative train MODEL` makes the run MODEL.\n"
-        "`generative list` names models, presets, data sets and metrics.\n\n"
+        f"RUN is a folder. A bare name means {RUNS}/NAME.\n"
+        "`generative train MODEL` makes the run MODEL; `generative list` shows what there is to choose from.\n\n"
         "`generative COMMAND --help` shows the options that people change, `--help-all` all of them in full.\n"
         "`--traceback` shows where in the code a failure comes from.\n\n"
         "examples\n"
@@ -46,7 +47,7 @@ def _carry_out(command: str, words: list[str]) -> int:
 
 def _other(command: str, words: list[str]) -> Sequence[str]:
     module = importlib.import_module(f"scripts.generative.{'catalogue' if command == 'list' else command}")
-    path, options = parse_options(command, module.Options, words)
+    path, options = parse_options(command, get_type_hints(module.main)["options"], words)
     if path is None:
         return module.main(options)
     from generative.run import Run

@@ -20,7 +20,7 @@ COMMANDS = {
     "reconstruct": "held-out images and what comes back of them",
     "interpolate": "from one image to another, by the line and by the arc; a morph as GIF",
     "traverse": "one dimension of the latent moved while the others rest",
-    "attribute": "an attribute vector, as in add a smile: effect, side effects, independent judges, picture",
+    "attribute": "an attribute vector, as in add a smile: effect, side effects, judges, picture",
     "evaluate": "figures with reference and baseline, as JSON",
     "diagnose": "what went wrong, with evidence and remedy; nothing for a healthy model",
     "report": "one HTML page: samples over time, curves, figures",

@@ -1,47 +1,38 @@
 """What a command line says of the environment before the other fields are read, and what is said of it in turn."""
 
-from dataclasses import dataclass, make_dataclass, replace
-from typing import Annotated, Any
-
-import tyro
+from dataclasses import replace
+from typing import Any
 
 from envs.ids import OWN_LIMIT, find_spec
 from generative import ComponentError
 from generative.strict_yaml import read_yaml
-from scripts.terminal.words import peeked
+from scripts.terminal.words import UsageError, peeked_below
 from worldmodels.config import RunConfig, left_out
 from worldmodels.errors import RunError
 
-OPTIONS = "--env.options"
-KEPT = ("as they are",)
-
-
-@dataclass(frozen=True)
-class Given:
-    """The word that replaces all options of the environment."""
-
-    options: Annotated[tuple[str, ...], tyro.conf.arg(name="env.options")] = KEPT
+OPTIONS = "env.options"
 
 
 def with_options(base: RunConfig, words: list[str]) -> tuple[RunConfig, list[str]]:
     """Return the configuration with the environment's options that the words set, and the words still to read.
 
     `--env.options` replaces all options: by pairs of key and value, a YAML mapping, or none of them (`{}`, `None`);
-    `--env.options.KEY` sets one. tyro knows no keys but those of the default, so new ones are added to it here.
+    `--env.options.KEY` sets one, new ones too.
 
     Raises:
         UsageError: an option without a value.
         RunError: what is no mapping.
     """
-    given, words = peeked(Given, words)
-    options = dict(base.env.options) if given.options == KEPT else _mapping(list(given.options))
-    typed = [word.removeprefix(f"{OPTIONS}.").partition("=")[0] for word in words if word.startswith(f"{OPTIONS}.")]
-    keys = [key for key in dict.fromkeys(key.replace("-", "_") for key in typed) if key not in options]
-    if keys:
-        types = [(f"key{n}", Annotated[str, tyro.conf.arg(name=f"env.options.{key}")]) for n, key in enumerate(keys)]
-        added: Any
-        added, words = peeked(make_dataclass("Added", types), words)
-        options |= {key: _scalar(key, value) for key, value in zip(keys, vars(added).values(), strict=True)}
+    given, words = peeked_below(OPTIONS, words)
+    options = _mapping(given.pop(OPTIONS)) if OPTIONS in given else dict(base.env.options)
+    for name, values in given.items():
+        key = name.removeprefix(f"{OPTIONS}.")
+        if key in options:  # its type is known, so that tyro can read it
+            words += [f"--{name}", *values]
+        elif len(values) != 1:
+            raise UsageError(f"--{name} needs one value, got {len(values)}")
+        else:
+            options[key] = _scalar(key, values[0])
     return replace(base, env=replace(base.env, options=options)), words
 
 

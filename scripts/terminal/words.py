@@ -5,7 +5,7 @@ import io
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, make_dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
@@ -83,6 +83,19 @@ def peeked(kind: type[T], words: Sequence[str], default: T | None = None) -> tup
     with _in_one_line():
         found, others = _tyro(kind, words, default, return_unknown_args=True, add_help=False)
     return _named(found), others
+
+
+def peeked_below(name: str, words: Sequence[str]) -> tuple[dict[str, list[str]], list[str]]:
+    """Return the values given for a field and for what lies in it, by dotted names, and the other words.
+
+    tyro knows no keys of a mapping but those that its default has. It is told of the keys in the words here.
+    """
+    typed = [word.partition("=")[0].removeprefix("--").replace("-", "_") for word in words if word.startswith("--")]
+    found = [each for each in dict.fromkeys(typed) if each == name or each.startswith(f"{name}.")]
+    kinds = [(f"key{n}", Annotated[tuple[str, ...], tyro.conf.arg(name=each)]) for n, each in enumerate(found)]
+    values: Any = None
+    values, others = peeked(make_dataclass("Below", kinds, frozen=True), words)
+    return {each: list(value) for each, value in zip(found, vars(values).values(), strict=True)}, others
 
 
 def first_of(others: Sequence[str]) -> str | None:

@@ -147,7 +147,9 @@ def test_help_all_names_every_field(command, capsys, monkeypatch):
 
 def test_help_shows_the_values_that_a_run_would_have(capsys):
     def values(*words):
-        return dict(line.split()[:2] for line in shown(capsys, *words, "--help").splitlines() if line.startswith("  --"))
+        return dict(
+            line.split()[:2] for line in shown(capsys, *words, "--help").splitlines() if line.startswith("  --")
+        )
 
     quick, toy = values("evolve", "--preset", "quick"), values("evolve", "--preset", "toy")
     assert quick["--evolve.optimiser.population"] == str(preset("quick").evolve.optimiser.population)

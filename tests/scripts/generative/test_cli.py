@@ -2,6 +2,7 @@ import json
 import re
 from dataclasses import fields
 from importlib import import_module
+from typing import get_type_hints
 
 import cv2
 import pytest
@@ -81,8 +82,10 @@ def test_every_command_explains_itself(command, capsys):
     lines = shown(capsys, command, "--help")
     assert lines[0].startswith(f"usage: generative {command}") and COMMANDS[command][1:20] in lines[2]
     assert "--help-all" in lines[-1]
-    kind = None if command == "train" else import_module(f"scripts.generative.{MODULES.get(command, command)}").Options
-    for each in fields(kind) if kind else ():
+    if command == "train":
+        return
+    module = import_module(f"scripts.generative.{MODULES.get(command, command)}")
+    for each in fields(get_type_hints(module.main)["options"]):
         assert any(line.startswith(f"  --{each.name.replace('_', '-')} ") for line in lines), each.name
         assert any(f"--{each.name.replace('_', '-')}" in line for line in shown(capsys, command, "--help-all"))
 

@@ -43,7 +43,7 @@ def test_options_that_are_none(given):
 
 @pytest.mark.parametrize("words", [["--env.options.some"], ["--env.options.some", "--seed", "1"]])
 def test_an_option_of_the_environment_needs_a_value(words):
-    with pytest.raises(UsageError, match=r"--env\.options\.some needs a value"):
+    with pytest.raises(UsageError, match=r"--env\.options\.some needs one value"):
         parse("run", [*TOY, *words])
 
 
