@@ -1,52 +1,60 @@
 """`worldmodels benchmark`: measure speed and exactness on this machine, and print what was measured."""
 
-import argparse
 import datetime
-import difflib
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, NoReturn
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
-from scripts.terminal.words import UsageError
+import tyro
+
+from scripts.terminal.commands import COMMANDS
+from scripts.terminal.console import nearest
+from scripts.terminal.words import UsageError, parsed
 
 if TYPE_CHECKING:
     from worldmodels.benchmark import Figure
 
 FORMAT_VERSION = 1
-OPTIONS = ("--json", "--list", "--pairs", "--seconds", "--help")
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message)
+@dataclass(frozen=True)
+class BenchmarkRequest:
+    """What `worldmodels benchmark` is asked for."""
+
+    names: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="[NAME ...]")] = ()
+    """Figures to measure, all by default: a quarter of an hour on two cores."""
+    json: bool = False
+    """Print one JSON document instead of a table."""
+    list: bool = False
+    """Print the names of the figures and stop."""
+    pairs: int = 7
+    """Pairs of windows, ours and theirs in turn; a ratio is their median."""
+    seconds: float = 2.0
+    """Length of a window."""
 
 
-def main(argv: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Carry out the command line that follows `worldmodels benchmark`, and return the exit code.
 
-    0 also where a target is missed, 2 for an unknown name or option, 130 for Ctrl-C, which prints what is measured.
+    0 also where a target is missed, 130 for Ctrl-C, which prints what is measured.
+
+    Raises:
+        UsageError: a name or an option is wrong.
     """
-    try:
-        chosen = _parse(argv)
-    except UsageError as error:
-        print(f"worldmodels benchmark: {error}", file=sys.stderr)
-        return 2
-    except SystemExit as done:  # argparse has printed the help
-        return int(done.code or 0)
+    chosen = parsed(BenchmarkRequest, arguments, "worldmodels benchmark", COMMANDS["benchmark"])
     from worldmodels.benchmark import FIGURES, Figure, Settings, describe_machine, disturbed, measure
 
     if chosen.list:
         for name, subject in FIGURES.items():
             print(f"{name:11} {subject.blank.title}; target {subject.blank.target} {subject.blank.unit}")
         return 0
+    names = _known(chosen.names, list(FIGURES))
     try:
-        names = _known(chosen.names, list(FIGURES))
         settings = Settings(pairs=chosen.pairs, seconds=chosen.seconds)
-    except (UsageError, ValueError) as error:
-        print(f"worldmodels benchmark: {error}", file=sys.stderr)
-        return 2
+    except ValueError as error:
+        raise UsageError(str(error)) from error
     begun = datetime.datetime.now(datetime.UTC)
     machine = describe_machine()
     if disturbed(machine):
@@ -70,37 +78,12 @@ def main(argv: Sequence[str]) -> int:
     return code
 
 
-def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = _Parser(
-        prog="worldmodels benchmark",
-        description="Measure the toolkit's speed and exactness on this machine: ratios are medians over pairs of "
-        "short windows that take turns. All of it takes about a quarter of an hour on two cores; leave the machine "
-        "alone meanwhile.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="figures to measure, all by default (see --list)")
-    parser.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
-    parser.add_argument("--list", action="store_true", help="print the names of the figures and stop")
-    parser.add_argument("--pairs", type=int, default=7, metavar="N", help="pairs of windows (default 7)")
-    parser.add_argument("--seconds", type=float, default=2.0, metavar="S", help="length of a window (default 2)")
-    chosen, unknown = parser.parse_known_args(list(argv))
-    if unknown:
-        word = unknown[0].partition("=")[0]
-        raise UsageError(f"unknown option `{word}`; {_hint(word, OPTIONS)}known: {', '.join(OPTIONS)}")
-    return chosen
-
-
 def _known(names: Sequence[str], known: Sequence[str]) -> list[str]:
     """Return the names in the order of `known`, all for none."""
     for name in names:
         if name not in known:
-            raise UsageError(f"unknown figure `{name}`; {_hint(name, known)}known: {', '.join(known)}")
+            raise UsageError(f"unknown figure `{name}`; {nearest(name, known)}known: {', '.join(known)}")
     return [name for name in known if name in names or not names]
-
-
-def _hint(word: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(word, known, 1)
-    return f"did you mean `{near[0]}`? " if near else ""
 
 
 def _document(

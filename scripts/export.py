@@ -6,7 +6,8 @@ from pathlib import Path
 
 import tyro
 
-from scripts.cli import run_folder
+from scripts.terminal.commands import COMMANDS
+from scripts.terminal.request import run_folder
 from scripts.terminal.words import parsed
 from worldmodels.agent.export import export_agent
 from worldmodels.run.folder import Run
@@ -20,10 +21,10 @@ class ExportRequest:
     """What `worldmodels export` is asked for."""
 
     run: tyro.conf.Positional[str]
-    """The run, as for any command; its stages up to `evolve` must be finished."""
+    """Folder of the run; its stages up to `evolve` must be finished."""
     folder: tyro.conf.Positional[Path]
-    """Where to: a folder that does not exist yet, or an empty one."""
-    half: bool = True
+    """Folder to write, which does not exist yet or is empty."""
+    half: tyro.conf.FlagConversionOff[bool] = True
     """Store the weights of vision and memory in half precision."""
 
 
@@ -33,8 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     Raises:
         RunError: if it cannot be exported.
     """
-    said = "Write the agent of a run as a small run folder of its own, with a model card (README.md)."
-    asked = parsed(ExportRequest, list(arguments), "worldmodels export", said)
+    asked = parsed(ExportRequest, arguments, "worldmodels export", COMMANDS["export"])
     sizes = export_agent(Run(run_folder(asked.run)), asked.folder, asked.half)
     print("\n".join(f"{size:>12,}  {name}" for name, size in sizes.items()))
     total = sum(sizes.values())

@@ -1,9 +1,32 @@
 """What a run folder holds and how far it got."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import tyro
+
+from scripts.terminal.commands import COMMANDS
+from scripts.terminal.request import run_folder
+from scripts.terminal.words import parsed
 from worldmodels.evolution.evolve import best_validated
 from worldmodels.evolution.loop import round_name
 from worldmodels.files import read_lines
 from worldmodels.run.folder import STAGES, Run
+
+
+@dataclass(frozen=True)
+class InfoRequest:
+    """What `worldmodels info` is asked for."""
+
+    run: tyro.conf.Positional[str]
+    """Folder of the run; a bare name means runs/NAME."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print what the run that the arguments name holds, and return the exit code."""
+    asked = parsed(InfoRequest, arguments, "worldmodels info", COMMANDS["info"])
+    print(info(Run(run_folder(asked.run))))
+    return 0
 
 
 def info(run: Run) -> str:

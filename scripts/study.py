@@ -1,5 +1,19 @@
 """`worldmodels study`: many configurations times seeds side by side, sharing what they have in common.
 
+The file names a `preset` or `config`, fields to `set` for all, and `cells` (names with their fields) or a `grid`
+(fields with lists of values):
+
+    preset: quick-real       # or run: RUN, its configuration and what it has finished
+    set: {evolve.world: dream}
+    cells: {mdn-rnn: {}, lstm: {memory.type: lstm}}
+    seeds: [0, 1, 2]         # the whole recipe anew
+    optimiser_seeds: []      # or evolution alone, for each of the seeds
+    evaluate: validation     # or test
+    tracks: 32
+    accuracy: true
+
+On a cluster FOLDER must be on a disk that all machines share, at the same path; this is checked before the first job.
+
 FOLDER/resolved.yaml     the study, in full
 FOLDER/shared/           a run folder for every result that cells have in common, named by stage and hash
 FOLDER/cells/NAME-sSEED/ a run folder for every cell and seed; what is shared is linked into it
@@ -19,7 +33,10 @@ import tyro
 
 from generative.files import locked
 from scripts.study_jobs import MEASURE, Job, StudySetup, StudyWorker, measures, take
+from scripts.terminal.commands import COMMANDS
 from scripts.terminal.progress import show
+from scripts.terminal.request import run_path
+from scripts.terminal.words import UsageError, parsed
 from worldmodels.errors import RunError
 from worldmodels.files import half_made, read_json, read_lines, sweep, write_bytes, write_text
 from worldmodels.parallel.executor import Executor
@@ -33,24 +50,6 @@ from worldmodels.study.table import LEARNING, Row, read_row, summaries, table_cs
 
 MONTH = 30 * 86_400.0
 """Seconds after which a job counts as hung, where the configuration does not say: trainings take hours."""
-
-
-DESCRIPTION = """Run many configurations times seeds, sharing what they have in common, and compare them.
-
-The file names a `preset` or `config`, fields to `set` for all, and `cells` (names with their fields) or a `grid`
-(fields with lists of values):
-
-  preset: quick-real       # or run: RUN, its configuration and what it has finished
-  set: {evolve.world: dream}
-  cells: {mdn-rnn: {}, lstm: {memory.type: lstm}}
-  seeds: [0, 1, 2]         # the whole recipe anew
-  optimiser_seeds: []      # or evolution alone, for each of the seeds
-  evaluate: validation     # or test
-  tracks: 32
-  accuracy: true
-
-Run it again and it goes on where it stopped; new cells and seeds may be added. On a cluster FOLDER must be on a disk
-that all machines share, at the same path; this is checked before the first job."""
 
 
 @dataclass
@@ -283,11 +282,11 @@ class StudyRequest:
     """What `worldmodels study` is asked for."""
 
     folder: tyro.conf.Positional[str]
-    """The study's folder; a bare name means runs/NAME."""
-    file: str = ""
-    """The study's YAML file; by default FOLDER/study.yaml, or the study that was begun in FOLDER."""
+    """Folder of the study; a bare name means runs/NAME."""
+    file: str | None = None
+    """Its YAML file; by default FOLDER/study.yaml, or the study begun in FOLDER."""
     workers: int = 0
-    """Jobs side by side; 0: as the study's executor.workers says, one a core by default."""
+    """Jobs at the same time; 0: as the study's executor.workers says, one a core by default."""
     dry_run: bool = False
     """Only say what would be made, and which cells cannot be."""
 
@@ -300,11 +299,7 @@ def main(arguments: Sequence[str]) -> int:
     Raises:
         RunError: if the study cannot go on, or no cell of it can be run.
     """
-    from scripts.cli import run_path
-    from scripts.terminal.words import UsageError, parsed, take
-
-    take(list(arguments), "--file")  # an empty one would be the study that was begun
-    asked = parsed(StudyRequest, list(arguments), "worldmodels study", DESCRIPTION, config=())
+    asked = parsed(StudyRequest, arguments, "worldmodels study", COMMANDS["study"])
     folder = run_path(asked.folder)
     files = [Path(asked.file)] if asked.file else [folder / "study.yaml", folder / "resolved.yaml"]
     file = next((path for path in files if asked.file or path.exists()), None)

@@ -10,6 +10,8 @@ from types import FrameType
 
 ENDINGS = [signal.Signals[name] for name in ("SIGTERM", "SIGHUP") if name in signal.Signals.__members__]
 """What ends a command: batch systems send SIGTERM before they kill, a closed terminal SIGHUP."""
+UNREAD = 128 + 13
+"""Exit code where nobody reads what is printed: SIGPIPE, which Windows has no name for."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -37,7 +39,7 @@ def carry_out(main: Callable[[], int]) -> int:
     except BrokenPipeError:
         if not unread():
             raise
-        return 128 + 13  # SIGPIPE, which Windows has no name for
+        return UNREAD
     except OSError as error:
         if error.errno != errno.EIO or error.filename is not None:
             raise

@@ -1,57 +1,39 @@
 """What a command line says of the environment before the other fields are read, and what is said of it in turn."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from envs.ids import OWN_LIMIT, find_spec
 from generative import ComponentError
 from generative.strict_yaml import read_yaml
-from worldmodels.config import RunConfig, for_environment, left_out
+from scripts.terminal.words import UsageError, peeked_below
+from worldmodels.config import RunConfig, left_out
 from worldmodels.errors import RunError
 
-OPTIONS = "--env.options"
-Take = Callable[[list[str], str], tuple[list[str], str | None]]
+OPTIONS = "env.options"
 
 
-def take_environment(base: RunConfig, words: list[str], take: Take) -> tuple[RunConfig, list[str]]:
-    """Take the environment's id and options out of the words and return the configuration for it, and the other words.
+def with_options(base: RunConfig, words: list[str]) -> tuple[RunConfig, list[str]]:
+    """Return the configuration with the environment's options that the words set, and the words still to read.
 
     `--env.options` replaces all options: by pairs of key and value, a YAML mapping, or none of them (`{}`, `None`);
     `--env.options.KEY` sets one, new ones too.
 
-    Args:
-        base: the configuration so far.
-        words: of the command line.
-        take: takes `name VALUE` or `name=VALUE` out of words.
-
     Raises:
-        RunError: an option without a value, or what is no mapping.
+        UsageError: an option without a value.
+        RunError: what is no mapping.
     """
-    _, chosen = take(words, "--env.id")
-    if chosen:
-        base = for_environment(base, chosen)
-    rest, given = _values(words)
-    options = dict(base.env.options) if given is None else _mapping(given)
-    for word in [word for word in rest if word.startswith(f"{OPTIONS}.")]:
-        key = word.removeprefix(f"{OPTIONS}.").partition("=")[0]
-        if key not in options:
-            rest, value = take(rest, f"{OPTIONS}.{key}")
-            options[key] = _scalar(key, str(value))
-    return replace(base, env=replace(base.env, options=options)), rest
-
-
-def _values(words: list[str]) -> tuple[list[str], list[str] | None]:
-    """Take `--env.options VALUE ...` out of the words; None where it is not among them."""
-    for position, word in enumerate(words):
-        if word.startswith(f"{OPTIONS}="):
-            return words[:position] + words[position + 1 :], [word.partition("=")[2]]
-        if word == OPTIONS:
-            end = position + 1
-            while end < len(words) and not words[end].startswith("--"):
-                end += 1
-            return words[:position] + words[end:], words[position + 1 : end]
-    return words, None
+    given, words = peeked_below(OPTIONS, words)
+    options = _mapping(given.pop(OPTIONS)) if OPTIONS in given else dict(base.env.options)
+    for name, values in given.items():
+        key = name.removeprefix(f"{OPTIONS}.")
+        if key in options:  # its type is known, so that tyro can read it
+            words += [f"--{name}", *values]
+        elif len(values) != 1:
+            raise UsageError(f"--{name} needs one value, got {len(values)}")
+        else:
+            options[key] = _scalar(key, values[0])
+    return replace(base, env=replace(base.env, options=options)), words
 
 
 def _mapping(values: list[str]) -> dict[str, Any]:

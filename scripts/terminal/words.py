@@ -1,40 +1,25 @@
-"""The words of a command line: what both console commands do with them."""
+"""The words of a command line: tyro reads them into dataclasses, and its errors become one line."""
 
 import contextlib
 import io
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, make_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar, get_args
+
+import tyro
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+T = TypeVar("T")
+SWITCH = {**dict.fromkeys(("true", "yes", "on"), True), **dict.fromkeys(("false", "no", "off"), False)}
+"""What can be given for a field that is True or False, in letters of either case."""
+REGISTRY = ConstructorRegistry()
 
 
 class UsageError(Exception):
     """A command line that cannot be understood."""
-
-
-def take(words: list[str], name: str) -> tuple[list[str], str | None]:
-    """Take `name VALUE` or `name=VALUE` out of the words.
-
-    Raises:
-        UsageError: there is no value, or an empty one.
-    """
-    for position, word in enumerate(words):
-        if word == name and position + 1 < len(words):
-            rest, value = words[:position] + words[position + 2 :], words[position + 1]
-        elif word == name or word.startswith(f"{name}="):
-            rest, value = words[:position] + words[position + 1 :], word.partition("=")[2]
-        else:
-            continue
-        if not value.strip():
-            raise UsageError(f"{name} needs a value; leave it out for the default")
-        return rest, value
-    return words, None
-
-
-def take_flag(words: list[str], name: str) -> tuple[list[str], bool]:
-    """Take a word without a value out of the words and return whether it was there."""
-    return [word for word in words if word != name], name in words
 
 
 def folder_of(name: str, runs: Path) -> Path:
@@ -50,25 +35,113 @@ def folder_of(name: str, runs: Path) -> Path:
     return path if named or path.is_absolute() or path.exists() else runs / name
 
 
-def parsed(config_class: Any, words: list[str], program: str, said: str, **options: Any) -> Any:
-    """Return `config_class` with the fields that the words set; `--help` prints and exits.
+def wants_help(words: Sequence[str]) -> bool:
+    """Return whether the words ask for help of either length."""
+    return not {"-h", "--help", "--help-all"}.isdisjoint(words)
+
+
+def parsed(
+    kind: type[T],
+    words: Sequence[str],
+    program: str,
+    said: str,
+    default: Any = None,
+    shown: Mapping[str, str] | None = None,
+) -> T:
+    """Return a dataclass with the fields that the words set; `--help` and `--help-all` print and exit.
 
     Args:
-        config_class: a dataclass.
+        kind: the dataclass.
         words: of the command line.
-        program: its command, for the help.
-        said: what the command does.
-        options: further ones of `tyro.cli`, such as `default`.
+        program: what is typed before them.
+        said: what the command does, in a sentence.
+        default: an instance with the defaults; None for those of the class.
+        shown: dotted names of the fields that `--help` shows, with what it says of each; None for all.
 
     Raises:
         UsageError: an option is unknown or a value is wrong, in one line.
     """
-    import tyro
+    from scripts.terminal.brief import brief, sentence
 
-    kinds = options.pop("config", (tyro.conf.FlagConversionOff,))
-    helping = "-h" in words or "--help" in words
-    with contextlib.nullcontext() if helping else _in_one_line():
-        return tyro.cli(config_class, args=words, prog=program, description=said, config=kinds, **options)
+    if "--help-all" in words:
+        return _tyro(kind, ["--help"], default, prog=program, description=sentence(said))
+    if wants_help(words):
+        print(brief(program, said, kind, default, shown))
+        raise SystemExit(0)
+    with _in_one_line():
+        return _named(_tyro(kind, words, default, prog=program))
+
+
+def peeked(kind: type[T], words: Sequence[str], default: T | None = None) -> tuple[T, list[str]]:
+    """Return a dataclass with the fields that the words set, and the words that it does not know, in their order.
+
+    What is read so is needed before all other fields are known; then all words are read together (`parsed`).
+
+    Raises:
+        UsageError: a value is missing or empty.
+    """
+    with _in_one_line():
+        found, others = _tyro(kind, words, default, return_unknown_args=True, add_help=False)
+    return _named(found), others
+
+
+def peeked_below(name: str, words: Sequence[str]) -> tuple[dict[str, list[str]], list[str]]:
+    """Return the values given for a field and for what lies in it, by dotted names, and the other words.
+
+    tyro knows no keys of a mapping but those that its default has. It is told of the keys in the words here.
+    """
+    typed = [word.partition("=")[0].removeprefix("--").replace("-", "_") for word in words if word.startswith("--")]
+    found = [each for each in dict.fromkeys(typed) if each == name or each.startswith(f"{name}.")]
+    kinds = [(f"key{n}", Annotated[tuple[str, ...], tyro.conf.arg(name=each)]) for n, each in enumerate(found)]
+    values: Any = None
+    values, others = peeked(make_dataclass("Below", kinds, frozen=True), words)
+    return {each: list(value) for each, value in zip(found, vars(values).values(), strict=True)}, others
+
+
+def first_of(others: Sequence[str]) -> str | None:
+    """Return the RUN or MODEL among the words that `peeked` does not know: the first, if it is no option.
+
+    Only the first word can be told from the value of an option that is not known yet.
+    """
+    return others[0] if others and not others[0].startswith("-") else None
+
+
+def section(kind: Any, said: str | None = None, name: str | None = None) -> Any:
+    """Return the type of a field as tyro shall read it: with `True` and `False` as values, this help and this name."""
+    return Annotated[kind, tyro.conf.FlagConversionOff, tyro.conf.arg(help=said, name=name)]
+
+
+def _tyro(kind: Any, words: Sequence[str], default: Any, **options: Any) -> Any:
+    marks = (tyro.conf.AvoidSubcommands, tyro.conf.FlagCreatePairsOff, tyro.conf.PositionalMetavarFromFieldName)
+    if default is not None:
+        options["default"] = default
+    return tyro.cli(kind, args=words, config=marks, registry=REGISTRY, **options)
+
+
+@REGISTRY.primitive_rule
+def _switch(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[bool] | None:
+    """Say how tyro reads True and False: it takes no other words by itself."""
+    if info.type is not bool:
+        return None
+
+    def read(words: list[str]) -> bool:
+        if words[0].lower() not in SWITCH:
+            raise ValueError(f"{words[0]} is neither True nor False")
+        return SWITCH[words[0].lower()]
+
+    return PrimitiveConstructorSpec(
+        1, "{True,False}", read, lambda value: isinstance(value, bool), lambda value: [str(value)]
+    )
+
+
+def _named(found: T) -> T:
+    """Refuse an empty value of an option that may be left out."""
+    for item in fields(found):  # type: ignore[arg-type]
+        value, positional = getattr(found, item.name), tyro.conf.Positional in get_args(item.type)
+        if item.default is None and not positional and isinstance(value, str) and not value.strip():
+            option = f"--{item.name.replace('_', '-')}"
+            raise UsageError(f"{option} needs a value; leave it out for the default")
+    return found
 
 
 @contextlib.contextmanager
@@ -103,6 +176,10 @@ def _unboxed(text: str) -> str:
         elif content:
             paragraphs[-1].append(content)
     message = " ".join(paragraphs[0]) or " ".join(text.split())
+    if missing := re.match(r"Missing value for argument '([^ ']+)", message):
+        return f"{missing[1]} needs a value; leave it out for the default"
+    if needed := re.match(r"Missing from ([^:]+): (\S+)", message):
+        return f"{needed[2]} is missing; `{needed[1]} --help` explains it"
     meant = [line.split()[0] for part in paragraphs[1:] if "meant" in part[0] for line in part if line[:2] == "--"]
     hint = f"; did you mean {' or '.join(dict.fromkeys(meant))}?" if meant else ""
     place = re.match(r"Error parsing ([\w.]+): (?=[\w.]+=)", message)  # of a dataclass, which does not know where it is

@@ -1,17 +1,22 @@
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields, is_dataclass
+from operator import attrgetter
 
 import pytest
 
-from scripts.cli import main, parse
+from scripts.cli import main, parse, presets
 from scripts.stages import collect
+from scripts.terminal.commands import COMMANDS, SECTIONS, SETTINGS, SHORT, settings
+from scripts.terminal.words import UsageError
 from tests.small import small_config
 from worldmodels import Run
-from worldmodels.config import write_config
+from worldmodels.config import known_presets, preset, write_config
 from worldmodels.files import read_lines
 
 
@@ -74,15 +79,94 @@ def test_flags_and_short_names_reach_the_configuration():
     assert config.executor.workers == 3
 
 
-def test_help_teaches(capsys):
-    assert main(["--help"]) == 0
-    text = capsys.readouterr().out
-    assert "usage" in text and "quick" in text and "train-vision" in text and "example" in text
+def shown(capsys, *words):
+    """What a command prints before it exits, without the colours of a terminal."""
     with pytest.raises(SystemExit) as caught:
-        main(["evolve", "--help"])
+        main(words)
     assert caught.value.code == 0
-    text = capsys.readouterr().out
-    assert "--evolve.optimiser.population" in text and "--collect.episodes" not in text
+    return re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+
+
+def test_the_overview_fits_a_screen_and_names_commands_and_presets(capsys):
+    for words in [], ["--help"], ["help"], ["--help-all"]:
+        assert main(words) == 0
+        text = capsys.readouterr().out
+        lines = text.splitlines()
+        assert len(lines) <= 50 and max(map(len, lines)) <= 100 and "example" in text
+        assert all(re.search(rf"^  {name} +\w", text, re.M) for name in [*COMMANDS, *known_presets()])
+    assert presets() == known_presets()
+
+
+def test_the_overview_needs_no_pytorch():
+    code = (
+        "import sys; from scripts.cli import main as w; from scripts.generative.cli import main as g; "
+        "w(['--help']); g(['--help']); assert not {'torch', 'ray', 'matplotlib', 'worldmodels'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_settings_that_people_change_are_fields():
+    config = preset("default")
+    for name, said in SETTINGS.items():
+        assert attrgetter(name)(config) is not None and said
+    for command, sections in SECTIONS.items():
+        assert all(hasattr(config, name) for name in sections), command
+        assert list(settings(command)) == [name for name in SETTINGS if name in settings(command)]
+    for short in SHORT.values():
+        attrgetter(short.removeprefix("--").replace("-", "_"))(config)
+    assert {section for name in SETTINGS for section in [name.partition(".")[0]]} == {*SECTIONS["run"]}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_fits_two_screens_and_says_each_setting_in_a_line(command, capsys):
+    text = shown(capsys, command, "--help")
+    lines = text.splitlines()
+    assert len(lines) <= 60 and max(map(len, lines)) <= 100
+    assert lines[0].startswith(f"usage: worldmodels {command}") and lines[2][:1].isupper() and lines[2][-1] == "."
+    assert "--help-all" in lines[-1]
+    for name in settings(command) if command in SECTIONS else ():
+        (line,) = [line for line in lines if line.startswith(f"  --{name.replace('_', '-')} ")]
+        assert SETTINGS[name].split(",")[0][:30] in line
+
+
+def leaves(config, prefix=""):
+    for each in fields(config):
+        value = getattr(config, each.name)
+        yield from leaves(value, f"{prefix}{each.name}.") if is_dataclass(value) else [f"{prefix}{each.name}"]
+
+
+@pytest.mark.parametrize("command", SECTIONS)
+def test_help_all_names_every_field(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    text = shown(capsys, command, "--preset", "toy", "--help-all")
+    names = [name for name in leaves(preset("toy")) if name.partition(".")[0] in SECTIONS[command]]
+    assert len(names) >= len(settings(command))
+    missing = [name for name in names if not re.search(rf"--{name.replace('_', '-')}\b", text)]
+    assert not missing
+
+
+def test_help_shows_the_values_that_a_run_would_have(capsys):
+    def values(*words):
+        return dict(
+            line.split()[:2] for line in shown(capsys, *words, "--help").splitlines() if line.startswith("  --")
+        )
+
+    quick, toy = values("evolve", "--preset", "quick"), values("evolve", "--preset", "toy")
+    assert quick["--evolve.optimiser.population"] == str(preset("quick").evolve.optimiser.population)
+    assert toy["--evolve.optimiser.population"] == str(preset("toy").evolve.optimiser.population)
+    lstm = values("train-memory", "--memory.type", "lstm")
+    assert lstm["--memory.type"] == "lstm" and "--memory.options.mixtures" not in lstm
+    assert "--memory.options.mixtures" in values("train-memory")
+
+
+@pytest.mark.parametrize(
+    ("given", "value"), [("True", True), ("yes", True), ("on", True), ("no", False), ("FALSE", False)]
+)
+def test_yes_and_no_are_understood(given, value):
+    assert parse("evaluate", ["--preset", "toy", "--evaluate.baseline", given]).config.evaluate.baseline is value
+    with pytest.raises(UsageError, match=r"--evaluate.baseline: maybe is neither True nor False"):
+        parse("evaluate", ["--preset", "toy", "--evaluate.baseline", "maybe"])
 
 
 def test_version(capsys):
@@ -216,8 +300,9 @@ def test_a_stopped_command_says_so_once_and_keeps_what_it_did(trained, tmp_path,
 
 @pytest.mark.slow
 @pytest.mark.parametrize("console", ["scripts.cli", "scripts.generative.cli"])
-def test_a_reader_that_leaves_ends_a_command_quietly(console):
-    words = [sys.executable, "-c", f"from {console} import entry; entry()", "--help"]
+@pytest.mark.parametrize("command", [[], ["report"]])
+def test_a_reader_that_leaves_ends_a_command_quietly(console, command):
+    words = [sys.executable, "-c", f"from {console} import entry; entry()", *command, "--help-all"]
     reader, writer = os.pipe()
     os.close(reader)
     with open(writer, "wb") as unread:

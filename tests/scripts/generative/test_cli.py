@@ -1,19 +1,25 @@
 import json
 import re
+from dataclasses import fields
+from importlib import import_module
+from typing import get_type_hints
 
 import cv2
 import pytest
 import yaml
 from PIL import Image
 
-from generative.run import Run
-from scripts.generative.cli import COMMANDS, main, parse_train
+from generative import MODELS
+from generative.run import Run, preset_names
+from scripts.generative.cli import main
+from scripts.generative.request import COMMANDS, parse_train
 
 TINY = [
     *("--data", "shapes", "--data.size", "16", "--data.channels", "1", "--data.count", "600", "--model.latent", "4"),
     *("--model.width", "8", "--fit.steps", "20", "--fit.warmup", "2", "--fit.log-every", "5", "--show-every", "10"),
     *("--shown", "16", "--batch", "16", "--device", "cpu"),
 ]
+MODULES = {"list": "catalogue"}
 
 
 @pytest.fixture(autouse=True)
@@ -55,11 +61,41 @@ def test_a_wrong_option_is_named(words, capsys):
     assert words[0].split(".")[-1].strip("-") in said and said.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "train"])
-def test_every_command_explains_itself(command, capsys):
+def shown(capsys, *words):
     with pytest.raises(SystemExit) as caught:
-        main([command, "--help"])
-    assert caught.value.code == 0 and COMMANDS[command].split(":")[0][:20] in capsys.readouterr().out
+        main(words)
+    assert caught.value.code == 0
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
+    assert "--help-all" in words or (len(lines) <= 60 and max(map(len, lines)) <= 100)
+    return lines
+
+
+def test_the_overview_fits_a_screen(capsys):
+    assert main(["--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 40 and max(map(len, lines)) <= 100
+    assert all(any(line.startswith(f"  {name} ") for line in lines) for name in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command, capsys):
+    lines = shown(capsys, command, "--help")
+    assert lines[0].startswith(f"usage: generative {command}") and COMMANDS[command][1:20] in lines[2]
+    assert "--help-all" in lines[-1]
+    if command == "train":
+        return
+    module = import_module(f"scripts.generative.{MODULES.get(command, command)}")
+    for each in fields(get_type_hints(module.main)["options"]):
+        assert any(line.startswith(f"  --{each.name.replace('_', '-')} ") for line in lines), each.name
+        assert any(f"--{each.name.replace('_', '-')}" in line for line in shown(capsys, command, "--help-all"))
+
+
+@pytest.mark.parametrize("model", MODELS.names())
+def test_help_of_train_shows_every_option_of_the_model_in_a_line(model, capsys):
+    lines = shown(capsys, "train", model, *([] if preset_names(model) else ["--data", "faces"]), "--help")
+    for each in fields(MODELS.config_class(model)):
+        (line,) = [line for line in lines if line.startswith(f"  --model.{each.name.replace('_', '-')} ")]
+        assert len(line.split()) > 2, line
 
 
 def test_help_of_train_shows_the_options_of_the_model_and_the_data(capsys):

@@ -25,6 +25,7 @@ TOY = ["mine", "--preset", "toy"]
         (["--env.options.discrete", "True"], {"size": 32, "discrete": True}),
         (["--env.options.discrete=True", "--env.options.size=24"], {"size": 24, "discrete": True}),
         (["--env.options", "{}", "--env.options.size", "24"], {"size": 24}),
+        (["--env.options.some-key", "a"], {"size": 32, "some_key": "a"}),
     ],
 )
 def test_options_are_set_added_to_and_emptied(words, options):
@@ -38,6 +39,12 @@ def test_options_that_are_none(given):
         parse("run", [*TOY, "--env.options", *given])
     with pytest.raises(RunError, match=r"env\.options\.some="):
         parse("run", [*TOY, "--env.options.some", "[1, 2]"])
+
+
+@pytest.mark.parametrize("words", [["--env.options.some"], ["--env.options.some", "--seed", "1"]])
+def test_an_option_of_the_environment_needs_a_value(words):
+    with pytest.raises(UsageError, match=r"--env\.options\.some needs one value"):
+        parse("run", [*TOY, *words])
 
 
 def test_commands_that_play_nothing_new_take_no_options():

@@ -8,6 +8,7 @@ from generative import ComponentError, TrainingDiverged
 from scripts import cli
 from scripts.generative import catalogue
 from scripts.generative import cli as generative
+from scripts.stages import STAGE_FUNCTIONS
 from scripts.terminal.failures import HINT, in_words
 from worldmodels.errors import RunError
 from worldmodels.parallel.executor import WorkerError
@@ -76,7 +77,7 @@ def _worldmodels(error, monkeypatch):
     def raises(name):
         raise error
 
-    monkeypatch.setattr(cli, "run_folder", raises)
+    monkeypatch.setattr("scripts.info.run_folder", raises)
     return cli.main, ["info", "x"]
 
 
@@ -109,7 +110,7 @@ def test_a_stage_that_raises_fails_in_one_line(tmp_path, monkeypatch, capsys):
         yield Progress("collect", 0, 2, "episodes")
         raise ValueError("an odd\nshape")
 
-    monkeypatch.setitem(cli.STAGE_FUNCTIONS, "collect", stage)
+    monkeypatch.setitem(STAGE_FUNCTIONS, "collect", stage)
     words = ["collect", str(tmp_path / "r"), "--preset", "toy"]
     for more, shown in ([], False), (["--traceback"], True):
         assert cli.main(words + more) == 1

@@ -1,12 +1,14 @@
 """The words of a command line, in both programs: what an empty one means, and which folder a name."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from scripts import cli
 from scripts.generative import cli as generative
-from scripts.terminal.words import UsageError, folder_of, take, take_flag
+from scripts.generative.request import run_path
+from scripts.terminal.words import UsageError, first_of, folder_of, parsed, peeked
 
 RUNS = Path("runs")
 
@@ -16,8 +18,14 @@ def _here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+@dataclass(frozen=True)
+class Start:
+    preset: str | None = None
+    dry_run: bool = False
+
+
 @pytest.mark.parametrize(
-    ("words", "rest", "value"),
+    ("words", "others", "preset"),
     [
         (["x", "--preset", "toy", "y"], ["x", "y"], "toy"),
         (["x", "--preset=toy", "y"], ["x", "y"], "toy"),
@@ -26,19 +34,23 @@ def _here(tmp_path, monkeypatch):
         ([], [], None),
     ],
 )
-def test_an_option_is_taken_with_its_value(words, rest, value):
-    assert take(words, "--preset") == (rest, value)
+def test_what_is_needed_first_is_read_and_the_rest_stands_in_its_order(words, others, preset):
+    assert peeked(Start, words) == (Start(preset), others)
+    assert peeked(Start, [*words, "--dry-run"]) == (Start(preset, True), others)
 
 
 @pytest.mark.parametrize("words", [["--preset"], ["--preset="], ["--preset", ""], ["--preset", " "], ["--preset= "]])
 def test_an_option_without_a_value_is_refused(words):
-    with pytest.raises(UsageError, match=r"--preset needs a value; leave it out"):
-        take(["x", *words], "--preset")
+    for read in (lambda: peeked(Start, words), lambda: parsed(Start, words, "worldmodels", "")):
+        with pytest.raises(UsageError, match=r"^--preset needs a value; leave it out"):
+            read()
 
 
-def test_a_flag_is_taken_wherever_it_stands():
-    assert take_flag(["run", "--traceback", "x"], "--traceback") == (["run", "x"], True)
-    assert take_flag(["run", "x"], "--traceback") == (["run", "x"], False)
+def test_the_run_is_the_first_word():
+    assert first_of(["x", "--env.id", "y"]) == "x" and first_of([]) is None and first_of(["--env.id", "y"]) is None
+    with pytest.raises(UsageError, match="name the run first: worldmodels run x --FIELD"):
+        cli.parse("run", ["--preset", "toy", "--workers", "3", "x"])
+    assert cli.parse("run", ["--preset", "toy", "x", "--workers", "3"]).run == Path("runs/x")
 
 
 @pytest.mark.parametrize("name", ["./x", "x/", "../x", "deep/x", ".", "..", "/x"])
@@ -85,5 +97,5 @@ def test_an_empty_word_is_refused_before_anything_is_made(main, words, message, 
 def test_both_programs_take_a_folder_where_it_is_named():
     assert cli.parse("run", ["./x", "--preset", "toy"]).run == Path("x")
     assert cli.parse("run", ["x", "--preset", "toy"]).run == Path("runs/x")
-    assert generative.run_path("./x") == Path("x")
-    assert generative.run_path("x") == Path("runs/generative/x")
+    assert run_path("./x") == Path("x")
+    assert run_path("x") == Path("runs/generative/x")

@@ -1,0 +1,209 @@
+"""What a command line of `generative` asks for: a run with options, or a training with its model and data."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, make_dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from scripts.terminal.brief import notes, settings_of
+from scripts.terminal.words import UsageError, first_of, folder_of, parsed, peeked, section, wants_help
+
+if TYPE_CHECKING:
+    from generative.run import Choice, RunConfig
+
+COMMANDS = {
+    "train": "train a model on data; again, and it goes on where it stopped",
+    "sample": "draw from a trained model: a grid as PNG",
+    "reconstruct": "held-out images and what comes back of them",
+    "interpolate": "from one image to another, by the line and by the arc; a morph as GIF",
+    "traverse": "one dimension of the latent moved while the others rest",
+    "attribute": "an attribute vector, as in add a smile: effect, side effects, judges, picture",
+    "evaluate": "figures with reference and baseline, as JSON",
+    "diagnose": "what went wrong, with evidence and remedy; nothing for a healthy model",
+    "report": "one HTML page: samples over time, curves, figures",
+    "table": "every model with its fast preset over several seeds, row by row, as Markdown",
+    "list": "models with what they can do, presets, data sets and metrics",
+}
+RUNS = Path("runs") / "generative"
+"""Where a run goes that is given a bare name."""
+SETTINGS = ("preset", "out", "seed", "device", "batch", "fit.steps", "fit.learning_rate", "fit.schedule")
+"""Fields of a training that people change, besides its model, its data and their options."""
+APART = ("model", "data", "preset")
+"""Fields of a configuration that a command line sets by other words."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """The run that a command is about."""
+
+    run: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="RUN")] = None
+    """Folder of the run; a bare name means runs/generative/NAME."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a training starts from. It decides which fields there are and what they are by default."""
+
+    data: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    """Data set to train on; the preset's by default."""
+    preset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    """Configuration that ships with the model; fast by default."""
+    out: Annotated[str | None, tyro.conf.arg(metavar="RUN")] = None
+    """Folder of the run; runs/generative/MODEL by default."""
+
+
+@dataclass(frozen=True)
+class Training(Start):
+    """A training as far as it is the same for all models and data sets."""
+
+    model: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="MODEL")] = None
+    """Name of the model; `generative list` shows all."""
+
+
+def run_path(name: str) -> Path:
+    """Return the folder that a RUN argument means; a UsageError where it is empty."""
+    return folder_of(name, RUNS)
+
+
+def parse_options(command: str, kind: type, words: Sequence[str]) -> tuple[Path | None, Any]:
+    """Return the run and the options that a command line asks for; no run for commands that are about none."""
+    alone = command in ("list", "table")
+    view = kind if alone else make_dataclass("Words", [], bases=(kind, Named), frozen=True)
+    found: Any = parsed(view, words, f"generative {command}", COMMANDS[command])
+    if alone:
+        return None, found
+    if found.run is None:
+        raise UsageError(f"name the run: generative {command} RUN")
+    return run_path(found.run), found
+
+
+def parse_train(words: Sequence[str]) -> tuple[Path, "RunConfig", Any]:
+    """Return the folder and the configuration that a `train` command line asks for; `--help` prints and exits.
+
+    The third result is the data, or None where they had no need to be loaded yet.
+
+    Raises:
+        UsageError: the words cannot be understood.
+        ValueError: a name or a value is wrong.
+    """
+    from generative import MODELS, config_to_mapping
+    from generative.run import Choice
+    from scripts.generative.feed import load, sizes
+
+    start, others = peeked(Start, words)
+    name, helping = first_of(others), wants_help(words)
+    if name is None:
+        again = None if start.preset or start.data or not start.out else _again(run_path(start.out), others)
+        if again is not None:
+            return run_path(str(start.out)), again, None
+        if helping:
+            parsed(Training, words, "generative train", f"{COMMANDS['train']}; models: {', '.join(MODELS.names())}")
+        raise UsageError(f"name the model: generative train MODEL; known: {', '.join(MODELS.names())}")
+    MODELS.config_class(name)  # names near by, where there is none of this name
+    base = _base(name, start)
+    data = base.data if start.data in (None, base.data.type) else Choice(str(start.data), {})
+    data = _with_options(data, others, helping)
+    loaded = None if helping else load(data)
+    model = base.model.options if loaded is None else {**sizes(name, loaded), **base.model.options}
+    default = _training(replace(base, model=Choice(name, model), data=data))
+    inner = [each.name for each in settings_of(type(default), default) if each.name.startswith(("model.", "data."))]
+    shown = dict.fromkeys(("model", "data", *SETTINGS, *inner), "")
+    found: Any = parsed(type(default), words, "generative train", COMMANDS["train"], default, shown)
+    plain = {each.name: getattr(found, each.name) for each in fields(base) if each.name not in APART}
+    config = replace(base, model=Choice(name, config_to_mapping(found.model_options)), data=data, **plain)
+    return run_path(start.out or name), config, loaded
+
+
+def _training(config: "RunConfig") -> Any:
+    """Return a configuration as a command line has it: what can be chosen by name, with the fields of the choice."""
+    from generative import MODELS, config_from_mapping
+    from scripts.generative.feed import data_config
+
+    values = {each.name: getattr(config, each.name) for each in fields(config) if each.name not in APART}
+    notes_of = notes(type(config))
+    kinds = [
+        (each.name, section(each.type, notes_of.get(each.name)), each) for each in fields(config) if each.name in values
+    ]
+    for name, choice, kind in (
+        ("data", config.data, data_config(config.data.type)),
+        ("model", config.model, MODELS.config_class(config.model.type)),
+    ):
+        if not _missing(kind, choice.options):
+            values[f"{name}_options"] = config_from_mapping(kind, choice.options, name)
+            kinds.append((f"{name}_options", section(kind, name=name), field()))
+    return make_dataclass("Words", kinds, bases=(Training,), frozen=True, kw_only=True)(**values)
+
+
+def _again(path: Path, words: list[str]) -> "RunConfig | None":
+    """Return the configuration of a run, its data perhaps in another place; None if more is to change than that."""
+    from generative.run import Run
+    from scripts.generative.feed import absolute, path_options
+
+    if not (path / "config.yaml").is_file():
+        return None
+    config = Run(path).config
+    moved, words = _data_words(path_options(config.data.type), words)
+    data = absolute(replace(config.data, options={**config.data.options, **moved}))
+    return None if words else replace(config, data=data)
+
+
+def _base(model: str, start: Start) -> "RunConfig":
+    """Return the preset of a model; for one without presets, as of another package, a bare configuration."""
+    from generative.run import Choice, RunConfig, preset, preset_names
+
+    if start.preset or "fast" in preset_names(model):
+        return preset(model, start.preset or "fast")
+    if start.data is None:
+        raise UsageError(f"{model} has no preset; name the data: generative train {model} --data faces")
+    return RunConfig(model=Choice(model), data=Choice(start.data), preset="none")
+
+
+def _with_options(data: "Choice", words: list[str], helping: bool) -> "Choice":
+    """Return a data set with its options in full: those of the command line over those it has.
+
+    They are read before those of the model, which has its sizes from the data. Where help is wanted, needed ones can
+    be missing.
+    """
+    from generative import config_from_mapping, config_to_mapping
+    from generative.options import check_numbers
+    from scripts.generative.feed import absolute, data_config
+
+    kind = data_config(data.type)
+    given, _ = _data_words(_missing(kind, data.options), words)
+    data = replace(data, options={**data.options, **given})
+    missing = _missing(kind, data.options)
+    if missing and helping:
+        return data
+    if missing:
+        raise UsageError(f"{data.type} needs --data.{missing[0]}")
+    view = make_dataclass("Words", [("options", section(kind, name="data"))], frozen=True)
+    default = view(config_from_mapping(kind, data.options, "data"))
+    found, others = peeked(view, words, default)
+    wrong = [word for word in others if word.startswith("--data.")]
+    if wrong:
+        parsed(view, wrong, f"generative train --data {data.type}", "", default)
+    try:
+        check_numbers(found.options, "data")
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return absolute(replace(data, options=config_to_mapping(found.options)))
+
+
+def _missing(kind: type, options: Mapping[str, Any]) -> list[str]:
+    """Return the options without default that are not given."""
+    nothing = dataclasses.MISSING
+    needed = [each.name for each in fields(kind) if each.default is nothing and each.default_factory is nothing]
+    return [name for name in needed if name not in options]
+
+
+def _data_words(names: Sequence[str], words: list[str]) -> tuple[dict[str, str], list[str]]:
+    """Return the options of the data that are given by these names, and the other words."""
+    if not names:
+        return {}, words
+    kinds = [(name, Annotated[str | None, tyro.conf.arg(name=f"data.{name}")], field(default=None)) for name in names]
+    found: Any
+    found, words = peeked(make_dataclass("Words", kinds, frozen=True), words)
+    return {name: value for name, value in vars(found).items() if value is not None}, words
