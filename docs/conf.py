@@ -16,7 +16,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphin
 exclude_patterns = ["examples", "_build"]
 source_suffix = {".md": "markdown"}
 
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["colon_fence", "deflist", "html_image"]
 myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"
@@ -32,4 +32,17 @@ html_show_copyright = False
 html_show_sphinx = False
 html_static_path = ["_static"]
 html_css_files = ["wide.css"]
-copybutton_exclude = ".linenos, .gp, .go"
+
+suppress_warnings = ["ref.python"]  # several configurations have a field of the same name
+
+
+def escape(app, what, name, obj, options, lines):
+    """Escape what reStructuredText would read as markup: shapes such as (*B Z) outside of backticks."""
+    for number, line in enumerate(lines):
+        parts = re.split(r"(`+[^`]*`+)", line)
+        lines[number] = "".join(part if part.startswith("`") else re.sub(r"([*|])", r"\\\1", part) for part in parts)
+
+
+def setup(app):
+    """Have docstrings escaped before napoleon reads their sections."""
+    app.connect("autodoc-process-docstring", escape, priority=400)
