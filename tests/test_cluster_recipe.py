@@ -1,4 +1,4 @@
-"""The README's recipe for a cluster, to the letter, on two machines made of network and process namespaces.
+"""The recipe of docs/cluster-gpu.md, to the letter, on two machines made of network and process namespaces.
 
 No packet leaves this machine: each of the two has a loopback and one end of a virtual cable, and no way out.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_readme import block
+from tests.test_readme import ROOT, block
 from worldmodels.config import config_from, write_config
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray]
@@ -56,8 +56,9 @@ def allowed():
 
 
 def written(name):
-    """The README's commands, with this interpreter's folder in place of .venv/bin and an address for HEAD."""
-    commands = block(name).replace(".venv/bin/", f"{Path(sys.executable).parent}/")
+    """The page's commands, with this interpreter's folder in place of .venv/bin and an address for HEAD."""
+    commands = block(name, (ROOT / "docs" / "cluster-gpu.md").read_text())
+    commands = commands.replace(".venv/bin/", f"{Path(sys.executable).parent}/")
     return re.sub(r"\bHEAD\b", HEAD, commands)
 
 

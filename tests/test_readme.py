@@ -12,8 +12,9 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 
-def block(name):
-    (content,) = re.findall(rf"<!-- {name} -->\n```\w*\n(.*?)```\n<!-- end -->", README, re.DOTALL)
+def block(name, text=README):
+    """The fenced block that stands between the marker of a name and that of the end."""
+    (content,) = re.findall(rf"<!-- {name} -->\n```\w*\n(.*?)```\n<!-- end -->", text, re.DOTALL)
     return content
 
 
@@ -45,25 +46,5 @@ def test_the_first_command_is_one_that_the_command_line_knows():
     assert request.config.preset == "quick" and request.config.evaluate.tracks == 20
 
 
-def test_an_environment_of_ones_own_is_named_as_the_file_says(tmp_path):
-    from worldmodels import preset, read_config
-
-    (tmp_path / "mine.yaml").write_text(block("own"))
-    config = read_config(tmp_path / "mine.yaml")
-    assert (config.env.id, config.env.max_steps, len(config.env.wrappers)) == ("my_package:Mine-v0", 500, 3)
-    assert config.env.crop == (0, 0) and config.vision == preset("quick-real").vision
-
-
-def test_every_command_and_preset_is_in_the_tables():
-    from scripts.cli import COMMANDS
-    from worldmodels import known_presets
-
-    for name in COMMANDS:
-        assert f"`worldmodels {name}" in README
-    for name in known_presets():
-        assert f"| `{name}` |" in README
-
-
-def test_links_inside_the_repository_exist():
-    for target in re.findall(r"\]\((?!http)([^)]+)\)", README):
-        assert (ROOT / target).exists(), target
+def test_the_cpu_build_is_that_of_the_constraints():
+    assert f"{re.search(r'torch==[0-9.]+', (ROOT / 'constraints.txt').read_text())[0]} --index-url" in block("cpu")

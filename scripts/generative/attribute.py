@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from generative.plain import Facts
 from jaxtyping import UInt8
 from torch import Tensor, nn
 
@@ -19,6 +18,7 @@ from generative.data import ImageData
 from generative.files import write_bytes, write_json
 from generative.latent import Attribute, Judgement, added, judge, learn_attribute
 from generative.latent.interpolation import encode_means
+from generative.plain import Facts
 from generative.run import Run
 from scripts.generative.feed import decoder, open_run, places, require_images, take
 from scripts.generative.judges import CLASSES, Judge, look_up, middles, train_judge

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from generative.plain import Facts
 from torch import Tensor, nn
 
 from generative import offers
@@ -14,6 +13,7 @@ from generative.data import Data, ImageData, RowData, one_hot
 from generative.diagnosis import Evidence, Verdict, diagnose
 from generative.latent.interpolation import encode_means
 from generative.metrics import random_convolutions
+from generative.plain import Facts
 from generative.run import Run
 from scripts.generative.feed import open_run, take
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
-from generative.plain import Facts
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
@@ -28,6 +27,7 @@ from generative.metrics import (
     pair_distance,
     random_convolutions,
 )
+from generative.plain import Facts
 from generative.run import Run
 from scripts.generative.diagnose import verdicts
 from scripts.generative.feed import codes, decoder, open_run, places, says_classes, take

@@ -11,7 +11,6 @@ import numpy as np
 import safetensors
 import safetensors.torch
 import torch
-from generative.plain import Facts
 from jaxtyping import Int64
 from torch import Tensor, nn
 
@@ -22,6 +21,7 @@ from generative.data.registry import DATA
 from generative.files import write_bytes
 from generative.identity import compare_data, data_facts
 from generative.latent.interpolation import encode_means
+from generative.plain import Facts
 from generative.run import Choice, Run, RunConfig
 from scripts.generative.car_racing import CarRacingConfig
 from scripts.generative.preflight import check_data_options

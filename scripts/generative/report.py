@@ -7,11 +7,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from generative.plain import Facts
 from jaxtyping import UInt8
 
 from generative import ComponentError
 from generative.files import read_json, sweep, write_text
+from generative.plain import Facts
 from generative.run import Run
 from worldmodels.report.page import CSS, data_url, details, duration, media, number, picture, plot, table
 from worldmodels.report.plots import loss_curves

@@ -9,11 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from generative.plain import Facts
-
 from generative import MODELS, ComponentError
 from generative.files import write_bytes, write_text
 from generative.options import did_you_mean
+from generative.plain import Facts
 from generative.run import Run, preset, preset_names
 from scripts.generative import evaluate
 from scripts.generative.feed import open_run, resolve

@@ -10,10 +10,10 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import numpy as np
-from generative.plain import Facts
 from jaxtyping import Float
 
 from agents import OptimiserConfig, make_optimiser
+from generative.plain import Facts
 from worldmodels.accuracy.heads import figures
 from worldmodels.evolution.evolve import check_mean
 from worldmodels.statistics import estimate, pearson, spearman

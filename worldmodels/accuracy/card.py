@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import torch
-from generative.plain import Facts, FactsView
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from generative.plain import Facts, FactsView
 from worldmodels.accuracy.calibration import calibration
 from worldmodels.accuracy.config import AccuracyConfig
 from worldmodels.accuracy.data import HeldOut, remember, spread

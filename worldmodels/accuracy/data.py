@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from generative.plain import FactsView
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from envs import EnvConfig
 from generative import to_float
+from generative.plain import FactsView
 from worldmodels.accuracy.config import PIXEL_BATCH, AccuracyConfig
 from worldmodels.agent.bundle import Bundle
 from worldmodels.errors import RunError

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from generative.plain import Facts
 
+from generative.plain import Facts
 from worldmodels.accuracy.config import AccuracyConfig
 from worldmodels.accuracy.data import HeldOut, pad
 from worldmodels.accuracy.dreams import Dreams, Starts

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from generative.plain import Facts
 from jaxtyping import Float
 from torch import Tensor
 
+from generative.plain import Facts
 from worldmodels.accuracy.data import HeldOut, pad
 from worldmodels.memories.baselines import SPREAD_FLOOR, shuffle_actions
 from worldmodels.statistics import estimate_mean

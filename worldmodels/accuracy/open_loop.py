@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from generative.plain import Facts
 from jaxtyping import Float
 from torch import Tensor
 
+from generative.plain import Facts
 from worldmodels.accuracy.config import AccuracyConfig
 from worldmodels.accuracy.data import HeldOut, frames
 from worldmodels.accuracy.dreams import Dreams, Starts, at_horizons

@@ -5,7 +5,6 @@ from html import escape
 from typing import Any
 
 from generative.plain import FactsView
-
 from worldmodels.accuracy.plots import drawable, measured, png, probed_set, svg
 from worldmodels.accuracy.verdict import findings_of_card, verdict, verdict_html
 from worldmodels.report.page import CSS, details, number, plot, table

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 
 import matplotlib
 import numpy as np
-from generative.plain import Facts, FactsView
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from generative.plain import Facts, FactsView
 from worldmodels.report.plots import BLUE, GREY, ORANGE, PURPLE, TEAL, _figure, _legend_above, _style, _svg
 
 COLOURS = {"random": TEAL, "on-policy": BLUE, "mixed": ORANGE}

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from generative.plain import Facts
 from jaxtyping import Float
 from torch import Tensor
 
+from generative.plain import Facts
 from worldmodels.accuracy.config import AccuracyConfig
 from worldmodels.accuracy.data import HeldOut
 from worldmodels.accuracy.dreams import Dreams, Starts

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from generative.plain import Facts
 from jaxtyping import Float
 from torch import Tensor
 
+from generative.plain import Facts
 from worldmodels.accuracy.config import PIXEL_BATCH
 from worldmodels.accuracy.data import HeldOut, frames
 from worldmodels.statistics import estimate_mean

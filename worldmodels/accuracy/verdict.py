@@ -10,7 +10,6 @@ from html import escape
 from typing import Any, Literal
 
 from generative.plain import FactsView
-
 from worldmodels.report.page import number
 
 Grade = Literal["good", "fair", "poor"]

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
-from generative.plain import Facts
 from gymnasium.envs.box2d.car_racing import FPS
 from gymnasium.envs.box2d.car_racing import CarRacing as GymnasiumCarRacing
 from gymnasium.wrappers import TimeLimit
@@ -15,6 +14,7 @@ from gymnasium.wrappers import TimeLimit
 from envs.car_racing import CarRacing
 from envs.drawing import SCENE_H
 from envs.fast_car_racing import FastCarRacing
+from generative.plain import Facts
 from worldmodels.benchmark.driving import DRIVERS, TRACKS, Driver, follow_road, leave_playfield, skid
 from worldmodels.benchmark.environments import OURS, THEIRS, bars_after_reset
 from worldmodels.benchmark.figure import Figure, Settings

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import cv2
 import psutil
 import torch
-from generative.plain import Facts
 from threadpoolctl import threadpool_limits
 
+from generative.plain import Facts
 from worldmodels.agent.precision import native_bfloat16
 from worldmodels.benchmark.figure import Skip
 from worldmodels.machine import available_cores

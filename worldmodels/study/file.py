@@ -16,10 +16,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from generative.plain import Facts, FactsView
-
 from generative import ComponentError, config_from_mapping, config_to_mapping
 from generative.options import did_you_mean
+from generative.plain import Facts, FactsView
 from generative.strict_yaml import read_yaml, write_yaml
 from worldmodels.config import FORMAT_VERSION, RunConfig, config_from, preset, read_config, read_mapping
 from worldmodels.errors import RunError

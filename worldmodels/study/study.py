@@ -12,9 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
-from generative.plain import Facts, FactsView
-
 from generative import ComponentError
+from generative.plain import Facts, FactsView
 from worldmodels.config import RunConfig, config_from, config_mapping, differences, nested
 from worldmodels.errors import RunError
 from worldmodels.evolution.loop import LEARNT

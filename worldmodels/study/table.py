@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from generative.plain import FactsView
 from jaxtyping import Float
 
+from generative.plain import FactsView
 from worldmodels.accuracy.data import SETS
 from worldmodels.files import read_json, read_lines
 from worldmodels.run.folder import Run

@@ -1,0 +1,303 @@
+"""What README and pages say is so: every command and example is carried out, and links, pictures and fields exist.
+
+Fenced blocks say by their language what is done with them. `console`: carried out, in the order of the page, where any
+preset is a small world that takes seconds; pages of results, and what takes minutes even so, are only understood by the
+command's own parser. `yaml`: read as a configuration or a study. `python`: carried out. `bash`: free of syntax errors,
+and our commands in it are understood.
+"""
+
+import dataclasses
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scripts.cli import COMMANDS, main
+from tests.small import small_config
+from tests.test_readme import block
+from worldmodels import RunConfig, known_presets, preset, read_config
+from worldmodels.config import SWAPPABLE
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = [ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG")] + sorted(DOCS.rglob("*.md"))
+EXAMPLES = sorted((DOCS / "examples").glob("*.py"))
+FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+TAKES_MINUTES = re.compile(r"generative (train vae|attribute)")
+PREPARED = ("toy", "quick", "mine")
+"""Finished runs that a page may speak of without having made them."""
+
+
+def name_of(page):
+    return str(page.relative_to(ROOT))
+
+
+def blocks(page, *languages):
+    return [(kind, text) for kind, text in FENCED.findall(page.read_text()) if kind in languages]
+
+
+def commands(text, prefix=""):
+    """Our commands in a block, as words; a line ends where no backslash stands."""
+    lines = text.replace("\\\n", " ").replace("python3 -m venv .venv && ", "").splitlines()
+    words = [shlex.split(line, comments=True) for line in lines]
+    named = [[*part[part.index("&&") + 1 :]] if "&&" in part else part for part in words]
+    known = (f"{prefix}worldmodels", f"{prefix}generative")
+    return [[part[0].removeprefix(prefix), *part[1:]] for part in named if part and part[0] in known]
+
+
+def understood(words):
+    """Have a command's own parser read its words."""
+    from scripts import cli
+    from scripts.generative import cli as generative
+
+    program, command, *rest = words
+    if program == "worldmodels":
+        assert command in COMMANDS
+        if command != "benchmark":
+            cli.parse(command, rest)
+    elif command == "train":
+        generative.parse_train(rest)
+    else:
+        module = __import__(f"scripts.generative.{command}", fromlist=["Options"])
+        generative._options(command, module.Options, rest[1:])
+
+
+def shortened(words):
+    """What a command is given besides, where a preset cannot make it short."""
+    if "pretrained" in words[2:3]:
+        rest = [word for word in words[2:] if not word.isdecimal() and word != "--evaluate.tracks"]
+        more = {"evaluate": ["--evaluate.tracks", "2", "--executor.type", "serial"], "dream": ["--film.steps", "20"]}
+        return [*words[:2], *rest, *more[words[1]]]
+    return [*words, "--pairs", "1", "--seconds", "0.05"] if words[1] == "benchmark" else words
+
+
+def carry_out(words):
+    from scripts.generative.cli import main as generative
+
+    return (main if words[0] == "worldmodels" else generative)(shortened(words)[1:])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A small run of which everything is finished."""
+    from scripts.run import STAGE_FUNCTIONS, stages_of
+
+    from worldmodels import Run
+
+    run = Run.create(tmp_path_factory.mktemp("finished") / "run", small_config())
+    for stage in stages_of("run", run.config):
+        for _ in STAGE_FUNCTIONS[stage](run):
+            pass
+    return run.path
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    """A folder to work in, where every preset is a small world."""
+
+    def smaller(name):
+        assert name in known_presets()
+        return replace(small_config(), preset=name)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(DOCS / "examples"))
+    for module in ("worldmodels", "worldmodels.config"):
+        monkeypatch.setattr(sys.modules[module], "preset", smaller)
+    return tmp_path
+
+
+def prepare(folder, finished, page):
+    """Copy the finished run to the names that a page takes for granted, and the files of its examples."""
+    made = [words for _, text in blocks(page, "console") for words in commands(text)]
+    named = {words[2] if not words[2].startswith("-") else words[3] for words in made if "--preset" in words}
+    for name in set(PREPARED) - named:
+        shutil.copytree(finished, folder / "runs" / name)
+    for file in (DOCS / "examples").glob("*.yaml"):
+        shutil.copy(file, folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "console")], ids=name_of)
+def test_commands(page, small, finished, capsys):
+    prepare(small, finished, page)
+    settings = ""
+    for kind, text in blocks(page, "yaml", "console"):
+        if kind == "yaml":
+            settings = text.replace("[0, 1, 2]", "[0]")  # of a study, one seed
+            continue
+        for words in commands(text):
+            for option in ("--config", "--file"):
+                if option in words and not (small / words[words.index(option) + 1]).exists():
+                    (small / words[words.index(option) + 1]).write_text(settings)
+            if "results" in page.parts or TAKES_MINUTES.match(" ".join(words)):
+                understood(words)
+            else:
+                assert carry_out(words) == 0, (words, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "bash")], ids=name_of)
+def test_shell_commands_are_understood(page, small):
+    for _, text in blocks(page, "bash"):
+        assert subprocess.run(["bash", "-n", "-c", text], check=False).returncode == 0, text
+        for words in commands(text, ".venv/bin/"):
+            understood(words)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "yaml")], ids=name_of)
+def test_configurations_are_read(page, tmp_path):
+    from worldmodels.study.file import read_study
+
+    for number, (_, text) in enumerate(blocks(page, "yaml")):
+        (tmp_path / f"{number}.yaml").write_text(text)
+        read = read_study if "cells:" in text else read_config
+        read(tmp_path / f"{number}.yaml")
+
+
+def test_an_environment_of_ones_own_is_named_as_the_file_says(tmp_path):
+    (tmp_path / "mine.yaml").write_text(block("own", (DOCS / "your-own-parts.md").read_text()))
+    config = read_config(tmp_path / "mine.yaml")
+    assert (config.env.id, config.env.max_steps, len(config.env.wrappers)) == ("my_package:Mine-v0", 500, 3)
+    assert config.env.crop == (0, 0) and config.vision == preset("quick-real").vision
+
+
+@pytest.mark.parametrize("study", sorted(DOCS.rglob("results/**/*.yaml")), ids=name_of)
+def test_studies_of_the_results_are_read(study, small, finished):
+    from worldmodels.study.file import read_study
+
+    shutil.copytree(finished, small / "runs" / "quick" / "rounds" / "06")
+    assert read_study(study).expand()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if blocks(page, "python") and page.name != "README.md"], ids=name_of
+)
+def test_python_on_pages(page, small, finished):
+    """The README's own example is carried out, unchanged, in `test_readme`."""
+    prepare(small, finished, page)
+    for name in PREPARED:
+        if not (small / "runs" / name).exists():
+            shutil.copytree(finished, small / "runs" / name)
+    for _, text in blocks(page, "python"):
+        exec(compile(text, str(page), "exec"), {})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", EXAMPLES, ids=name_of)
+def test_examples(example, small, finished, monkeypatch, capsys):
+    import runpy
+
+    from worldmodels import open_run
+
+    shutil.copytree(finished, small / "runs" / "quick")
+    monkeypatch.setattr(sys, "argv", [str(example), "quick"])
+    for registry in SWAPPABLE.values():  # what an example adds is gone after it
+        monkeypatch.setattr(registry, "_entries", dict(registry._entries))
+    runpy.run_path(str(example), run_name="__main__")
+    said = capsys.readouterr().out
+    if example.stem == "my_environment":
+        shutil.copy(example.with_suffix(".yaml"), small)
+        assert main(["run", "ball", "--config", "my_environment.yaml"]) == 0
+        assert open_run("ball").config.env.id == "my_environment:Ball-v0"
+    elif example.stem == "my_controller":
+        assert said.count("best return") == 3
+    else:
+        (run,) = [open_run(path) for path in (small / "runs").iterdir() if path.name != "quick"]
+        assert run.path.name in (run.config.vision.type, run.config.memory.type)
+        assert run.done("evaluate")
+
+
+def slug(heading):
+    return re.sub(r"[^\w\- ]", "", heading.replace("`", "").lower()).strip().replace(" ", "-")
+
+
+def anchors(page):
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    return {slug(heading) for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_and_pictures(page):
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    targets = re.findall(r"\]\((?!https?:)([^)\s]+)\)", text) + re.findall(r'<img src="([^"]+)"', text)
+    for target in targets:
+        file, _, anchor = target.partition("#")
+        found = page.parent / file if file else page
+        assert found.exists(), f"{name_of(page)} leads to {target}"
+        if anchor:
+            assert anchor in anchors(found), f"{name_of(page)} leads to {target}"
+
+
+def has_field(kind, names):
+    """Whether a section's dataclass has a field, down to the options of a part."""
+    if not names:
+        return True
+    for field in dataclasses.fields(kind):
+        if field.name == names[0]:
+            default = field.default_factory() if callable(field.default_factory) else field.default
+            return not names[1:] or (dataclasses.is_dataclass(default) and has_field(default, names[1:]))
+    return False
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_fields_exist(page):
+    sections = [field.name for field in dataclasses.fields(RunConfig)]
+    for name in re.findall(rf"`(?:--)?((?:{'|'.join(sections)})\.[a-z_.]+)\b", page.read_text()):
+        if name.rpartition(".")[2] not in ("py", "md", "yaml", "csv", "webm", "png", "html"):
+            assert has_field(RunConfig, name.split(".")), f"{name_of(page)} names {name}"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=name_of)
+def test_words_are_those_of_the_field(page):
+    text = page.read_text().lower()
+    for word in ("innovation", "patience", "standstill", "tryout", "finalist", "wander", "from zeros", "held-uniform"):
+        assert word not in text, f"{name_of(page)} says {word}; see docs/glossary.md"
+
+
+def test_every_command_and_preset_is_on_its_page():
+    from scripts.generative.cli import COMMANDS as GENERATIVE
+
+    stages, generative = (DOCS / "stages.md").read_text(), (DOCS / "generative.md").read_text()
+    for name in COMMANDS:
+        assert f"| `worldmodels {name}" in stages
+    for name in GENERATIVE:
+        assert f"`generative {name}" in generative or f"`{name}`" in generative
+    for name in known_presets():
+        assert f"| `{name}` |" in (DOCS / "presets.md").read_text()
+
+
+def test_every_component_is_on_its_page():
+    from generative import MODELS
+
+    parts = (DOCS / "your-own-parts.md").read_text()
+    for registry in SWAPPABLE.values():
+        for name in registry.names():
+            assert f"`{name}`" in parts
+    for name in MODELS.names():
+        if name != "random-convolutions":  # of the vision alone
+            assert f"`{name}`" in (DOCS / "generative.md").read_text()
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text().split()) < 1000
+
+
+def test_the_citation_names_this_version():
+    from worldmodels import __version__
+
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["cff-version"] == "1.2.0" and citation["version"] == __version__
+    assert citation["authors"] == [{"name": "The worldmodels authors"}]
+    assert {"title", "message"} <= set(citation)
+
+
+def test_the_workflow_calls_what_main_passes():
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    assert {"run": ".ci/run"} in workflow["jobs"]["run"]["steps"]
+    assert (ROOT / ".ci" / "run").stat().st_mode & 0o100
