@@ -35,6 +35,7 @@ def finished(_trained, tmp_path_factory):
     return run
 
 
+@pytest.mark.slow
 def test_every_stage_leaves_what_the_architecture_says(finished):
     for name in (
         "config.yaml", "versions.json", "metrics.jsonl", "rollouts/episode_000000.zip", "rollouts/contact_sheet.png",
@@ -47,6 +48,7 @@ def test_every_stage_leaves_what_the_architecture_says(finished):
     assert not list(finished.path.rglob("*.pkl")) and not list(finished.path.rglob("*.pt"))
 
 
+@pytest.mark.slow
 def test_the_score_is_that_of_the_episodes(finished):
     rows = read_lines(finished.folder("evaluate") / "episodes.jsonl")
     summary = json.loads((finished.folder("evaluate") / "summary.json").read_text())
@@ -55,6 +57,7 @@ def test_the_score_is_that_of_the_episodes(finished):
     assert summary["baseline"]["episodes"] == 4
 
 
+@pytest.mark.slow
 def test_a_loaded_agent_drives_as_it_was_evaluated(finished):
     agent = load_agent(finished)
     env = make_env(finished.config.env)
@@ -68,6 +71,7 @@ def test_a_loaded_agent_drives_as_it_was_evaluated(finished):
     assert total == pytest.approx(rows[2]["return"], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_an_agent_drives_in_its_dream_as_it_drives_outside(finished):
     agent, env = load_agent(finished), load_dream(finished)
     obs, _ = env.reset(seed=0)
@@ -80,6 +84,7 @@ def test_an_agent_drives_in_its_dream_as_it_drives_outside(finished):
     assert obs.shape == (32, 32, 3) and np.isfinite(rewards).all()
 
 
+@pytest.mark.slow
 def test_more_tracks_keep_the_ones_played(finished, capsys):
     before = {row["track"]: row for row in read_lines(finished.folder("evaluate") / "episodes.jsonl")}
     assert main(["evaluate", str(finished.path), "--tracks", "6"]) == 0
@@ -88,6 +93,7 @@ def test_more_tracks_keep_the_ones_played(finished, capsys):
     assert "over 6 test tracks" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_another_drawing_is_compared_track_by_track(finished):
     gym.register("WorldModels/ToyAgain-v0", entry_point="envs.toy:Toy", max_episode_steps=50)
     try:
@@ -101,6 +107,7 @@ def test_another_drawing_is_compared_track_by_track(finished):
         del gym.registry["WorldModels/ToyAgain-v0"]
 
 
+@pytest.mark.slow
 def test_info_tells_how_far_a_run_got(finished, trained, capsys):
     assert main(["info", str(finished.path)]) == 0
     assert "validation" in capsys.readouterr().out
@@ -108,6 +115,7 @@ def test_info_tells_how_far_a_run_got(finished, trained, capsys):
     assert "evolve        not run yet" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_report_shows_the_score_with_its_interval(finished):
     for _ in report(finished):
         pass
@@ -138,6 +146,7 @@ def test_dreams_with_the_chance_of_real_steps_go_through_every_stage(_trained, t
     assert all(np.isfinite(env.step(env.action_space.sample())[1]) for _ in range(15))
 
 
+@pytest.mark.slow
 def test_training_again_gives_the_same_weights(_trained, tmp_path):
     run = Run.create(tmp_path / "again", small_config())
     for stage in (collect, train_vision, train_memory):
@@ -171,6 +180,7 @@ class GreyToy(Toy):
         return super().draw_state_pixels().mean(-1).astype(np.uint8)
 
 
+@pytest.mark.slow
 def test_another_environment_goes_through_every_stage(tmp_path):
     gym.register(id="Tests/GreyToy-v0", entry_point=GreyToy, max_episode_steps=50)
     config = small_config(
@@ -190,6 +200,7 @@ def test_another_environment_goes_through_every_stage(tmp_path):
     assert obs.shape == (32, 32, 1) and env.action_space.contains(agent.act(obs))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", [train_vision, train_memory])
 def test_a_stopped_training_ends_in_the_same_weights(_trained, trained, stage):
     import shutil

@@ -74,6 +74,7 @@ def made(folder):
     return begun
 
 
+@pytest.mark.slow
 def test_what_cells_have_in_common_is_made_once(done):
     assert made(done.folder) == {"collect": 1, "train-vision": 1, "train-memory": 3, "evolve": 2}
     one, two = (Run(done.folder / "cells" / name) for name in ("mdn-rnn-s0", "lstm-s0"))
@@ -87,6 +88,7 @@ def test_what_cells_have_in_common_is_made_once(done):
     assert one.config.memory.type == "mdn-rnn" and two.config.memory.type == "lstm"
 
 
+@pytest.mark.slow
 def test_cells_that_fail_or_cannot_be_are_reported_and_the_others_go_on(done):
     rows = table(done.folder)
     states = {name.removeprefix("cells/"): row["state"] for name, row in rows.items()}
@@ -98,6 +100,7 @@ def test_cells_that_fail_or_cannot_be_are_reported_and_the_others_go_on(done):
     assert "ensemble" in (done.folder / "index.html").read_text()
 
 
+@pytest.mark.slow
 def test_the_table_says_what_the_cells_folders_say(done):
     for cell in done.cells[:2]:
         run, row = Run(done.path(cell)), table(done.folder)[f"cells/{cell.folder}"]
@@ -125,6 +128,7 @@ def test_the_table_says_what_the_cells_folders_say(done):
     assert (done.folder / "accuracy.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_a_cell_is_an_ordinary_run_folder(done, tmp_path):
     run = Run(done.folder / "cells" / "lstm-s0")
     text = info(run)
@@ -145,6 +149,7 @@ def without_time(folder):
     return {cell: [row[name] for name in names] for cell, row in table(folder).items()}
 
 
+@pytest.mark.slow
 def test_a_stopped_study_goes_on_to_the_same_table(done, tmp_path, monkeypatch):
     """Ctrl-C in the middle of the second memory's training."""
     original, begun = study_jobs.STAGE_FUNCTIONS["train-memory"], []
@@ -172,6 +177,7 @@ def test_a_stopped_study_goes_on_to_the_same_table(done, tmp_path, monkeypatch):
         assert one.read_bytes() == two.read_bytes()
 
 
+@pytest.mark.slow
 def test_evolution_alone_is_repeated_on_the_same_memory_and_cells_are_added_later(tmp_path):
     fields = {"cells": {"one": {}}, "optimiser_seeds": [0, 1], "accuracy": False, "evaluate": "test", "tracks": 2}
     session = carry_out(tmp_path / "s", **fields)
@@ -196,6 +202,7 @@ def test_evolution_alone_is_repeated_on_the_same_memory_and_cells_are_added_late
         carry_out(tmp_path / "s", **{**fields, "cells": {"two": {"features.reads": "vision"}}})
 
 
+@pytest.mark.slow
 def test_a_study_goes_on_from_what_a_run_has_done(done, tmp_path):
     """One world: rollouts and vision of a run for both cells, its memory and controller for the one that is like it."""
     run = done.path(done.cells[0])
@@ -215,6 +222,7 @@ def test_a_study_goes_on_from_what_a_run_has_done(done, tmp_path):
     assert not (session.folder / "shared").exists()
 
 
+@pytest.mark.slow
 def test_a_run_that_no_cell_goes_on_from_is_refused(done, tmp_path):
     fields = {"run": str(done.path(done.cells[0])), "seeds": [7]}
     with pytest.raises(RunError, match=r"leave its seed \(0\)"):
@@ -225,6 +233,7 @@ def test_a_run_that_no_cell_goes_on_from_is_refused(done, tmp_path):
     assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.slow
 def test_a_loop_is_done_as_a_whole(tmp_path):
     rounds = {"rounds": 2, "episodes": 2, "max_frames": 20, "vision_every": 2, "memory_steps": 4, "generations": 1,
               "final_tracks": 2, "finalists": 1, "policies": ["agent", "held-uniform"]}  # fmt: skip
@@ -239,6 +248,7 @@ def test_a_loop_is_done_as_a_whole(tmp_path):
     assert float(row["core_hours"]) > 0
 
 
+@pytest.mark.slow
 def test_the_seed_of_the_run_is_the_seed_of_evolution_by_default(done, trained):
     """The same memory, evolved with the run's seed, and with that number as the seed of evolution."""
     from scripts.stages import evolve
@@ -254,6 +264,7 @@ def test_the_seed_of_the_run_is_the_seed_of_evolution_by_default(done, trained):
     assert logs[0] == logs[1] != logs[2]
 
 
+@pytest.mark.slow
 def test_the_command(done, tmp_path, capsys):
     file = tmp_path / "study.yaml"
     file.write_text(yaml.safe_dump(plan()))
@@ -330,6 +341,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
         carry_out(tmp_path)
 
 
+@pytest.mark.slow
 def test_two_processes_do_not_work_on_one_study(done):
     running = study(Session(done.folder, done.study))
     next(running)

@@ -144,6 +144,7 @@ def test_a_rollout_longer_than_sequences_is_refused():
         parts(memory={"options": {"rollout": 60}})
 
 
+@pytest.mark.slow
 def test_a_memory_that_dreams_without_being_trained_has_the_trained_ones_scales(trained):
     run = changed(trained, dream={"memory": "untrained"}, evolve={"world": "dream"})
     spec, vision = env_shape(run.config.env).spec, load_vision(run)

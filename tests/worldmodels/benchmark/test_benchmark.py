@@ -276,6 +276,7 @@ def test_the_plain_dream_is_as_long_and_of_the_same_kind_as_ours():
     assert product_peak(0.001, size=64) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["frames", "evaluation", "dream", "generation", "vision", "generative"])
 def test_a_timed_figure_runs_from_end_to_end(name):
     found = measure(name, TINY)
@@ -284,6 +285,7 @@ def test_a_timed_figure_runs_from_end_to_end(name):
     json.dumps(found.detail, allow_nan=False)
 
 
+@pytest.mark.slow
 def test_the_memory_figure_reads_both_children():
     found = measure("memory", TINY)
     assert found.detail["resets"] == [1, 2] and all(size > 50 for size in found.detail["ours_mib"])

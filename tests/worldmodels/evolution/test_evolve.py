@@ -60,17 +60,19 @@ def copy(run, tmp_path, name):
     return Run(tmp_path / name)
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.parametrize("world", ["real", "dream"])
 def test_serial_and_any_number_of_workers_give_the_same_numbers(trained, tmp_path, world):
     serial = finish(with_config(trained, evolve={"world": world}))
-    for workers in (1, 2, 3):
+    for workers in (1, 3):
         run = copy(trained, tmp_path, f"ray{workers}")
         shutil.rmtree(run.folder("evolve"))
         run = with_config(run, evolve={"world": world}, executor={"type": "ray", "workers": workers})
         assert finish(run) == serial
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", ["real", "dream"])
 def test_a_stopped_evolution_goes_on_to_the_same_numbers(trained, tmp_path, world):
     whole = finish(with_config(copy(trained, tmp_path, "whole"), evolve={"world": world}))
@@ -84,6 +86,7 @@ def test_a_stopped_evolution_goes_on_to_the_same_numbers(trained, tmp_path, worl
     assert finish(run) == whole
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_a_worker_killed_in_mid_generation_changes_nothing(trained, tmp_path):
     whole = finish(with_config(copy(trained, tmp_path, "whole")))
@@ -105,6 +108,7 @@ def test_a_worker_killed_in_mid_generation_changes_nothing(trained, tmp_path):
     assert killed and numbers(run) == whole
 
 
+@pytest.mark.slow
 def test_a_driver_killed_in_mid_generation_goes_on_to_the_same_numbers(trained, tmp_path):
     changes = {"evolve": {"generations": 6}}
     whole = finish(with_config(copy(trained, tmp_path, "whole"), **changes))
@@ -159,6 +163,7 @@ def test_what_is_recorded_pays_no_charge_for_an_early_stop(trained):
     assert [played.steps for played in trained_on.played] == [played.steps for played in recorded.played]
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_tryouts_are_the_same_with_any_number_of_workers(trained, tmp_path):
     def content(run):

@@ -72,6 +72,7 @@ def test_features_are_those_of_the_recorded_episode_whatever_stands_beside_it(tr
     np.testing.assert_allclose(both[:-7], read_along(bundle, [episodes[0]]), atol=1e-2)
 
 
+@pytest.mark.slow
 def test_evolution_begins_at_the_old_controller_and_counts_what_it_cost(trained, tmp_path):
     old = play(evolve, Run.create(shutil.copytree(trained.path, tmp_path / "old"), small_config()))
     _, parameters, _ = load_bundle(old)
@@ -85,6 +86,7 @@ def test_evolution_begins_at_the_old_controller_and_counts_what_it_cost(trained,
     assert new.done("evaluate")["env_frames_before"] == spent + own
 
 
+@pytest.mark.slow
 def test_a_stopped_evolution_with_a_start_goes_on_to_the_same_numbers(trained, tmp_path):
     old = play(evolve, Run.create(shutil.copytree(trained.path, tmp_path / "old"), small_config()))
     whole = play(evolve, start_from(trained, tmp_path / "a", old))
@@ -100,6 +102,7 @@ def test_a_stopped_evolution_with_a_start_goes_on_to_the_same_numbers(trained, t
     assert [entry["scores"] for entry in logs[0]] == [entry["scores"] for entry in logs[1]]
 
 
+@pytest.mark.slow
 def test_a_retrained_vision_is_bridged_by_imitation(trained, tmp_path):
     old = play(evolve, Run.create(shutil.copytree(trained.path, tmp_path / "old"), small_config()))
     new = retrained(start_from(trained, tmp_path, old, features={"reads": "vision"}), seed=0)
