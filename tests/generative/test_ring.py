@@ -44,13 +44,14 @@ def cover(ring: PointData, seed: int) -> tuple[int, float, list[str]]:
     return modes_covered(samples, centres, radius=radius), high_quality_share(samples, centres, radius=radius), found
 
 
+@pytest.mark.slow
 def test_a_penalised_wasserstein_critic_covers_all_modes(ring):
     modes, quality, found = cover(ring, 0)
     assert modes == 8 and quality > 0.05 and found == []
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_it_does_so_from_other_seeds(ring, seed):
     modes, quality, found = cover(ring, seed)
     assert modes == 8 and quality > 0.05 and found == []
