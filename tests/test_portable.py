@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("worldmodels", "generative", "agents", "envs", "scripts")
 
@@ -22,12 +24,15 @@ del select.poll, os.sched_getaffinity, os.fork, os.getuid, os.geteuid
 for name in {names!r}:
     importlib.import_module(name)
 from pathlib import Path
+
+import pytest
 from scripts.terminal.ending import carry_out
 from generative.files import locked
 assert carry_out(lambda: 3) == 3
 """
 
 
+@pytest.mark.slow
 def test_all_modules_import_without_unix():
     names = [
         module.name for package in PACKAGES for module in pkgutil.walk_packages([str(ROOT / package)], f"{package}.")
