@@ -3,10 +3,10 @@
     python -m tests.scripts.kill_points FOLDER SHARE
 
 It runs in a process of its own, which has imported everything, also what the code imports as it goes, and forks for
-every attempt. A point is an operation (a rename, a flush to disk, a file opened for writing, ...) with the lines of this
-project that led to it. Before the operation the process ends as if it were killed; where it would flush a log, part of
-the last line is taken away first. It prints a line for each point at which the command, given again, did not end in the
-same numbers.
+every attempt. A point is an operation (a rename, a flush to disk, a file opened for writing, ...) with the lines of
+this project that led to it. Before the operation the process ends as if it were killed; where it would flush a log,
+part of the last line is taken away first. It prints a line for each point at which the command, given again, did not
+end in the same numbers.
 """
 
 import builtins

@@ -78,6 +78,7 @@ def test_deleted_latents_are_encoded_again(trained):
     assert path.read_bytes() == content
 
 
+@pytest.mark.slow
 def test_a_memory_learns_progress_in_the_rewards_units(tmp_path):
     memory = {"reward": {"type": "progress", "window": 1}, "fit": {"steps": 150}}
     run = Run.create(tmp_path / "run", small_config(vision={"fit": {"steps": 200}}, memory=memory))
