@@ -1,32 +1,33 @@
 """Measure the world model itself on held-out tracks: predictions beside simple guesses, and dreams beside reality."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from generative import component_bytes
-from scripts.evolve import starting_point
 from worldmodels.accuracy.agreement import History, agreement, controllers, evenly
 from worldmodels.accuracy.card import Parts, card, measure, training_guesses
 from worldmodels.accuracy.data import SETS, HeldOut, driven, encode, record
 from worldmodels.accuracy.page import render_card, sheet
+from worldmodels.accuracy.subject import fingerprint
 from worldmodels.accuracy.verdict import findings_of_card, judged_set, verdict
 from worldmodels.agent.build import env_shape, load_bundle, load_memory, load_starts, load_vision, new_memory
 from worldmodels.agent.bundle import Bundle
 from worldmodels.dream.imagine import BLOCK
 from worldmodels.errors import RunError
-from worldmodels.evolution.evolve import Cost, Trials, optimiser_seed
+from worldmodels.evolution.drive import BATCHES, Cost, drive
+from worldmodels.evolution.evolve import Trials, optimiser_seed
+from worldmodels.evolution.starting_point import starting_point
 from worldmodels.evolution.tasks import Worker, WorkerSetup
 from worldmodels.evolution.warm_start import same_parts
 from worldmodels.files import read_lines, write_bytes, write_json, write_text
 from worldmodels.parallel.config import ExecutorConfig
+from worldmodels.parallel.executor import Executor
 from worldmodels.parallel.open import open_executor
 from worldmodels.rollouts.dataset import episode_files, split
-from worldmodels.run.folder import STAGES, Progress, Run
+from worldmodels.run.folder import Progress, Run
 from worldmodels.seeds import VALIDATION
 from worldmodels.vision.encode import encode_rollouts, latent_file
 
@@ -71,20 +72,6 @@ def accuracy(run: Run) -> Iterator[Progress]:
         yield Progress("accuracy", total, total, "parts")
 
 
-def fingerprint(run: Run) -> str:
-    """Return a hash of all that the card follows from: trained parts, agent, its history, options."""
-    digest = hashlib.sha256(repr((run.config.seed, run.config.accuracy, run.learnt.dream)).encode())
-    for path in (
-        run.folder("train-vision") / "model.safetensors",
-        run.folder("train-memory") / "model.safetensors",
-        run.folder("evolve") / "agent.safetensors",
-        run.folder("evolve") / "generations.jsonl",
-        *(Path(path) / STAGES["evolve"] / "generations.jsonl" for path in run.config.accuracy.histories),
-    ):
-        digest.update(path.read_bytes() if path.exists() else b"-")
-    return digest.hexdigest()
-
-
 def load_agent_of(run: Run) -> Agent | None:
     """Return the bundle and the parameters of the best controller so far, or None."""
     if run.done("evolve") is None and not (run.folder("evolve") / "agent.json").exists():
@@ -127,10 +114,11 @@ def _agreement(run: Run, agent: Agent | None) -> dict[str, Any]:
     setup = WorkerSetup(bundle, config.evolve.envs, config.dream, load_starts(run))
     with open_executor(ExecutorConfig(type="serial"), Worker, setup) as executor:
         trials = Trials(executor, config.evolve.envs, BLOCK)
+        size = BATCHES * config.evolve.envs
         if asked.candidates:
             others = VALIDATION[-2 * asked.controller_tracks : -asked.controller_tracks]
-            parameters = parameters[evenly(_drive(trials, parameters, others)[0].mean(1), asked.controllers)]
-        real, frames = _drive(trials, parameters, VALIDATION[-asked.controller_tracks :])
+            parameters = parameters[evenly(_drive(executor, parameters, others, size)[0].mean(1), asked.controllers)]
+        real, frames = _drive(executor, parameters, VALIDATION[-asked.controller_tracks :], size)
         dreamt = trials.dream_scores(parameters, seeds, Cost())
     if not np.isfinite(dreamt).all():
         return {"skipped": "the memory has no reward head: its dreams have no return"}
@@ -165,11 +153,13 @@ def _controllers(run: Run, bundle: Bundle, count: int) -> np.ndarray:
     return np.concatenate(found)
 
 
-def _drive(trials: Trials, parameters: np.ndarray, tracks: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+def _drive(
+    executor: Executor, parameters: np.ndarray, tracks: Sequence[int], size: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Return what controllers make on real tracks, and in how many frames: both (P, E)."""
     real, frames = (np.zeros((len(parameters), len(tracks))) for _ in range(2))
-    for row, column, played in trials.real(parameters, list(tracks), False, Cost()):
-        real[row, column], frames[row, column] = played.score, played.frames
+    for row, place, _, played, _ in drive(executor, parameters, tracks, size=size):
+        real[row, place], frames[row, place] = played.score, played.frames
     return real, frames
 
 

@@ -10,8 +10,9 @@ from envs import frame_rate, make_env
 from worldmodels.agent.agent import Driver
 from worldmodels.agent.build import env_shape, load_bundle
 from worldmodels.agent.bundle import Bundle
+from worldmodels.evolution.drive import drive
 from worldmodels.evolution.evaluate import episode_row, episodes_csv, median_track, paired_rows, summarise_rows
-from worldmodels.evolution.tasks import BlindTask, RealTask, Worker, WorkerSetup
+from worldmodels.evolution.tasks import Worker, WorkerSetup
 from worldmodels.files import append_line, read_lines, write_json, write_text
 from worldmodels.machine import available_cores
 from worldmodels.parallel.executor import Executor
@@ -70,18 +71,10 @@ def _play(run: Run, executor: Executor, name: str, parameters: np.ndarray | None
     kept = _kept(run, name)
     missing = [track for track in TEST[: run.config.evaluate.tracks] if track not in kept]
     names = env_shape(learnt.env).state_names
-    width = learnt.evolve.envs
-    chunks = [missing[start : start + width] for start in range(0, len(missing), width)]
-    tasks: list[RealTask | BlindTask] = [
-        BlindTask(chunk)
-        if parameters is None
-        else RealTask(parameters[None], [(0, track) for track in chunk], training=False)
-        for chunk in chunks
-    ]
-    for number, tried in executor.run(tasks):
-        for track, played in zip(chunks[number], tried.played, strict=True):
-            kept[track] = episode_row(track, played, names) | {"env": env}
-            append_line(run.folder("evaluate") / f"{name}.jsonl", kept[track])
+    arm = None if parameters is None else parameters[None]
+    for driven in drive(executor, arm, missing, size=learnt.evolve.envs):
+        kept[driven.track] = episode_row(driven.track, driven.played, names) | {"env": env}
+        append_line(run.folder("evaluate") / f"{name}.jsonl", kept[driven.track])
         yield len(kept), float(np.mean([row["return"] for row in kept.values()]))
 
 

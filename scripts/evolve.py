@@ -1,37 +1,31 @@
 """Stage 4: evolve the controller in the real environment or in the dream, and keep the best validated mean."""
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file, save
 
 from generative import to_float
 from scripts.temperature import choose_temperature
-from worldmodels.agent.build import assemble, keep_starts, load_bundle, load_memory, load_starts, load_vision
+from worldmodels.agent.build import assemble, keep_starts, load_memory, load_starts, load_vision
 from worldmodels.agent.bundle import Bundle, read_agent, save_agent
 from worldmodels.agent.precision import latent_change, resolve_dtype, state_change
 from worldmodels.dream.imagine import BLOCK
 from worldmodels.errors import RunError
-from worldmodels.evolution.evolve import Cost, Trials, best_validated, finalists, measure_again, restore
+from worldmodels.evolution.drive import Cost
+from worldmodels.evolution.evolve import Trials, best_validated, finalists, measure_again, restore
 from worldmodels.evolution.evolve import evolve as generations
+from worldmodels.evolution.starting_point import start_facts, starting_point
 from worldmodels.evolution.tasks import Worker, WorkerSetup
-from worldmodels.evolution.warm_start import imitate, same_parts
-from worldmodels.files import append_line, read_json, read_lines, write_bytes, write_json
+from worldmodels.files import append_line, read_json, read_lines
 from worldmodels.machine import available_cores
 from worldmodels.parallel.open import open_executor
-from worldmodels.rollouts.dataset import episode_files, sample_frames, split, tryout_files, tryout_path
+from worldmodels.rollouts.dataset import episode_files, sample_frames, split, tryout_path
 from worldmodels.rollouts.episode import write_episode
-from worldmodels.run.finished import digest
 from worldmodels.run.folder import Progress, Run
 from worldmodels.vision.encode import latent_file
-
-FROM_START = "restore it, or remove it and run `worldmodels evolve` again"
-IMITATED = 48
-"""Most episodes, the last ones collected, along which the controller to start from is imitated."""
 
 
 def evolve(run: Run) -> Iterator[Progress]:
@@ -85,7 +79,7 @@ def evolve(run: Run) -> Iterator[Progress]:
                 facts |= {"chosen_generation": chosen, "validation": measured[winner]}
                 facts |= {"finalists": dict(zip(map(str, numbers), measured, strict=True))}
                 facts |= {name: facts[name] + cost.frames for name in ("env_frames", "validation_frames")}
-        run.finish("evolve", {**facts, **_temperature_facts(folder, facts), **_start_facts(folder)})
+        run.finish("evolve", {**facts, **_temperature_facts(folder, facts), **start_facts(folder)})
 
 
 def _drop_torn_agent(folder: Path) -> None:
@@ -118,53 +112,6 @@ def settle_dtype(run: Run) -> None:
 
     run.settle(resolve_dtype("auto", measure)[0])
     run.log("precision", 0, changes or {"latent_change": 0.0, "state_change": 0.0})
-
-
-def starting_point(run: Run, bundle: Bundle) -> np.ndarray | None:
-    """Return the parameters at which evolution begins, float64 (N), found once and kept; None for zeros."""
-    config, folder = run.learnt.evolve, run.folder("evolve")
-    if not config.start:
-        return bundle.build_controller().resting(config.bias) if config.bias else None
-    if not (folder / "start.json").exists():
-        before = Run(config.start)
-        old, parameters, _ = load_bundle(before)
-        explained = 1.0
-        if not same_parts(old, bundle):
-            files = episode_files(run.folder("collect"))[-IMITATED:]
-            parameters, explained = imitate(old, parameters, bundle, files)
-        content = save({"parameters": parameters})
-        write_bytes(folder / "start.safetensors", content)
-        found = {"run": config.start, "explained": explained, **_spent(run, before)}
-        write_json(folder / "start.json", {**found, "sha256": hashlib.sha256(content).hexdigest()})
-    kept = read_json(folder / "start.json", FROM_START)
-    path = folder / "start.safetensors"
-    if not path.is_file() or digest(path) != kept["sha256"]:
-        raise RunError(f"{path} is not what start.json belongs to: {FROM_START}")
-    parameters = load_file(path)["parameters"].astype(np.float64)
-    size = bundle.build_controller().parameters_size
-    if parameters.shape != (size,):
-        raise RunError(f"{path} holds {parameters.shape} parameters, the controller has {size}: {FROM_START}")
-    return parameters
-
-
-def _spent(run: Run, before: Run) -> dict[str, Any]:
-    """Return the frames and core-hours that went into an earlier run's controller, without frames that `run` has."""
-    evolved, collected = before.done("evolve") or {}, before.done("collect") or {}
-    frames = evolved.get("env_frames", 0) + evolved.get("start_frames", 0)
-    if before.path.resolve() in _extended(run):
-        frames -= sum(file.meta["env_frames"] for file in tryout_files(before.folder("evolve")))
-    else:
-        frames += collected.get("env_frames", 0)
-    return {"frames": frames, "core_hours": before.core_hours() + evolved.get("start_core_hours", 0.0)}
-
-
-def _extended(run: Run) -> set[Path]:
-    """Return the runs whose episodes are among a run's."""
-    found: set[Path] = set()
-    while (path := run.config.collect.extends) and Path(path).resolve() not in found:
-        found.add(Path(path).resolve())
-        run = Run(path)
-    return found
 
 
 def worker_setup(run: Run, bundle: Bundle) -> WorkerSetup:
@@ -211,12 +158,3 @@ def _temperature_facts(folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
     choice = read_json(path, f"restore it, or remove {folder} and evolve anew")
     spent = {name: facts[name] + choice[name] for name in ("env_frames", "validation_frames")}
     return {**spent, "temperature": choice["temperature"], "temperatures": choice["validation"]}
-
-
-def _start_facts(folder: Path) -> dict[str, Any]:
-    """Return what the controller at which evolution began had cost."""
-    path = folder / "start.json"
-    if not path.exists():
-        return {}
-    start = read_json(path, FROM_START)
-    return {"start_frames": start["frames"], "start_core_hours": start["core_hours"]}

@@ -18,8 +18,9 @@ from scripts.train_memory import train_memory
 from scripts.train_vision import train_vision
 from worldmodels.agent.build import check_config, load_bundle
 from worldmodels.errors import RunError
+from worldmodels.evolution.drive import drive_in_order
 from worldmodels.evolution.loop import LEARNT, alarm, best_round, finalists, keeps_vision, round_config, round_name
-from worldmodels.evolution.tasks import RealTask, Worker, WorkerSetup
+from worldmodels.evolution.tasks import Worker, WorkerSetup
 from worldmodels.files import append_line, link_tree, read_json, read_lines
 from worldmodels.machine import available_cores
 from worldmodels.parallel.open import open_executor
@@ -145,10 +146,7 @@ def _measure(run: Run, curve: list[dict[str, Any]]) -> Iterator[Progress]:
             continue
         bundle, parameters, _ = load_bundle(Run(round_folder(run, row["round"])))
         with open_executor(run.config.executor, Worker, WorkerSetup(bundle, run.config.evolve.envs)) as executor:
-            size = -(-len(tracks) // executor.workers)
-            parts = [tracks[begin : begin + size] for begin in range(0, len(tracks), size)]
-            tasks = [RealTask(parameters[None], [(0, track) for track in part], training=False) for part in parts]
-            played = [played for _, tried in executor.run(tasks) for played in tried.played]
+            played = [driven.played for driven in drive_in_order(executor, parameters, tracks)]
         final = asdict(summarise(np.array([episode.score for episode in played]), seed=0))
         measured = {**row, "final": final, "final_frames": sum(episode.frames for episode in played)}
         append_line(run.folder("loop") / FINALISTS, measured)

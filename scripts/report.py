@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from generative.strict_yaml import write_yaml
-from scripts.accuracy import fingerprint
+from worldmodels.accuracy.subject import fingerprint
 from worldmodels.accuracy.verdict import Verdict, findings_of_card, findings_of_stages, verdict
 from worldmodels.config import config_mapping, differences
 from worldmodels.files import read_json, read_lines, write_text

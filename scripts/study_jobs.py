@@ -12,8 +12,9 @@ from scripts.stages import STAGE_FUNCTIONS
 from worldmodels.agent.build import env_shape, load_bundle, load_vision
 from worldmodels.config import RunConfig
 from worldmodels.errors import RunError
+from worldmodels.evolution.drive import drive
 from worldmodels.evolution.evaluate import episode_row
-from worldmodels.evolution.tasks import RealTask, Worker, WorkerSetup
+from worldmodels.evolution.tasks import Worker, WorkerSetup
 from worldmodels.files import append_line, link_tree, read_lines, write_bytes, write_json, write_lines, write_text
 from worldmodels.parallel.config import ExecutorConfig
 from worldmodels.parallel.executor import WorkerError
@@ -174,9 +175,6 @@ def validate(run: Run, study: Study) -> None:
     with run.working(MEASURE):
         bundle, parameters, _ = load_bundle(run)
         names = env_shape(run.learnt.env).state_names
-        chunks = [missing[start : start + width] for start in range(0, len(missing), width)]
-        tasks = [RealTask(parameters[None], [(0, track) for track in chunk], training=False) for chunk in chunks]
         with open_executor(ALONE, Worker, WorkerSetup(bundle, width)) as executor:
-            for number, tried in executor.run(tasks):
-                for track, played in zip(chunks[number], tried.played, strict=True):
-                    append_line(path, episode_row(track, played, names) | {"env": run.learnt.env.id})
+            for driven in drive(executor, parameters[None], missing, size=width):
+                append_line(path, episode_row(driven.track, driven.played, names) | {"env": run.learnt.env.id})

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scripts.accuracy import accuracy, fingerprint, held_out, load_agent_of
+from scripts.accuracy import accuracy, held_out, load_agent_of
 from scripts.cli import main
 from scripts.info import info
 from scripts.stages import evolve
@@ -19,6 +19,7 @@ from worldmodels import Run
 from worldmodels.accuracy import AccuracyConfig
 from worldmodels.accuracy.data import SETS
 from worldmodels.accuracy.page import render_card
+from worldmodels.accuracy.subject import fingerprint
 from worldmodels.errors import RunError
 from worldmodels.rollouts.episode import EpisodeFile
 from worldmodels.seeds import TEST, VALIDATION

@@ -18,16 +18,14 @@ from agents import OptimiserConfig, replay
 from agents.optimisers import AskTell
 from generative.options import check_numbers
 from worldmodels.errors import RunError
-from worldmodels.evolution.tasks import DreamTask, RealTask, Tried
+from worldmodels.evolution.drive import BATCHES, Cost, drive, drive_in_order, share
+from worldmodels.evolution.tasks import DreamTask
 from worldmodels.parallel.executor import Executor
-from worldmodels.rollouts.play import Played
 from worldmodels.seeds import DREAM, EVOLVE, TRYOUT, VALIDATION, stream, training_tracks
 from worldmodels.statistics import spearman, summarise
 
 SAME_MEAN = 1e-4
 """Largest relative difference between the norm of a restored mean and the logged one."""
-ROUNDS = 8
-"""Most episodes in a task, in batches of a worker's width: what is lost with a worker."""
 
 
 @dataclass(frozen=True)
@@ -131,21 +129,6 @@ class EvolveConfig:
         return run_seed if self.seed is None else self.seed
 
 
-@dataclass
-class Cost:
-    """What trying candidates cost."""
-
-    frames: int = 0
-    environment_seconds: float = 0.0
-    network_seconds: float = 0.0
-
-    def add(self, tried: Tried) -> None:
-        """Add the cost of a task."""
-        self.frames += sum(played.frames for played in tried.played)
-        self.environment_seconds += tried.environment_seconds
-        self.network_seconds += tried.network_seconds
-
-
 class Trials:
     """Cuts trials into tasks for an executor and puts the results together in order."""
 
@@ -153,45 +136,24 @@ class Trials:
         """Hold the executor, the environments and the candidates of a batch, and `EvolveConfig.action_cost`."""
         self.executor, self.width, self.block, self.action_cost = executor, width, block, action_cost
 
-    def real(
-        self, parameters: np.ndarray, tracks: Sequence[int], training: bool, cost: Cost
-    ) -> Iterator[tuple[int, int, Played]]:
-        """Yield `(candidate, index of track, episode)` for every candidate on every track, as tasks end.
+    def real_scores(self, parameters: np.ndarray, tracks: Sequence[int], training: bool, cost: Cost) -> np.ndarray:
+        """Return the scores, float64 (P E), of every candidate on every track; in training less what actions cost.
 
         One task a worker, if possible: while one's last episodes end, most of its batch is empty.
         """
-        every = [(candidate, index) for index in range(len(tracks)) for candidate in range(len(parameters))]
-        size = min(-(-len(every) // self.executor.workers), ROUNDS * self.width)
-        chunks = [every[start : start + size] for start in range(0, len(every), size)]
-        tasks = []
-        for chunk in chunks:
-            rows = sorted({candidate for candidate, _ in chunk})
-            pairs = [(rows.index(candidate), tracks[index]) for candidate, index in chunk]
-            tasks.append(RealTask(np.asarray(parameters[rows], dtype=np.float32), pairs, training))
-        for number, tried in self.executor.run(tasks):
-            cost.add(tried)
-            for (candidate, index), played in zip(chunks[number], tried.played, strict=True):
-                yield candidate, index, played
-
-    def real_scores(self, parameters: np.ndarray, tracks: Sequence[int], training: bool, cost: Cost) -> np.ndarray:
-        """Return the scores, float64 (P E), of every candidate on every track; in training less what actions cost."""
+        size = min(share(self.executor, len(parameters) * len(tracks)), BATCHES * self.width)
         scores = np.full((len(parameters), len(tracks)), np.nan)
-        for candidate, index, played in self.real(parameters, tracks, training, cost):
-            scores[candidate, index] = played.score - (self.action_cost * played.effort if training else 0.0)
+        for row, place, _, played, _ in drive(
+            self.executor, parameters, tracks, size=size, training=training, cost=cost
+        ):
+            scores[row, place] = played.score - (self.action_cost * played.effort if training else 0.0)
         return scores
 
     def tryout_scores(self, mean: np.ndarray, tracks: Sequence[int], cost: Cost) -> tuple[np.ndarray, list[bytes]]:
         """Return the returns, float64 (E), of one candidate (N) on every track, and the episodes' files."""
-        size = max(1, min(-(-len(tracks) // self.executor.workers), self.width))
-        chunks = [list(tracks[start : start + size]) for start in range(0, len(tracks), size)]
-        parameters = np.asarray(mean[None], dtype=np.float32)
-        tasks = [RealTask(parameters, [(0, track) for track in chunk], True, record=True) for chunk in chunks]
-        came = dict(self.executor.run(tasks))
-        for tried in came.values():
-            cost.add(tried)
-        every = [came[number] for number in range(len(chunks))]
-        scores = np.array([played.score for tried in every for played in tried.played])
-        return scores, [content for tried in every for content in tried.recorded]
+        size = min(share(self.executor, len(tracks)), self.width)
+        every = drive_in_order(self.executor, mean, tracks, size=size, training=True, record=True, cost=cost)
+        return np.array([each.played.score for each in every]), [each.recorded for each in every]
 
     def dream_scores(self, parameters: np.ndarray, seeds: Sequence[int], cost: Cost) -> np.ndarray:
         """Return the returns, float64 (P E), of every candidate in every dream."""

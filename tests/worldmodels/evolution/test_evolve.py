@@ -11,14 +11,13 @@ import psutil
 import pytest
 
 from envs import EarlyStopConfig
-from scripts.evolve import starting_point, worker_setup
+from scripts.evolve import worker_setup
 from scripts.stages import evolve
-from scripts.train_memory import latent_file
 from tests.small import small_config
 from worldmodels import Run, RunError
 from worldmodels.agent.build import assemble, load_bundle
+from worldmodels.evolution.drive import Cost
 from worldmodels.evolution.evolve import (
-    Cost,
     EvolveConfig,
     Trials,
     best_validated,
@@ -28,12 +27,14 @@ from worldmodels.evolution.evolve import (
     rank_agreement,
     restore,
 )
+from worldmodels.evolution.starting_point import starting_point
 from worldmodels.evolution.tasks import DreamTask, RealTask, Worker, WorkerSetup
 from worldmodels.files import read_lines
 from worldmodels.parallel.executor import WorkerError
 from worldmodels.parallel.serial import SerialExecutor
 from worldmodels.rollouts.dataset import episode_files, tryout_files
 from worldmodels.seeds import TEST, TRAINING, VALIDATION, training_tracks
+from worldmodels.vision.encode import latent_file
 
 NUMBERS = ("scores", "mean", "agreement", "next_episodes", "frames", "sigma", "validation_frames")
 
@@ -403,7 +404,7 @@ def test_every_worker_gets_one_task_unless_that_would_put_too_much_at_risk(candi
     executor = Executor(lambda setup: None, None)
     executor.workers = workers
     trials = Trials(executor, 4, 4)
-    list(trials.real(np.arange(candidates)[:, None], range(100, 100 + tracks), True, Cost()))
+    trials.real_scores(np.arange(candidates)[:, None], range(100, 100 + tracks), True, Cost())
     assert [len(task.pairs) for task in seen] == expected  # at most 8 batches of 4
     played = [(int(task.parameters[row, 0]), track) for task in seen for row, track in task.pairs]
     assert sorted(played) == [(one, 100 + track) for one in range(candidates) for track in range(tracks)]
