@@ -66,8 +66,8 @@ def _carry_out(command: str, words: list[str]) -> int:
 
 def _stages(request: Request) -> int:
     """Carry out a stage, or all of them, and say what came of each."""
-    from scripts.estimate import estimate
     from scripts.stages import STAGE_FUNCTIONS, stages_of
+    from scripts.terminal.dry_run import estimate
     from scripts.terminal.environment import remarks
     from scripts.terminal.progress import Display
     from worldmodels.run.folder import Run
@@ -93,9 +93,9 @@ def _stages(request: Request) -> int:
 
 def _forecast(display: Any, config: Any, stages: list[str]) -> None:
     """Measure this machine, so that the display knows how long the stages take."""
-    from scripts.estimate import plan_parts
-    from scripts.rates import Rates
+    from worldmodels.run.estimate import plan_parts
     from worldmodels.run.plan import Plan
+    from worldmodels.run.rates import Rates
 
     rates = Rates(config)
     try:

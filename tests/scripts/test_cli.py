@@ -175,7 +175,7 @@ def test_version(capsys):
 
 
 def test_dry_run_writes_nothing(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("scripts.rates.BUDGET", 0.02)
+    monkeypatch.setattr("worldmodels.run.rates.BUDGET", 0.02)
     assert main(["run", str(tmp_path / "r"), "--preset", "toy", "--dry-run"]) == 0
     text = capsys.readouterr().out
     assert "collect" in text and "in all" in text and "frames" in text
@@ -183,7 +183,7 @@ def test_dry_run_writes_nothing(tmp_path, capsys, monkeypatch):
 
 
 def test_dry_run_adds_up_the_rounds_of_a_loop(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("scripts.rates.BUDGET", 0.02)
+    monkeypatch.setattr("worldmodels.run.rates.BUDGET", 0.02)
     more = ["--world", "dream", "--loop.rounds", "3", "--loop.episodes", "7", "--loop.final-tracks", "5"]
     assert main(["loop", str(tmp_path / "r"), "--preset", "toy", *more, "--dry-run"]) == 0
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("loop"))

@@ -83,12 +83,18 @@ def drive(
 
 
 def drive_in_order(
-    executor: Executor, parameters: Float[np.ndarray, " N"], tracks: Sequence[int], *, size: int = 0,
-    training: bool = False, record: bool = False, cost: Cost | None = None,
-) -> list[TrackEpisode]:  # fmt: skip
+    executor: Executor,
+    parameters: Float[np.ndarray, " N"],
+    tracks: Sequence[int],
+    *,
+    size: int = 0,
+    training: bool = False,
+    record: bool = False,
+    cost: Cost | None = None,
+) -> list[TrackEpisode]:
     """Return the episodes of one controller in the order of the tracks; arguments as of `drive`."""
-    how = {"size": size, "training": training, "record": record}
-    return sorted(drive(executor, parameters[None], tracks, **how, cost=cost), key=lambda driven: driven.place)
+    every = drive(executor, parameters[None], tracks, size=size, training=training, record=record, cost=cost)
+    return sorted(every, key=lambda each: each.place)
 
 
 def share(executor: Executor, count: int) -> int:
@@ -103,7 +109,7 @@ def _task(
     training: bool,
     record: bool,
 ) -> RealTask | BlindTask:
-    """Return the task of some episodes, `(row, place)` each; it carries the parameters that it needs, and no others."""
+    """Return the task of some episodes, `(row, place)` each, with the parameters that it needs and no others."""
     if parameters is None:
         return BlindTask([tracks[place] for _, place in chunk])
     rows = sorted({row for row, _ in chunk})

@@ -319,7 +319,7 @@ def test_a_run_of_the_users_that_is_named_pretrained_is_used(shipped, copy, caps
 
 
 def test_a_new_run_may_be_named_pretrained_and_asking_writes_nothing(shipped, monkeypatch, capsys):
-    monkeypatch.setattr("scripts.rates.BUDGET", 0.1)
+    monkeypatch.setattr("worldmodels.run.rates.BUDGET", 0.1)
     assert main(["run", "pretrained", "--preset", "toy", "--dry-run"]) == 0
     with pytest.raises(SystemExit):
         main(["evaluate", "pretrained", "--help"])

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from scripts.estimate import plan_parts
-from scripts.rates import Rates
 from scripts.stages import STAGE_FUNCTIONS, stages_of
 from scripts.terminal.progress import duration
 from tests.small import looped_config, small_config
 from tests.worldmodels.run.test_plan import Clock, live, worst
 from worldmodels import Run, preset
+from worldmodels.run.estimate import plan_parts
 from worldmodels.run.plan import Part, Plan
+from worldmodels.run.rates import Rates
 
-CURVE = Path(__file__).parents[2] / "docs" / "results" / "quick" / "curve.csv"
+CURVE = Path(__file__).parents[3] / "docs" / "results" / "quick" / "curve.csv"
 QUICK = {
     "reset": 0.0145, "frame": 0.00021, "frame_bytes": 1310.0, "perceive": 0.00117, "vision_step": 0.048,
     "memory_step": 0.056, "encode": 0.00017, "dream_block": 0.006, "dream_step": 0.0068,
@@ -93,7 +93,7 @@ def test_stages_yield_what_the_plan_has(tmp_path, config):
 def test_measuring_leaves_the_random_streams_alone(monkeypatch):
     import torch
 
-    monkeypatch.setattr("scripts.rates.BUDGET", 0.01)
+    monkeypatch.setattr("worldmodels.run.rates.BUDGET", 0.01)
     torch.manual_seed(3)
     expected = torch.rand(4)
     torch.manual_seed(3)

@@ -1,6 +1,6 @@
 """What a run costs: the parts of all its stages with frames, seconds and disk, from rates measured on this machine.
 
-The dry run prints them; the progress of a run counts down along them.
+A dry run shows them, and the progress of a run counts down along them (`worldmodels.run.plan`).
 """
 
 from collections.abc import Callable, Sequence
@@ -10,14 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scripts.rates import NETWORK_DRIVERS, Rates
-from scripts.terminal.progress import duration
 from worldmodels.config import RunConfig
 from worldmodels.dream.imagine import BLOCK
 from worldmodels.evolution.loop import LEARNT, keeps_vision, round_config
-from worldmodels.machine import available_cores
 from worldmodels.rollouts.collect import Driver
 from worldmodels.run.plan import WORKERS, Part
+from worldmodels.run.rates import NETWORK_DRIVERS, Rates
 
 START = 5.5
 """Seconds in which Ray's processes start and build their networks."""
@@ -39,14 +37,6 @@ DREAMT = 0.002
 """Seconds of a step of a single dream."""
 PAGE = 3.0
 """Seconds of the report."""
-
-
-def estimate(config: RunConfig, stages: Sequence[str]) -> str:
-    """Measure this machine for some seconds and return a table of what the stages would take."""
-    rates = Rates(config)
-    for _ in rates.measure():
-        pass
-    return _table(plan_parts(config, stages, rates), rates)
 
 
 def plan_parts(config: RunConfig, stages: Sequence[str], rates: Rates) -> list[Part]:
@@ -240,28 +230,3 @@ def _start(config: RunConfig) -> float:
 
 def _workers(stage: str, config: RunConfig, before: Before) -> Part:
     return Part(stage, WORKERS, np.array([_start(config)]), 0.0, before.round)
-
-
-def _table(parts: Sequence[Part], rates: Rates) -> str:
-    """Return a line for each stage, those of a loop's rounds added up, and one for all."""
-    lines = [f"{'stage':16}{'frames':>14}{'time':>12}{'disk':>10}"]
-    rows: dict[str, list[Part]] = {}
-    for part in parts:
-        if part.round is not None or part.stage == "loop":
-            rows.setdefault("loop", []).append(part)
-        if part.stage != "loop":
-            rows.setdefault(part.stage if part.round is None else f"  {part.stage}", []).append(part)
-    for name, row in [*rows.items(), ("in all", list(parts))]:
-        lines.append(_row(name, row))
-    lines.append(
-        "Frames are those of whole episodes: in training some end early, and evolution may ask for more of them. "
-        f"Measured just now: {1 / rates.frame:,.0f} frames a second on one core without networks, "
-        f"{rates.vision_step * 1000:.0f} ms a step of vision, {rates.memory_step * 1000:.0f} ms a step of memory; "
-        f"{rates.cores} workers on {available_cores()} cores."
-    )
-    return "\n".join(lines)
-
-
-def _row(name: str, parts: Sequence[Part]) -> str:
-    frames, megabytes = sum(part.frames for part in parts), sum(part.megabytes for part in parts)
-    return f"{name:16}{frames:>14,}{duration(sum(part.seconds for part in parts)):>12}{megabytes:>7.0f} MB"
