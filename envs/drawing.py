@@ -59,7 +59,7 @@ def inward(polygons: np.ndarray) -> np.ndarray:
     return np.sign(turn)[:, None, None] * normals / np.maximum(1 + cosine, 0.2)
 
 
-class World:
+class DrawnWorld:
     """Playfield, grass, road and kerbs of an env's track: quads in drawing order, and their colours.
 
     In metres, `vertices` (quads, 4, 5) has rows (x, y, inward x, inward y, 1), `centres` (3, quads) columns
@@ -116,12 +116,12 @@ class Camera:
         ahead = (MIDDLE_Y - CAR_Y) / self.zoom
         self.turn = ((cos, sin, -x * cos - y * sin), (-sin, cos, x * sin - y * cos - ahead))
 
-    def visible(self, world: World) -> np.ndarray:
+    def visible(self, world: DrawnWorld) -> np.ndarray:
         """Indices of the quads of `world` that may be in sight, in drawing order."""
         near = np.abs(np.array(self.turn, dtype=np.float32) @ world.centres) < world.limits(self.zoom)
         return (near[0] & near[1]).nonzero()[0]
 
-    def project(self, world: World, quads: np.ndarray) -> np.ndarray:
+    def project(self, world: DrawnWorld, quads: np.ndarray) -> np.ndarray:
         """The quads with the given indices on the canvas, (quads, 4, 2) int32."""
         inset = WORLD_INSET / self.zoom
         xx, xy, yx, yy = self.xx, self.xy, self.yx, self.yy
@@ -130,7 +130,7 @@ class Camera:
         return (rows @ np.array(matrix)).astype(np.int32).reshape(-1, 4, 2)
 
 
-def draw_world(world: World, camera: Camera) -> np.ndarray:
+def draw_world(world: DrawnWorld, camera: Camera) -> np.ndarray:
     """A new canvas with all but the car."""
     quads = camera.visible(world)
     if camera.far_from_border:  # the playfield is all there is to see, and copying is faster than filling

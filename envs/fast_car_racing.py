@@ -18,7 +18,7 @@ from gymnasium.envs.box2d.car_racing import STATE_H, STATE_W, WINDOW_H, WINDOW_W
 from jaxtyping import UInt8
 
 from envs.car_racing import CarRacing
-from envs.drawing import BAR_H, SCENE_H, Camera, World, draw_car, draw_world
+from envs.drawing import BAR_H, SCENE_H, Camera, DrawnWorld, draw_car, draw_world
 
 DARKENING = np.full((SCENE_H, STATE_W, 3), 2, dtype=np.uint8)  # pygame's smoothscale rounds down twice
 CELL_W, CELL_H = WINDOW_W // 40, WINDOW_H // 40  # gymnasium's grid of indicators, window pixels
@@ -35,12 +35,12 @@ class FastCarRacing(CarRacing):
 
     draw_bar: bool = True
     bar_top: int = SCENE_H
-    _world: World | None = None
+    _world: DrawnWorld | None = None
 
     def _create_track(self) -> bool:
         done = bool(super()._create_track())
         if done:
-            self._world = World(self)
+            self._world = DrawnWorld(self)
         return done
 
     def draw_state_pixels(self) -> UInt8[np.ndarray, "96 96 3"]:

@@ -44,7 +44,7 @@ LEAST_ROWS = 32
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Failure:
     """A failure that was found."""
 
     problem: Problem
@@ -81,13 +81,13 @@ class Evidence:
     """How many entries that codebook has."""
 
 
-def diagnose(evidence: Evidence) -> list[Verdict]:
+def diagnose(evidence: Evidence) -> list[Failure]:
     """Return every failure that the evidence shows; an empty list for a healthy run.
 
     Raises:
         ComponentError: evidence that cannot be judged, such as too few rows or images outside [0, 1].
     """
-    found: list[Verdict | None] = [vanishing_critic(evidence.history), exploding_critic(evidence.history)]
+    found: list[Failure | None] = [vanishing_critic(evidence.history), exploding_critic(evidence.history)]
     found.append(posterior_collapse(evidence.history, evidence.means))
     found.append(oscillation(_column(evidence.history, evidence.curve)))
     if evidence.train is not None and evidence.held_out is not None and evidence.samples is not None:
@@ -100,7 +100,7 @@ def diagnose(evidence: Evidence) -> list[Verdict]:
     return [each for each in found if each is not None]
 
 
-def posterior_collapse(history: History, means: Float[Tensor, "N Z"] | None = None) -> Verdict | None:
+def posterior_collapse(history: History, means: Float[Tensor, "N Z"] | None = None) -> Failure | None:
     """Find an encoder that says nothing: no active unit, or a KL divergence of less than 0.1 nats.
 
     Unused dimensions beside used ones are healthy.
@@ -108,16 +108,16 @@ def posterior_collapse(history: History, means: Float[Tensor, "N Z"] | None = No
     remedy = "lower beta or raise it slowly from 0, give free bits, or weaken the decoder"
     if means is not None and active_units(means) == 0:
         evidence = f"none of {means.shape[1]} dimensions of the posterior mean varies over images (variance > 0.01)"
-        return Verdict("posterior collapse", evidence, remedy)
+        return Failure("posterior collapse", evidence, remedy)
     kl = _late(_column(history, "kl"))
     if kl is not None and kl < LEAST_KL:
-        return Verdict("posterior collapse", f"KL of {kl:.2g} nats at the end (limit {LEAST_KL})", remedy)
+        return Failure("posterior collapse", f"KL of {kl:.2g} nats at the end (limit {LEAST_KL})", remedy)
     return None
 
 
 def mode_collapse(
     train: Float[Tensor, "N F"], held_out: Float[Tensor, "M F"], samples: Float[Tensor, "K F"]
-) -> Verdict | None:
+) -> Failure | None:
     """Find samples that cover less than half of what held-out data cover, though they look real or all alike.
 
     Samples that are various but look like nothing real are bad, not collapsed, and get no verdict.
@@ -131,7 +131,7 @@ def mode_collapse(
     variety = _variance(samples) / max(_variance(held_out), 1e-300)
     if real < 0.5 * real_expected and variety > 0.1:
         return None
-    return Verdict(
+    return Failure(
         "mode collapse",
         f"samples cover {covered:.0%} of the data, held-out data {expected:.0%} (limit: half of it); "
         f"precision {real:.0%}, variance {variety:.0%} of the data's",
@@ -140,7 +140,7 @@ def mode_collapse(
     )
 
 
-def vanishing_critic(history: History) -> Verdict | None:
+def vanishing_critic(history: History) -> Failure | None:
     """Find a critic that gives the generator no direction.
 
     Either its slope (`critic_slope`, norm of its gradient in its input) ends below 0.01, or it tells real from
@@ -149,7 +149,7 @@ def vanishing_critic(history: History) -> Verdict | None:
     """
     slope = _late(_column(history, "critic_slope"))
     if slope is not None and slope < FLAT_SLOPE:
-        return Verdict(
+        return Failure(
             "vanishing critic",
             f"its slope is {slope:.2g} at the end (limit {FLAT_SLOPE})",
             "replace clipping by a gradient penalty or spectral norm, or clip less tightly",
@@ -159,7 +159,7 @@ def vanishing_critic(history: History) -> Verdict | None:
     if accuracy is None or before is None or after is None:
         return None
     if accuracy > SURE and after < LOST_GRADIENT * before:
-        return Verdict(
+        return Failure(
             "vanishing critic",
             f"it is right in {accuracy:.0%} (limit {SURE:.0%}) and the generator's gradient fell from {before:.2g} "
             f"to {after:.2g} (limit: to {LOST_GRADIENT:.0%})",
@@ -168,7 +168,7 @@ def vanishing_critic(history: History) -> Verdict | None:
     return None
 
 
-def exploding_critic(history: History) -> Verdict | None:
+def exploding_critic(history: History) -> Failure | None:
     """Find a critic whose slope (`critic_slope`) ends above 100, grew a hundredfold, or is no longer finite."""
     slopes = _column(history, "critic_slope", finite=False)
     before, after = _early(slopes), _late(slopes)
@@ -176,7 +176,7 @@ def exploding_critic(history: History) -> Verdict | None:
         return None
     if bool(np.isfinite(slopes).all()) and after <= STEEP_SLOPE and after <= 100 * max(before, FLAT_SLOPE):
         return None
-    return Verdict(
+    return Failure(
         "exploding critic",
         f"its slope went from {before:.2g} to {after:.2g} (limits: {STEEP_SLOPE:.0f}, and a hundredfold)",
         "constrain it by a gradient penalty, spectral norm or clipping, lower its learning rate, and leave batch norm "
@@ -184,7 +184,7 @@ def exploding_critic(history: History) -> Verdict | None:
     )
 
 
-def oscillation(values: Sequence[float] | np.ndarray) -> Verdict | None:
+def oscillation(values: Sequence[float] | np.ndarray) -> Failure | None:
     """Find a curve that swings about its trend to and fro in the second half of training, and does not settle.
 
     More than 70 per cent of its power beside the trend must lie at one frequency of at least four periods, and the
@@ -204,7 +204,7 @@ def oscillation(values: Sequence[float] | np.ndarray) -> Verdict | None:
     share = power[max(0, peak - 1) : peak + 2].sum() / max(power.sum(), 1e-300)
     if reach == 0 or swing < 0.1 * reach or peak < LEAST_PERIODS or share < PERIODIC_POWER:
         return None
-    return Verdict(
+    return Failure(
         "oscillation",
         f"{share:.0%} of the variation lies at a period of {len(half) / peak:.0f} rows (limit {PERIODIC_POWER:.0%}), "
         f"swinging over {swing / reach:.0%} of the curve's range",
@@ -215,24 +215,24 @@ def oscillation(values: Sequence[float] | np.ndarray) -> Verdict | None:
 
 def memorised(
     train: Float[Tensor, "N F"], held_out: Float[Tensor, "M F"], samples: Float[Tensor, "K F"]
-) -> Verdict | None:
+) -> Failure | None:
     """Find samples of which 5 per cent more copy training data than held-out data happen to."""
     value, floor = memorisation(train, samples), memorisation(train, held_out)
     if value <= floor + 0.05:
         return None
-    return Verdict(
+    return Failure(
         "memorisation",
         f"{value:.0%} of the samples copy a training item, of held-out data {floor:.0%} (limit: 5 points more)",
         "train on more or augmented data, stop earlier, or use a smaller model",
     )
 
 
-def blur(real: Float[Tensor, "N C H W"], made: Float[Tensor, "M C H W"]) -> Verdict | None:
+def blur(real: Float[Tensor, "N C H W"], made: Float[Tensor, "M C H W"]) -> Failure | None:
     """Find images with less than half the fine detail of real ones: the mean square of their Laplacian."""
     ours, theirs = _detail(unit_images("made", made)), _detail(unit_images("real", real))
     if ours >= 0.5 * theirs:
         return None
-    return Verdict(
+    return Failure(
         "blur",
         f"fine detail is {ours / theirs:.0%} of that of real images (limit 50%)",
         "raise the latent size or lower beta, or add an adversarial or perceptual loss: a squared error alone blurs "
@@ -240,7 +240,7 @@ def blur(real: Float[Tensor, "N C H W"], made: Float[Tensor, "M C H W"]) -> Verd
     )
 
 
-def dead_codes(codes: Int[Tensor, "..."], codebook: int) -> Verdict | None:
+def dead_codes(codes: Int[Tensor, "..."], codebook: int) -> Failure | None:
     """Find a codebook of which more than a quarter is never used.
 
     Raises:
@@ -255,7 +255,7 @@ def dead_codes(codes: Int[Tensor, "..."], codebook: int) -> Verdict | None:
     if dead <= codebook / 4:
         return None
     perplexity = torch.special.entr(share).sum().exp().item()
-    return Verdict(
+    return Failure(
         "dead codes",
         f"{dead} of {codebook} codes are never used (limit: a quarter), perplexity {perplexity:.1f}",
         "restart dead codes at encodings of the batch, update the codebook by moving averages, or use fewer codes",

@@ -9,12 +9,12 @@ from generative.data.origin import differences
 from generative.files import read_json, write_json
 from generative.options import ComponentError
 from generative.plain import Facts
-from generative.run import Run
+from generative.run import TrainingRun
 
 FILE = "data.json"
 
 
-def keep_data(run: Run, data: Data) -> None:
+def keep_data(run: TrainingRun, data: Data) -> None:
     """Write what a run is begun on; of one that was begun before, looks whether it is still the same.
 
     Raises:
@@ -26,7 +26,7 @@ def keep_data(run: Run, data: Data) -> None:
         write_json(run.path / FILE, _facts(data))
 
 
-def compare_data(run: Run, data: Data) -> None:
+def compare_data(run: TrainingRun, data: Data) -> None:
     """Raise ComponentError where data are not those that a run was begun on."""
     changes = differences(data_facts(run)["files"], data.origin.files)
     if changes:
@@ -36,7 +36,7 @@ def compare_data(run: Run, data: Data) -> None:
         )
 
 
-def data_facts(run: Run) -> Facts:
+def data_facts(run: TrainingRun) -> Facts:
     """Return what a run was begun on: name, kind, shape, classes, counts, lines in words, files with digests.
 
     Raises:

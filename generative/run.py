@@ -59,7 +59,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class RunConfig:
+class TrainingConfig:
     """Everything that determines a training."""
 
     model: Choice
@@ -93,7 +93,7 @@ def preset_names(model: str) -> dict[str, str]:
     return {name: str(each.get("about", "")) for name, each in _presets(model).items()}
 
 
-def preset(model: str, name: str = "fast") -> RunConfig:
+def preset(model: str, name: str = "fast") -> TrainingConfig:
     """Return a model's preset.
 
     Raises:
@@ -107,7 +107,7 @@ def preset(model: str, name: str = "fast") -> RunConfig:
         raise ComponentError(f"{model} has no preset {name!r};{guess} known: {known}")
     values = {key: value for key, value in found[name].items() if key not in ("about", "options")}
     chosen = {"type": model, "options": found[name].get("options") or {}}
-    return config_from_mapping(RunConfig, {"preset": name, "model": chosen, **values})
+    return config_from_mapping(TrainingConfig, {"preset": name, "model": chosen, **values})
 
 
 def _presets(model: str) -> dict[str, Facts]:
@@ -117,7 +117,7 @@ def _presets(model: str) -> dict[str, Facts]:
     return dict(read_yaml(file.read_bytes(), f"{model}.yaml") or {})
 
 
-class Run:
+class TrainingRun:
     """A run folder, open for reading or for a training to fill."""
 
     def __init__(self, path: str | os.PathLike[str]):
@@ -142,10 +142,12 @@ class Run:
                 f"{file}: format_version is {version!r}, this program reads {FORMAT_VERSION}; "
                 "use the version of the program that wrote it, or start a new run"
             )
-        self.config = config_from_mapping(RunConfig, content)
+        self.config = config_from_mapping(TrainingConfig, content)
 
     @classmethod
-    def create(cls, path: str | os.PathLike[str], config: RunConfig, movable: Collection[str] = ()) -> "Run":
+    def create(
+        cls, path: str | os.PathLike[str], config: TrainingConfig, movable: Collection[str] = ()
+    ) -> "TrainingRun":
         """Make a run folder, or opens the one that is there if its configuration is the same.
 
         Args:
@@ -227,13 +229,13 @@ class Run:
                 append_line(self.path / "spent.jsonl", {"seconds": round(time.perf_counter() - begun, 3)})
 
 
-def _config_text(config: RunConfig) -> str:
+def _config_text(config: TrainingConfig) -> str:
     """Return a configuration as YAML; raise ValueError where that could not be read again, as for an infinity."""
     check_numbers(config)
     text = write_yaml({"format_version": FORMAT_VERSION, **config_to_mapping(config)})
     plain = read_yaml(text, "configuration")
     plain.pop("format_version")
-    config_from_mapping(RunConfig, plain)
+    config_from_mapping(TrainingConfig, plain)
     return text
 
 

@@ -20,7 +20,7 @@ from worldmodels.errors import RunError
 from worldmodels.evolution.drive import BATCHES, Cost, drive
 from worldmodels.evolution.evolve import Trials, optimiser_seed
 from worldmodels.evolution.starting_point import starting_point
-from worldmodels.evolution.tasks import Worker, WorkerSetup
+from worldmodels.evolution.tasks import TrialSetup, TrialWorker
 from worldmodels.evolution.warm_start import same_parts
 from worldmodels.files import read_lines, write_bytes, write_json, write_text
 from worldmodels.parallel.config import ExecutorConfig
@@ -111,8 +111,8 @@ def _agreement(run: Run, agent: Agent | None) -> dict[str, Any]:
     bundle = replace(agent[0], generator=component_bytes(load_memory(run)))
     parameters = _controllers(run, agent[0], asked.candidates or asked.controllers)
     seeds = list(VALIDATION[: asked.controller_dreams])
-    setup = WorkerSetup(bundle, config.evolve.envs, config.dream, load_starts(run))
-    with open_executor(ExecutorConfig(type="serial"), Worker, setup) as executor:
+    setup = TrialSetup(bundle, config.evolve.envs, config.dream, load_starts(run))
+    with open_executor(ExecutorConfig(type="serial"), TrialWorker, setup) as executor:
         trials = Trials(executor, config.evolve.envs, BLOCK)
         size = BATCHES * config.evolve.envs
         if asked.candidates:

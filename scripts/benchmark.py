@@ -14,7 +14,7 @@ from scripts.terminal.console import nearest
 from scripts.terminal.words import UsageError, parsed
 
 if TYPE_CHECKING:
-    from worldmodels.benchmark import Figure
+    from worldmodels.benchmark import BenchmarkFigure
 
 FORMAT_VERSION = 1
 
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
         UsageError: a name or an option is wrong.
     """
     chosen = parsed(BenchmarkRequest, arguments, "worldmodels benchmark", COMMANDS["benchmark"])
-    from worldmodels.benchmark import FIGURES, Figure, Settings, describe_machine, disturbed, measure
+    from worldmodels.benchmark import FIGURES, BenchmarkFigure, Settings, describe_machine, disturbed, measure
 
     if chosen.list:
         for name, subject in FIGURES.items():
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
     machine = describe_machine()
     if disturbed(machine):
         print(f"warning: {disturbed(machine)}", file=sys.stderr)
-    found: list[Figure] = []
+    found: list[BenchmarkFigure] = []
     code = 0
     try:
         for number, name in enumerate(names, start=1):
@@ -87,7 +87,11 @@ def _known(names: Sequence[str], known: Sequence[str]) -> list[str]:
 
 
 def _document(
-    machine: dict[str, Any], begun: datetime.datetime, seconds: float, options: dict[str, Any], found: "list[Figure]"
+    machine: dict[str, Any],
+    begun: datetime.datetime,
+    seconds: float,
+    options: dict[str, Any],
+    found: "list[BenchmarkFigure]",
 ) -> str:
     document = {
         "format_version": FORMAT_VERSION,
@@ -100,7 +104,7 @@ def _document(
     return json.dumps(document, indent=2, allow_nan=False)
 
 
-def table(machine: dict[str, Any], found: "Sequence[Figure]", seconds: float) -> str:
+def table(machine: dict[str, Any], found: "Sequence[BenchmarkFigure]", seconds: float) -> str:
     """Return the machine, one line for each figure, and below them what else is to be known of each."""
     versions = ", ".join(f"{name} {version or 'missing'}" for name, version in machine["versions"].items())
     lines = [
@@ -116,7 +120,7 @@ def table(machine: dict[str, Any], found: "Sequence[Figure]", seconds: float) ->
     return "\n".join(lines)
 
 
-def _row(figure: "Figure") -> tuple[str, ...]:
+def _row(figure: "BenchmarkFigure") -> tuple[str, ...]:
     met = "skipped" if figure.met is None else "yes" if figure.met else "no"
     spread = (
         f"{len(figure.pairs)}, {_number(min(figure.pairs))} to {_number(max(figure.pairs))}" if figure.pairs else ""

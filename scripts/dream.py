@@ -18,8 +18,8 @@ from worldmodels.agent.build import dreaming_memory, env_shape, load_bundle, loa
 from worldmodels.dream.config import DreamConfig, FilmConfig
 from worldmodels.dream.film import (
     Dream,
-    Drive,
-    Prediction,
+    PredictedFrames,
+    RealDrive,
     Scene,
     decode,
     dream_drives,
@@ -138,7 +138,7 @@ def dream_panels(
     vision: Any,
     dreams: Sequence[Dream],
     scenes: Sequence[Scene],
-    real: Drive,
+    real: RealDrive,
     every: int = 1,
     scale: int = 4,
     text: float = 0.5,
@@ -175,7 +175,7 @@ def _counted(step: int, returns: np.ndarray) -> str:
     return f"step {step}{gained}"
 
 
-def prediction_panels(prediction: Prediction, real: Drive) -> Iterator[np.ndarray]:
+def prediction_panels(prediction: PredictedFrames, real: RealDrive) -> Iterator[np.ndarray]:
     """Yield the film of the prediction, which is outlined: real, reconstruction, prediction."""
     ahead = len(prediction.frames) - 1 - prediction.context
     for step in range(len(prediction.frames)):
@@ -186,7 +186,7 @@ def prediction_panels(prediction: Prediction, real: Drive) -> Iterator[np.ndarra
         yield side_by_side(columns, ["real\n", "reconstruction\n", label])
 
 
-def strip(prediction: Prediction, real: Drive) -> np.ndarray:
+def strip(prediction: PredictedFrames, real: RealDrive) -> np.ndarray:
     """Return moments of the prediction in columns, real above reconstruction above prediction, with a mark between.
 
     Columns are evenly spaced in what is watched and in what is predicted, and named by steps from the last frame seen.

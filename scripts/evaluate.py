@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from envs import frame_rate, make_env
-from worldmodels.agent.agent import Driver
+from worldmodels.agent.agent import Agent
 from worldmodels.agent.build import env_shape, load_bundle
 from worldmodels.agent.bundle import Bundle
 from worldmodels.evolution.drive import drive
 from worldmodels.evolution.evaluate import episode_row, episodes_csv, median_track, paired_rows, summarise_rows
-from worldmodels.evolution.tasks import Worker, WorkerSetup
+from worldmodels.evolution.tasks import TrialSetup, TrialWorker
 from worldmodels.files import append_line, read_lines, write_json, write_text
 from worldmodels.machine import available_cores
 from worldmodels.parallel.executor import Executor
@@ -42,9 +42,9 @@ def evaluate(run: Run) -> Iterator[Progress]:
     with run.working("evaluate", run.config.executor.workers or available_cores()):
         bundle, parameters, facts = load_bundle(run)
         bundle = replace(bundle, env=replace(bundle.env, id=env))
-        setup = WorkerSetup(bundle, run.learnt.evolve.envs)
+        setup = TrialSetup(bundle, run.learnt.evolve.envs)
         yield Progress("evaluate", 0, 1, "workers")
-        with open_executor(run.config.executor, Worker, setup) as executor:
+        with open_executor(run.config.executor, TrialWorker, setup) as executor:
             yield Progress("evaluate", 1, 1, "workers")
             run.reopen("evaluate")
             arms: dict[str, np.ndarray | None] = {"episodes": parameters}
@@ -123,7 +123,7 @@ def film_drive(run: Run, bundle: Bundle, parameters: np.ndarray, track: int) -> 
     if renders:
         env.close()
         env = make_env(bundle.env, render_mode="rgb_array")
-    driver = Driver(bundle, parameters)
+    driver = Agent(bundle, parameters)
     steps = frame_rate(env) / bundle.env.action_repeat  # a second
     every = max(1, int(steps / FILMED))
 

@@ -18,7 +18,7 @@ from worldmodels.evolution.drive import Cost
 from worldmodels.evolution.evolve import Trials, best_validated, finalists, measure_again, restore
 from worldmodels.evolution.evolve import evolve as generations
 from worldmodels.evolution.starting_point import start_facts, starting_point
-from worldmodels.evolution.tasks import Worker, WorkerSetup
+from worldmodels.evolution.tasks import TrialSetup, TrialWorker
 from worldmodels.files import append_line, read_json, read_lines
 from worldmodels.machine import available_cores
 from worldmodels.parallel.open import open_executor
@@ -52,7 +52,7 @@ def evolve(run: Run) -> Iterator[Progress]:
             save_agent(folder, bundle, mean, {"generation": best["generation"], **best["validation"]})
         optimiser = restore(config, size, seed, log, start)
         yield Progress("evolve", 0, 1, "workers")
-        with open_executor(run.config.executor, Worker, worker_setup(run, bundle)) as executor:
+        with open_executor(run.config.executor, TrialWorker, worker_setup(run, bundle)) as executor:
             yield Progress("evolve", 1, 1, "workers")
             yield Progress("evolve", len(log), config.generations, "generations", {"parameters": size})
             trials = Trials(executor, config.envs, BLOCK, config.action_cost)
@@ -114,12 +114,12 @@ def settle_dtype(run: Run) -> None:
     run.log("precision", 0, changes or {"latent_change": 0.0, "state_change": 0.0})
 
 
-def worker_setup(run: Run, bundle: Bundle) -> WorkerSetup:
+def worker_setup(run: Run, bundle: Bundle) -> TrialSetup:
     """Return what the evolution's workers are built from."""
     config = run.config
     if config.evolve.world == "real":
-        return WorkerSetup(bundle, config.evolve.envs)
-    return WorkerSetup(bundle, config.evolve.envs, config.dream, load_starts(run), config.evolve.action_cost)
+        return TrialSetup(bundle, config.evolve.envs)
+    return TrialSetup(bundle, config.evolve.envs, config.dream, load_starts(run), config.evolve.action_cost)
 
 
 def _read_log(run: Run) -> list[dict[str, Any]]:

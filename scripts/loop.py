@@ -20,7 +20,7 @@ from worldmodels.agent.build import check_config, load_bundle
 from worldmodels.errors import RunError
 from worldmodels.evolution.drive import drive_in_order
 from worldmodels.evolution.loop import LEARNT, alarm, best_round, finalists, keeps_vision, round_config, round_name
-from worldmodels.evolution.tasks import Worker, WorkerSetup
+from worldmodels.evolution.tasks import TrialSetup, TrialWorker
 from worldmodels.files import append_line, link_tree, read_json, read_lines
 from worldmodels.machine import available_cores
 from worldmodels.parallel.open import open_executor
@@ -145,7 +145,7 @@ def _measure(run: Run, curve: list[dict[str, Any]]) -> Iterator[Progress]:
         if row["round"] in {each["round"] for each in kept}:
             continue
         bundle, parameters, _ = load_bundle(Run(round_folder(run, row["round"])))
-        with open_executor(run.config.executor, Worker, WorkerSetup(bundle, run.config.evolve.envs)) as executor:
+        with open_executor(run.config.executor, TrialWorker, TrialSetup(bundle, run.config.evolve.envs)) as executor:
             played = [driven.played for driven in drive_in_order(executor, parameters, tracks)]
         final = asdict(summarise(np.array([episode.score for episode in played]), seed=0))
         measured = {**row, "final": final, "final_frames": sum(episode.frames for episode in played)}

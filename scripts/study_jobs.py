@@ -14,7 +14,7 @@ from worldmodels.config import RunConfig
 from worldmodels.errors import RunError
 from worldmodels.evolution.drive import drive
 from worldmodels.evolution.evaluate import episode_row
-from worldmodels.evolution.tasks import Worker, WorkerSetup
+from worldmodels.evolution.tasks import TrialSetup, TrialWorker
 from worldmodels.files import append_line, link_tree, read_lines, write_bytes, write_json, write_lines, write_text
 from worldmodels.parallel.config import ExecutorConfig
 from worldmodels.parallel.executor import WorkerError
@@ -175,6 +175,6 @@ def validate(run: Run, study: Study) -> None:
     with run.working(MEASURE):
         bundle, parameters, _ = load_bundle(run)
         names = env_shape(run.learnt.env).state_names
-        with open_executor(ALONE, Worker, WorkerSetup(bundle, width)) as executor:
+        with open_executor(ALONE, TrialWorker, TrialSetup(bundle, width)) as executor:
             for driven in drive(executor, parameters[None], missing, size=width):
                 append_line(path, episode_row(driven.track, driven.played, names) | {"env": run.learnt.env.id})

@@ -15,7 +15,7 @@ import numpy as np
 from worldmodels.dream.imagine import BLOCK
 from worldmodels.evolution.evolve import EvolveConfig, Trials, restore
 from worldmodels.evolution.evolve import evolve as generations
-from worldmodels.evolution.tasks import Worker, WorkerSetup
+from worldmodels.evolution.tasks import TrialSetup, TrialWorker
 from worldmodels.files import append_line, read_lines, write_json, write_lines
 from worldmodels.parallel.open import open_executor
 from worldmodels.run.folder import Progress, Run
@@ -23,7 +23,7 @@ from worldmodels.run.folder import Progress, Run
 LOG = "generations.jsonl"
 
 
-def choose_temperature(run: Run, setup: WorkerSetup, size: int, start: np.ndarray | None) -> Iterator[Progress]:
+def choose_temperature(run: Run, setup: TrialSetup, size: int, start: np.ndarray | None) -> Iterator[Progress]:
     """Settle the run's dreams on one of `evolve.temperatures`; nothing to do where that is done or none are given.
 
     Args:
@@ -63,7 +63,7 @@ def choose_temperature(run: Run, setup: WorkerSetup, size: int, start: np.ndarra
 
 
 def _evolve(
-    run: Run, config: EvolveConfig, setup: WorkerSetup, size: int, start: np.ndarray | None, path: Path
+    run: Run, config: EvolveConfig, setup: TrialSetup, size: int, start: np.ndarray | None, path: Path
 ) -> Iterator[list[dict[str, Any]]]:
     """Evolve from where a trial's log ends, and yield the log before and after every generation."""
     log, seed = read_lines(path), config.seed_in(run.config.seed)
@@ -71,7 +71,7 @@ def _evolve(
     if len(log) == config.generations:
         return
     optimiser = restore(config, size, seed, log, start)
-    with open_executor(run.config.executor, Worker, setup) as executor:
+    with open_executor(run.config.executor, TrialWorker, setup) as executor:
         trials = Trials(executor, config.envs, BLOCK, config.action_cost)
         for entry, _, _ in generations(config, optimiser, trials, seed, log):
             append_line(path, entry)

@@ -6,7 +6,7 @@ The stage functions live in `scripts.stages`. Importing this package registers `
 run, with gymnasium.
 """
 
-from worldmodels.agent.agent import AgentState, Driver
+from worldmodels.agent.agent import Agent, AgentState
 from worldmodels.config import RunConfig, config_from, known_presets, preset, read_config
 from worldmodels.errors import RunError
 from worldmodels.load import load_agent, load_dream, make_env, open_run
@@ -14,8 +14,8 @@ from worldmodels.run.folder import Progress, Run
 from worldmodels.version import __version__
 
 __all__ = [
+    "Agent",
     "AgentState",
-    "Driver",
     "Progress",
     "Run",
     "RunConfig",

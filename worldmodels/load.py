@@ -12,7 +12,7 @@ import gymnasium as gym
 
 import envs
 from envs import EnvConfig, VectorEnv
-from worldmodels.agent.agent import Driver
+from worldmodels.agent.agent import Agent
 from worldmodels.agent.build import build_dream, load_bundle
 from worldmodels.agent.export import agent_folder
 from worldmodels.dream.env import DreamEnv
@@ -43,14 +43,14 @@ def open_run(run: Named) -> Run:
     return Run(folder)
 
 
-def load_agent(run: Named) -> Driver:
+def load_agent(run: Named) -> Agent:
     """Return the evolved agent of a run; `run` as of `open_run`.
 
     Raises:
         RunError: if the run is not there, not finished, or damaged.
     """
     bundle, parameters, _ = load_bundle(open_run(run))
-    return Driver(bundle, parameters)
+    return Agent(bundle, parameters)
 
 
 def load_dream(run: Named, observe: str = "frames") -> DreamEnv:

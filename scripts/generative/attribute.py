@@ -19,7 +19,7 @@ from generative.files import write_bytes, write_json
 from generative.latent import Attribute, Judgement, added, judge, learn_attribute
 from generative.latent.interpolation import encode_means
 from generative.plain import Facts
-from generative.run import Run
+from generative.run import TrainingRun
 from scripts.generative.feed import decoder, open_run, places, require_images, take
 from scripts.generative.judges import CLASSES, Judge, look_up, middles, train_judge
 from scripts.generative.pictures import stacked, tiled
@@ -27,7 +27,7 @@ from worldmodels.report.video import png_bytes
 
 
 @dataclass(frozen=True)
-class Options:
+class AttributeOptions:
     """Which attribute, how much of it, and who judges."""
 
     attribute: str = "smiling"
@@ -53,7 +53,7 @@ class Options:
                 raise ValueError(f"{name}={getattr(self, name)}: give {least} or more")
 
 
-def main(run: Run, options: Options) -> Sequence[str]:
+def main(run: TrainingRun, options: AttributeOptions) -> Sequence[str]:
     """Write `attribute/NAME.json` and `.png` and return the figures in words.
 
     Raises:
@@ -91,7 +91,7 @@ class Seen:
 
 
 @torch.no_grad()
-def learn(run: Run, options: Options) -> Seen:
+def learn(run: TrainingRun, options: AttributeOptions) -> Seen:
     """Return the attribute's vector, made from training images and measured on held-out ones."""
     module, data = open_run(run)
     for capability in ("encode", "decode"):
@@ -109,14 +109,14 @@ def learn(run: Run, options: Options) -> Seen:
     return Seen(module, data, attribute, held_items.values[without], held_codes[without])
 
 
-def watched(data: ImageData, options: Options) -> list[str]:
+def watched(data: ImageData, options: AttributeOptions) -> list[str]:
     """Return what judges look at: the attribute first, then what should stay."""
     default = [each for each in ("glasses",) if each in data.attribute_names] + ([CLASSES] if data.classes else [])
     return list(dict.fromkeys([options.attribute, *(options.keep or default)]))
 
 
 @torch.no_grad()
-def judged(seen: Seen, options: Options, judges: Mapping[str, Judge]) -> Judgement:
+def judged(seen: Seen, options: AttributeOptions, judges: Mapping[str, Judge]) -> Judgement:
     """Return what the judges say of the held-out images without the attribute, decoded before and after."""
     step, decode = seen.attribute.step, decoder(seen.module, ())
     parts = [added(decode, part, step, [0.0, options.strength]) for part in seen.codes.split(256)]
@@ -126,7 +126,7 @@ def judged(seen: Seen, options: Options, judges: Mapping[str, Judge]) -> Judgeme
 
 
 @torch.no_grad()
-def picture(seen: Seen, options: Options) -> UInt8[np.ndarray, "H W 3"]:
+def picture(seen: Seen, options: AttributeOptions) -> UInt8[np.ndarray, "H W 3"]:
     """Return held-out images without the attribute: the image itself, then the vector added more and more often."""
     strengths = [options.strength * share for share in (-0.5, 0.0, 0.25, 0.5, 0.75, 1.0, 1.5)]
     count = min(options.rows, len(seen.codes))
@@ -155,7 +155,7 @@ def _in_words(found: Attribute) -> list[str]:
     return lines
 
 
-def _verdict(judgement: Judgement, options: Options, right: Mapping[str, float]) -> list[str]:
+def _verdict(judgement: Judgement, options: AttributeOptions, right: Mapping[str, float]) -> list[str]:
     sure = ", ".join(f"{name} {share:.1%}" for name, share in right.items())
     kept = "".join(f"; {name} stays for {share:.1%}" for name, share in judgement.kept.items())
     return [

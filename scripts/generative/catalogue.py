@@ -11,11 +11,11 @@ from scripts.generative.feed import known_data
 
 
 @dataclass(frozen=True)
-class Options:
+class CatalogueOptions:
     """Nothing to choose."""
 
 
-def main(options: Options) -> Sequence[str]:
+def main(options: CatalogueOptions) -> Sequence[str]:
     """Return models with their capabilities and presets, data sets and metrics."""
     names = MODELS.names()
     for name in names:

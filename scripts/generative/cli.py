@@ -50,9 +50,9 @@ def _other(command: str, words: list[str]) -> Sequence[str]:
     path, options = parse_options(command, get_type_hints(module.main)["options"], words)
     if path is None:
         return module.main(options)
-    from generative.run import Run
+    from generative.run import TrainingRun
 
-    return module.main(Run(path), options)
+    return module.main(TrainingRun(path), options)
 
 
 def _train(words: list[str]) -> Sequence[str]:

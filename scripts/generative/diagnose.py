@@ -10,16 +10,16 @@ from torch import Tensor, nn
 
 from generative import offers
 from generative.data import Data, ImageData, RowData, one_hot
-from generative.diagnosis import Evidence, Verdict, diagnose
+from generative.diagnosis import Evidence, Failure, diagnose
 from generative.latent.interpolation import encode_means
 from generative.metrics import random_convolutions
 from generative.plain import Facts
-from generative.run import Run
+from generative.run import TrainingRun
 from scripts.generative.feed import open_run, take
 
 
 @dataclass(frozen=True)
-class Options:
+class DiagnoseOptions:
     """How much to look at."""
 
     samples: int = 1000
@@ -28,7 +28,7 @@ class Options:
     """Of the samples."""
 
 
-def main(run: Run, options: Options) -> Sequence[str]:
+def main(run: TrainingRun, options: DiagnoseOptions) -> Sequence[str]:
     """Return the verdicts, each with evidence and remedy."""
     module, data = open_run(run)
     found = verdicts(run, module, data, options.samples, options.seed)
@@ -38,7 +38,7 @@ def main(run: Run, options: Options) -> Sequence[str]:
 
 
 @torch.no_grad()
-def verdicts(run: Run, module: nn.Module, data: Data, samples: int, seed: int) -> list[Verdict]:
+def verdicts(run: TrainingRun, module: nn.Module, data: Data, samples: int, seed: int) -> list[Failure]:
     """Return the failures that a run's history and a model's samples, codes and images show."""
     history = [{name: float(value) for name, value in row.items()} for row in run.history()]
     curve = next((name for name in ("held_out_loss", "loss") if history and name in history[-1]), "loss")

@@ -28,7 +28,7 @@ from generative.metrics import (
     random_convolutions,
 )
 from generative.plain import Facts
-from generative.run import Run
+from generative.run import TrainingRun
 from scripts.generative.diagnose import verdicts
 from scripts.generative.feed import codes, decoder, open_run, places, says_classes, take
 
@@ -43,7 +43,7 @@ HEADLINES = (
 
 
 @dataclass(frozen=True)
-class Options:
+class EvaluateOptions:
     """How much to measure with."""
 
     samples: int = 1000
@@ -56,7 +56,7 @@ class Options:
             raise ValueError(f"samples={self.samples}: too few for a distance between distributions; give 100 or more")
 
 
-def main(run: Run, options: Options) -> Sequence[str]:
+def main(run: TrainingRun, options: EvaluateOptions) -> Sequence[str]:
     """Write `evaluation.json` and return a line for each figure and verdict."""
     module, data = open_run(run)
     facts = evaluate(run, module, data, options)
@@ -69,7 +69,7 @@ def main(run: Run, options: Options) -> Sequence[str]:
     return [*lines, f"figures: {run.path / 'evaluation.json'}"]
 
 
-def evaluate(run: Run, module: nn.Module, data: Data, options: Options) -> Facts:
+def evaluate(run: TrainingRun, module: nn.Module, data: Data, options: EvaluateOptions) -> Facts:
     """Measure a model, write `evaluation.json` and return what stands in it."""
     found = [dataclasses.asdict(each) for each in figures(module, data, options)]
     headline = next((row for name in HEADLINES for row in found if row["name"] == name), None)
@@ -92,7 +92,7 @@ def beats(row: Facts) -> bool:
 
 
 @torch.no_grad()
-def figures(module: nn.Module, data: Data, options: Options) -> Iterator[Figure]:
+def figures(module: nn.Module, data: Data, options: EvaluateOptions) -> Iterator[Figure]:
     """Yield the figures, those of samples first."""
     if isinstance(data, PointData):
         if offers(module, "sample"):
@@ -126,7 +126,7 @@ def figures(module: nn.Module, data: Data, options: Options) -> Iterator[Figure]
             yield measure_path(name, lambda z: decode(z).clamp(0, 1), first[: len(last)], last)
 
 
-def _of_samples(module: nn.Module, train: Tensor, held: Tensor, options: Options) -> Iterator[Figure]:
+def _of_samples(module: nn.Module, train: Tensor, held: Tensor, options: EvaluateOptions) -> Iterator[Figure]:
     count = min(len(train), len(held))
     made = cast(Any, module).sample(count, 1.0, torch.Generator().manual_seed(options.seed)).clamp(0, 1)
     extractor = Remembering.of(random_convolutions(train.shape[1]), train, held, made)
@@ -168,7 +168,7 @@ def independent_pixels(images: Tensor, count: int, seed: int) -> Tensor:
     return flat.gather(0, rows).unflatten(1, images.shape[1:])
 
 
-def _of_points(module: nn.Module, data: PointData, options: Options) -> Iterator[Figure]:
+def _of_points(module: nn.Module, data: PointData, options: EvaluateOptions) -> Iterator[Figure]:
     real, held = (take(module, part, options.samples).values for part in (data, data.held_out()))
     generator = torch.Generator().manual_seed(options.seed)
     made = cast(Any, module).sample(len(held), 1.0, generator)
@@ -192,7 +192,7 @@ def _of_points(module: nn.Module, data: PointData, options: Options) -> Iterator
         yield Figure("nats per point", value, floor, ceiling, "one Gaussian", "lower", None, len(held))
 
 
-def _of_rows(module: nn.Module, data: RowData, options: Options) -> Iterator[Figure]:
+def _of_rows(module: nn.Module, data: RowData, options: EvaluateOptions) -> Iterator[Figure]:
     """Yield how likely held-out rows are, and how well samples know which values go together."""
     model: Any = module
     train, held = (take(module, part, options.samples).values for part in (data, data.held_out()))
@@ -224,7 +224,7 @@ def _accuracy(module: nn.Module, data: ImageData, images: Tensor, labels: Tensor
     return Figure("accuracy", right, 1.0, common, "commonest class", "higher", None, len(labels))
 
 
-def _of_codes(module: nn.Module, data: ImageData, options: Options) -> Iterator[Figure]:
+def _of_codes(module: nn.Module, data: ImageData, options: EvaluateOptions) -> Iterator[Figure]:
     held = data.held_out()
     items = take(module, held, options.samples)
     means = encode_means(module, items.values, items.condition)

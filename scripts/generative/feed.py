@@ -22,7 +22,7 @@ from generative.files import write_bytes
 from generative.identity import compare_data, data_facts
 from generative.latent.interpolation import encode_means
 from generative.plain import Facts
-from generative.run import Choice, Run, RunConfig
+from generative.run import Choice, TrainingConfig, TrainingRun
 from scripts.generative.car_racing import CarRacingConfig
 from scripts.generative.preflight import check_data_options
 
@@ -75,7 +75,7 @@ def absolute(choice: Choice) -> Choice:
     return dataclasses.replace(choice, options={**choice.options, **whole})
 
 
-def begin(path: Path, config: RunConfig, data: Data) -> Run:
+def begin(path: Path, config: TrainingConfig, data: Data) -> TrainingRun:
     """Make a run folder or opens the one that is there; its data may have moved, but not changed.
 
     Raises:
@@ -83,10 +83,10 @@ def begin(path: Path, config: RunConfig, data: Data) -> Run:
     """
     places = {f"data.options.{name}" for name in path_options(config.data.type)}
     if (path / "config.yaml").is_file():
-        run = Run(path)
+        run = TrainingRun(path)
         if run.config.data.type == config.data.type and (run.path / "data.json").is_file():
             compare_data(run, data)
-    return Run.create(path, config, places)
+    return TrainingRun.create(path, config, places)
 
 
 def load(choice: Choice) -> Data:
@@ -111,7 +111,7 @@ def sizes(model: str, data: Data) -> Facts:
     return {name: value for name, value in found.items() if name in names}
 
 
-def resolve(config: RunConfig) -> RunConfig:
+def resolve(config: TrainingConfig) -> TrainingConfig:
     """Return a configuration with every option of data and model written out, as it stands in a run folder.
 
     Raises:
@@ -144,7 +144,7 @@ def shape(module: nn.Module) -> tuple[int, ...] | None:
     return (config.image_size, config.image_size, config.channels) if hasattr(config, "image_size") else None
 
 
-def build(config: RunConfig, data: Data) -> nn.Module:
+def build(config: TrainingConfig, data: Data) -> nn.Module:
     """Return the new model of a run; what its options leave open the data decide.
 
     Raises:
@@ -220,7 +220,7 @@ def decoder(module: nn.Module, condition: Sequence[Tensor]) -> Callable[[Tensor]
     return lambda z: model.decode(z, *(each[:1].expand(len(z)) for each in condition))
 
 
-def open_run(run: Run) -> tuple[nn.Module, Data]:
+def open_run(run: TrainingRun) -> tuple[nn.Module, Data]:
     """Return a trained model and its data.
 
     Raises:
@@ -229,13 +229,13 @@ def open_run(run: Run) -> tuple[nn.Module, Data]:
     return open_model(run), open_data(run)
 
 
-def open_model(run: Run) -> nn.Module:
+def open_model(run: TrainingRun) -> nn.Module:
     """Return a trained model, without its data; raise ComponentError where the training has not ended."""
     run.require_trained()
     return load_component(run.model, MODELS)
 
 
-def open_data(run: Run) -> Data:
+def open_data(run: TrainingRun) -> Data:
     """Return the data that a run was trained on; raise ComponentError where they are gone or others by now."""
     data = load_again(run.path, run.config.data)
     compare_data(run, data)
@@ -255,7 +255,7 @@ def load_again(path: Path, choice: Choice) -> Data:
 
 
 @torch.no_grad()
-def keep_starts(run: Run, module: nn.Module, data: Data) -> None:
+def keep_starts(run: TrainingRun, module: nn.Module, data: Data) -> None:
     """Write codes of held-out images and their labels into a run folder, for pictures that need no data then."""
     if not (isinstance(data, ImageData) and offers(module, "decode")):
         return
@@ -266,7 +266,7 @@ def keep_starts(run: Run, module: nn.Module, data: Data) -> None:
     write_bytes(run.path / STARTS, safetensors.torch.save(kept))
 
 
-def starts(run: Run, module: nn.Module, count: int, seed: int, command: str) -> Items:
+def starts(run: TrainingRun, module: nn.Module, count: int, seed: int, command: str) -> Items:
     """Return latents to start from, as `codes` does, of what the run folder keeps: it asks for no data.
 
     Raises:

@@ -15,14 +15,14 @@ from generative import ComponentError
 from generative.files import write_bytes
 from generative.latent import between, gif_bytes, morph
 from generative.latent.interpolation import Mode
-from generative.run import Run
+from generative.run import TrainingRun
 from scripts.generative.feed import decoder, open_model, starts
 from scripts.generative.pictures import labelled_rows, rgb
 from worldmodels.report.video import png_bytes
 
 
 @dataclass(frozen=True)
-class Options:
+class InterpolateOptions:
     """Which images, and how many between them."""
 
     pairs: int = 4
@@ -46,7 +46,7 @@ class Options:
                 raise ValueError(f"{name}={getattr(self, name)}: give {least} or more")
 
 
-def main(run: Run, options: Options) -> Sequence[str]:
+def main(run: TrainingRun, options: InterpolateOptions) -> Sequence[str]:
     """Write `interpolation.png` and `morph.gif`; raise ComponentError where the model cannot decode."""
     module, folder = open_model(run), run.path / "pictures"
     write_bytes(folder / "interpolation.png", png_bytes(ways(run, module, options)))
@@ -57,7 +57,7 @@ def main(run: Run, options: Options) -> Sequence[str]:
 
 
 @torch.no_grad()
-def ways(run: Run, module: nn.Module, options: Options) -> UInt8[np.ndarray, "H W 3"]:
+def ways(run: TrainingRun, module: nn.Module, options: InterpolateOptions) -> UInt8[np.ndarray, "H W 3"]:
     """Return the picture: for each pair the line above the arc, under the label of the pair's first image."""
     ends = starts(run, module, 2 * options.pairs, options.seed, "interpolate")
     pairs = len(ends.values) // 2

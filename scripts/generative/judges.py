@@ -16,7 +16,7 @@ from torch import Tensor
 
 from generative import MODELS, FitConfig, fit, load_component, load_metadata, save_component
 from generative.data import ImageData, in_values
-from generative.run import Choice, Run
+from generative.run import Choice, TrainingRun
 from scripts.generative.feed import load, places
 
 OTHER_SEED = 7919
@@ -82,7 +82,7 @@ def look_up(data: ImageData, where: Int[np.ndarray, " N"], halved_at: Middles) -
     return Known((*names, *extra), np.concatenate(columns, 1), data.labels(where) if data.classes else None)
 
 
-def train_judge(run: Run, data: ImageData, name: str, steps: int, device: str) -> Judge:
+def train_judge(run: TrainingRun, data: ImageData, name: str, steps: int, device: str) -> Judge:
     """Return the judge of an attribute or of the classes, trained now or found in the run folder.
 
     Args:
@@ -107,7 +107,7 @@ def train_judge(run: Run, data: ImageData, name: str, steps: int, device: str) -
     return Judge(see, float(load_metadata(folder)["right"]))
 
 
-def _train(run: Run, data: ImageData, name: str, steps: int, device: str, folder: Path) -> None:
+def _train(run: TrainingRun, data: ImageData, name: str, steps: int, device: str, folder: Path) -> None:
     source, halved_at, seed = _own_images(run, data), middles(data), run.config.seed + 1
     classes = len(data.classes) if name == CLASSES else 2
     options = {**SIZES, "image_size": data.shape[0], "channels": data.shape[2], "classes": classes}
@@ -131,7 +131,7 @@ def _train(run: Run, data: ImageData, name: str, steps: int, device: str, folder
     save_component(module, folder, {"of": name, "steps": steps, "right": float(right)})
 
 
-def _own_images(run: Run, data: ImageData) -> ImageData:
+def _own_images(run: TrainingRun, data: ImageData) -> ImageData:
     options = run.config.data.options
     if "seed" not in options:
         return data

@@ -9,7 +9,7 @@ from typing import Any
 from generative import MODELS, offers
 from generative.data import Data, ImageData, RowData
 from generative.options import check_numbers
-from generative.run import RunConfig
+from generative.run import TrainingConfig
 from worldmodels.machine import check_fits
 from worldmodels.run.preflight import imagined
 
@@ -30,7 +30,7 @@ def check_data_options(config: Any) -> None:
         check_fits("data.count", count, SPLIT_BYTES * count)
 
 
-def check_sizes(config: RunConfig, data: Data) -> None:
+def check_sizes(config: TrainingConfig, data: Data) -> None:
     """Refuse a model, a batch or a grid that cannot fit into memory, without making it.
 
     Raises:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from generative import require
 from generative.files import write_bytes
-from generative.run import Run
+from generative.run import TrainingRun
 from scripts.generative.feed import open_run, require_images, take
 from scripts.generative.pictures import reconstructions
 from worldmodels.report.video import png_bytes
 
 
 @dataclass(frozen=True)
-class Options:
+class ReconstructOptions:
     """Which images to show."""
 
     count: int = 32
@@ -26,7 +26,7 @@ class Options:
             raise ValueError(f"count={self.count}: give 1 or more")
 
 
-def main(run: Run, options: Options) -> Sequence[str]:
+def main(run: TrainingRun, options: ReconstructOptions) -> Sequence[str]:
     """Write the picture; raise ComponentError where the model cannot reconstruct, and say why."""
     module, data = open_run(run)
     require(module, "reconstruct")

@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 from generative import ComponentError
 from generative.files import read_json, sweep, write_text
 from generative.plain import Facts
-from generative.run import Run
+from generative.run import TrainingRun
 from worldmodels.report.page import CSS, data_url, details, duration, media, number, picture, plot, table
 from worldmodels.report.plots import loss_curves
 from worldmodels.report.video import png_bytes
@@ -41,16 +41,16 @@ PICTURES = {
 
 
 @dataclass(frozen=True)
-class Options:
+class ReportOptions:
     """Nothing to choose."""
 
 
-def main(run: Run, options: Options) -> Sequence[str]:
+def main(run: TrainingRun, options: ReportOptions) -> Sequence[str]:
     """Write the page from whatever the run folder holds."""
     return [f"report: {write_report(run)}"]
 
 
-def write_report(run: Run) -> Path:
+def write_report(run: TrainingRun) -> Path:
     """Write `report/index.html` and return where it is."""
     path = run.path / "report" / "index.html"
     sweep(path.parent)
@@ -58,7 +58,7 @@ def write_report(run: Run) -> Path:
     return path
 
 
-def render(run: Run) -> str:
+def render(run: TrainingRun) -> str:
     """Return the page."""
     facts, title = run.facts(), f"{run.config.model.type} on {run.config.data.type}"
     sections = [_stages(run), _data(run), _figures(run), _curves(run), _pictures(run), _attributes(run), _settings(run)]
@@ -79,7 +79,7 @@ _STAGE_CSS = """
 """
 
 
-def _facts(run: Run, facts: Facts | None) -> str:
+def _facts(run: TrainingRun, facts: Facts | None) -> str:
     versions = read_json(run.path / "versions.json", "restore it from a copy of the run")
     shown = {"run": str(run.path), "preset": run.config.preset, "seed": str(run.config.seed)}
     if facts:
@@ -95,7 +95,7 @@ def _facts(run: Run, facts: Facts | None) -> str:
     return "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in shown.items())
 
 
-def _warnings(run: Run) -> str:
+def _warnings(run: TrainingRun) -> str:
     found = (run.facts("evaluation") or {}).get("verdicts", [])
     if not found:
         return ""
@@ -106,7 +106,7 @@ def _warnings(run: Run) -> str:
     return f'<div class="warnings"><strong>What went wrong</strong><ul>{items}</ul></div>'
 
 
-def _stages(run: Run) -> str:
+def _stages(run: TrainingRun) -> str:
     """The grids drawn on the way; all of the same noise, or of the same held-out images."""
     files = [path for path in sorted((run.path / "samples").glob("*.png")) if path.stem.isdigit()]
     if not files:
@@ -123,7 +123,7 @@ def _stages(run: Run) -> str:
     return f'<h2>As it learned</h2><div class="stages">{"".join(figures)}</div>{details("The last grid", last)}'
 
 
-def _data(run: Run) -> str:
+def _data(run: TrainingRun) -> str:
     """What was used of the data, and what was left out."""
     facts = run.facts("data")
     if facts is None or not facts["lines"]:
@@ -132,7 +132,7 @@ def _data(run: Run) -> str:
     return f"<h2>Data</h2><p>{escape(facts['root'])}</p><ul>{items}</ul>"
 
 
-def _figures(run: Run) -> str:
+def _figures(run: TrainingRun) -> str:
     evaluation = run.facts("evaluation")
     if evaluation is None:
         return f"<h2>Figures</h2><p>Not measured yet: <code>generative evaluate {escape(str(run.path))}</code></p>"
@@ -154,7 +154,7 @@ def _figures(run: Run) -> str:
     return f"<h2>Figures</h2>{table(columns, rows)}{named if seen_by else ''}"
 
 
-def _curves(run: Run) -> str:
+def _curves(run: TrainingRun) -> str:
     history = run.history()
     if not history:
         return ""
@@ -173,7 +173,7 @@ def _curves(run: Run) -> str:
     return f"<h2>Curves</h2>{''.join(plots[:1])}{details('More curves', ''.join(plots[1:])) if plots[1:] else ''}"
 
 
-def _pictures(run: Run) -> str:
+def _pictures(run: TrainingRun) -> str:
     found = [(run.path / "pictures" / name, caption) for name, caption in PICTURES.items()]
     parts = [picture(path.stem, path.read_bytes(), caption) for path, caption in found if path.is_file()]
     morph = run.path / "pictures" / "morph.gif"
@@ -183,7 +183,7 @@ def _pictures(run: Run) -> str:
     return f"<h2>Latent space</h2>{''.join(parts)}" if parts else ""
 
 
-def _attributes(run: Run) -> str:
+def _attributes(run: TrainingRun) -> str:
     parts = []
     for path in sorted((run.path / "attribute").glob("*.json")):
         found = read_json(path, f"remove it, or run `generative attribute {run.path} --attribute {path.stem}` again")
@@ -210,7 +210,7 @@ def attribute_words(found: Facts) -> str:
     return said
 
 
-def _settings(run: Run) -> str:
+def _settings(run: TrainingRun) -> str:
     text = (run.path / "config.yaml").read_text()
     again = f"generative train --out {run.path}"
     return f"<h2>Settings</h2><p>Again, or further: <code>{escape(again)}</code></p>" + details(

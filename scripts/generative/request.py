@@ -12,7 +12,7 @@ from scripts.terminal.brief import notes, settings_of
 from scripts.terminal.words import UsageError, first_of, folder_of, parsed, peeked, section, wants_help
 
 if TYPE_CHECKING:
-    from generative.run import Choice, RunConfig
+    from generative.run import Choice, TrainingConfig
 
 COMMANDS = {
     "train": "train a model on data; again, and it goes on where it stopped",
@@ -80,7 +80,7 @@ def parse_options(command: str, kind: type, words: Sequence[str]) -> tuple[Path 
     return run_path(found.run), found
 
 
-def parse_train(words: Sequence[str]) -> tuple[Path, "RunConfig", Any]:
+def parse_train(words: Sequence[str]) -> tuple[Path, "TrainingConfig", Any]:
     """Return the folder and the configuration that a `train` command line asks for; `--help` prints and exits.
 
     The third result is the data, or None where they had no need to be loaded yet.
@@ -117,7 +117,7 @@ def parse_train(words: Sequence[str]) -> tuple[Path, "RunConfig", Any]:
     return run_path(start.out or name), config, loaded
 
 
-def _training(config: "RunConfig") -> Any:
+def _training(config: "TrainingConfig") -> Any:
     """Return a configuration as a command line has it: what can be chosen by name, with the fields of the choice."""
     from generative import MODELS, config_from_mapping
     from scripts.generative.feed import data_config
@@ -139,26 +139,26 @@ def _training(config: "RunConfig") -> Any:
 
 def _again(path: Path, words: list[str]) -> "RunConfig | None":
     """Return the configuration of a run, its data perhaps in another place; None if more is to change than that."""
-    from generative.run import Run
+    from generative.run import TrainingRun
     from scripts.generative.feed import absolute, path_options
 
     if not (path / "config.yaml").is_file():
         return None
-    config = Run(path).config
+    config = TrainingRun(path).config
     moved, words = _data_words(path_options(config.data.type), words)
     data = absolute(replace(config.data, options={**config.data.options, **moved}))
     return None if words else replace(config, data=data)
 
 
-def _base(model: str, start: Start) -> "RunConfig":
+def _base(model: str, start: Start) -> "TrainingConfig":
     """Return the preset of a model; for one without presets, as of another package, a bare configuration."""
-    from generative.run import Choice, RunConfig, preset, preset_names
+    from generative.run import Choice, TrainingConfig, preset, preset_names
 
     if start.preset or "fast" in preset_names(model):
         return preset(model, start.preset or "fast")
     if start.data is None:
         raise UsageError(f"{model} has no preset; name the data: generative train {model} --data faces")
-    return RunConfig(model=Choice(model), data=Choice(start.data), preset="none")
+    return TrainingConfig(model=Choice(model), data=Choice(start.data), preset="none")
 
 
 def _with_options(data: "Choice", words: list[str], helping: bool) -> "Choice":

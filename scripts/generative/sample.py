@@ -10,14 +10,14 @@ import torch
 from generative import ComponentError, require
 from generative.files import write_bytes
 from generative.identity import data_facts
-from generative.run import Run
+from generative.run import TrainingRun
 from scripts.generative.feed import open_data, open_model
 from scripts.generative.pictures import drawn, tiled
 from worldmodels.report.video import png_bytes
 
 
 @dataclass(frozen=True)
-class Options:
+class SampleOptions:
     """What to draw."""
 
     count: int = 64
@@ -37,7 +37,7 @@ class Options:
                 raise ValueError(f"{name}={getattr(self, name)}: give 1 or more")
 
 
-def main(run: Run, options: Options) -> Sequence[str]:
+def main(run: TrainingRun, options: SampleOptions) -> Sequence[str]:
     """Write the grid; raise ComponentError where the model cannot sample, and say why."""
     module, facts = open_model(run), data_facts(run)
     require(module, "sample")

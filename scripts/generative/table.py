@@ -13,7 +13,7 @@ from generative import MODELS, ComponentError
 from generative.files import write_bytes, write_text
 from generative.options import did_you_mean
 from generative.plain import Facts
-from generative.run import Run, preset, preset_names
+from generative.run import TrainingRun, preset, preset_names
 from scripts.generative import evaluate
 from scripts.generative.feed import open_run, resolve
 from scripts.generative.report import write_report
@@ -36,7 +36,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Options:
+class TableOptions:
     """Which rows, and where they go."""
 
     models: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ class Options:
             raise ValueError(f"seeds={self.seeds}: give 1 or more")
 
 
-def main(options: Options) -> Iterator[str]:
+def main(options: TableOptions) -> Iterator[str]:
     """Do the rows and write the page after each; yield a line for every row.
 
     Raises:
@@ -76,7 +76,7 @@ def main(options: Options) -> Iterator[str]:
     yield f"table: {options.out}"
 
 
-def chosen(options: Options) -> list[str]:
+def chosen(options: TableOptions) -> list[str]:
     """Return the models of the table; raise ComponentError for one that is unknown or has no such preset."""
     able = [name for name in MODELS.names() if options.preset in preset_names(name)]
     for name in options.models:
@@ -85,21 +85,21 @@ def chosen(options: Options) -> list[str]:
     return list(options.models) or able
 
 
-def _one(model: str, seed: int, options: Options) -> tuple[Run, Facts]:
+def _one(model: str, seed: int, options: TableOptions) -> tuple[TrainingRun, Facts]:
     """Return the run of a model and seed, trained and measured now where it is not yet."""
     config = resolve(replace(preset(model, options.preset), seed=seed, device=options.device))
-    run = Run.create(Path(options.runs) / f"{model}-{seed}", config)
+    run = TrainingRun.create(Path(options.runs) / f"{model}-{seed}", config)
     if run.facts() is None:
         show(train(run))
     facts = run.facts("evaluation")
     if facts is None or facts["samples"] != options.samples:
         module, data = open_run(run)
-        facts = evaluate.evaluate(run, module, data, evaluate.Options(samples=options.samples))
+        facts = evaluate.evaluate(run, module, data, evaluate.EvaluateOptions(samples=options.samples))
         write_report(run)
     return run, facts
 
 
-def _row(model: str, measured: Sequence[tuple[Run, Facts]], options: Options) -> str:
+def _row(model: str, measured: Sequence[tuple[TrainingRun, Facts]], options: TableOptions) -> str:
     run = measured[0][0]
     trained = [each.require_trained() for each, _ in measured]
     seconds = statistics.mean(each["seconds"] for each in trained)
@@ -121,7 +121,7 @@ def _row(model: str, measured: Sequence[tuple[Run, Facts]], options: Options) ->
     return "| " + " | ".join([*cells, ", ".join(failures) or "none", _picture(model, run, options)]) + " |\n"
 
 
-def _data(run: Run) -> str:
+def _data(run: TrainingRun) -> str:
     size = run.config.data.options.get("size")
     return run.config.data.type + (f" {size} px" if size else "")
 
@@ -132,7 +132,7 @@ def _spread(values: Sequence[float]) -> str:
     return f"{statistics.mean(values):.3g} ± {statistics.stdev(values):.2g}"
 
 
-def _picture(model: str, run: Run, options: Options) -> str:
+def _picture(model: str, run: TrainingRun, options: TableOptions) -> str:
     """Copy the last grid beside the page and return what shows it there."""
     grids = [path for path in sorted((run.path / "samples").glob("*.png")) if path.stem.isdigit()]
     if not grids:

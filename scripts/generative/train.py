@@ -11,7 +11,7 @@ from generative import Estimates, fit, offers, resolve_device, save_component
 from generative.files import write_bytes, write_json
 from generative.identity import keep_data
 from generative.latent.interpolation import encode_means
-from generative.run import Run
+from generative.run import TrainingRun
 from scripts.generative.feed import Data, Items, build, keep_starts, load, stream, take, values_stream
 from scripts.generative.pictures import shown
 from worldmodels.report.video import png_bytes
@@ -23,7 +23,7 @@ DENSITY_ITEMS = 4096
 """Items whose codes a density is fitted to."""
 
 
-def train(run: Run, data: Data | None = None) -> Iterator[Progress]:
+def train(run: TrainingRun, data: Data | None = None) -> Iterator[Progress]:
     """Train the model of a run, from where it stands, and yield the progress in optimiser steps.
 
     Args:
@@ -60,7 +60,7 @@ def train(run: Run, data: Data | None = None) -> Iterator[Progress]:
     yield Progress("train", steps, steps, "steps")
 
 
-def _fit(run: Run, module: nn.Module, data: Data, held: Items) -> Iterator[Progress]:
+def _fit(run: TrainingRun, module: nn.Module, data: Data, held: Items) -> Iterator[Progress]:
     config = run.config
     batches = stream(module, data, config.batch, config.seed)
     shown_at = 0
@@ -102,7 +102,7 @@ def _finish(module: nn.Module, data: Data, batch: int, seed: int) -> None:
     module.to(device)
 
 
-def _show(run: Run, module: nn.Module, data: Data, step: int) -> None:
+def _show(run: TrainingRun, module: nn.Module, data: Data, step: int) -> None:
     picture = shown(module, data, run.config.shown, run.config.seed) if _can_show(module) else None
     (run.path / "samples").mkdir(exist_ok=True)
     if picture is not None:

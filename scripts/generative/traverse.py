@@ -11,14 +11,14 @@ from torch import nn
 
 from generative.files import write_bytes
 from generative.latent import spread_order, traverse
-from generative.run import Run
+from generative.run import TrainingRun
 from scripts.generative.feed import MOST_STARTS, decoder, open_model, starts
 from scripts.generative.pictures import labelled_rows
 from worldmodels.report.video import png_bytes
 
 
 @dataclass(frozen=True)
-class Options:
+class TraverseOptions:
     """Which dimensions, and how far."""
 
     dimensions: tuple[int, ...] = ()
@@ -42,7 +42,7 @@ class Options:
             raise ValueError(f"item={self.item}: the held-out images count from 0")
 
 
-def main(run: Run, options: Options) -> Sequence[str]:
+def main(run: TrainingRun, options: TraverseOptions) -> Sequence[str]:
     """Write the picture; raise ComponentError where the model cannot decode, and say why."""
     module = open_model(run)
     path = Path(options.out) if options.out else run.path / "pictures" / "traversal.png"
@@ -52,7 +52,9 @@ def main(run: Run, options: Options) -> Sequence[str]:
 
 
 @torch.no_grad()
-def traversal(run: Run, module: nn.Module, options: Options) -> tuple[UInt8[np.ndarray, "H W 3"], list[int]]:
+def traversal(
+    run: TrainingRun, module: nn.Module, options: TraverseOptions
+) -> tuple[UInt8[np.ndarray, "H W 3"], list[int]]:
     """Return the picture and the dimensions in it, from the top."""
     items = starts(run, module, MOST_STARTS, 0, "traverse")
     if options.item >= len(items.values):

@@ -6,7 +6,7 @@ from scripts.terminal.progress import duration
 from worldmodels.config import RunConfig
 from worldmodels.machine import available_cores
 from worldmodels.run.estimate import plan_parts
-from worldmodels.run.plan import Part
+from worldmodels.run.plan import StagePart
 from worldmodels.run.rates import Rates
 
 
@@ -18,10 +18,10 @@ def estimate(config: RunConfig, stages: Sequence[str]) -> str:
     return _table(plan_parts(config, stages, rates), rates)
 
 
-def _table(parts: Sequence[Part], rates: Rates) -> str:
+def _table(parts: Sequence[StagePart], rates: Rates) -> str:
     """Return a line for each stage, those of a loop's rounds added up, and one for all."""
     lines = [f"{'stage':16}{'frames':>14}{'time':>12}{'disk':>10}"]
-    rows: dict[str, list[Part]] = {}
+    rows: dict[str, list[StagePart]] = {}
     for part in parts:
         if part.round is not None or part.stage == "loop":
             rows.setdefault("loop", []).append(part)
@@ -38,6 +38,6 @@ def _table(parts: Sequence[Part], rates: Rates) -> str:
     return "\n".join(lines)
 
 
-def _row(name: str, parts: Sequence[Part]) -> str:
+def _row(name: str, parts: Sequence[StagePart]) -> str:
     frames, megabytes = sum(part.frames for part in parts), sum(part.megabytes for part in parts)
     return f"{name:16}{frames:>14,}{duration(sum(part.seconds for part in parts)):>12}{megabytes:>7.0f} MB"

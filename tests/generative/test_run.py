@@ -6,13 +6,13 @@ import yaml
 from generative import MODELS, ComponentError, FitConfig, config_from_mapping
 from generative.data import data_class
 from generative.files import append_line, read_json, read_lines, write_json
-from generative.run import Choice, Run, RunConfig, preset, preset_names
+from generative.run import Choice, TrainingConfig, TrainingRun, preset, preset_names
 
-CONFIG = RunConfig(Choice("vae", {"latent": 4}), Choice("faces", {"size": 16}), FitConfig(steps=10), batch=8)
+CONFIG = TrainingConfig(Choice("vae", {"latent": 4}), Choice("faces", {"size": 16}), FitConfig(steps=10), batch=8)
 
 
 def changed(**values):
-    return RunConfig(**{**{name: getattr(CONFIG, name) for name in RunConfig.__dataclass_fields__}, **values})
+    return TrainingConfig(**{**{name: getattr(CONFIG, name) for name in TrainingConfig.__dataclass_fields__}, **values})
 
 
 @pytest.mark.parametrize(("model", "name"), [(model, name) for model in MODELS.names() for name in preset_names(model)])
@@ -39,29 +39,29 @@ def test_senseless_values_are_refused_by_name(values):
 
 
 def test_a_folder_gives_its_configuration_back(tmp_path):
-    run = Run.create(tmp_path / "run", CONFIG)
-    assert run.config == CONFIG and Run(tmp_path / "run").config == CONFIG
+    run = TrainingRun.create(tmp_path / "run", CONFIG)
+    assert run.config == CONFIG and TrainingRun(tmp_path / "run").config == CONFIG
     assert json.loads((tmp_path / "run" / "versions.json").read_text())["torch"]
     assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["model"]["options"] == {"latent": 4}
 
 
 def test_what_determines_the_result_cannot_change_and_the_rest_can(tmp_path):
-    Run.create(tmp_path / "run", CONFIG)
+    TrainingRun.create(tmp_path / "run", CONFIG)
     with pytest.raises(ComponentError, match=r"batch was 8, is 9; .*fit.learning_rate was 0.001, is 0.1"):
-        Run.create(tmp_path / "run", changed(batch=9, fit=FitConfig(steps=10, learning_rate=0.1)))
+        TrainingRun.create(tmp_path / "run", changed(batch=9, fit=FitConfig(steps=10, learning_rate=0.1)))
     with pytest.raises(ComponentError, match=r"model.options.latent was 4, is 5"):
-        Run.create(tmp_path / "run", changed(model=Choice("vae", {"latent": 5})))
+        TrainingRun.create(tmp_path / "run", changed(model=Choice("vae", {"latent": 5})))
     longer = changed(fit=FitConfig(steps=20, log_every=1), device="cpu", shown=9, show_every=3)
-    assert Run.create(tmp_path / "run", longer).config == longer
-    assert Run(tmp_path / "run").config == longer
+    assert TrainingRun.create(tmp_path / "run", longer).config == longer
+    assert TrainingRun(tmp_path / "run").config == longer
 
 
 def test_a_foreign_folder_is_left_alone(tmp_path):
     (tmp_path / "letters").write_text("dear")
     with pytest.raises(ComponentError, match="no run folder"):
-        Run.create(tmp_path, CONFIG)
+        TrainingRun.create(tmp_path, CONFIG)
     with pytest.raises(ComponentError, match="generative train"):
-        Run(tmp_path)
+        TrainingRun(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -75,17 +75,17 @@ def test_a_foreign_folder_is_left_alone(tmp_path):
 def test_a_damaged_or_newer_configuration_is_refused(tmp_path, content, message):
     (tmp_path / "config.yaml").write_text(content)
     with pytest.raises(ComponentError, match=message):
-        Run(tmp_path)
+        TrainingRun(tmp_path)
 
 
 def test_a_python_object_in_the_configuration_is_not_made(tmp_path):
     (tmp_path / "config.yaml").write_text("format_version: !!python/object/apply:os.getcwd []\n")
     with pytest.raises(ComponentError, match=r"config\.yaml, line 1: could not determine a constructor"):
-        Run(tmp_path)
+        TrainingRun(tmp_path)
 
 
 def test_rows_written_twice_count_once_and_a_torn_one_not_at_all(tmp_path):
-    run = Run.create(tmp_path / "run", CONFIG)
+    run = TrainingRun.create(tmp_path / "run", CONFIG)
     for step, loss in ((1, 5.0), (2, 4.0), (3, 3.0), (2, 4.5)):
         run.log({"step": step, "loss": loss})
     with open(run.path / "metrics.jsonl", "a") as file:
@@ -96,17 +96,17 @@ def test_rows_written_twice_count_once_and_a_torn_one_not_at_all(tmp_path):
 
 
 def test_nobody_else_works_in_the_folder_meanwhile(tmp_path):
-    run = Run.create(tmp_path / "run", CONFIG)
+    run = TrainingRun.create(tmp_path / "run", CONFIG)
     with run.working():
-        with pytest.raises(ComponentError, match="another process"), Run(run.path).working():
+        with pytest.raises(ComponentError, match="another process"), TrainingRun(run.path).working():
             pass
-    with Run(run.path).working():
+    with TrainingRun(run.path).working():
         pass
     assert len(read_lines(run.path / "spent.jsonl")) == 2 and run.seconds() >= 0
 
 
 def test_what_is_not_trained_says_how_to_go_on(tmp_path):
-    run = Run.create(tmp_path / "run", CONFIG)
+    run = TrainingRun.create(tmp_path / "run", CONFIG)
     assert run.facts() is None
     with pytest.raises(ComponentError, match=r"has not ended.*generative train"):
         run.require_trained()
@@ -128,7 +128,7 @@ def test_a_folder_whose_making_was_killed_goes_on(tmp_path, left):
     (tmp_path / "run").mkdir()
     for name in left:
         (tmp_path / "run" / name).write_text("{")
-    run = Run.create(tmp_path / "run", CONFIG)
+    run = TrainingRun.create(tmp_path / "run", CONFIG)
     assert run.config == CONFIG
     with run.working():
         pass
@@ -142,19 +142,19 @@ def test_a_folder_whose_making_was_killed_goes_on(tmp_path, left):
 ])  # fmt: skip
 def test_what_could_not_be_read_again_is_not_begun(tmp_path, change):
     with pytest.raises(ValueError, match=r"=(inf|nan|\[1.0, nan\]): "):
-        Run.create(tmp_path / "run", changed(**change()))
+        TrainingRun.create(tmp_path / "run", changed(**change()))
     assert not (tmp_path / "run").exists()
 
 
 def test_an_edited_configuration_is_refused(tmp_path):
-    path = Run.create(tmp_path / "run", CONFIG).path / "config.yaml"
+    path = TrainingRun.create(tmp_path / "run", CONFIG).path / "config.yaml"
     path.write_text(path.read_text().replace("batch: 8", "batch: 9"))
     with pytest.raises(ComponentError, match=r"config\.yaml is not what was written.*restore it"):
-        Run(tmp_path / "run")
+        TrainingRun(tmp_path / "run")
 
 
 def test_edited_facts_are_refused(tmp_path):
-    run = Run.create(tmp_path / "run", CONFIG)
+    run = TrainingRun.create(tmp_path / "run", CONFIG)
     write_json(run.path / "trained.json", {"steps": 3})
     (run.path / "trained.json").write_text((run.path / "trained.json").read_text().replace("3", "4", 1))
     with pytest.raises(ComponentError, match=r"trained\.json is not what was written"):

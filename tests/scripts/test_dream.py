@@ -12,7 +12,7 @@ from scripts.report import dream_captions
 from scripts.stages import dream, evolve
 from worldmodels import Run
 from worldmodels.config import config_from, write_config
-from worldmodels.dream.film import Dream, Drive, Prediction, reel
+from worldmodels.dream.film import Dream, PredictedFrames, RealDrive, reel
 
 
 def carry_out(run, *stages):
@@ -110,7 +110,7 @@ class Grey:
 def test_the_agent_s_dream_stands_beside_its_drive_and_its_end_is_marked():
     z = torch.tensor([[100.0], [101.0], [102.0]])
     dreams = [Dream(z, torch.zeros(2, 1), torch.ones(2), end) for end in ("goal", "horizon")]
-    real = Drive(drawn(10, 4), np.zeros((3, 1), np.float32), np.ones(3, np.float32), True)
+    real = RealDrive(drawn(10, 4), np.zeros((3, 1), np.float32), np.ones(3, np.float32), True)
     panels = list(dream_panels(Grey(), dreams, list(reel(dreams, 1)), real, scale=1, text=0.1))
     width, bottom = panels[0].shape[1], [panel[-8] for panel in panels]
     assert [row[8, 0] for row in bottom] == [10, 11, 12, 13, 13, 13, 13, 13]  # the last real frame stays
@@ -123,8 +123,8 @@ def test_the_agent_s_dream_stands_beside_its_drive_and_its_end_is_marked():
 
 def test_a_strip_marks_where_the_prediction_begins():
     parts = [drawn(grey, 16) for grey in (10, 60, 110)]
-    prediction = Prediction(parts[1], parts[2], context=5)
-    real = Drive(parts[0], np.zeros((15, 1), np.float32), np.zeros(15, np.float32), False)
+    prediction = PredictedFrames(parts[1], parts[2], context=5)
+    real = RealDrive(parts[0], np.zeros((15, 1), np.float32), np.zeros(15, np.float32), False)
     image = strip(prediction, real)
     left = [int(image[-16, x, 0]) for x in range(image.shape[1]) if image[-16, x].std() == 0 and image[-16, x, 0] < 255]
     assert left[0] == 110 and left[-1] == 125  # from the first frame watched to the last one predicted

@@ -15,7 +15,7 @@ ROWS = 2048
 """Dreams that are advanced together."""
 
 
-class Starts(NamedTuple):
+class HeldOutStarts(NamedTuple):
     """N places in episodes, by episode and time, where the memory is left alone."""
 
     row: np.ndarray
@@ -43,7 +43,7 @@ class Dreams(NamedTuple):
     """Sum of the predicted rewards over `return_steps`, mean over the dreams; NaN without a reward head."""
 
 
-def choose_starts(episodes: Sequence[HeldOut], config: AccuracyConfig) -> Starts:
+def choose_starts(episodes: Sequence[HeldOut], config: AccuracyConfig) -> HeldOutStarts:
     """Spread places evenly over each episode, as far as warm-up and the longest horizon leave room.
 
     An episode too short for that horizon is used for what it has; one that is over within the warm-up has no place.
@@ -56,14 +56,14 @@ def choose_starts(episodes: Sequence[HeldOut], config: AccuracyConfig) -> Starts
             places = np.unique(np.linspace(config.warmup, last, config.starts).round().astype(int))
             row += [number] * len(places)
             time += list(places)
-    return Starts(np.array(row, dtype=int), np.array(time, dtype=int))
+    return HeldOutStarts(np.array(row, dtype=int), np.array(time, dtype=int))
 
 
 @torch.inference_mode()
 def dream_on(
     memory: Any,
     episodes: Sequence[HeldOut],
-    starts: Starts,
+    starts: HeldOutStarts,
     config: AccuracyConfig,
     seed: int,
     begin: np.ndarray | None = None,
@@ -86,14 +86,14 @@ def dream_on(
     for low in range(0, len(starts.row), size):
         own = slice(low, low + size)
         parts.append(
-            _dream(memory, episodes, Starts(starts.row[places[own]], starts.time[places[own]]),
-                   Starts(starts.row[own], starts.time[own]), config, generator)
+            _dream(memory, episodes, HeldOutStarts(starts.row[places[own]], starts.time[places[own]]),
+                   HeldOutStarts(starts.row[own], starts.time[own]), config, generator)
         )  # fmt: skip
     return Dreams(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 
 def _dream(
-    memory: Any, episodes: Sequence[HeldOut], origin: Starts, course: Starts, config: AccuracyConfig,
+    memory: Any, episodes: Sequence[HeldOut], origin: HeldOutStarts, course: HeldOutStarts, config: AccuracyConfig,
     generator: torch.Generator,
 ) -> Dreams:  # fmt: skip
     """Wake at the places of `origin` and dream with the actions that followed those of `course`."""
@@ -138,7 +138,7 @@ def _following(action: Tensor, time: int, steps: int) -> Tensor:
 
 
 def at_horizons(
-    latents: Sequence[Float[Tensor, "_ Z"]], starts: Starts, horizons: Sequence[int]
+    latents: Sequence[Float[Tensor, "_ Z"]], starts: HeldOutStarts, horizons: Sequence[int]
 ) -> Float[Tensor, "N K Z"]:
     """Return an episode's latents at each horizon after each place; the last one where the episode is over."""
     rows = [
@@ -147,6 +147,6 @@ def at_horizons(
     return torch.stack(rows)
 
 
-def elsewhere(starts: Starts) -> np.ndarray:
+def elsewhere(starts: HeldOutStarts) -> np.ndarray:
     """Return, for each place, another one half of all places away, so in another episode where there are several."""
     return np.roll(np.arange(len(starts.row)), len(starts.row) // 2)

@@ -17,13 +17,13 @@ import torch
 from generative.plain import Facts
 from worldmodels.accuracy.config import AccuracyConfig
 from worldmodels.accuracy.data import HeldOut, pad
-from worldmodels.accuracy.dreams import Dreams, Starts
+from worldmodels.accuracy.dreams import Dreams, HeldOutStarts
 from worldmodels.statistics import Estimate, estimate
 
 
 @torch.inference_mode()
 def reward(
-    memory: Any, dreams: Dreams, episodes: Sequence[HeldOut], starts: Starts, config: AccuracyConfig, seed: int
+    memory: Any, dreams: Dreams, episodes: Sequence[HeldOut], starts: HeldOutStarts, config: AccuracyConfig, seed: int
 ) -> Facts:
     """Measure the return over `config.return_steps` from each place, in the environment's units.
 

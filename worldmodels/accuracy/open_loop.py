@@ -22,7 +22,7 @@ from torch import Tensor
 from generative.plain import Facts
 from worldmodels.accuracy.config import AccuracyConfig
 from worldmodels.accuracy.data import HeldOut, frames
-from worldmodels.accuracy.dreams import Dreams, Starts, at_horizons
+from worldmodels.accuracy.dreams import Dreams, HeldOutStarts, at_horizons
 from worldmodels.accuracy.reconstruction import can_decode, pixel_error
 from worldmodels.statistics import estimate_mean
 
@@ -36,7 +36,7 @@ def open_loop(
     dreams: Dreams,
     lost: Dreams,
     episodes: Sequence[HeldOut],
-    starts: Starts,
+    starts: HeldOutStarts,
     scale: Float[Tensor, " Z"],
     config: AccuracyConfig,
     seed: int,
@@ -127,7 +127,7 @@ def energy_score(
 
 
 def by_horizon(
-    values: Float[Tensor, "N K"], known: np.ndarray, starts: Starts, seed: int, root: bool = False
+    values: Float[Tensor, "N K"], known: np.ndarray, starts: HeldOutStarts, seed: int, root: bool = False
 ) -> list[Facts | None]:
     """Average over an episode's places, then over episodes, at each horizon; None where no episode is long enough."""
     found: list[Facts | None] = []
@@ -163,7 +163,7 @@ def _unbroken(horizons: Sequence[int], at: Sequence[int]) -> int:
 
 @torch.inference_mode()
 def pixels(
-    vision: Any, dreams: Dreams, episodes: Sequence[HeldOut], starts: Starts, config: AccuracyConfig, seed: int
+    vision: Any, dreams: Dreams, episodes: Sequence[HeldOut], starts: HeldOutStarts, config: AccuracyConfig, seed: int
 ) -> Facts:
     """Measure decoded dreams: the squared error of the decoded mean over dreams, above vision's own.
 

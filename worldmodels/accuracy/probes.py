@@ -20,7 +20,7 @@ from torch import Tensor
 from generative.plain import Facts
 from worldmodels.accuracy.config import AccuracyConfig
 from worldmodels.accuracy.data import HeldOut
-from worldmodels.accuracy.dreams import Dreams, Starts
+from worldmodels.accuracy.dreams import Dreams, HeldOutStarts
 from worldmodels.accuracy.heads import figures
 from worldmodels.accuracy.open_loop import by_horizon
 from worldmodels.statistics import estimate
@@ -179,7 +179,7 @@ def _r_squared(sums: Float[np.ndarray, "E 4 S"], seed: int) -> list[Facts | None
 
 
 def physical(
-    watched: Watched, dreams: Dreams, starts: Starts, names: Sequence[str], config: AccuracyConfig, seed: int
+    watched: Watched, dreams: Dreams, starts: HeldOutStarts, names: Sequence[str], config: AccuracyConfig, seed: int
 ) -> Facts:
     """Measure dreams through the probe from `(z, h)`, in the simulator's units: comparable between encoders.
 

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Int
 from envs import model_frame
 from worldmodels.agent.bundle import Bundle
 from worldmodels.agent.features import Remembered
-from worldmodels.agent.policy import Pilot
+from worldmodels.agent.policy import ControllerPolicy
 from worldmodels.errors import RunError
 
 
@@ -20,7 +20,7 @@ class AgentState(NamedTuple):
     """Episodes that each row has begun, which seed the noise of sampled latents."""
 
 
-class Driver:
+class Agent:
     """Drives one environment with `act`, `reset` before each episode, or N of them with `predict`.
 
     The evolved controller draws nothing: the same past and frame lead to the same action.
@@ -30,13 +30,13 @@ class Driver:
         self.bundle = bundle
         self.env_config = bundle.env
         self._parameters = parameters[None]
-        self._pilots: dict[int, Pilot] = {}
-        self._pilot = self._new_pilot(1)
+        self._policies: dict[int, ControllerPolicy] = {}
+        self._policy = self._new_policy(1)
         self.reset()
 
     def reset(self, seed: int = 0) -> None:
         """Forget the past; `seed` is that of the latent noise, where latents are sampled."""
-        self._pilot.begin(0, seed)
+        self._policy.begin(0, seed)
 
     def act(self, obs: np.ndarray) -> Any:
         """Return the action for a frame, as the environment's `step` takes it.
@@ -48,7 +48,7 @@ class Driver:
         Raises:
             RunError: it is no frame.
         """
-        return self.bundle.spec.to_env(self._pilot.act(self._frame(obs)[None], np.ones(1, dtype=bool)))[0]
+        return self.bundle.spec.to_env(self._policy.act(self._frame(obs)[None], np.ones(1, dtype=bool)))[0]
 
     def predict(
         self,
@@ -84,22 +84,24 @@ class Driver:
         if starts.shape != (rows,) or (state is not None and len(state.episodes) != rows):
             known = "no" if state is None else len(state.episodes)
             raise RunError(f"{rows} frames, {known} rows of state, {len(starts)} episode_start: give as many of each")
-        if rows not in self._pilots:
-            self._pilots[rows] = self._new_pilot(rows)
-        pilot = self._pilots[rows]
+        if rows not in self._policies:
+            self._policies[rows] = self._new_policy(rows)
+        policy = self._policies[rows]
         episodes = np.zeros(rows, dtype=np.int64) if state is None else state.episodes.copy()
         if state is not None:
-            pilot.perception.recall(state.remembered)
+            policy.perception.recall(state.remembered)
         for row in range(rows):
             if state is None or starts[row]:
-                pilot.begin(row, int(episodes[row]) * rows + row)
+                policy.begin(row, int(episodes[row]) * rows + row)
                 episodes[row] += 1
-        actions = self.bundle.spec.to_env(pilot.act(frames, np.ones(rows, dtype=bool)))
-        after = AgentState(pilot.perception.remembered(), episodes)
+        actions = self.bundle.spec.to_env(policy.act(frames, np.ones(rows, dtype=bool)))
+        after = AgentState(policy.perception.remembered(), episodes)
         return (actions if many else actions[0]), after
 
-    def _new_pilot(self, rows: int) -> Pilot:
-        return Pilot(self.bundle.perception(rows), self.bundle.build_controller(), self.bundle.spec, self._parameters)
+    def _new_policy(self, rows: int) -> ControllerPolicy:
+        return ControllerPolicy(
+            self.bundle.perception(rows), self.bundle.build_controller(), self.bundle.spec, self._parameters
+        )
 
     def _frame(self, obs: np.ndarray) -> np.ndarray:
         size = self.env_config.size

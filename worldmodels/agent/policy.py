@@ -11,7 +11,7 @@ from agents import ActionSpec, Controller
 from worldmodels.agent.features import Perception
 
 
-class Pilot:
+class ControllerPolicy:
     """Plays one candidate a slot: perception, controller, and the memory's advance with the action really taken."""
 
     def __init__(

@@ -9,21 +9,21 @@ from typing import NamedTuple
 from worldmodels.benchmark.environments import ENVPOOL, FRAMES, envpool, frames
 from worldmodels.benchmark.evaluation import EVALUATION, evaluation
 from worldmodels.benchmark.exactness import EQUALITY, FIDELITY, equality, fidelity
-from worldmodels.benchmark.figure import Figure, Settings, Skip
+from worldmodels.benchmark.figure import BenchmarkFigure, Settings, Skip
 from worldmodels.benchmark.generation import GENERATION, generation
 from worldmodels.benchmark.machine import describe_machine, disturbed
 from worldmodels.benchmark.networks import COMPONENT, DREAM, VISION, component, dream, vision
 from worldmodels.benchmark.resident import MEMORY, memory
 
-__all__ = ["FIGURES", "Figure", "Settings", "Skip", "describe_machine", "disturbed", "measure"]
+__all__ = ["FIGURES", "BenchmarkFigure", "Settings", "Skip", "describe_machine", "disturbed", "measure"]
 
 
 class Subject(NamedTuple):
     """A figure and how it is measured."""
 
-    blank: Figure
+    blank: BenchmarkFigure
     """Name, title, unit and target, without a value."""
-    function: Callable[[Settings], Figure]
+    function: Callable[[Settings], BenchmarkFigure]
 
 
 FIGURES: dict[str, Subject] = {
@@ -44,7 +44,7 @@ FIGURES: dict[str, Subject] = {
 """All figures by name, in the order in which they are measured."""
 
 
-def measure(name: str, settings: Settings) -> Figure:
+def measure(name: str, settings: Settings) -> BenchmarkFigure:
     """Measure the figure of this name; one that cannot be measured here comes back with the reason and no value."""
     blank, function = FIGURES[name]
     try:

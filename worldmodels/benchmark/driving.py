@@ -65,14 +65,14 @@ DRIVERS: dict[str, Driver] = {
 }
 
 
-class Drive(NamedTuple):
+class RecordedDrive(NamedTuple):
     """A recorded drive."""
 
     track: int
     actions: Float32[np.ndarray, "T 3"]
 
 
-def record(track: int, frames: int) -> Drive:
+def record(track: int, frames: int) -> RecordedDrive:
     """Follow a track's road for so many frames, or less where the episode ends; nothing is drawn but the first."""
     env = CarRacing()
     env.draw = False
@@ -83,7 +83,7 @@ def record(track: int, frames: int) -> Drive:
         if env.step(actions[-1])[2]:
             break
     env.close()
-    return Drive(track, np.stack(actions))
+    return RecordedDrive(track, np.stack(actions))
 
 
 def wandering(frames: int, width: int, seed: int) -> Float32[np.ndarray, "frames width 3"]:

@@ -13,23 +13,27 @@ import numpy as np
 import envs  # noqa: F401  registers our environments
 from envs import VectorEnv
 from worldmodels.benchmark.children import Child
-from worldmodels.benchmark.driving import TRACKS, Drive, record, wandering
-from worldmodels.benchmark.figure import Figure, Settings, Skip, paired, rate
+from worldmodels.benchmark.driving import TRACKS, RecordedDrive, record, wandering
+from worldmodels.benchmark.figure import BenchmarkFigure, Settings, Skip, paired, rate
 from worldmodels.benchmark.machine import use_cores
 
 OURS, THEIRS = "WorldModels/FastCarRacing-v3", "CarRacing-v3"
 EPISODE = 300
 """Frames played from each reset: the first second's zoom-in is a sixth of them."""
 
-FRAMES = Figure("frames", "CarRacing frames with pixels on one core, against gymnasium's", "x", ">= 25", "frames/s")
+FRAMES = BenchmarkFigure(
+    "frames", "CarRacing frames with pixels on one core, against gymnasium's", "x", ">= 25", "frames/s"
+)
 FRAMES_LEAST = 25.0
 
-ENVPOOL = Figure("envpool", "64 CarRacing environments on two cores, against EnvPool's", "x", ">= 1.5", "frames/s")
+ENVPOOL = BenchmarkFigure(
+    "envpool", "64 CarRacing environments on two cores, against EnvPool's", "x", ">= 1.5", "frames/s"
+)
 ENVPOOL_LEAST = 1.5
 WIDTH, CORES = 64, 2
 
 
-def frames(settings: Settings) -> Figure:
+def frames(settings: Settings) -> BenchmarkFigure:
     """Play recorded drives, resets included, in our environment and in gymnasium's; a pair shares its track."""
     drives = [record(track, settings.scaled(EPISODE)) for track in TRACKS[: settings.scaled(len(TRACKS))]]
     coming = itertools.cycle(drives)
@@ -45,7 +49,7 @@ def frames(settings: Settings) -> Figure:
         def their_window(seconds: float) -> float:
             return rate(lambda: play(theirs, drive), seconds)
 
-        first = Drive(drive.track, drive.actions[:10])
+        first = RecordedDrive(drive.track, drive.actions[:10])
         play(ours, first), play(theirs, first)
         pairs = paired(our_window, their_window, settings)
     return FRAMES.timed(pairs, FRAMES_LEAST, frames_per_episode=len(drive.actions), action_repeat=1, size=[96, 96])
@@ -56,7 +60,7 @@ def make(name: str) -> gym.Env:
     return gym.make(name, disable_env_checker=True)
 
 
-def play(env: gym.Env, drive: Drive) -> int:
+def play(env: gym.Env, drive: RecordedDrive) -> int:
     """Play a drive from its reset and return its frames."""
     env.reset(seed=drive.track)
     for action in drive.actions:
@@ -64,7 +68,7 @@ def play(env: gym.Env, drive: Drive) -> int:
     return len(drive.actions)
 
 
-def envpool(settings: Settings) -> Figure:
+def envpool(settings: Settings) -> BenchmarkFigure:
     """Play 64 episodes at a time: two processes of 32 slots each against EnvPool with two threads."""
     try:
         import envpool as pool

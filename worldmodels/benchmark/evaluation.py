@@ -17,12 +17,12 @@ from worldmodels.agent.bundle import Bundle, bundle_parts
 from worldmodels.agent.precision import latent_change, resolve_dtype
 from worldmodels.benchmark.driving import TRACKS, follow_road
 from worldmodels.benchmark.environments import OURS, THEIRS, make
-from worldmodels.benchmark.figure import Figure, Settings, paired, rate
+from worldmodels.benchmark.figure import BenchmarkFigure, Settings, paired, rate
 from worldmodels.benchmark.machine import use_cores
 from worldmodels.config import RunConfig
-from worldmodels.evolution.tasks import RealTask, Worker, WorkerSetup
+from worldmodels.evolution.tasks import RealTask, TrialSetup, TrialWorker
 
-EVALUATION = Figure(
+EVALUATION = BenchmarkFigure(
     "evaluation", "evaluation end to end on one core, against the usual loop over gymnasium's", "x", ">= 15", "frames/s"
 )
 LEAST = 15.0
@@ -32,7 +32,7 @@ SPREAD = 0.05
 """Of the controller's random parameters: small, so that the car keeps to a gentle drive."""
 
 
-class Agent(NamedTuple):
+class UntrainedAgent(NamedTuple):
     """An untrained agent of the default sizes: what it costs to act does not depend on what it has learned."""
 
     bundle: Bundle
@@ -42,7 +42,7 @@ class Agent(NamedTuple):
     """float32 (1 N)."""
 
 
-def random_agent(steps: int) -> Agent:
+def random_agent(steps: int) -> UntrainedAgent:
     """Return an agent with random weights whose episodes last at most `steps` frames, action repeat 1."""
     env = EnvConfig(id=OURS, crop=(0, 84), action_repeat=1, max_steps=steps)
     config = RunConfig(env=env)
@@ -61,7 +61,7 @@ def random_agent(steps: int) -> Agent:
     )
     size = bundle.build_controller().parameters_size
     parameters = SPREAD * np.random.default_rng(0).standard_normal((1, size))
-    return Agent(bundle, vision, memory, parameters.astype(np.float32))
+    return UntrainedAgent(bundle, vision, memory, parameters.astype(np.float32))
 
 
 def driven_frames(config: EnvConfig, count: int) -> np.ndarray:
@@ -80,7 +80,7 @@ def driven_frames(config: EnvConfig, count: int) -> np.ndarray:
 class UsualLoop:
     """One environment, one observation at a time, float32: resize, encode, act, remember. The same weights as ours."""
 
-    def __init__(self, agent: Agent, steps: int) -> None:
+    def __init__(self, agent: UntrainedAgent, steps: int) -> None:
         self.env: gym.Env = make(THEIRS)
         self.steps, self.vision = steps, agent.vision
         options = agent.memory.config
@@ -113,12 +113,12 @@ class UsualLoop:
         return torch.stack([raw[:, 0], (raw[:, 1] + 1) / 2, raw[:, 2].clamp(0, 1)], dim=1)
 
 
-def evaluation(settings: Settings) -> Figure:
+def evaluation(settings: Settings) -> BenchmarkFigure:
     """Play whole episodes of 200 frames: a worker's 16 at a time, the loop's one by one."""
     with use_cores(1):
         steps, width = settings.scaled(EPISODE, 2), settings.scaled(WIDTH)
         agent = random_agent(steps)
-        worker, loop = Worker(WorkerSetup(agent.bundle, width)), UsualLoop(agent, steps)
+        worker, loop = TrialWorker(TrialSetup(agent.bundle, width)), UsualLoop(agent, steps)
         our_tracks, their_tracks = (itertools.cycle(TRACKS) for _ in range(2))
 
         def our_episodes() -> int:

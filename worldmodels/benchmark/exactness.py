@@ -17,9 +17,9 @@ from envs.fast_car_racing import FastCarRacing
 from generative.plain import Facts
 from worldmodels.benchmark.driving import DRIVERS, TRACKS, Driver, follow_road, leave_playfield, skid
 from worldmodels.benchmark.environments import OURS, THEIRS, bars_after_reset
-from worldmodels.benchmark.figure import Figure, Settings
+from worldmodels.benchmark.figure import BenchmarkFigure, Settings
 
-FIDELITY = Figure(
+FIDELITY = BenchmarkFigure(
     "fidelity",
     "mean difference to gymnasium's frame above the bar, of the same simulator state",
     "grey levels",
@@ -29,7 +29,9 @@ MOST_MEAN, MOST_WORST, MOST_BAR = 0.6, 2.0, 3.0
 COMPARED = 250
 """Frames compared on each track: all of the zoom-in, then every second one."""
 
-EQUALITY = Figure("equality", "frames whose reward, end, info or simulator state is not gymnasium's", "frames", "0")
+EQUALITY = BenchmarkFigure(
+    "equality", "frames whose reward, end, info or simulator state is not gymnasium's", "frames", "0"
+)
 EQUAL_FRAMES = 400
 
 
@@ -40,7 +42,7 @@ class Difference(NamedTuple):
     bar: float
 
 
-def fidelity(settings: Settings) -> Figure:
+def fidelity(settings: Settings) -> BenchmarkFigure:
     """Compare frames of 20 tracks while following the road, skidding, swerving, on grass and off the world's edge."""
     found: dict[str, list[Difference]] = {name: [] for name in DRIVERS}
     tracks = TRACKS[: settings.scaled(len(TRACKS), len(DRIVERS))]
@@ -108,7 +110,7 @@ class Undrawn(GymnasiumCarRacing):
         return np.zeros((96, 96, 3), dtype=np.uint8) if mode == "state_pixels" else super()._render(mode)
 
 
-def equality(settings: Settings) -> Figure:
+def equality(settings: Settings) -> BenchmarkFigure:
     """Step our environment, which draws, and gymnasium's simulator with the same seeds and actions."""
     steps = settings.scaled(EQUAL_FRAMES, 2)
     drivers = (follow_road, skid, noise, follow_road, skid, leave_playfield)

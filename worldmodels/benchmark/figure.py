@@ -70,7 +70,7 @@ class Pairs:
 
 
 @dataclass(frozen=True)
-class Figure:
+class BenchmarkFigure:
     """One figure: what it says, what is asked of it and, once measured, what came out."""
 
     name: str
@@ -94,15 +94,15 @@ class Figure:
     detail: Facts = field(default_factory=dict)
     """What else is to be known, in JSON types."""
 
-    def found(self, value: float, met: bool, **others: Any) -> "Figure":
+    def found(self, value: float, met: bool, **others: Any) -> "BenchmarkFigure":
         """Return the figure with what was measured."""
         return replace(self, value=value, met=met, **others)
 
-    def without(self, reason: str) -> "Figure":
+    def without(self, reason: str) -> "BenchmarkFigure":
         """Return the figure without a value."""
         return replace(self, skipped=reason)
 
-    def timed(self, pairs: Pairs, least: float, **detail: Any) -> "Figure":
+    def timed(self, pairs: Pairs, least: float, **detail: Any) -> "BenchmarkFigure":
         """Return the figure as the median ratio of `pairs`, which is to be at least `least`."""
         return self.found(
             pairs.ratio,

@@ -8,14 +8,14 @@ import numpy as np
 from generative import native_bfloat16
 from worldmodels.benchmark.driving import TRACKS
 from worldmodels.benchmark.evaluation import EPISODE, SPREAD, random_agent
-from worldmodels.benchmark.figure import Figure, Settings, paired, rate
+from worldmodels.benchmark.figure import BenchmarkFigure, Settings, paired, rate
 from worldmodels.benchmark.machine import use_cores
 from worldmodels.dream.config import DreamConfig
 from worldmodels.dream.imagine import BLOCK
 from worldmodels.dream.starts import Starts
-from worldmodels.evolution.tasks import DreamTask, RealTask, Worker, WorkerSetup
+from worldmodels.evolution.tasks import DreamTask, RealTask, TrialSetup, TrialWorker
 
-GENERATION = Figure(
+GENERATION = BenchmarkFigure(
     "generation",
     "a generation in dreams on one core, against the same steps in the fast environment",
     "x",
@@ -29,7 +29,7 @@ WIDTH = 16
 STARTS = 100
 
 
-def generation(settings: Settings) -> Figure:
+def generation(settings: Settings) -> BenchmarkFigure:
     """Try 64 candidates in 16 dreams each, then as many of them as the time allows on real tracks: one worker, both."""
     with use_cores(1):
         frames, horizon = settings.scaled(EPISODE, 2), settings.scaled(HORIZON, 2)
@@ -44,7 +44,7 @@ def generation(settings: Settings) -> Figure:
         initial = rng.standard_normal((STARTS, latent), dtype=np.float32)
         starts = Starts(initial, initial[:, None], np.zeros((STARTS, 0, action), dtype=np.float32))
         parameters = SPREAD * rng.standard_normal((candidates, agent.parameters.shape[1]), dtype=np.float32)
-        worker = Worker(WorkerSetup(bundle, width, config, starts))
+        worker = TrialWorker(TrialSetup(bundle, width, config, starts))
         tracks = itertools.cycle(TRACKS)
 
         def dreamt() -> int:

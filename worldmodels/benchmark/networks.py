@@ -18,7 +18,7 @@ from worldmodels.agent.features import Perception
 from worldmodels.agent.precision import torch_dtype
 from worldmodels.benchmark.environments import OURS
 from worldmodels.benchmark.evaluation import driven_frames
-from worldmodels.benchmark.figure import Figure, Settings, paired, rate
+from worldmodels.benchmark.figure import BenchmarkFigure, Settings, paired, rate
 from worldmodels.benchmark.machine import use_cores
 from worldmodels.config import RunConfig, preset
 from worldmodels.dream.config import DreamConfig
@@ -29,16 +29,18 @@ from worldmodels.memories.heads import STD_FLOOR
 from worldmodels.memories.registry import MEMORIES
 from worldmodels.vision.registry import VISIONS
 
-DREAM = Figure("dream", "steps of dreams on one core, against a plain loop of torch layers", "x", ">= 2", "steps/s")
+DREAM = BenchmarkFigure(
+    "dream", "steps of dreams on one core, against a plain loop of torch layers", "x", ">= 2", "steps/s"
+)
 DREAM_LEAST = 2.0
 HORIZON, DREAMS = 50, 16
 LATENT, SPEC = 32, ActionSpec(3, (-1.0, 0.0, 0.0), (1.0, 1.0, 1.0), ("tanh", "tanh", "relu-tanh"), False)
 
-VISION = Figure(
+VISION = BenchmarkFigure(
     "vision", "training frames of the default vision on all cores, against the paper's layers", "x", ">= 3", "frames/s"
 )
 VISION_LEAST = 3.0
-COMPONENT = Figure(
+COMPONENT = BenchmarkFigure(
     "generative",
     "training frames of the same vision by `generative train`, against the world model's own stage",
     "x",
@@ -78,7 +80,7 @@ def dream_setup(horizon: int) -> DreamSetup:
     return DreamSetup(memory, parameters, starts, config, DREAMS)
 
 
-def dream(settings: Settings) -> Figure:
+def dream(settings: Settings) -> BenchmarkFigure:
     """Imagine a block of candidates in all their dreams, with `imagine` and with the plain loop."""
     with use_cores(1):
         setup = dream_setup(settings.scaled(HORIZON, 2))
@@ -187,17 +189,19 @@ def product_peak(seconds: float, size: int = 1024) -> float:
     return best
 
 
-def vision(settings: Settings) -> Figure:
+def vision(settings: Settings) -> BenchmarkFigure:
     """Train both autoencoders on the same frames: ours as the stage does, theirs with torch's defaults."""
     return _trainings(VISION, VISION_LEAST, settings, our_training, their_training)
 
 
-def component(settings: Settings) -> Figure:
+def component(settings: Settings) -> BenchmarkFigure:
     """Train the default vision on the same frames: as `generative train` does, and as the stage does."""
     return _trainings(COMPONENT, COMPONENT_LEAST, settings, component_training, our_training)
 
 
-def _trainings(blank: Figure, least: float, settings: Settings, ours: Training, theirs: Training) -> Figure:
+def _trainings(
+    blank: BenchmarkFigure, least: float, settings: Settings, ours: Training, theirs: Training
+) -> BenchmarkFigure:
     with use_cores(None):
         config = preset("quick").vision
         size = min(settings.scaled(FRAMES), FRAMES)

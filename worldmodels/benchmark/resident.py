@@ -9,11 +9,11 @@ import torch
 from worldmodels.benchmark.children import Child
 from worldmodels.benchmark.environments import THEIRS, make
 from worldmodels.benchmark.evaluation import random_agent
-from worldmodels.benchmark.figure import Figure, Settings
-from worldmodels.evolution.tasks import RealTask, Worker, WorkerSetup
+from worldmodels.benchmark.figure import BenchmarkFigure, Settings
+from worldmodels.evolution.tasks import RealTask, TrialSetup, TrialWorker
 from worldmodels.seeds import TRAINING
 
-MEMORY = Figure(
+MEMORY = BenchmarkFigure(
     "memory", "growth of a worker's resident memory from its 50th reset to its 500th", "MiB", "<= 10", "MiB"
 )
 MOST = 10.0
@@ -22,7 +22,7 @@ STEPS = 3
 """Frames played after a reset."""
 
 
-def memory(settings: Settings) -> Figure:
+def memory(settings: Settings) -> BenchmarkFigure:
     """Let a worker in a process of its own play short episodes, and beside it gymnasium's environment."""
     marks = (settings.scaled(FIRST), settings.scaled(LAST, 2))
     with Child(our_worker, *marks) as ours, Child(their_loop, *marks) as theirs:
@@ -47,7 +47,7 @@ def our_worker(connection: Connection, first: int, last: int) -> None:
     """Play tracks with one environment, a frame drawn at each step, and tell the size at both marks."""
     torch.set_num_threads(1)
     agent = random_agent(STEPS)
-    worker = Worker(WorkerSetup(agent.bundle, 1))
+    worker = TrialWorker(TrialSetup(agent.bundle, 1))
     for begin, end in ((0, first), (first, last)):
         worker(RealTask(agent.parameters, [(0, track) for track in TRAINING[begin:end]], training=False))
         connection.send(resident())

@@ -13,7 +13,7 @@ from worldmodels.dream.config import DreamConfig
 from worldmodels.dream.ends import Ends
 from worldmodels.dream.imagine import Noise, StepNoise
 from worldmodels.dream.starts import Starts
-from worldmodels.dream.world import World, draw_variants
+from worldmodels.dream.world import DreamWorld, draw_variants
 
 
 class DreamEnv(gym.Env[np.ndarray, Any]):
@@ -107,7 +107,7 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
             path, action = pool[index : index + 1], self.starts.action[index : index + 1]
         self._z = torch.from_numpy(path[:, -1].copy())
         variants = draw_variants([dreamt], self.memory)
-        self._world = World(self.memory, None, variants, 1, self._dtype)
+        self._world = DreamWorld(self.memory, None, variants, 1, self._dtype)
         self._world.wake(torch.from_numpy(path.copy()), torch.from_numpy(action.copy()), torch.tensor([initial]))
         self._noise, self._end = StepNoise(noise, self.starts, self.config, variants.member, 1), noise.end[0]
         self._ends, self._steps = Ends(self.config, float(self.starts.step_value), 1), 0

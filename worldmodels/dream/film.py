@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from envs import make_env
 from generative import to_float, to_uint8
 from worldmodels.agent.bundle import Bundle
-from worldmodels.agent.policy import Pilot
+from worldmodels.agent.policy import ControllerPolicy
 from worldmodels.dream.config import DreamConfig, FilmConfig
 from worldmodels.dream.ends import Outcome
 from worldmodels.dream.imagine import Moment, moments
@@ -27,7 +27,7 @@ DECODED = 64
 """Frames that are decoded at once."""
 
 
-class Drive(NamedTuple):
+class RealDrive(NamedTuple):
     """A real drive of T steps."""
 
     frames: UInt8[np.ndarray, "T+1 H W C"]
@@ -53,7 +53,7 @@ class Dream(NamedTuple):
         return float(self.reward.double().sum())
 
 
-class Prediction(NamedTuple):
+class PredictedFrames(NamedTuple):
     """What a memory makes of a real drive of T steps: it watches some, then predicts the others."""
 
     reconstructions: UInt8[np.ndarray, "T+1 H W C"]
@@ -63,18 +63,18 @@ class Prediction(NamedTuple):
     """Steps that it watches; frame `context` is the last one that it sees."""
 
 
-def drive(bundle: Bundle, parameters: np.ndarray, track: int, steps: int) -> Drive:
+def drive(bundle: Bundle, parameters: np.ndarray, track: int, steps: int) -> RealDrive:
     """Let the agent drive a real track, without training wrappers, for at most some steps."""
     env = make_env(bundle.env)
     everyone = np.ones(1, dtype=bool)
-    pilot = Pilot(bundle.perception(1), bundle.build_controller(), bundle.spec, parameters[None])
-    pilot.begin(0, track)
+    policy = ControllerPolicy(bundle.perception(1), bundle.build_controller(), bundle.spec, parameters[None])
+    policy.begin(0, track)
     frames, ended = [env.reset(seed=track)[0].copy()], False
     actions: list[np.ndarray] = []
     rewards: list[float] = []
     try:
         while len(actions) < steps and not ended:
-            action = pilot.act(frames[-1][None], everyone)
+            action = policy.act(frames[-1][None], everyone)
             obs, reward, terminated, truncated, _ = env.step(bundle.spec.to_env(action)[0])
             frames.append(obs.copy())
             actions.append(action[0])
@@ -82,7 +82,7 @@ def drive(bundle: Bundle, parameters: np.ndarray, track: int, steps: int) -> Dri
             ended = bool(terminated or truncated)
     finally:
         env.close()
-    return Drive(np.stack(frames), np.stack(actions), np.array(rewards, np.float32), ended)
+    return RealDrive(np.stack(frames), np.stack(actions), np.array(rewards, np.float32), ended)
 
 
 @torch.inference_mode()
@@ -115,7 +115,7 @@ def _dream(moments: Sequence[Moment], number: int) -> Dream:
 
 
 @torch.inference_mode()
-def predict(vision: Any, memory: Any, real: Drive, config: FilmConfig) -> Prediction:
+def predict(vision: Any, memory: Any, real: RealDrive, config: FilmConfig) -> PredictedFrames:
     """Let the memory watch a real drive, then predict the rest of its first `context + ahead` steps."""
     steps = min(len(real.action), config.context + config.ahead)
     context = min(config.context, steps)
@@ -128,7 +128,7 @@ def predict(vision: Any, memory: Any, real: Drive, config: FilmConfig) -> Predic
         prediction, state = memory.step(believed[step : step + 1], action[step : step + 1], state)
         if step >= context:
             believed[step + 1] = prediction.expected_latent()[0]
-    return Prediction(reconstructions, decode(vision, believed), context)
+    return PredictedFrames(reconstructions, decode(vision, believed), context)
 
 
 @torch.inference_mode()

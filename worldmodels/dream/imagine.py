@@ -21,7 +21,7 @@ from worldmodels.agent.features import Perception
 from worldmodels.dream.config import DreamConfig
 from worldmodels.dream.ends import Ends, Outcome
 from worldmodels.dream.starts import Starts
-from worldmodels.dream.world import World, draw_variants
+from worldmodels.dream.world import DreamWorld, draw_variants
 
 BLOCK = 16
 """Candidates that evolution imagines in one batch."""
@@ -159,7 +159,7 @@ def moments(
     padded[: len(parameters)] = torch.from_numpy(np.asarray(parameters, dtype=np.float32))
     noise = Noise.draw(seeds, starts, config)
     variants = draw_variants(seeds, generator)
-    world = World(generator, perception.memory, variants, candidates, perception.dtype)
+    world = DreamWorld(generator, perception.memory, variants, candidates, perception.dtype)
     z = _wake(world, perception, starts, noise, candidates)
     chance = StepNoise(noise, starts, config, variants.member, candidates)
     end = _by_step(noise.end, candidates)
@@ -173,7 +173,7 @@ def moments(
         z = after
 
 
-def _wake(world: World, perception: Perception, starts: Starts, noise: Noise, candidates: int) -> Tensor:
+def _wake(world: DreamWorld, perception: Perception, starts: Starts, noise: Noise, candidates: int) -> Tensor:
     """Warm world and perception up on real steps and return the first latent of every row, (C*E Z)."""
     path = torch.from_numpy(starts.z)[noise.warm_index]  # (E K+1 Z)
     world.wake(path, torch.from_numpy(starts.action)[noise.warm_index], noise.initial)

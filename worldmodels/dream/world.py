@@ -49,7 +49,7 @@ def draw_variants(seeds: Sequence[int], memory: nn.Module) -> Variants:
     return Variants(torch.tensor(list(seeds), dtype=torch.int64), torch.tensor(members))
 
 
-class World:
+class DreamWorld:
     """The memories that dream, and the agent's, over C candidates times E dreams."""
 
     def __init__(

@@ -14,7 +14,7 @@ import numpy as np
 from agents import ActionSpec, Policy, PolicyConfig, make_policy
 from envs import EnvConfig, VectorEnv, draws_on_demand, env_facts, make_env
 from worldmodels.agent.bundle import Bundle
-from worldmodels.agent.policy import Pilot
+from worldmodels.agent.policy import ControllerPolicy
 from worldmodels.dream.config import DreamConfig
 from worldmodels.dream.imagine import BLOCK, imagine
 from worldmodels.dream.starts import Starts
@@ -64,7 +64,7 @@ class Tried(NamedTuple):
 
 
 @dataclass(frozen=True)
-class WorkerSetup:
+class TrialSetup:
     """What a worker is built from."""
 
     bundle: Bundle
@@ -81,10 +81,10 @@ def uncharged(env: EnvConfig) -> EnvConfig:
     return replace(env, early_stop=replace(env.early_stop, charge=0.0))
 
 
-class Worker:
+class TrialWorker:
     """Tries candidates; built once in each process."""
 
-    def __init__(self, setup: WorkerSetup):
+    def __init__(self, setup: TrialSetup):
         self.setup = setup
         self._envs: dict[tuple[bool, bool], VectorEnv] = {}
         self._vision = setup.bundle.load_encoder()
@@ -104,8 +104,8 @@ class Worker:
             return self._blind(task)
         bundle = self.setup.bundle
         perception = bundle.perception(self.setup.width, self._vision, self._memory)
-        pilot = Pilot(perception, self._controller, bundle.spec, task.parameters, plan=task.pairs)
-        return self._play(pilot, [track for _, track in task.pairs], task.training, bundle.spec, task.record)
+        policy = ControllerPolicy(perception, self._controller, bundle.spec, task.parameters, plan=task.pairs)
+        return self._play(policy, [track for _, track in task.pairs], task.training, bundle.spec, task.record)
 
     def close(self) -> None:
         """Free the environments."""

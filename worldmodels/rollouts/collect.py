@@ -12,7 +12,7 @@ from agents import ActionSpec, Policy, PolicyConfig, make_policy
 from envs import EnvConfig, VectorEnv, make_env
 from generative.options import check_numbers
 from worldmodels.agent.bundle import Bundle
-from worldmodels.agent.policy import Pilot
+from worldmodels.agent.policy import ControllerPolicy
 from worldmodels.rollouts.episode import encode_episode
 from worldmodels.rollouts.play import Play, play
 
@@ -157,7 +157,7 @@ class CollectWorker:
             controller, candidates = setup.bundle.build_controller(), setup.parameters[None]
             if name == "random-controller":
                 candidates = controller.resting(setup.collect.bias or (0.0,) * self.spec.size)[None].astype(np.float32)
-            return Pilot(perception, controller, self.spec, candidates, noise, spread=spread, forget=forget)
+            return ControllerPolicy(perception, controller, self.spec, candidates, noise, spread=spread, forget=forget)
         if name == "random-agent":
             assert setup.bundle is not None
             bundle = setup.bundle

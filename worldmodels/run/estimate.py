@@ -14,7 +14,7 @@ from worldmodels.config import RunConfig
 from worldmodels.dream.imagine import BLOCK
 from worldmodels.evolution.loop import LEARNT, keeps_vision, round_config
 from worldmodels.rollouts.collect import Driver
-from worldmodels.run.plan import WORKERS, Part
+from worldmodels.run.plan import WORKERS, StagePart
 from worldmodels.run.rates import NETWORK_DRIVERS, Rates
 
 START = 5.5
@@ -39,9 +39,9 @@ PAGE = 3.0
 """Seconds of the report."""
 
 
-def plan_parts(config: RunConfig, stages: Sequence[str], rates: Rates) -> list[Part]:
+def plan_parts(config: RunConfig, stages: Sequence[str], rates: Rates) -> list[StagePart]:
     """Return the parts of all stages in order."""
-    parts: list[Part] = []
+    parts: list[StagePart] = []
     for stage in stages:
         if stage == "loop":
             parts += _loop(config, rates)
@@ -60,7 +60,7 @@ class Before(NamedTuple):
     round: int | None = None
 
 
-def _collect(config: RunConfig, rates: Rates, before: Before) -> list[Part]:
+def _collect(config: RunConfig, rates: Rates, before: Before) -> list[StagePart]:
     collect, limit = config.collect, _limit(config, config.collect.max_frames)
     looking = any(name in NETWORK_DRIVERS for name in collect.policies)
     sizes: list[int] = []
@@ -72,17 +72,17 @@ def _collect(config: RunConfig, rates: Rates, before: Before) -> list[Part]:
     frames = collect.episodes * limit
     megabytes = frames * share / config.env.action_repeat * rates.frame_bytes / 1e6
     costs = np.full(collect.episodes, seconds / collect.episodes)
-    part = Part("collect", "episodes", costs, LOOK_AT, before.round, frames=frames, megabytes=megabytes)
+    part = StagePart("collect", "episodes", costs, LOOK_AT, before.round, frames=frames, megabytes=megabytes)
     return [_workers("collect", config, before), part]
 
 
-def _train_vision(config: RunConfig, rates: Rates, before: Before) -> list[Part]:
+def _train_vision(config: RunConfig, rates: Rates, before: Before) -> list[StagePart]:
     steps = config.vision.fit.steps
     costs = np.full(steps, rates.vision_step or LOOK_AT / steps)
-    return [Part("train-vision", "steps", costs, LOOK_AT, before.round, megabytes=60.0)]
+    return [StagePart("train-vision", "steps", costs, LOOK_AT, before.round, megabytes=60.0)]
 
 
-def _train_memory(config: RunConfig, rates: Rates, before: Before) -> list[Part]:
+def _train_memory(config: RunConfig, rates: Rates, before: Before) -> list[StagePart]:
     new = config.collect.episodes
     frames = LASTS_IN_TRAINING * _limit(config, config.collect.max_frames) / config.env.action_repeat + 1
     costs = np.full(before.episodes + new, frames * rates.encode)
@@ -90,12 +90,12 @@ def _train_memory(config: RunConfig, rates: Rates, before: Before) -> list[Part]
         costs[: before.episodes] = 0.0
     steps = np.full(config.memory.fit.steps, rates.memory_step)
     return [
-        Part("train-memory", "episodes encoded", costs, 0.0, before.round),
-        Part("train-memory", "steps", steps, SETTLING, before.round, megabytes=20.0),
+        StagePart("train-memory", "episodes encoded", costs, 0.0, before.round),
+        StagePart("train-memory", "steps", steps, SETTLING, before.round, megabytes=20.0),
     ]
 
 
-def _evolve(config: RunConfig, rates: Rates, before: Before) -> list[Part]:
+def _evolve(config: RunConfig, rates: Rates, before: Before) -> list[StagePart]:
     evolve, limit = config.evolve, config.env.limit
     validated = evolve.tryouts or evolve.validation_tracks
     sizes = _pieces(validated, max(1, min(-(-validated // rates.cores), evolve.envs)))
@@ -110,12 +110,12 @@ def _evolve(config: RunConfig, rates: Rates, before: Before) -> list[Part]:
         rounds = -(-blocks // rates.cores)
         trying = rounds * (rates.dream_block + config.dream.horizon * rates.dream_step) * rates.crowding
 
-    def generations(count: int, stage_unit: str) -> Part:
+    def generations(count: int, stage_unit: str) -> StagePart:
         costs = np.full(count, trying)
         ends = [number for number in range(count) if (number + 1) % evolve.validation_every == 0 or number == count - 1]
         costs[ends] += validation
         frames = (tried * count if evolve.world == "real" else 0) + validated * len(ends)
-        return Part("evolve", stage_unit, costs, 0.0, before.round, frames=frames * limit, megabytes=5.0)
+        return StagePart("evolve", stage_unit, costs, 0.0, before.round, frames=frames * limit, megabytes=5.0)
 
     parts = []
     if evolve.temperatures:
@@ -129,11 +129,11 @@ def _evolve(config: RunConfig, rates: Rates, before: Before) -> list[Part]:
         sizes = _pieces(again, min(-(-again // rates.cores), 8 * evolve.envs))
         seconds = _playing(config, rates, sizes, limit, LASTS, evolve.envs)
         costs = np.full(evolve.finalists, seconds / evolve.finalists)
-        parts.append(Part("evolve", "finalists", costs, 0.0, before.round, frames=again * limit))
+        parts.append(StagePart("evolve", "finalists", costs, 0.0, before.round, frames=again * limit))
     return parts
 
 
-def _evaluate(config: RunConfig, rates: Rates, before: Before) -> list[Part]:
+def _evaluate(config: RunConfig, rates: Rates, before: Before) -> list[StagePart]:
     tracks, limit, width = config.evaluate.tracks, config.env.limit, config.evolve.envs
     seconds = _playing(config, rates, _pieces(tracks, width), limit, LASTS, width)
     costs = [np.full(tracks, seconds / tracks)]
@@ -143,24 +143,24 @@ def _evaluate(config: RunConfig, rates: Rates, before: Before) -> list[Part]:
     filmed = limit / max(2, config.env.action_repeat)
     film = LASTS * (limit * rates.frame + filmed * FILMED) if config.evaluate.video else 0.0
     every = np.concatenate(costs)
-    episodes = Part("evaluate", "episodes", every, film, frames=len(every) * limit, megabytes=5.0)
+    episodes = StagePart("evaluate", "episodes", every, film, frames=len(every) * limit, megabytes=5.0)
     return [_workers("evaluate", config, before), episodes]
 
 
-def _dream(config: RunConfig, rates: Rates, before: Before) -> list[Part]:
+def _dream(config: RunConfig, rates: Rates, before: Before) -> list[StagePart]:
     film, shots = config.film, config.film.steps + config.dream.horizon / 2  # the last dream is shown whole
     watched = film.context + film.ahead
     driven = max(shots, watched) * config.env.action_repeat * rates.frame
     costs = [film.dreams * config.dream.horizon * DREAMT, driven, shots * SHOT, watched * SHOT]
     part = np.arange(film.steps) * len(costs) // film.steps
-    return [Part("dream", "steps", np.array(costs)[part] / np.bincount(part, minlength=len(costs))[part])]
+    return [StagePart("dream", "steps", np.array(costs)[part] / np.bincount(part, minlength=len(costs))[part])]
 
 
-def _report(config: RunConfig, rates: Rates, before: Before) -> list[Part]:
-    return [Part("report", "pages", np.array([PAGE]))]
+def _report(config: RunConfig, rates: Rates, before: Before) -> list[StagePart]:
+    return [StagePart("report", "pages", np.array([PAGE]))]
 
 
-PARTS: dict[str, Callable[[RunConfig, Rates, Before], list[Part]]] = {
+PARTS: dict[str, Callable[[RunConfig, Rates, Before], list[StagePart]]] = {
     "collect": _collect,
     "train-vision": _train_vision,
     "train-memory": _train_memory,
@@ -172,7 +172,7 @@ PARTS: dict[str, Callable[[RunConfig, Rates, Before], list[Part]]] = {
 """What each stage is made of."""
 
 
-def _loop(config: RunConfig, rates: Rates) -> list[Part]:
+def _loop(config: RunConfig, rates: Rates) -> list[StagePart]:
     """Return the parts of all rounds, and the measuring of the finalists."""
     place, parts, episodes = Path("round before"), [], 0
     for number in range(config.loop.rounds):
@@ -188,7 +188,7 @@ def _loop(config: RunConfig, rates: Rates) -> list[Part]:
     sizes = _pieces(loop.final_tracks, -(-loop.final_tracks // rates.cores))
     each = _start(config) + _playing(config, rates, sizes, limit, LASTS, width)
     frames = loop.finalists * loop.final_tracks * limit
-    return [*parts, Part("loop", "finalists", np.full(count, each), LOOK_AT, frames=frames)]
+    return [*parts, StagePart("loop", "finalists", np.full(count, each), LOOK_AT, frames=frames)]
 
 
 def _playing(config: RunConfig, rates: Rates, sizes: Sequence[int], limit: int, share: float, width: int) -> float:
@@ -228,5 +228,5 @@ def _start(config: RunConfig) -> float:
     return START if config.executor.type == "ray" else 0.1
 
 
-def _workers(stage: str, config: RunConfig, before: Before) -> Part:
-    return Part(stage, WORKERS, np.array([_start(config)]), 0.0, before.round)
+def _workers(stage: str, config: RunConfig, before: Before) -> StagePart:
+    return StagePart(stage, WORKERS, np.array([_start(config)]), 0.0, before.round)

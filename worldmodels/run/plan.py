@@ -29,7 +29,7 @@ WORKERS = "workers"
 
 
 @dataclass(frozen=True)
-class Part:
+class StagePart:
     """What a stage counts in one unit, such as the steps of a training, and what it is planned to take."""
 
     stage: str
@@ -83,7 +83,7 @@ class Forecast(Protocol):
 class Plan:
     """The parts of a command in order, where it stands in them, and how long they really take."""
 
-    def __init__(self, parts: Sequence[Part], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, parts: Sequence[StagePart], clock: Callable[[], float] = time.monotonic) -> None:
         self.parts = list(parts)
         self._clock = clock
         self._at, self._done = -1, 0.0
@@ -151,7 +151,7 @@ class Plan:
                 weights += weight
         return math.exp(total / weights)
 
-    def _expected(self, part: Part) -> float:
+    def _expected(self, part: StagePart) -> float:
         return self.ratio(part.kind) * (part.seconds - part.tail) + self.ratio(_tail(part)) * part.tail
 
     def _stage(self) -> str:
@@ -183,7 +183,7 @@ class Plan:
             self._usual = self._ratio_of_all()
 
 
-def _tail(part: Part) -> str:
+def _tail(part: StagePart) -> str:
     return f"after {part.kind}"
 
 

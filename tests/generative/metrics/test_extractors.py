@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from generative.metrics import classifier_extractor, encoder_extractor, frechet_distance, pixels, random_convolutions
-from generative.metrics.extractors import RandomConvolutions
+from generative.metrics.extractors import RandomFilters
 from generative.models.classifier import MLPClassifier, MLPClassifierConfig
 from generative.options import ComponentError
 
@@ -45,11 +45,11 @@ def test_random_convolutions_are_fixed_and_named_by_their_hash():
     others = [random_convolutions(3, seed=1), random_convolutions(3, features=32), random_convolutions(1)]
     assert len({a.hash, *(each.hash for each in others)}) == 4
     assert a.label == f"random-convolutions:{a.hash[:12]}"
-    assert not list(RandomConvolutions(3, 8, 0).parameters())  # nothing a training could change
+    assert not list(RandomFilters(3, 8, 0).parameters())  # nothing a training could change
 
 
 def test_the_hash_of_the_published_extractor_is_what_it_was():
-    weights = RandomConvolutions(3, 64, 0).kernel0.flatten()[:3]
+    weights = RandomFilters(3, 64, 0).kernel0.flatten()[:3]
     expected = torch.randn(16, 3, 3, 3, generator=torch.Generator().manual_seed(0)).flatten()[:3] * (2 / 27) ** 0.5
     assert torch.allclose(weights, expected)
 

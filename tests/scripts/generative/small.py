@@ -1,7 +1,7 @@
 """Runs that are small enough to train in a test."""
 
 from generative.fit import FitConfig
-from generative.run import Choice, Run, RunConfig
+from generative.run import Choice, TrainingConfig, TrainingRun
 from scripts.generative.feed import resolve
 from scripts.generative.train import train
 
@@ -30,7 +30,7 @@ MODELS = {
 def config(model="vae", data=None, **values):
     options, usual = MODELS[model]
     return resolve(
-        RunConfig(
+        TrainingConfig(
             model=Choice(model, options),
             data=data or usual,
             **{"fit": FIT, "batch": 16, "shown": 16, "show_every": 4, "device": "cpu", "preset": "none", **values},
@@ -39,7 +39,7 @@ def config(model="vae", data=None, **values):
 
 
 def finished(path, *arguments, **values):
-    run = Run.create(path, config(*arguments, **values))
+    run = TrainingRun.create(path, config(*arguments, **values))
     for _ in train(run):
         pass
     return run

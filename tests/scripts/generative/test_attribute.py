@@ -6,7 +6,7 @@ import torch
 
 from generative.data import load_data
 from generative.run import Choice
-from scripts.generative.attribute import Options, learn, main, watched
+from scripts.generative.attribute import AttributeOptions, learn, main, watched
 from scripts.generative.judges import CLASSES, OTHER_SEED, look_up, middles, train_judge
 from tests.scripts.generative.small import finished
 
@@ -20,7 +20,9 @@ def faces(tmp_path_factory):
 
 
 def test_skin_is_added_to_held_out_faces_and_independent_judges_agree(faces):
-    options = Options(attribute="dark_skin", keep=("bald",), strength=1.5, images=1000, judge_steps=220, rows=3)
+    options = AttributeOptions(
+        attribute="dark_skin", keep=("bald",), strength=1.5, images=1000, judge_steps=220, rows=3
+    )
     lines = main(faces, options)
     facts = json.loads((faces.path / "attribute" / "dark_skin.json").read_text())
     assert facts["effect"] > 1.5 and max(abs(each) for name, each in facts["others"].items() if name != "skin") < 0.6
@@ -28,14 +30,16 @@ def test_skin_is_added_to_held_out_faces_and_independent_judges_agree(faces):
     assert facts["judgement"]["images"] > 50
     assert facts["judgement"]["flipped"] > 0.85 and facts["judgement"]["kept"]["bald"] > 0.8
     assert any("get dark_skin" in line for line in lines) and "attribute/dark_skin.png" in lines[-1]
-    nothing = main(faces, Options("dark_skin", strength=0.0, keep=("bald",), images=1000, judge_steps=220, rows=3))
+    nothing = main(
+        faces, AttributeOptions("dark_skin", strength=0.0, keep=("bald",), images=1000, judge_steps=220, rows=3)
+    )
     facts = json.loads((faces.path / "attribute" / "dark_skin.json").read_text())
     assert facts["judgement"]["flipped"] == 0 and facts["judgement"]["kept"]["bald"] == 1
     assert nothing != lines
 
 
 def test_the_vector_comes_from_training_images_and_is_measured_on_others(faces):
-    seen = learn(faces, Options("smile", images=500))
+    seen = learn(faces, AttributeOptions("smile", images=500))
     data = load_data("faces", FACES.options)
     held = data.held_out()
     assert len(seen.images) == len(seen.codes) < len(held)
@@ -79,7 +83,7 @@ def test_factors_are_halved_at_the_median_of_the_training_part():
 
 def test_glasses_and_classes_are_watched_unless_others_are_named():
     faces, digits = load_data("faces", FACES.options), load_data("digits", {})
-    assert watched(faces, Options("smiling")) == ["smiling", "glasses", CLASSES]
-    assert watched(faces, Options("glasses")) == ["glasses", CLASSES]
-    assert watched(faces, Options("smiling", keep=("bald",))) == ["smiling", "bald"]
-    assert watched(digits, Options("smiling")) == ["smiling", CLASSES]
+    assert watched(faces, AttributeOptions("smiling")) == ["smiling", "glasses", CLASSES]
+    assert watched(faces, AttributeOptions("glasses")) == ["glasses", CLASSES]
+    assert watched(faces, AttributeOptions("smiling", keep=("bald",))) == ["smiling", "bald"]
+    assert watched(digits, AttributeOptions("smiling")) == ["smiling", CLASSES]

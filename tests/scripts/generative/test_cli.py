@@ -10,7 +10,7 @@ import yaml
 from PIL import Image
 
 from generative import MODELS
-from generative.run import Run, preset_names
+from generative.run import TrainingRun, preset_names
 from scripts.generative.cli import main
 from scripts.generative.request import COMMANDS, parse_train
 
@@ -145,7 +145,7 @@ def test_list_names_models_presets_data_and_metrics(capsys):
 
 def test_from_training_to_the_report(capsys):
     assert main(["train", "vae", *TINY, "--out", "tiny"]) == 0
-    run = Run("runs/generative/tiny")
+    run = TrainingRun("runs/generative/tiny")
     assert yaml.safe_load((run.path / "config.yaml").read_text())["model"]["options"]["image_size"] == 16
     for words in (
         ["sample", "tiny", "--count", "6", "--columns", "3", "--out", "drawn.png"],

@@ -7,10 +7,10 @@ import torch
 from generative import MODELS
 from generative.data import load_data
 from generative.metrics import pixels
-from generative.run import Run
+from generative.run import TrainingRun
 from scripts.generative import pictures, sample
 from scripts.generative.diagnose import verdicts
-from scripts.generative.evaluate import Options, Remembering, beats, evaluate, figures, independent_pixels
+from scripts.generative.evaluate import EvaluateOptions, Remembering, beats, evaluate, figures, independent_pixels
 from scripts.generative.feed import codes, open_run
 from tests.scripts.generative.small import AVATARS, GRID, RING, config, finished
 
@@ -32,7 +32,7 @@ def test_pixels_by_themselves_are_right_and_together_are_not():
 def test_a_model_of_linear_data_beats_independent_pixels_and_its_figures_have_a_scale(tmp_path):
     run = finished(tmp_path / "run", "pca")
     module, data = open_run(run)
-    facts = evaluate(run, module, data, Options(samples=100))
+    facts = evaluate(run, module, data, EvaluateOptions(samples=100))
     found = {row["name"]: row for row in facts["figures"]}
     assert facts["headline"]["name"] == "FD[random-convolutions]" and facts["beats_baseline"] is True
     assert found["MSE"]["value"] < found["MSE"]["ceiling"]
@@ -44,13 +44,13 @@ def test_a_model_of_linear_data_beats_independent_pixels_and_its_figures_have_a_
 def test_a_model_that_learned_nothing_does_not_beat_its_baseline(tmp_path):
     module = MODELS.create("pca", config("pca").model.options).eval()
     data = load_data("shapes", {"size": 16, "channels": 1, "count": 400})
-    found = {figure.name: figure for figure in figures(module, data, Options(samples=100))}
+    found = {figure.name: figure for figure in figures(module, data, EvaluateOptions(samples=100))}
     assert not beats(vars(found["MSE"]))
 
 
 def test_a_classifier_is_measured_by_its_accuracy(tmp_path):
     module, data = open_run(finished(tmp_path / "run", "mlp-classifier"))
-    (found,) = figures(module, data, Options(samples=2000))
+    (found,) = figures(module, data, EvaluateOptions(samples=2000))
     held = data.held_out()
     places = np.arange(len(held))
     said = module(torch.from_numpy(held.images(places)).permute(0, 3, 1, 2) / 255).argmax(1).numpy()
@@ -60,7 +60,7 @@ def test_a_classifier_is_measured_by_its_accuracy(tmp_path):
 
 def test_counted_pixels_are_measured_in_bits(tmp_path):
     module, data = open_run(finished(tmp_path / "run", "naive-bayes"))
-    found = {figure.name: figure for figure in figures(module, data, Options(samples=100))}
+    found = {figure.name: figure for figure in figures(module, data, EvaluateOptions(samples=100))}
     bits = found["bits per number"]
     assert 0 < bits.floor <= bits.value + 0.1 and bits.value < bits.ceiling
     assert bits.ceiling == pytest.approx(np.log2(module.config.levels))
@@ -71,7 +71,7 @@ def test_rows_are_measured_by_their_likelihood_and_by_what_goes_together(tmp_pat
     for model in ("multinomial", "naive-bayes"):
         run = finished(tmp_path / model, model, AVATARS)
         module, data = open_run(run)
-        facts = evaluate(run, module, data, Options(samples=200))
+        facts = evaluate(run, module, data, EvaluateOptions(samples=200))
         assert facts["headline"]["name"] == "bits per number" and facts["verdicts"] == []
         found[model] = {row["name"]: row for row in facts["figures"]}
     bits, pairs = (found["naive-bayes"][name] for name in ("bits per number", "pair distance"))
@@ -87,7 +87,7 @@ def test_rows_are_measured_by_their_likelihood_and_by_what_goes_together(tmp_pat
 def test_what_rows_describe_is_drawn(tmp_path):
     run = finished(tmp_path / "run", "multinomial", shown=16)
     assert list((run.path / "samples").glob("*.png"))
-    (line,) = sample.main(run, sample.Options(count=4))
+    (line,) = sample.main(run, sample.SampleOptions(count=4))
     assert "4 samples" in line and (run.path / "samples" / "drawn.png").is_file()
     module, data = open_run(run)
     blind = dataclasses.replace(data, draw=None)
@@ -97,7 +97,7 @@ def test_what_rows_describe_is_drawn(tmp_path):
 def test_a_density_over_points_is_measured_against_the_true_one(tmp_path):
     run = finished(tmp_path / "run", "toy-distribution", GRID)
     module, data = open_run(run)
-    facts = evaluate(run, module, data, Options(samples=200))
+    facts = evaluate(run, module, data, EvaluateOptions(samples=200))
     nats = facts["headline"]
     assert nats["name"] == "nats per point" and facts["beats_baseline"]
     held = data.held_out().points(np.arange(200))
@@ -124,7 +124,7 @@ def test_points_are_measured_by_the_modes_they_cover(tmp_path):
             return torch.from_numpy(data.modes[:1]).expand(n, -1) + 0.01 * torch.randn(n, 2, generator=generator)
 
     perfect, collapsed = (
-        {figure.name: figure.value for figure in figures(model(), data, Options(samples=200))}
+        {figure.name: figure.value for figure in figures(model(), data, EvaluateOptions(samples=200))}
         for model in (Perfect, Collapsed)
     )
     assert perfect["modes covered"] == 8 and perfect["coverage[points]"] > 0.9
@@ -153,7 +153,7 @@ def test_a_collapsed_posterior_is_found_in_the_history_of_a_run(tmp_path):
     module, data = open_run(run)
     for row in run.history():
         run.log({**row, "kl": 0.001})
-    assert "posterior collapse" in {each.problem for each in verdicts(Run(run.path), module, data, 40, 0)}
+    assert "posterior collapse" in {each.problem for each in verdicts(TrainingRun(run.path), module, data, 40, 0)}
 
 
 def test_latents_are_codes_of_held_out_images_or_draws_of_the_prior(tmp_path):

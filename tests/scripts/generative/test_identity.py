@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from generative import ComponentError
-from generative.run import Choice, Run
+from generative.run import Choice, TrainingRun
 from scripts.generative.cli import main
 from tests.scripts.generative.small import finished
 
@@ -43,7 +43,7 @@ def test_the_command_the_folder_and_the_page_say_what_was_used(pictures, capsys)
     assert train() == 0
     said = "30 of 31 files used; left out: no pictures: 1 (notes.txt)"
     assert f"data: {said}" in capsys.readouterr().out
-    run = Run("runs/generative/run")
+    run = TrainingRun("runs/generative/run")
     facts = json.loads((run.path / "data.json").read_text())
     assert facts["lines"] == [said] and len(facts["files"]) == 30
     assert facts["training"] + facts["held_out"] == 30 and facts["shape"] == [16, 16, 3]
@@ -79,7 +79,7 @@ def test_a_training_that_was_stopped_does_not_go_on_with_other_data(pictures):
     stream.close()
     cv2.imwrite(str(pictures / "mine" / "more.png"), picture(99))
     with pytest.raises(ComponentError, match=r"1 \(more.png\) added"):
-        next(stages(Run(pictures / "run")))
+        next(stages(TrainingRun(pictures / "run")))
 
 
 @pytest.mark.parametrize("model", ["vae", "dcgan"])
@@ -114,11 +114,11 @@ def test_points_and_rows_draw_themselves(tmp_path):
 
     for model in ("toy-distribution", "multinomial"):
         run = finished(tmp_path / model, model)
-        assert "samples: " in sample.main(run, sample.Options(count=4))[0]
+        assert "samples: " in sample.main(run, sample.SampleOptions(count=4))[0]
         with pytest.raises(ComponentError):
             from scripts.generative import interpolate
 
-            interpolate.main(run, interpolate.Options())
+            interpolate.main(run, interpolate.InterpolateOptions())
 
 
 def test_paths_mean_the_same_in_every_folder(pictures, monkeypatch):
@@ -134,14 +134,14 @@ def test_moved_data_are_named_anew_as_long_as_they_are_the_same(pictures, capsys
     assert train() == 0
     shutil.move(pictures / "mine", pictures / "moved")
     assert main(["train", "--out", "run", "--data.path", "moved"]) == 0
-    assert Run("runs/generative/run").config.data.options["path"] == str(pictures / "moved")
+    assert TrainingRun("runs/generative/run").config.data.options["path"] == str(pictures / "moved")
     assert main(["reconstruct", "run"]) == 0
     shutil.copytree(pictures / "moved", pictures / "others")
     (pictures / "others" / "05.png").unlink()
     capsys.readouterr()
     assert main(["train", "--out", "run", "--data.path", "others"]) == 1
     assert "1 (05.png) removed" in capsys.readouterr().err
-    assert Run("runs/generative/run").config.data.options["path"] == str(pictures / "moved")
+    assert TrainingRun("runs/generative/run").config.data.options["path"] == str(pictures / "moved")
 
 
 @pytest.mark.parametrize("damage", [None, "", "{}", "[]"])
@@ -153,7 +153,7 @@ def test_a_run_without_its_record_of_data_is_refused(tmp_path, damage):
     from scripts.generative import sample
 
     with pytest.raises(ComponentError, match="train anew with --out"):
-        sample.main(run, sample.Options())
+        sample.main(run, sample.SampleOptions())
     with pytest.raises(ComponentError, match="train anew with --out"):
         finished(tmp_path / "run")
 

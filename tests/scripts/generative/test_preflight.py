@@ -3,7 +3,7 @@
 import pytest
 
 from generative import MODELS
-from generative.run import Choice, Run
+from generative.run import Choice, TrainingRun
 from scripts.generative.cli import main
 from scripts.generative.feed import load
 from worldmodels.errors import RunError
@@ -50,7 +50,7 @@ def test_data_of_a_configuration_are_refused_too():
 def test_what_is_finished_is_read_on_a_machine_where_it_could_not_be_trained(monkeypatch, capsys):
     words = ["train", "vae", *SHAPES, "--fit.steps", "1", "--fit.warmup", "1", "--batch", "8", "--shown", "8"]
     assert main(words) == 0
-    assert Run("runs/generative/vae").facts()["steps"] == 1
+    assert TrainingRun("runs/generative/vae").facts()["steps"] == 1
     monkeypatch.setattr("worldmodels.machine.memory_limit", lambda: 2**15)
     assert main([*words, "--out", "other"]) == 1
     assert "model.options" in capsys.readouterr().err

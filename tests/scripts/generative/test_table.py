@@ -1,7 +1,7 @@
 import pytest
 
 from generative import MODELS
-from generative.run import Run
+from generative.run import TrainingRun
 from scripts.generative import table
 from scripts.generative.report import write_report
 from tests.scripts.generative.small import config
@@ -11,7 +11,7 @@ from tests.scripts.generative.small import config
 def options(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(table, "preset", lambda model, name: config(model))
-    return table.Options(
+    return table.TableOptions(
         ("pca", "mlp-classifier"), seeds=2, samples=100, runs="runs", out="docs/models.md", device="cpu"
     )
 
@@ -51,12 +51,12 @@ def test_what_is_finished_is_not_done_again(options, monkeypatch, tmp_path):
 
 
 def test_by_default_every_model_with_the_preset_has_a_row():
-    models = table.chosen(table.Options())
+    models = table.chosen(table.TableOptions())
     assert models == MODELS.names()
-    assert set(table.chosen(table.Options(preset="ring"))) == {"dcgan", "wgan-gp"}
+    assert set(table.chosen(table.TableOptions(preset="ring"))) == {"dcgan", "wgan-gp"}
 
 
 def test_a_report_of_an_unfinished_run_says_so(tmp_path):
-    run = Run.create(tmp_path / "run", config())
+    run = TrainingRun.create(tmp_path / "run", config())
     page = write_report(run).read_text()
     assert "training has not ended" in page and "Not measured yet" in page

@@ -4,7 +4,7 @@ import torch
 
 from generative import MODELS as REGISTRY
 from generative import ComponentError, Estimates, load_component
-from generative.run import Choice, Run
+from generative.run import Choice, TrainingRun
 from scripts.generative.feed import build, load, open_run
 from scripts.generative.train import train
 from tests.scripts.generative.small import DIGITS, MODELS, RING, config, finished
@@ -40,21 +40,21 @@ def test_what_no_gradient_finds_is_estimated_at_the_end(tmp_path):
         assert isinstance(module, Estimates)
         own = {"pca": "mean", "autoencoder": "scale.scale", "vq-vae": "scale.scale"}[model]
         assert not torch.equal(module.state_dict()[own], fresh.state_dict()[own])
-    module, _ = open_run(Run(tmp_path / "autoencoder"))
+    module, _ = open_run(TrainingRun(tmp_path / "autoencoder"))
     assert module.density.fitted and module.sample(2, 1.0, torch.Generator().manual_seed(0)).isfinite().all()
 
 
 @pytest.mark.parametrize("model", ["vae", "dcgan"])
 def test_a_training_taken_up_ends_as_one_that_was_never_stopped(model, tmp_path):
     whole = finished(tmp_path / "whole", model)
-    broken = Run.create(tmp_path / "broken", config(model))
+    broken = TrainingRun.create(tmp_path / "broken", config(model))
     stream = train(broken)
     for state in stream:
         if state.done >= 4:
             stream.close()
             break
     assert broken.facts() is None and len(list((broken.model / "checkpoints").iterdir())) == 1
-    resumed = Run.create(tmp_path / "broken", config(model))
+    resumed = TrainingRun.create(tmp_path / "broken", config(model))
     assert next(train(resumed)).done == 4  # the checkpoint is of step 3, the row of step 4 comes again
     for _ in train(resumed):
         pass
@@ -73,7 +73,7 @@ def test_a_finished_training_is_not_done_again_and_a_longer_one_goes_on(tmp_path
     finished(tmp_path / "run")
     assert (run.model / "model.safetensors").stat().st_mtime_ns == before
     longer = config(fit=type(run.config.fit)(steps=10, log_every=2, checkpoint_every=3))
-    run = Run.create(tmp_path / "run", longer)
+    run = TrainingRun.create(tmp_path / "run", longer)
     assert [state.done for state in train(run)] == [10, 10]
     assert run.require_trained()["steps"] == 10
 
@@ -107,10 +107,10 @@ def test_the_data_decide_what_the_options_leave_open(tmp_path):
 def test_what_does_not_fit_is_refused_before_the_first_step(model, options, data, message, tmp_path, monkeypatch):
     import numpy as np
 
-    from generative.run import RunConfig
+    from generative.run import TrainingConfig
 
     monkeypatch.chdir(tmp_path)
     np.save("frames.npy", np.random.default_rng(0).integers(0, 256, (40, 16, 16, 1), dtype=np.uint8))
-    wrong = RunConfig(Choice(model, options), data, batch=16)
+    wrong = TrainingConfig(Choice(model, options), data, batch=16)
     with pytest.raises((ComponentError, ValueError), match=message):
         build(wrong, load(wrong.data))

@@ -26,7 +26,7 @@ from worldmodels.agent.build import (
     new_memory,
     read_memory,
 )
-from worldmodels.evolution.tasks import DreamTask, Worker, WorkerSetup
+from worldmodels.evolution.tasks import DreamTask, TrialSetup, TrialWorker
 from worldmodels.memories import MDNRNN, Ensemble, ShuffledMemory
 from worldmodels.vision.latents import LatentFile
 
@@ -311,7 +311,7 @@ def test_a_memory_of_another_package_is_trained_dreams_and_drives(trained, insta
     assert type(bundle.load_memory()).__name__ == "Moving" and bundle.feature_size == 16
     bundle = assemble(run, latents_of(run))
     starts = load_dream(run).starts
-    worker = Worker(WorkerSetup(bundle, 2, dataclasses.replace(run.config.dream, block=1), starts))
+    worker = TrialWorker(TrialSetup(bundle, 2, dataclasses.replace(run.config.dream, block=1), starts))
     dreamt = worker(DreamTask(parameters[None], [1, 2])).dreamt
     assert dreamt.shape == (1, 2) and np.isfinite(dreamt).all() and dreamt[0, 0] != dreamt[0, 1]
     assert drive(run).shape[0] == 8

@@ -7,7 +7,7 @@ from agents import ActionSpec, ControllerConfig, make_controller
 from generative import VAE, VAEConfig
 from worldmodels.agent.build import feature_scaling
 from worldmodels.agent.features import FeaturesConfig, Perception, feature_size
-from worldmodels.agent.policy import Pilot
+from worldmodels.agent.policy import ControllerPolicy
 from worldmodels.memories import MDNRNN, MDNRNNConfig, ShuffledMemory
 
 SPEC = ActionSpec(3, (-1.0, 0.0, 0.0), (1.0, 1.0, 1.0), ("tanh", "tanh", "relu-tanh"), False)
@@ -170,22 +170,22 @@ def test_feature_sizes():
     assert feature_size(FeaturesConfig(reads="frame-stack", stack=4), 32, 256) == 128
 
 
-def pilot(parts, parameters, noise=0.0, plan=None):
+def policy(parts, parameters, noise=0.0, plan=None):
     controller = make_controller(ControllerConfig(), 20, SPEC)
-    return Pilot(Perception(*parts, FeaturesConfig(), ROWS), controller, SPEC, parameters, noise, plan)
+    return ControllerPolicy(Perception(*parts, FeaturesConfig(), ROWS), controller, SPEC, parameters, noise, plan)
 
 
 def test_each_slot_drives_its_own_candidate(parts):
     size = make_controller(ControllerConfig(), 20, SPEC).parameters_size
     parameters = np.random.default_rng(0).normal(size=(3, size)).astype(np.float32)
     obs = np.repeat(frames(1)[0][:1], ROWS, axis=0)
-    driver = pilot(parts, parameters, plan=[(2, 0), (0, 0), (1, 0)])
+    driver = policy(parts, parameters, plan=[(2, 0), (0, 0), (1, 0)])
     for slot in range(ROWS):
         driver.begin(slot, slot % 3)
     action = driver.act(obs, np.ones(ROWS, bool))
     np.testing.assert_array_equal(action[:3], action[3:])
     assert len(np.unique(action[:3], axis=0)) == 3
-    alone = pilot(parts, parameters[2:])
+    alone = policy(parts, parameters[2:])
     alone.begin(0, 0)
     np.testing.assert_array_equal(alone.act(obs, np.ones(ROWS, bool))[0], action[0])
 
@@ -195,14 +195,14 @@ def test_exploration_is_seeded_bounded_and_remembered(parts):
     obs = frames(2)
     actions = []
     for seed in (4, 4, 5):
-        driver = pilot(parts, np.zeros((1, size), np.float32), noise=0.5)
+        driver = policy(parts, np.zeros((1, size), np.float32), noise=0.5)
         driver.begin(0, seed)
         actions.append(driver.act(obs[0], np.ones(ROWS, bool))[0])
         after = driver.perception.observe(obs[1])[0, 4:].clone()
     np.testing.assert_array_equal(actions[0], actions[1])
     assert (actions[0] != actions[2]).any()
     assert (actions[0] >= SPEC.low).all() and (actions[0] <= SPEC.high).all()
-    quiet = pilot(parts, np.zeros((1, size), np.float32))
+    quiet = policy(parts, np.zeros((1, size), np.float32))
     quiet.begin(0, 5)
     quiet.act(obs[0], np.ones(ROWS, bool))
     assert (quiet.perception.observe(obs[1])[0, 4:] != after).any()  # the memory saw the noisy action

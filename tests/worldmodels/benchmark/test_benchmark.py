@@ -13,19 +13,19 @@ from envs.fast_car_racing import FastCarRacing
 from scripts.benchmark import main
 from scripts.cli import main as worldmodels
 from worldmodels import benchmark
-from worldmodels.benchmark import FIGURES, Figure, Settings, Skip, disturbed, exactness, measure
+from worldmodels.benchmark import FIGURES, BenchmarkFigure, Settings, Skip, disturbed, exactness, measure
 from worldmodels.benchmark.driving import TRACKS, leave_playfield, record, wandering
 from worldmodels.benchmark.environments import make, play
 from worldmodels.benchmark.evaluation import UsualLoop, random_agent
 from worldmodels.benchmark.figure import paired, rate
 from worldmodels.benchmark.machine import use_cores
 from worldmodels.benchmark.networks import PlainDream, dream_setup, product_peak, step_products
-from worldmodels.evolution.tasks import RealTask, Worker, WorkerSetup
+from worldmodels.evolution.tasks import RealTask, TrialSetup, TrialWorker
 
 TINY = Settings(pairs=1, seconds=0.001, work=0.004)
 SHORT = Settings(work=0.1)
 """For fidelity: the very first frames of a track, zoomed out, differ more than the mean of all may."""
-BLANK = Figure("fake", "a fake", "x", ">= 2", "things/s")
+BLANK = BenchmarkFigure("fake", "a fake", "x", ">= 2", "things/s")
 FIELDS = {"name", "title", "unit", "target", "rate", "value", "met", "ours", "theirs", "pairs", "skipped", "detail"}
 
 
@@ -257,7 +257,7 @@ def test_wandering_is_seeded_and_valid():
 
 def test_the_usual_loop_drives_like_our_worker():
     agent = random_agent(40)
-    worker = Worker(WorkerSetup(agent.bundle, 1))
+    worker = TrialWorker(TrialSetup(agent.bundle, 1))
     played = worker(RealTask(agent.parameters, [(0, TRACKS[0])], training=False)).played[0]
     worker.close()
     loop = UsualLoop(agent, 40)

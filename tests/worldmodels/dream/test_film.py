@@ -11,7 +11,7 @@ from generative import component_from_bytes
 from tests.worldmodels.dreaming import CONFIG, SPEC, candidates, dream
 from worldmodels.agent.bundle import Bundle, bundle_parts
 from worldmodels.agent.features import FeaturesConfig
-from worldmodels.dream.film import Dream, Drive, FilmConfig, dream_drives, drive, predict, reel, shown
+from worldmodels.dream.film import Dream, FilmConfig, RealDrive, dream_drives, drive, predict, reel, shown
 from worldmodels.errors import RunError
 
 SEEDS = range(11, 17)
@@ -103,7 +103,7 @@ def test_a_prediction_sees_the_actions_and_nothing_after_its_context(parts):
     config = FilmConfig(context=5, ahead=10)
 
     def predicted(frames, action):
-        return predict(*parts, Drive(frames, action, np.zeros(20, np.float32), False), config)
+        return predict(*parts, RealDrive(frames, action, np.zeros(20, np.float32), False), config)
 
     found = predicted(frames, action)
     assert found.context == 5 and len(found.frames) == len(found.reconstructions) == 16
@@ -120,7 +120,7 @@ def test_a_prediction_sees_the_actions_and_nothing_after_its_context(parts):
 
 
 def test_a_drive_shorter_than_the_context_is_watched_to_its_end(parts):
-    short = Drive(np.zeros((4, 32, 32, 3), np.uint8), np.zeros((3, 3), np.float32), np.zeros(3, np.float32), True)
+    short = RealDrive(np.zeros((4, 32, 32, 3), np.uint8), np.zeros((3, 3), np.float32), np.zeros(3, np.float32), True)
     found = predict(*parts, short, FilmConfig(context=5, ahead=10))
     assert found.context == 3 and len(found.frames) == 4
 

@@ -28,7 +28,7 @@ from worldmodels.evolution.evolve import (
     restore,
 )
 from worldmodels.evolution.starting_point import starting_point
-from worldmodels.evolution.tasks import DreamTask, RealTask, Worker, WorkerSetup
+from worldmodels.evolution.tasks import DreamTask, RealTask, TrialSetup, TrialWorker
 from worldmodels.files import read_lines
 from worldmodels.parallel.executor import WorkerError
 from worldmodels.parallel.serial import SerialExecutor
@@ -97,7 +97,7 @@ def test_a_worker_killed_in_mid_generation_changes_nothing(trained, tmp_path):
     def kill_one_soon():
         time.sleep(0.2)
         workers = [
-            child for child in psutil.Process().children(recursive=True) if "Worker" in " ".join(child.cmdline())
+            child for child in psutil.Process().children(recursive=True) if "RayWorker" in " ".join(child.cmdline())
         ]
         workers[0].kill()
         killed.append(workers[0].pid)
@@ -152,7 +152,7 @@ def test_what_is_recorded_pays_no_charge_for_an_early_stop(trained):
     latents = [latent_file(trained, file) for file in episode_files(trained.folder("collect"))]
     bundle = assemble(trained, latents)
     strict = dataclasses.replace(bundle.env, early_stop=EarlyStopConfig(patience=2, charge=1000.0))
-    worker = Worker(WorkerSetup(dataclasses.replace(bundle, env=strict), 4))
+    worker = TrialWorker(TrialSetup(dataclasses.replace(bundle, env=strict), 4))
     still = np.zeros((1, bundle.build_controller().parameters_size), np.float32)
     still[0, 0] = -100
     pairs = [(0, track) for track in range(4)]
@@ -194,14 +194,14 @@ def test_a_log_with_a_gap_is_refused(trained):
 
 def test_candidates_share_tracks_and_generations_do_not(trained, monkeypatch):
     seen = []
-    original = Worker.__call__
+    original = TrialWorker.__call__
 
     def spy(self, task):
         if isinstance(task, RealTask) and task.training:
             seen.append({track for _, track in task.pairs})
         return original(self, task)
 
-    monkeypatch.setattr(Worker, "__call__", spy)
+    monkeypatch.setattr(TrialWorker, "__call__", spy)
     finish(with_config(trained))
     per_generation = [training_tracks(0, 1, generation, 2) for generation in range(3)]
     assert set().union(*seen) == set().union(*map(set, per_generation))
@@ -212,7 +212,7 @@ def test_a_score_does_not_depend_on_how_trials_are_cut(trained):
     run = with_config(trained, evolve={"world": "dream"})
     bundle = assemble(run, [latent_file(run, file) for file in episode_files(run.folder("collect"))])
     parameters = np.random.default_rng(0).normal(size=(5, bundle.build_controller().parameters_size))
-    executor = SerialExecutor(Worker, worker_setup(run, bundle))
+    executor = SerialExecutor(TrialWorker, worker_setup(run, bundle))
     found = [
         Trials(executor, width, 4).real_scores(parameters, [3, 1_000_001, 9], training, Cost())
         for width, training in ((4, True), (7, True), (15, True), (4, False))
@@ -231,7 +231,7 @@ def test_steering_costs_in_training_only(trained):
     run = with_config(trained, evolve={"action_cost": 0.25})
     bundle = assemble(run, [latent_file(run, file) for file in episode_files(run.folder("collect"))])
     parameters = np.random.default_rng(0).normal(size=(3, bundle.build_controller().parameters_size))
-    executor = SerialExecutor(Worker, worker_setup(run, bundle))
+    executor = SerialExecutor(TrialWorker, worker_setup(run, bundle))
     free, charged = Trials(executor, 4, 4), Trials(executor, 4, 4, run.config.evolve.action_cost)
     tracks, pairs = [3, 1_000_001], [(row, track) for track in (3, 1_000_001) for row in range(3)]
     ((_, tried),) = executor.run([RealTask(parameters.astype(np.float32), pairs, True)])
@@ -350,7 +350,7 @@ def test_finalists_are_measured_again_on_further_tracks(trained, tmp_path):
     assert list(facts["finalists"]) == [str(entry["generation"]) for entry in ranked[:3]]
 
     bundle, parameters, said = load_bundle(run)
-    trials = Trials(SerialExecutor(Worker, worker_setup(run, bundle)), 4, 4)
+    trials = Trials(SerialExecutor(TrialWorker, worker_setup(run, bundle)), 4, 4)
     again, cost = {}, Cost()
     for entry in ranked[:3]:
         before = log[: entry["generation"] + 1]

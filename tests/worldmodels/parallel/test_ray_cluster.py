@@ -114,7 +114,7 @@ def test_a_machine_lost_in_mid_generation_changes_no_number(cluster, trained, tm
             doomed += cluster.raylet.children(recursive=True)
             for process in doomed[1:]:
                 with contextlib.suppress(psutil.NoSuchProcess):  # some end by themselves, and are zombies for a while
-                    if "PlacedWorker" in " ".join(process.cmdline()):
+                    if "RayWorker" in " ".join(process.cmdline()):
                         process.suspend()
             cut.start()
     cut.join()

@@ -12,7 +12,7 @@ from tests.small import small_config
 from worldmodels.agent.build import env_shape
 from worldmodels.agent.bundle import Bundle, bundle_parts
 from worldmodels.agent.features import FeaturesConfig, Perception
-from worldmodels.agent.policy import Pilot
+from worldmodels.agent.policy import ControllerPolicy
 from worldmodels.memories import MDNRNN, MDNRNNConfig
 from worldmodels.rollouts.collect import CollectConfig, CollectSetup, CollectWorker, Order
 from worldmodels.rollouts.episode import EpisodeFile
@@ -77,10 +77,10 @@ def test_noise_lasts_as_long_as_it_is_told(forget, correlation):
     vision = VAE(VAEConfig(latent=4, image_size=32, width=8)).eval()
     perception = Perception(vision, None, FeaturesConfig(reads="vision"), 1)
     controller = make_controller(ControllerConfig(), 4, spec)
-    pilot = Pilot(perception, controller, spec, np.zeros((1, 5)), noise=0.01, forget=forget)
-    pilot.begin(0, 3)
+    policy = ControllerPolicy(perception, controller, spec, np.zeros((1, 5)), noise=0.01, forget=forget)
+    policy.begin(0, 3)
     with torch.inference_mode():
-        noise = np.array([float(pilot._explore(torch.zeros(1, 1))[0, 0]) for _ in range(4000)])
+        noise = np.array([float(policy._explore(torch.zeros(1, 1))[0, 0]) for _ in range(4000)])
     assert noise.std() == pytest.approx(1.0, rel=0.15)  # a hundredth of the range of 100
     assert np.corrcoef(noise[1:], noise[:-1])[0, 1] == pytest.approx(correlation, abs=0.05)
 

@@ -11,7 +11,7 @@ from tests.small import looped_config, small_config
 from tests.worldmodels.run.test_plan import Clock, live, worst
 from worldmodels import Run, preset
 from worldmodels.run.estimate import plan_parts
-from worldmodels.run.plan import Part, Plan
+from worldmodels.run.plan import Plan, StagePart
 from worldmodels.run.rates import Rates
 
 CURVE = Path(__file__).parents[3] / "docs" / "results" / "quick" / "curve.csv"
@@ -54,7 +54,7 @@ def recorded(parts):
         if key in STAGES:
             planned = sum(p.seconds for p in parts if (p.round, p.stage) == key)
             factor = STAGES[key] / planned
-        real.append(Part(part.stage, part.unit, factor * part.costs, factor * part.tail, part.round))
+        real.append(StagePart(part.stage, part.unit, factor * part.costs, factor * part.tail, part.round))
     return real
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from worldmodels.run.folder import Progress
-from worldmodels.run.plan import Pace, Part, Plan
+from worldmodels.run.plan import Pace, Plan, StagePart
 
 ROUNDS = 7
 EVERY = 10.0
@@ -22,19 +22,22 @@ def parts():
     """A plan like that of seven rounds: seconds of each unit."""
     found = []
     for number in range(ROUNDS):
-        found.append(Part("collect", "workers", np.array([5.0]), 0.0, number))
+        found.append(StagePart("collect", "workers", np.array([5.0]), 0.0, number))
         episodes = 250 if number == 0 else 8
-        found.append(Part("collect", "episodes", np.full(episodes, 0.5 if number else 0.05), 1.0, number))
+        found.append(StagePart("collect", "episodes", np.full(episodes, 0.5 if number else 0.05), 1.0, number))
         if number in (0, 4):
-            found.append(Part("train-vision", "steps", np.full(2000 if number == 0 else 800, 0.055), 1.0, number))
-        found.append(Part("train-memory", "steps", np.full(1000, 0.055), 4.0, number))
-        found.append(Part("evolve", "workers", np.array([5.0]), 0.0, number))
+            found.append(StagePart("train-vision", "steps", np.full(2000 if number == 0 else 800, 0.055), 1.0, number))
+        found.append(StagePart("train-memory", "steps", np.full(1000, 0.055), 4.0, number))
+        found.append(StagePart("evolve", "workers", np.array([5.0]), 0.0, number))
         generations = np.full(30 if number == 0 else 20, 1.5)
         generations[9::10] += 2.0
-        found.append(Part("evolve", "generations", generations, 0.0, number))
-    found.append(Part("loop", "finalists", np.full(3, 14.0), 1.0))
-    found += [Part("evaluate", "workers", np.array([5.0])), Part("evaluate", "episodes", np.full(40, 0.8), 10.0)]
-    return [*found, Part("dream", "steps", np.full(200, 0.05), 3.0), Part("report", "pages", np.array([3.0]))]
+        found.append(StagePart("evolve", "generations", generations, 0.0, number))
+    found.append(StagePart("loop", "finalists", np.full(3, 14.0), 1.0))
+    found += [
+        StagePart("evaluate", "workers", np.array([5.0])),
+        StagePart("evaluate", "episodes", np.full(40, 0.8), 10.0),
+    ]
+    return [*found, StagePart("dream", "steps", np.full(200, 0.05), 3.0), StagePart("report", "pages", np.array([3.0]))]
 
 
 def progress(part, done):
@@ -82,7 +85,7 @@ def worst(shown, since=120.0, until=20.0):
 
 
 def really(planned, factor):
-    return [Part(p.stage, p.unit, factor(p) * p.costs, factor(p) * p.tail, p.round) for p in planned]
+    return [StagePart(p.stage, p.unit, factor(p) * p.costs, factor(p) * p.tail, p.round) for p in planned]
 
 
 def test_a_right_plan_counts_down_with_the_clock():
@@ -142,7 +145,7 @@ def test_what_was_finished_before_says_nothing_about_the_rate():
 
 def test_time_goes_down_between_two_units_and_never_below_what_comes_later():
     clock = Clock()
-    plan = Plan([Part("a", "steps", np.array([10.0, 10.0])), Part("b", "steps", np.array([5.0]))], clock)
+    plan = Plan([StagePart("a", "steps", np.array([10.0, 10.0])), StagePart("b", "steps", np.array([5.0]))], clock)
     plan.observe(Progress("a", 0, 2, "steps"))
     clock.now += 4
     assert plan.remaining() == pytest.approx(21.0)
@@ -152,7 +155,7 @@ def test_time_goes_down_between_two_units_and_never_below_what_comes_later():
 
 def test_a_second_attempt_begins_again():
     clock = Clock()
-    plan = Plan([Part("train-vision", "steps", np.full(10, 1.0))], clock)
+    plan = Plan([StagePart("train-vision", "steps", np.full(10, 1.0))], clock)
     plan.observe(Progress("train-vision", 0, 10, "steps"))
     clock.now += 8
     plan.observe(Progress("train-vision", 8, 10, "steps"))
@@ -162,7 +165,7 @@ def test_a_second_attempt_begins_again():
 
 def test_a_stage_that_counts_otherwise_than_planned_keeps_its_share():
     clock = Clock()
-    plan = Plan([Part("train-memory", "episodes encoded", np.full(10, 1.0))], clock)
+    plan = Plan([StagePart("train-memory", "episodes encoded", np.full(10, 1.0))], clock)
     plan.observe(Progress("train-memory", 10, 20, "episodes encoded"))
     assert plan.remaining() == pytest.approx(5.0)
 
