@@ -29,8 +29,8 @@ from generative.metrics import (
 )
 from generative.plain import Facts
 from generative.run import TrainingRun
-from scripts.generative.diagnose import verdicts
 from scripts.generative.feed import codes, decoder, open_run, places, says_classes, take
+from scripts.generative.verdicts import verdicts
 
 OF_SAMPLES = ("FD", "KD", "precision", "recall", "density", "coverage", "NDB", "vendi", "memorisation")
 OF_PAIRS = ("MSE", "PSNR", "SSIM")

@@ -137,7 +137,7 @@ def _training(config: "TrainingConfig") -> Any:
     return make_dataclass("Words", kinds, bases=(Training,), frozen=True, kw_only=True)(**values)
 
 
-def _again(path: Path, words: list[str]) -> "RunConfig | None":
+def _again(path: Path, words: list[str]) -> "TrainingConfig | None":
     """Return the configuration of a run, its data perhaps in another place; None if more is to change than that."""
     from generative.run import TrainingRun
     from scripts.generative.feed import absolute, path_options
