@@ -32,7 +32,7 @@ SHARED = ("scripts.terminal", *(f"scripts.generative.{name}" for name in
           ("feed", "car_racing", "judges", "pictures", "preflight", "verdicts")))  # fmt: skip
 """What all commands share, and no stage: how they speak, and of generative models how a run's data are opened."""
 AWAITED = [["scripts.cli", "scripts.export", "scripts.study"], ["worldmodels.config", "worldmodels.evolution.loop"]]
-AWAITED_STAGES = ("scripts.temperature",)
+AWAITED_STAGES = ("scripts.temperature", "scripts.cli")
 """What is being mended elsewhere."""
 
 
