@@ -33,6 +33,7 @@ SHARED = ("scripts.terminal", *(f"scripts.generative.{name}" for name in
 """What all commands share, and no stage: how they speak, and of generative models how a run's data are opened."""
 AWAITED = [["scripts.cli", "scripts.export", "scripts.study"], ["worldmodels.config", "worldmodels.evolution.loop"]]
 AWAITED_STAGES = ("scripts.temperature", "scripts.cli")
+AWAITED_LATE = ("worldmodels.evolution.loop",)
 """What is being mended elsewhere."""
 
 
@@ -139,6 +140,35 @@ def test_stages_do_not_import_each_other(trees):
         for target, what in imported(tree, set(trees)):
             stage = outer(target)[0] == "scripts" and not target.startswith((*SHARED, *AWAITED_STAGES))
             assert not stage, f"{name} imports {what} from {target}: what two stages need belongs into the library"
+
+
+def late_imports(tree: ast.Module) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Yield the imports inside functions, but those of packages that may be missing, which a `try` guards."""
+    guarded = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Try) and any("ImportError" in ast.unparse(handler) for handler in node.handlers)
+        for inner in ast.walk(node)
+    }
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef):
+            for node in ast.walk(function):
+                if isinstance(node, ast.Import | ast.ImportFrom) and node not in guarded:
+                    yield node
+
+
+def test_the_library_imports_late_only_what_takes_long_and_says_so(trees):
+    for name, tree in trees.items():
+        if outer(name)[0] == "scripts" or name in AWAITED_LATE:
+            continue
+        path = ROOT / f"{name.replace('.', '/')}.py"
+        lines = (path if path.exists() else path.with_suffix("") / "__init__.py").read_text().splitlines()
+        for node in late_imports(tree):
+            ours = outer(ast.unparse(node).split()[1])[0] in OURS
+            line = lines[node.lineno - 1]
+            assert not ours and "  # " in line, (
+                f"{name}: `{line.strip()}` inside a function: put it at the top, or say why"
+            )
 
 
 def test_public_classes_have_names_of_their_own(trees):
