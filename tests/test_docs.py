@@ -86,8 +86,7 @@ def carry_out(words):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A small run of which everything is finished."""
-    from scripts.run import STAGE_FUNCTIONS, stages_of
-
+    from scripts.stages import STAGE_FUNCTIONS, stages_of
     from worldmodels import Run
 
     run = Run.create(tmp_path_factory.mktemp("finished") / "run", small_config())

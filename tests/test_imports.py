@@ -24,15 +24,15 @@ Trees = dict[str, ast.Module]
 Graph = dict[str, set[str]]
 
 ABOVE_STAGES = {
-    *("scripts", "scripts.cli", "scripts.stages", "scripts.run", "scripts.loop", "scripts.study", "scripts.study_jobs"),
+    *("scripts.cli", "scripts.stages", "scripts.loop", "scripts.study", "scripts.study_jobs"),
     *("scripts.generative.cli", "scripts.generative.table"),
 }
 """What puts stages together. Any other stage stands alone: what two need is in the library."""
 SHARED = ("scripts.terminal", *(f"scripts.generative.{name}" for name in
-          ("feed", "car_racing", "judges", "pictures", "preflight", "verdicts")))  # fmt: skip
+          ("feed", "car_racing", "judges", "pictures", "preflight", "request", "verdicts")))  # fmt: skip
 """What all commands share, and no stage: how they speak, and of generative models how a run's data are opened."""
-AWAITED = [["scripts.cli", "scripts.export", "scripts.study"], ["worldmodels.config", "worldmodels.evolution.loop"]]
-AWAITED_STAGES = ("scripts.temperature", "scripts.cli")
+AWAITED = [["worldmodels.config", "worldmodels.evolution.loop"]]
+AWAITED_STAGES = ("scripts.temperature",)
 AWAITED_LATE = ("worldmodels.evolution.loop",)
 """What is being mended elsewhere."""
 

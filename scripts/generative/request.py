@@ -36,7 +36,7 @@ APART = ("model", "data", "preset")
 
 
 @dataclass(frozen=True)
-class Named:
+class NamedTraining:
     """The run that a command is about."""
 
     run: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="RUN")] = None
@@ -44,7 +44,7 @@ class Named:
 
 
 @dataclass(frozen=True)
-class Start:
+class TrainingStart:
     """What a training starts from. It decides which fields there are and what they are by default."""
 
     data: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
@@ -56,7 +56,7 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Training(Start):
+class Training(TrainingStart):
     """A training as far as it is the same for all models and data sets."""
 
     model: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="MODEL")] = None
@@ -71,7 +71,7 @@ def run_path(name: str) -> Path:
 def parse_options(command: str, kind: type, words: Sequence[str]) -> tuple[Path | None, Any]:
     """Return the run and the options that a command line asks for; no run for commands that are about none."""
     alone = command in ("list", "table")
-    view = kind if alone else make_dataclass("Words", [], bases=(kind, Named), frozen=True)
+    view = kind if alone else make_dataclass("Words", [], bases=(kind, NamedTraining), frozen=True)
     found: Any = parsed(view, words, f"generative {command}", COMMANDS[command])
     if alone:
         return None, found
@@ -93,7 +93,7 @@ def parse_train(words: Sequence[str]) -> tuple[Path, "TrainingConfig", Any]:
     from generative.run import Choice
     from scripts.generative.feed import load, sizes
 
-    start, others = peeked(Start, words)
+    start, others = peeked(TrainingStart, words)
     name, helping = first_of(others), wants_help(words)
     if name is None:
         again = None if start.preset or start.data or not start.out else _again(run_path(start.out), others)
@@ -150,7 +150,7 @@ def _again(path: Path, words: list[str]) -> "TrainingConfig | None":
     return None if words else replace(config, data=data)
 
 
-def _base(model: str, start: Start) -> "TrainingConfig":
+def _base(model: str, start: TrainingStart) -> "TrainingConfig":
     """Return the preset of a model; for one without presets, as of another package, a bare configuration."""
     from generative.run import Choice, TrainingConfig, preset, preset_names
 

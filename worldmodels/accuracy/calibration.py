@@ -38,7 +38,7 @@ def calibration(memory: Any, episodes: Sequence[HeldOut], seed: int) -> Facts:
         function from the uniform one, 0 if calibrated; `coverage`: of central 50 and 90 % intervals, with intervals
         over episodes.
     """
-    from scipy.stats import kstest
+    from scipy.stats import kstest  # takes long to import
 
     z, action, _ = pad([item.sampled(seed + row) for row, item in enumerate(episodes)],
                           [item.action for item in episodes])  # fmt: skip

@@ -73,7 +73,7 @@ def termination(memory: Any, episodes: Sequence[HeldOut], seed: int) -> Facts:
         probability), `brier_base_rate` (that of always giving the base rate) and `base_rate`; the target is what the
         termination head learns, `memory.termination`.
     """
-    from sklearn.metrics import average_precision_score, roc_auc_score
+    from sklearn.metrics import average_precision_score, roc_auc_score  # takes long to import
 
     if any(item.termination is None for item in episodes):
         return {"skipped": "the target needs the simulator's state, which this environment does not tell"}
@@ -110,7 +110,7 @@ def figures(found: Estimate) -> Facts | None:
 
 def r_squared(guess: np.ndarray, real: np.ndarray) -> float:
     """Return the share of the variance of `real` that `guess` explains; NaN where it does not vary."""
-    from sklearn.metrics import r2_score
+    from sklearn.metrics import r2_score  # takes long to import
 
     return float(r2_score(real, guess)) if real.var() > 1e-12 else float("nan")
 
@@ -120,14 +120,14 @@ def _bias(guess: np.ndarray, real: np.ndarray) -> float:
 
 
 def _mae(guess: np.ndarray, real: np.ndarray) -> float:
-    from sklearn.metrics import mean_absolute_error
+    from sklearn.metrics import mean_absolute_error  # takes long to import
 
     return float(mean_absolute_error(real, guess))
 
 
 def _brier(score: np.ndarray, ends: np.ndarray) -> float:
-    from scipy.special import expit
-    from sklearn.metrics import brier_score_loss
+    from scipy.special import expit  # takes long to import
+    from sklearn.metrics import brier_score_loss  # takes long to import
 
     return float(brier_score_loss(ends, expit(score)))
 

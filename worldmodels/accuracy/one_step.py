@@ -71,7 +71,7 @@ def _inputs(z: Tensor, action: Tensor) -> Tensor:
 
 
 def _least_squares(x: Tensor, y: Tensor) -> Tensor:
-    from sklearn.linear_model import Ridge
+    from sklearn.linear_model import Ridge  # takes long to import
 
     ridge = Ridge(RIDGE * float(x.square().sum(0).mean()), fit_intercept=False, solver="cholesky")
     return torch.from_numpy(ridge.fit(x.numpy(), y.numpy()).coef_.T.copy())

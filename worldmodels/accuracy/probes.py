@@ -91,9 +91,9 @@ def _choose_ridge(x: Sequence[np.ndarray], y: Sequence[np.ndarray], tracks: Sequ
 
 def _fit(x: Float[np.ndarray, "N F"], y: Float[np.ndarray, "N S"], ridge: Float[np.ndarray, " S"]) -> "Pipeline":
     """Return the ridge regression of standardised features with a penalty for each target."""
-    from sklearn.linear_model import Ridge
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
+    from sklearn.linear_model import Ridge  # takes long to import
+    from sklearn.pipeline import make_pipeline  # takes long to import
+    from sklearn.preprocessing import StandardScaler  # takes long to import
 
     return make_pipeline(StandardScaler(), Ridge(len(x) * ridge, solver="cholesky")).fit(x, y)
 
