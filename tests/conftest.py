@@ -36,7 +36,7 @@ def pytest_addoption(parser, pluginmanager):
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config):
     """One process for each core, and none besides this one for a single file."""
-    from worldmodels.parallel.executor import available_cores
+    from worldmodels.machine import available_cores
 
     files = {argument.split("::")[0] for argument in config.args}
     alone = len(files) == 1 and files.pop().endswith(".py")

@@ -144,7 +144,7 @@ class RayExecutor(Executor):
 
     def _collect(self) -> list[tuple[int, Any]]:
         """Wait until a worker answers or exceeds its time; return the results that came."""
-        answered, _ = self._ray.wait(self._slots.first_calls(), num_returns=1, timeout=self._slots.patience())
+        answered, _ = self._ray.wait(self._slots.first_calls(), num_returns=1, timeout=self._slots.seconds_left())
         results = []
         for ref in answered:
             results += self._take(self._slots.at[ref])

@@ -117,7 +117,7 @@ class Slots:
         """Return the references of the calls that workers are at, the oldest of each kind first."""
         return [*self._starting, *self._working]
 
-    def patience(self) -> float:
+    def seconds_left(self) -> float:
         """Return the seconds until the first worker is late."""
         firsts = [self.at[next(iter(refs))] for refs in (self._starting, self._working) if refs]
         return max(0.0, min(slot.started + self.limit(slot) for slot in firsts) - time.monotonic())

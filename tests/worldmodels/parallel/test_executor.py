@@ -382,6 +382,6 @@ def test_a_worker_counts_as_hung_after_twenty_times_what_items_take(seconds, lim
         slots.note(taken)
     assert slots.limit(slot) == limit
     slot.started -= limit - 5
-    assert not slots.late() and 0 < slots.patience() <= 5
+    assert not slots.late() and 0 < slots.seconds_left() <= 5
     slot.started -= 10
-    assert slots.late() == ["ref"] and slots.patience() == 0
+    assert slots.late() == ["ref"] and slots.seconds_left() == 0
