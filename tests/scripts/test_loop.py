@@ -18,6 +18,7 @@ from worldmodels.agent.export import export_agent
 from worldmodels.errors import RunError
 from worldmodels.evolution.loop import LEARNT, LoopConfig, alarm, best_round, keeps_vision, round_config
 from worldmodels.files import read_lines
+from worldmodels.memories.registry import MEMORIES
 from worldmodels.rollouts.dataset import episode_files, tryout_files
 
 

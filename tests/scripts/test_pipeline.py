@@ -12,14 +12,13 @@ import pytest
 
 from envs.toy import Toy
 from scripts.cli import main
-from scripts.stages import collect, dream, evaluate, evolve, report, train_memory, train_vision
-from scripts.train_memory import latent_file
 from tests.small import small_config
 from worldmodels import Run, load_agent, load_dream, make_env
 from worldmodels.agent.build import load_starts
 from worldmodels.agent.export import thin_starts
 from worldmodels.files import read_lines
 from worldmodels.rollouts.dataset import episode_files, split
+from worldmodels.vision.encode import latent_file
 
 ROOT = Path(__file__).parents[2]
 

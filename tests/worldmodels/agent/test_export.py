@@ -19,6 +19,7 @@ from worldmodels import Run, RunError, load_agent, load_dream, make_env
 from worldmodels.agent.build import load_memory, load_starts, load_vision
 from worldmodels.agent.export import agent_folder, export_agent, thin_starts, unpack_pretrained
 from worldmodels.config import config_from, write_config
+from worldmodels.dream.starts import Starts
 from worldmodels.files import append_line, read_lines
 from worldmodels.seeds import VALIDATION
 

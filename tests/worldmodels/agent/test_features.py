@@ -6,9 +6,11 @@ from worldmodels.components import MEMORIES
 from agents import ActionSpec, ControllerConfig, make_controller
 from generative import VAE, VAEConfig
 from worldmodels.agent.build import feature_scaling
-from worldmodels.agent.features import FeaturesConfig, Perception, feature_size
+from worldmodels.agent.config import FeaturesConfig
+from worldmodels.agent.features import Perception, feature_size
 from worldmodels.agent.policy import Pilot
 from worldmodels.memories import MDNRNN, MDNRNNConfig, ShuffledMemory
+from worldmodels.memories.registry import MEMORIES
 
 SPEC = ActionSpec(3, (-1.0, 0.0, 0.0), (1.0, 1.0, 1.0), ("tanh", "tanh", "relu-tanh"), False)
 ROWS = 6

@@ -10,6 +10,7 @@ from worldmodels import Run, RunError
 from worldmodels.agent import precision
 from worldmodels.agent.precision import TOLERANCE, latent_change, resolve_dtype, state_change
 from worldmodels.memories import MDNRNN, MDNRNNConfig
+from worldmodels.memories.registry import MEMORIES
 
 
 class Linear(nn.Module):

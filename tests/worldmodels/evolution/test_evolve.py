@@ -12,8 +12,6 @@ import pytest
 
 from envs import EarlyStopConfig
 from scripts.evolve import starting_point, worker_setup
-from scripts.stages import evolve
-from scripts.train_memory import latent_file
 from tests.small import small_config
 from worldmodels import Run, RunError
 from worldmodels.agent.build import assemble, load_bundle
@@ -34,6 +32,7 @@ from worldmodels.parallel.executor import WorkerError
 from worldmodels.parallel.serial import SerialExecutor
 from worldmodels.rollouts.dataset import episode_files, tryout_files
 from worldmodels.seeds import TEST, TRAINING, VALIDATION, training_tracks
+from worldmodels.vision.encode import latent_file
 
 NUMBERS = ("scores", "mean", "agreement", "next_episodes", "frames", "sigma", "validation_frames")
 

@@ -9,6 +9,7 @@ from tests.worldmodels.memories.batches import ACTION, LATENT, action_world, gen
 from worldmodels.memories import choose_rows
 from worldmodels.memories.baselines import baselines, fit_persistence
 from worldmodels.memories.fit import check_dream, check_memory
+from worldmodels.memories.registry import MEMORIES
 
 OPTIONS = {
     "mdn-rnn": {"hidden": 16, "mixtures": 2},

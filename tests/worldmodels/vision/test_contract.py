@@ -7,6 +7,7 @@ from tests.small import small_config
 from worldmodels import RunError
 from worldmodels.agent.build import check_config
 from worldmodels.vision.contract import Vision, check_vision
+from worldmodels.vision.registry import VISIONS
 
 
 class Mute(nn.Module):

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save
 
-from scripts.stages import collect, evolve, train_memory, train_vision
-from scripts.train_memory import latent_file, latent_path
+from scripts import collect, evolve, train_memory, train_vision
 from tests.small import small_config
 from worldmodels import Run, RunError
 from worldmodels.agent.build import load_vision
 from worldmodels.memories.targets import RewardTargetConfig, TerminationTargetConfig
 from worldmodels.rollouts.dataset import episode_files, split
 from worldmodels.rollouts.episode import EpisodeFile, encode_episode
+from worldmodels.vision.encode import latent_file, latent_path
 from worldmodels.vision.latents import LatentFile, encode_episode_latents
 
 PROGRESS = RewardTargetConfig(type="progress", window=1)
