@@ -107,7 +107,7 @@ def test_it_is_smaller_and_holds_what_an_agent_needs(finished, _exported):
         "README.md", "config.yaml", "versions.json", "spent.jsonl", "rollouts/done.json",
         "vision/config.json", "vision/metadata.json", "vision/model.safetensors", "vision/done.json",
         "memory/config.json", "memory/metadata.json", "memory/model.safetensors", "memory/done.json",
-        "memory/starts.safetensors", "controller/agent.json", "controller/agent.safetensors", "controller/done.json",
+        "controller/agent.json", "controller/agent.safetensors", "controller/done.json", "controller/starts.safetensors",
     }  # fmt: skip
     weights = [folder / "vision" / "model.safetensors" for folder in (finished.path, _exported[True])]
     whole, half = (path.stat().st_size for path in weights)
@@ -273,7 +273,12 @@ def test_core_hours_are_those_of_training(copy, tmp_path):
 
 @pytest.mark.parametrize(
     "name",
-    ["vision/model.safetensors", "memory/starts.safetensors", "controller/agent.json", "controller/agent.safetensors"],
+    [
+        "vision/model.safetensors",
+        "controller/starts.safetensors",
+        "controller/agent.json",
+        "controller/agent.safetensors",
+    ],
 )
 def test_a_damaged_file_is_named(exported, capsys, name):
     (exported / name).write_bytes((exported / name).read_bytes()[:100])
