@@ -107,7 +107,8 @@ def test_it_is_smaller_and_holds_what_an_agent_needs(finished, _exported):
         "README.md", "config.yaml", "versions.json", "spent.jsonl", "rollouts/done.json",
         "vision/config.json", "vision/metadata.json", "vision/model.safetensors", "vision/done.json",
         "memory/config.json", "memory/metadata.json", "memory/model.safetensors", "memory/done.json",
-        "controller/agent.json", "controller/agent.safetensors", "controller/done.json", "controller/starts.safetensors",
+        "controller/agent.json", "controller/agent.safetensors", "controller/starts.safetensors",
+        "controller/done.json",
     }  # fmt: skip
     weights = [folder / "vision" / "model.safetensors" for folder in (finished.path, _exported[True])]
     whole, half = (path.stat().st_size for path in weights)

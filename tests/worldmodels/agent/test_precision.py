@@ -1,3 +1,5 @@
+import importlib
+
 import numpy as np
 import pytest
 import torch
@@ -86,7 +88,7 @@ def test_what_auto_became_is_in_the_runs_config_and_stays(trained, monkeypatch):
 @pytest.mark.parametrize("changes", ["latent_change", "state_change"])
 def test_one_change_that_is_too_large_settles_both_on_float32(trained, monkeypatch, changes):
     monkeypatch.setattr(precision, "native_bfloat16", lambda: True)
-    monkeypatch.setattr(f"scripts.evolve.{changes}", lambda *parts: 2 * TOLERANCE)
+    monkeypatch.setattr(importlib.import_module("scripts.evolve"), changes, lambda *parts: 2 * TOLERANCE)
     for _ in evolve(trained):
         pass
     assert Run(trained.path).config.dtype == "float32"
