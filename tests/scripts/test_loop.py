@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from worldmodels.components import MEMORIES
 
 from generative import component_bytes, load_component
 from scripts.info import info

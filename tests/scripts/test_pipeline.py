@@ -12,6 +12,7 @@ import pytest
 
 from envs.toy import Toy
 from scripts.cli import main
+from scripts.stages import collect, dream, evaluate, evolve, report, train_memory, train_vision
 from tests.small import small_config
 from worldmodels import Run, load_agent, load_dream, make_env
 from worldmodels.agent.build import load_starts

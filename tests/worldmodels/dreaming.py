@@ -4,8 +4,6 @@ import copy
 
 import numpy as np
 import torch
-from worldmodels.components import MEMORIES
-from worldmodels.dream.dream import DreamConfig, Starts, imagine
 
 from agents import ActionSpec, ControllerConfig, make_controller
 from generative import VAE, VAEConfig

@@ -5,7 +5,6 @@ import json
 
 import jaxtyping
 import pytest
-from worldmodels.components import MEMORIES, VISIONS
 
 from generative.strict_yaml import read_yaml, write_yaml
 from worldmodels.config import RunConfig, config_from, config_mapping

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from worldmodels.components import MEMORIES
 
 from agents import ActionSpec
 from generative import LatentSpec

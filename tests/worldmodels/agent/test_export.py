@@ -10,7 +10,6 @@ import pytest
 import torch
 import yaml
 from safetensors.numpy import load_file
-from worldmodels.dream.dream import Starts
 
 from generative import save_component
 from scripts.cli import main, parse

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import torch
-from worldmodels.components import MEMORIES
 
 from agents import ActionSpec, ControllerConfig, make_controller
 from generative import VAE, VAEConfig

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from worldmodels.components import MEMORIES
 
 from scripts.stages import evolve
 from tests.small import small_config

@@ -3,7 +3,6 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from worldmodels.components import MEMORIES
 
 from agents import ControllerConfig, make_controller
 from envs import EnvConfig

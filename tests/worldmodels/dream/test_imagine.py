@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from worldmodels.dream.dream import Noise, imagine
 
 from agents import ControllerConfig, make_controller
 from tests.worldmodels.dreaming import BLOCK, CONFIG, SEEDS, SPEC, candidates, dream, endless, lively

@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import save_file
-from worldmodels.components import MEMORIES
-from worldmodels.dream.dream import DreamConfig, Starts, gather_starts
 
 from agents import ActionSpec
 from generative import VAE, VAEConfig

@@ -12,6 +12,7 @@ import pytest
 
 from envs import EarlyStopConfig
 from scripts.evolve import starting_point, worker_setup
+from scripts.stages import evolve
 from tests.small import small_config
 from worldmodels import Run, RunError
 from worldmodels.agent.build import assemble, load_bundle

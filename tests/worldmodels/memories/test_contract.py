@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from worldmodels.components import MEMORIES
 
 from generative import component_bytes, component_from_bytes
 from tests.worldmodels.memories.batches import ACTION, LATENT, action_world, generator, random_batch, train

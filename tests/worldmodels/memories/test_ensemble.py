@@ -3,7 +3,6 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from worldmodels.components import MEMORIES
 
 from tests.worldmodels.memories.batches import ACTION, LATENT, generator, random_batch
 from worldmodels.memories import MDNRNN, Ensemble, EnsembleConfig, agent_memory

@@ -17,7 +17,6 @@ from worldmodels.memories import (
 )
 from worldmodels.memories.baselines import baselines, fit_persistence, shuffle_actions
 from worldmodels.memories.heads import STD_FLOOR
-from worldmodels.memories.targets import auprc, auroc
 
 SMALL = MDNRNNConfig(latent=3, action=2, hidden=16, mixtures=2)
 

@@ -4,7 +4,6 @@ import dataclasses
 
 import pytest
 import torch
-from worldmodels.components import MEMORIES
 
 from tests.worldmodels.memories.batches import generator, random_batch, train
 from worldmodels.memories import SequenceBatch

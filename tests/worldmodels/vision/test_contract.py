@@ -1,6 +1,5 @@
 import pytest
 from torch import nn
-from worldmodels.components import VISIONS
 
 from generative import LatentSpec
 from tests.small import small_config
