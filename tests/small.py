@@ -6,7 +6,7 @@ from worldmodels.run.finished import write_done
 
 SMALL = {
     "collect": {"episodes": 12},
-    "vision": {"attempts": 1, "gate": False, "fit": {"steps": 60, "log_every": 20, "checkpoint_every": 30}},
+    "vision": {"attempts": 1, "fit": {"steps": 60, "log_every": 20, "checkpoint_every": 30}},
     "memory": {"fit": {"steps": 40, "log_every": 20, "checkpoint_every": 20}},
     "evolve": {"generations": 3, "episodes": 2, "max_episodes": 2, "validation_tracks": 3, "envs": 4,
                "optimiser": {"population": 5}, "validation_every": 2},

@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
+from torch.distributions import Categorical, MixtureSameFamily, Normal
 
 from generative import Mixture, MixtureHead, mixture_log_prob, mixture_mean, mixture_sample
 
@@ -80,51 +80,6 @@ def test_extreme_uniform_numbers_choose_a_component_with_weight():
     mixture = Mixture(torch.tensor([[-200.0, 0.0, 0.0]]), torch.tensor([[-99.0, 1.0, 2.0]]), torch.full((1, 3), -9.0))
     assert mixture_sample(mixture, 1.0, torch.zeros(1), torch.zeros(1)).item() == 1.0
     assert mixture_sample(mixture, 1.0, torch.tensor([1 - 2**-24]), torch.zeros(1)).item() == 2.0
-
-
-def joint_mixture(*shape: int) -> Mixture:
-    mixture = random_mixture(*shape)
-    return mixture._replace(logits=mixture.logits[..., :1, :])
-
-
-@pytest.mark.parametrize("shape", [(7, 4, 5), (2, 3, 4, 5), (4, 1)])
-def test_dimensions_of_a_joint_mixture_have_one_density_together(shape):
-    mixture = joint_mixture(*shape)
-    x = 3 * torch.randn(*shape[:-1])
-    each = Normal(mixture.mean.movedim(-1, -2), mixture.log_std.exp().movedim(-1, -2))  # (*B K D)
-    expected = MixtureSameFamily(Categorical(logits=mixture.logits[..., 0, :]), Independent(each, 1))
-    found = mixture_log_prob(mixture, x)
-    assert found.shape == x.shape
-    torch.testing.assert_close(found.sum(-1), expected.log_prob(x), atol=1e-4, rtol=1e-5)
-    torch.testing.assert_close(mixture_mean(mixture), expected.mean, atol=1e-5, rtol=1e-5)
-    assert mixture_sample(mixture, 0.0, *noise(*shape[:-1])).shape == x.shape
-
-
-def test_dimensions_of_a_joint_mixture_choose_the_same_component():
-    mixture = Mixture(torch.tensor([[0.3, 0.7]]).log(), torch.tensor([[0.0, 1.0]] * 4), torch.full((4, 2), -9.0))
-    many = Mixture(*(part.expand(1000, *part.shape) for part in mixture))
-    samples = mixture_sample(many, 1.0, *noise(1000, 4)).round()
-    assert ((samples == 0).all(-1) | (samples == 1).all(-1)).all()
-    assert samples.mean().item() == pytest.approx(0.7, abs=0.05)
-    apart = Mixture(mixture.logits.expand(4, 2), *mixture[1:])
-    others = mixture_sample(Mixture(*(part.expand(1000, 4, 2) for part in apart)), 1.0, *noise(1000, 4)).round()
-    assert not ((others == 0).all(-1) | (others == 1).all(-1)).all()
-
-
-def test_a_joint_head_learns_which_values_go_together():
-    torch.manual_seed(0)
-    sides = torch.randint(2, (512, 1)).float() * 2 - 1
-    x = sides * torch.tensor([1.0, -1.0]) + 0.05 * torch.randn(512, 2)
-    head = MixtureHead(3, 2, 2, joint=True)
-    features = torch.ones(512, 3)
-    optimiser = torch.optim.Adam(head.parameters(), lr=0.05)
-    for _ in range(200):
-        optimiser.zero_grad()
-        (-mixture_log_prob(head(features), x).sum(-1).mean()).backward()
-        optimiser.step()
-    with torch.no_grad():
-        samples = mixture_sample(head(features), 1.0, *noise(512, 2))
-    assert (samples.prod(-1) < 0).float().mean() > 0.98  # apart, half of them would have the same sign twice
 
 
 @pytest.mark.parametrize("temperature", [-0.1, math.nan, math.inf])

@@ -66,15 +66,15 @@ def test_a_film_is_the_same_again_and_another_with_another_seed(filmed, tmp_path
 
 @pytest.mark.parametrize(
     ("change", "ends"),
-    [({"horizon": 7}, {"horizon": 16}), ({"goal": 1e-3, "horizon": 9}, {"goal"}), ({"temperature": 4.0}, None)],
+    [({"horizon": 7}, {"horizon"}), ({"goal": 1e-3, "horizon": 9}, {"goal"}), ({"temperature": 4.0}, None)],
 )
 def test_the_film_has_the_dreams_of_the_run(filmed, tmp_path, change, ends):
     shutil.copytree(filmed.path, tmp_path / "run")
-    config = config_from({"dream": {"terminates": False, **change}}, filmed.config)
+    config = config_from({"dream": change}, filmed.config)
     write_config(tmp_path / "run" / "config.yaml", config)
     before, facts = filmed.done("dream"), carry_out(Run(tmp_path / "run"), dream).done("dream")
     assert facts["mean_return"] != before["mean_return"]
-    assert ends is None or facts["ends"] == ends or ends <= set(facts["ends"])
+    assert ends is None or ends <= set(facts["ends"])
     for name in ("horizon", "temperature"):
         assert facts[name] == getattr(config.dream, name)
 

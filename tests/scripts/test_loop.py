@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from worldmodels.components import MEMORIES
 
 from generative import component_bytes, load_component
 from scripts.info import info
@@ -18,6 +17,7 @@ from worldmodels.agent.export import export_agent
 from worldmodels.errors import RunError
 from worldmodels.evolution.loop import LEARNT, LoopConfig, alarm, best_round, keeps_vision, round_config
 from worldmodels.files import read_lines
+from worldmodels.memories.registry import MEMORIES
 from worldmodels.rollouts.dataset import episode_files, tryout_files
 
 
@@ -205,13 +205,18 @@ def test_later_rounds_can_have_other_fields():
 
 @pytest.mark.parametrize("rounds", [1, 2])
 def test_the_last_rounds_can_have_other_fields_still(rounds):
-    final = ["evolve.start=''", "evolve.bias=[0.0, 0.0, -2.0]", "dream.lost=9"]
-    own = {"changes": ["dream.lost=3"], "final_changes": final, "final_rounds": rounds, "rounds": 2 + rounds}
+    final = ["evolve.start=''", "evolve.bias=[0.0, 0.0, -2.0]", "dream.termination_penalty=9"]
+    own = {
+        "changes": ["dream.termination_penalty=3"],
+        "final_changes": final,
+        "final_rounds": rounds,
+        "rounds": 2 + rounds,
+    }
     config = looped_config(loop=LOOP | own)
     later, last = (round_config(config, number, Path("00"), Path("00")) for number in (1, 2))
-    assert round_config(config, 1 + rounds, Path("00"), Path("00")).dream.lost == 9
-    assert (later.evolve.start, later.evolve.bias, later.dream.lost) == ("00", (), 3)
-    assert (last.evolve.start, last.evolve.bias, last.dream.lost) == ("", (0.0, 0.0, -2.0), 9)
+    assert round_config(config, 1 + rounds, Path("00"), Path("00")).dream.termination_penalty == 9
+    assert (later.evolve.start, later.evolve.bias, later.dream.termination_penalty) == ("00", (), 3)
+    assert (last.evolve.start, last.evolve.bias, last.dream.termination_penalty) == ("", (0.0, 0.0, -2.0), 9)
     assert last.collect.extends == "00" and last.memory.start == "00"
 
 

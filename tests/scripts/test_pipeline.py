@@ -40,7 +40,7 @@ def test_every_stage_leaves_what_the_architecture_says(finished):
     for name in (
         "config.yaml", "versions.json", "metrics.jsonl", "rollouts/episode_000000.zip", "rollouts/contact_sheet.png",
         "vision/model.safetensors", "vision/reconstructions.png", "memory/model.safetensors",
-        "memory/starts.safetensors", "controller/generations.jsonl", "controller/agent.safetensors",
+        "controller/starts.safetensors", "controller/generations.jsonl", "controller/agent.safetensors",
         "evaluation/episodes.csv", "evaluation/summary.json", "evaluation/drive.webm", "dream/dream.webm",
         "dream/prediction.webm", "dream/strip.png", "report/index.html", "tensorboard",
     ):  # fmt: skip
@@ -125,9 +125,9 @@ def test_the_report_shows_the_score_with_its_interval(finished):
     assert "data:video/webm" in page and "WorldModels/Toy-v0" in page
 
 
-def test_dreams_with_the_chance_of_real_steps_go_through_every_stage(_trained, tmp_path):
-    """The newest episodes' steps, and what the memory did not expect of them, are kept, dreamt of and exported."""
-    dreams = {"noise": "real", "among": 20, "newest": 4, "horizon": 15}
+def test_dreams_with_residual_noise_go_through_every_stage(_trained, tmp_path):
+    """The newest episodes' steps, and the memory's residuals at them, are kept, dreamt of and exported."""
+    dreams = {"noise": "residual", "recent_episodes": 4, "horizon": 15}
     evolution = {"world": "dream", "generations": 2}
     config = small_config(dream=dreams, evolve=evolution, memory={"latent": "mean"})
     run = Run.create(tmp_path / "real", config)
@@ -138,9 +138,9 @@ def test_dreams_with_the_chance_of_real_steps_go_through_every_stage(_trained, t
             pass
     starts, half = load_starts(run), thin_starts(load_starts(run), half=True)
     newest = [latent_file(run, file).read("mean") for file in split(episode_files(run.folder("collect")))[0][-4:]]
-    assert {tuple(row) for row in starts.innovations.z} <= {tuple(row) for mean in newest for row in mean}
-    assert half.innovations.value.dtype == np.float16
-    np.testing.assert_allclose(half.innovations.value, starts.innovations.value, atol=1e-2)
+    assert {tuple(row) for row in starts.residuals.z} <= {tuple(row) for mean in newest for row in mean}
+    assert half.residuals.value.dtype == np.float16
+    np.testing.assert_allclose(half.residuals.value, starts.residuals.value, atol=1e-2)
     env = load_dream(run)
     env.reset(seed=0)
     assert all(np.isfinite(env.step(env.action_space.sample())[1]) for _ in range(15))
@@ -244,7 +244,7 @@ def test_the_toy_preset_learns_to_drive_in_one_command(tmp_path):
 def test_the_paper_preset_starts(tmp_path):
     """Every number of the paper but the counts, which are days."""
     words = ["run", str(tmp_path / "paper"), "--preset", "paper", "--collect.episodes", "4",
-             "--collect.max-frames", "40", "--collect.envs", "2", "--vision.fit.steps", "2", "--vision.gate", "False",
+             "--collect.max-frames", "40", "--collect.envs", "2", "--vision.fit.steps", "2",
              "--memory.fit.steps", "2", "--memory.batch", "2", "--vision.batch", "16", "--evolve.generations", "1",
              "--evolve.episodes", "2", "--evolve.max-episodes", "2", "--evolve.optimiser.population", "4",
              "--evolve.validation-tracks", "2", "--evaluate.tracks", "2", "--env.max-steps", "40",

@@ -38,7 +38,7 @@ CELLS = {
     "mdn-rnn": {},
     "lstm": {"memory.type": "lstm"},
     "diverges": {"memory.fit.learning_rate": 100.0, "memory.fit.weight_decay": 100.0},
-    "penalised": {"evolve.world": "dream", "dream.penalty": 1.0},
+    "rewardless": {"evolve.world": "dream", "memory.options.reward": False},
 }
 
 
@@ -81,7 +81,7 @@ def test_what_cells_have_in_common_is_made_once(done):
     for name in (
         "rollouts/episode_000000.zip",
         "vision/model.safetensors",
-        "memory/latents/episode_000000.safetensors",
+        "vision/latents/episode_000000.safetensors",
     ):
         assert os.path.samefile(one.path / name, two.path / name)
     assert not os.path.samefile(one.path / "memory/model.safetensors", two.path / "memory/model.safetensors")
@@ -93,9 +93,9 @@ def test_cells_that_fail_or_cannot_be_are_reported_and_the_others_go_on(done):
     rows = table(done.folder)
     states = {name.removeprefix("cells/"): row["state"] for name, row in rows.items()}
     assert states == {"mdn-rnn-s0": "finished", "lstm-s0": "finished", "diverges-s0": "failed",
-                      "penalised-s0": "impossible"}  # fmt: skip
+                      "rewardless-s0": "impossible"}  # fmt: skip
     assert rows["cells/diverges-s0"]["reason"].startswith("train-memory: ")
-    assert "ensemble" in rows["cells/penalised-s0"]["reason"] and not rows["cells/penalised-s0"]["return"]
+    assert "predicts no reward" in rows["cells/rewardless-s0"]["reason"] and not rows["cells/rewardless-s0"]["return"]
     assert len(list((done.folder / "shared").glob("train-memory-*.failure.txt"))) == 1
     assert "ensemble" in (done.folder / "index.html").read_text()
 
@@ -134,7 +134,7 @@ def test_a_cell_is_an_ordinary_run_folder(done, tmp_path):
     text = info(run)
     assert "evolve        2 generations" in text and "collect       6 episodes" in text
     assert [row["step"] for row in run.history("train-memory")][-1] == 12
-    assert run.config.executor == done.study.base.executor and run.config.features.dtype != "auto"
+    assert run.config.executor == done.study.base.executor and run.config.dtype != "auto"
     copy = Run.create(tmp_path / "copy", run.config)
     for stage in ("collect", "train-vision", "train-memory", "evolve"):
         take(run, copy, stage)
@@ -271,7 +271,7 @@ def test_the_command(done, tmp_path, capsys):
     assert main(["study", str(tmp_path / "new"), "--file", str(file), "--dry-run"]) == 0
     captured = capsys.readouterr()
     assert "4 runs of 4 cells from 1 sets of rollouts, 1 visions, 3 memories, 4 controllers" in captured.out
-    assert "penalised-s0 impossible" in captured.err and not (tmp_path / "new").exists()
+    assert "rewardless-s0 impossible" in captured.err and not (tmp_path / "new").exists()
     assert main(["study", str(done.folder)]) == 1  # taken up from its own folder; one cell fails again
     captured = capsys.readouterr()
     assert "diverges-s0 failed" in captured.err and str(done.folder / "table.csv") in captured.out
@@ -288,13 +288,13 @@ def test_the_command(done, tmp_path, capsys):
 
 @pytest.mark.parametrize("more", [[], ["--dry-run"]])
 def test_a_study_of_impossible_cells_alone_fails_with_each_reason_and_makes_nothing(tmp_path, capsys, more):
-    cells = {"penalised": CELLS["penalised"], "again": CELLS["penalised"], "many": {"evolve.validation_tracks": 501}}
+    cells = {"rewardless": CELLS["rewardless"], "again": CELLS["rewardless"], "many": {"evolve.validation_tracks": 501}}
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(plan(cells=cells, seeds=[0, 1])))
     assert main(["study", str(tmp_path / "s"), "--file", str(tmp_path / "study.yaml"), *more]) == 1
     first, *reasons = capsys.readouterr().err.splitlines()
     assert first == "worldmodels study: no cell of the study can be run, nothing was made"
     names = [line.partition(" impossible: ")[0] for line in reasons]
-    assert names == ["again-s0, again-s1, penalised-s0, penalised-s1", "many-s0, many-s1"]
+    assert names == ["again-s0, again-s1, rewardless-s0, rewardless-s1", "many-s0, many-s1"]
     assert "ensemble" in reasons[0] and "reach into" in reasons[1]
     assert not (tmp_path / "s").exists()
 
@@ -305,10 +305,10 @@ def test_a_study_whose_cells_failed_fails_but_impossible_ones_are_left_out(tmp_p
         yield from [(0, "out of luck" if fails else "")] if todo else []
 
     monkeypatch.setattr("scripts.study._outcomes", outcomes)
-    (tmp_path / "study.yaml").write_text(yaml.safe_dump(plan(cells={"one": {}, "penalised": CELLS["penalised"]})))
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(plan(cells={"one": {}, "rewardless": CELLS["rewardless"]})))
     assert main(["study", str(tmp_path / "s"), "--file", str(tmp_path / "study.yaml")]) == code
     said = capsys.readouterr().err
-    assert "penalised-s0 impossible: " in said and ("one-s0 failed: collect: out of luck\n" in said) is fails
+    assert "rewardless-s0 impossible: " in said and ("one-s0 failed: collect: out of luck\n" in said) is fails
 
 
 def test_relative_paths_mean_the_same_in_every_process(tmp_path, monkeypatch):

@@ -1,18 +1,24 @@
 """A small vision and memory, starts for their dreams, and controllers that dream in them."""
 
+import copy
+
 import numpy as np
 import torch
-from worldmodels.components import MEMORIES
-from worldmodels.dream.dream import DreamConfig, Starts, imagine
 
 from agents import ActionSpec, ControllerConfig, make_controller
 from generative import VAE, VAEConfig
-from worldmodels.agent.features import FeaturesConfig, Perception
-from worldmodels.dream.residuals import Innovations
+from worldmodels.agent.config import FeaturesConfig
+from worldmodels.agent.features import Perception
+from worldmodels.dream.config import DreamConfig
+from worldmodels.dream.imagine import imagine
+from worldmodels.dream.residuals import Residuals
+from worldmodels.dream.starts import Starts
 from worldmodels.memories import MDNRNN, MDNRNNConfig
+from worldmodels.memories.registry import MEMORIES
 
 SPEC = ActionSpec(3, (-1.0, 0.0, 0.0), (1.0, 1.0, 1.0), ("tanh", "tanh", "relu-tanh"), False)
-CONFIG = DreamConfig(horizon=12, warmup=4, block=3, standstill=0.5, dtype="float32")
+CONFIG = DreamConfig(horizon=12, warmup=4, initial_state_fraction=0.5, termination_penalty=2.0)
+BLOCK = 3
 SEEDS = [11, 22, 33, 46]
 
 
@@ -28,13 +34,14 @@ def make_parts():
 
 
 def make_starts():
-    """Return starts of seven standing and five moving cars, with innovations."""
+    """Return seven starts at first frames and five inside episodes, with residuals."""
     rng = np.random.default_rng(0)
     return Starts(
         rng.standard_normal((7, 4), dtype=np.float32),
         rng.standard_normal((5, 5, 4), dtype=np.float32),
         rng.random((5, 4, 3), dtype=np.float32),
-        innovations=Innovations(
+        np.array(0.8, np.float32),
+        residuals=Residuals(
             rng.standard_normal((50, 4), dtype=np.float32),
             rng.uniform(-1, 1, (50, 3)).astype(np.float32),
             rng.standard_normal((2, 50, 4), dtype=np.float32),
@@ -47,10 +54,10 @@ def candidates(count):
     return np.random.default_rng(5).normal(size=(count, size)).astype(np.float32)
 
 
-def dream(parts, starts, parameters, config=CONFIG, seeds=SEEDS, memory=None, features=None, action_cost=0.0):
+def dream(parts, starts, parameters, config=CONFIG, seeds=SEEDS, memory=None, features=None, action_cost=0.0, **how):
     vision, generator = parts
     features = features or FeaturesConfig()
-    perception = Perception(vision, memory or generator, features, config.block * len(seeds))
+    perception = Perception(vision, memory or generator, features, BLOCK * len(seeds), **how)
     controller = make_controller(ControllerConfig(), 20 if features.uses_memory else 4, SPEC)
     return imagine(generator, perception, controller, parameters, seeds, starts, config, action_cost)
 
@@ -61,3 +68,11 @@ def lively(name, seed=0, **options):
     for parameter in memory.parameters():
         parameter.data *= 3
     return memory
+
+
+def endless(parts):
+    """Return the parts with a memory that never ends a dream."""
+    vision, memory = parts[0], copy.deepcopy(parts[1])
+    memory.termination_head.weight.data.zero_()
+    memory.termination_head.bias.data.fill_(-50.0)
+    return vision, memory

@@ -33,7 +33,7 @@ def test_the_paper_preset_holds_the_paper_s_numbers():
     assert (config.memory.fit.steps, config.memory.batch, config.memory.fit.clip_value) == (4000, 100, 1.0)
     assert (config.evolve.optimiser.population, config.evolve.episodes, config.evolve.optimiser.sigma) == (64, 16, 0.1)
     assert config.evolve.max_episodes == 16 and config.env.action_repeat == 1 and config.env.early_stop.patience == 0
-    assert config.features.latent == "sample" and config.features.scaling == "none"
+    assert config.features.latent == "sample"
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_the_paper_preset_holds_the_paper_s_numbers():
         ({"evolve": {"episodes": 1}}, "at least 2"),
         ({"evolve": 3}, "must be a mapping"),
         ({"seed": -1}, "must not be negative"),
-        ({"dream": {"standstill": 1.5}}, "between 0 and 1"),
+        ({"dream": {"initial_state_fraction": 1.5}}, "between 0 and 1"),
     ],
 )
 def test_wrong_fields_and_values_are_named(mapping, message):

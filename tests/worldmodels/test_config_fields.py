@@ -5,11 +5,12 @@ import json
 
 import jaxtyping
 import pytest
-from worldmodels.components import MEMORIES, VISIONS
 
 from generative.strict_yaml import read_yaml, write_yaml
 from worldmodels.config import RunConfig, config_from, config_mapping
 from worldmodels.errors import RunError
+from worldmodels.memories.registry import MEMORIES
+from worldmodels.vision.registry import VISIONS
 
 NOTHING = [float("nan"), float("-inf"), float("inf"), 10**30, 1e300]
 """Numbers that mean nothing anywhere."""

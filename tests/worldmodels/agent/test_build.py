@@ -1,4 +1,3 @@
-import dataclasses
 import importlib
 import shutil
 import textwrap
@@ -7,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from worldmodels.components import MEMORIES
 
 from agents import ActionSpec
 from generative import LatentSpec
@@ -20,14 +18,19 @@ from worldmodels.agent.build import (
     check_parts,
     dreaming_memory,
     env_shape,
+    keep_starts,
     load_bundle,
     load_memory,
+    load_starts,
     load_vision,
     new_memory,
     read_memory,
+    starts_path,
 )
+from worldmodels.dream.starts import read_starts
 from worldmodels.evolution.tasks import DreamTask, TrialSetup, TrialWorker
 from worldmodels.memories import MDNRNN, Ensemble, ShuffledMemory
+from worldmodels.memories.registry import MEMORIES
 from worldmodels.vision.latents import LatentFile
 
 SPEC = ActionSpec(2, (-1.0, -1.0), (1.0, 1.0), ("tanh", "tanh"), False)
@@ -56,7 +59,7 @@ def parts(**changes):
 
 
 def latents_of(run):
-    return [LatentFile(path) for path in sorted((run.folder("train-memory") / "latents").iterdir())]
+    return [LatentFile(path) for path in sorted((run.folder("train-vision") / "latents").iterdir())]
 
 
 def changed(run, **changes):
@@ -108,8 +111,6 @@ def test_latents_that_are_no_vector_of_numbers_are_refused(kind):
     ("changes", "message"),
     [
         ({"memory": {"options": {"reward": False}}}, "a memory that predicts no reward; set its option reward: true"),
-        ({"dream": {"penalty": 0.5}}, r"dream.penalty=0.5 charges disagreement.*take memory.type=ensemble"),
-        ({"features": {"scaling": "principal", "components": 999}}, "components=999: vision.memory has only 40"),
     ],
 )
 def test_what_cannot_go_together_is_refused_with_the_reason(changes, message):
@@ -118,9 +119,9 @@ def test_what_cannot_go_together_is_refused_with_the_reason(changes, message):
 
 
 def test_a_dream_is_only_asked_of_a_memory_that_dreams():
-    check_parts(*parts(memory={"options": {"reward": False}}, dream={"penalty": 0.5}))  # evolve.world=real
+    check_parts(*parts(memory={"options": {"reward": False}}))  # evolve.world=real
     ensemble = {"type": "ensemble", "options": {"members": 2, "options": {"hidden": 32}}}
-    check_parts(*parts(evolve={"world": "dream"}, memory=ensemble, dream={"penalty": 0.5, "dropout": 0.2}))
+    check_parts(*parts(evolve={"world": "dream"}, memory=ensemble))
 
 
 def test_a_memory_of_another_size_is_refused():
@@ -132,19 +133,6 @@ def test_a_memory_of_another_size_is_refused():
         check_parts(config, vision, Opaque(feature_size=3), spec)
 
 
-def test_dropout_needs_a_memory_that_can_be_thinned_out():
-    check_parts(small_config(evolve={"world": "dream"}), Vision(), Opaque(), SPEC)
-    config = small_config(evolve={"world": "dream"}, dream={"dropout": 0.1})
-    with pytest.raises(RunError, match=r"dream.dropout=0.1 needs a memory with `predict`.*Opaque has not"):
-        check_parts(config, Vision(), Opaque(), SPEC)
-
-
-def test_a_rollout_longer_than_sequences_is_refused():
-    with pytest.raises(RunError, match="memory: rollout=60: sequences have 50 steps"):
-        parts(memory={"options": {"rollout": 60}})
-
-
-@pytest.mark.slow
 def test_a_memory_that_dreams_without_being_trained_has_the_trained_ones_scales(trained):
     run = changed(trained, dream={"memory": "untrained"}, evolve={"world": "dream"})
     spec, vision = env_shape(run.config.env).spec, load_vision(run)
@@ -164,18 +152,26 @@ def test_a_memory_that_dreams_without_being_trained_has_the_trained_ones_scales(
     assert (untrained.lstm.weight_ih_l0 != random.lstm.weight_ih_l0).any()
 
 
-@pytest.mark.parametrize("scaling", ["none", "standard"])
-def test_a_shuffled_memory_keeps_the_features_and_not_their_order(trained, scaling):
+@torch.inference_mode()
+def memory_features(memory, file):
+    z, action = (torch.from_numpy(file.read(name)) for name in ("mean", "action"))
+    state, found = memory.initial(1), []
+    for step in range(len(action)):
+        state = memory.advance(z[step : step + 1], action[step : step + 1], state)
+        found.append(memory.feature(state).numpy())
+    return np.concatenate(found)[10:]
+
+
+def test_a_shuffled_memory_keeps_the_features_and_not_their_order(trained):
     files = latents_of(trained)
-    plain = assemble(changed(trained, features={"scaling": "standard"}), files)
-    run = changed(trained, features={"memory": "shuffled", "scaling": scaling})
+    run = changed(trained, features={"memory": "shuffled"})
     bundle = assemble(run, files)
     assert bundle.memory is None and bundle.bank.shape[1] == 32 and bundle.bank.dtype == np.float32
     assert isinstance(bundle.load_memory(), ShuffledMemory) and bundle.feature_size == 40
-    if scaling == "standard":  # each feature alone is as it was
-        np.testing.assert_allclose(bundle.shift, plain.shift, rtol=1e-5, atol=1e-6)
-        np.testing.assert_allclose(bundle.scale, plain.scale, rtol=1e-5)
-    np.testing.assert_allclose(bundle.bank.mean(0), plain.shift[8:], atol=0.1)
+    memory = load_memory(run)
+    remembered = np.concatenate([memory_features(memory, file) for file in files])
+    np.testing.assert_allclose(bundle.bank.mean(0), remembered.mean(0), atol=0.1)
+    np.testing.assert_allclose(bundle.bank.std(0), remembered.std(0), atol=0.1)
     rows = bundle.bank - bundle.bank.mean(0)
     following = (rows[1:] * rows[:-1]).sum() / (rows**2).sum()
     assert abs(following) < 0.15  # moments that follow one another are far more alike
@@ -191,15 +187,12 @@ def test_an_agent_with_a_shuffled_memory_evolves_and_comes_back(trained):
 
 
 def test_an_ensemble_is_trained_dreams_and_is_left_behind_by_its_agent(trained):
-    options = {"members": 2, "options": {"hidden": 16, "rollout": 2}}
-    run = retrained(
-        trained, memory={**TINY, "type": "ensemble", "options": options}, evolve={"world": "dream"},
-        dream={"penalty": 0.1, "dropout": 0.1},
-    )  # fmt: skip
+    options = {"members": 2, "options": {"hidden": 16}}
+    run = retrained(trained, memory={**TINY, "type": "ensemble", "options": options}, evolve={"world": "dream"})
     for _ in evolve(run):
         pass
     memory = load_memory(run)
-    assert isinstance(memory, Ensemble) and memory.members[0].config.rollout == 2
+    assert isinstance(memory, Ensemble)
     bundle, _, _ = load_bundle(run)
     agent = bundle.load_memory()
     assert type(agent) is MDNRNN and bundle.feature_size == 8 + 16
@@ -208,6 +201,76 @@ def test_an_ensemble_is_trained_dreams_and_is_left_behind_by_its_agent(trained):
     env = load_dream(run, "latents")
     env.reset(seed=0)
     assert np.isfinite(env.step(env.action_space.sample())[1])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"vision": {"options": {"image_size": 48}}}, r"vision\.options\.image_size=48: cannot be set.* is 32 here"),
+        ({"vision": {"options": {"channels": 1}}}, r"vision\.options\.channels=1: cannot be set.* is 3 here"),
+        ({"memory": {"options": {"latent": 9}}}, r"memory\.options\.latent=9: cannot be set.* is 8 here"),
+        ({"memory": {"options": {"action": 2}}}, r"memory\.options\.action=2: cannot be set.* is 3 here"),
+        ({"memory": {"options": {"reward_target": "raw"}}}, r"memory\.options\.reward_target='raw': cannot be set"),
+    ],
+)
+def test_options_that_follow_from_other_parts_cannot_be_set(changes, message):
+    with pytest.raises(RunError, match=message):
+        check_config(small_config(**changes))
+
+
+STARTS_FIELDS = [
+    {"noise": "residual"},
+    {"warmup": 3},
+    {"recent_episodes": 2},
+    {"min_steps_to_end": 20},
+]
+
+
+@pytest.mark.parametrize("change", STARTS_FIELDS)
+def test_a_field_of_starts_acts_where_the_dream_is_built(trained, change):
+    """The memory is trained and done; the field is changed for evolution, which makes the starts by it."""
+    before = load_starts(trained).arrays()
+    run = changed(trained, dream=change)
+    drawn = load_starts(run)
+    now = drawn.arrays()
+    assert before.keys() != now.keys() or any(not np.array_equal(before[name], now[name]) for name in before)
+    assert not starts_path(run).exists()  # who only looks leaves nothing behind
+    keep_starts(run)
+    kept = load_starts(run)
+    for name, array in kept.arrays().items():
+        np.testing.assert_array_equal(array, now[name])
+    (name, value), *_ = change.items()
+    assert read_starts(starts_path(run))[1][name] == value
+
+
+@pytest.mark.parametrize("change", STARTS_FIELDS)
+def test_starts_of_other_settings_are_made_anew_or_refused_without_rollouts(trained, change):
+    keep_starts(trained)
+    other = changed_after(trained, dream=change)
+    wanted = load_starts(changed_before(trained, dream=change)).arrays()
+    for name, array in load_starts(other).arrays().items():
+        np.testing.assert_array_equal(array, wanted[name])
+    for path in trained.folder("collect").glob("episode_*.zip"):
+        path.unlink()
+    (name, value), *_ = change.items()
+    with pytest.raises(RunError, match=rf"no starts for dreams with dream\.{name}={value!r} \(kept: .*exported"):
+        load_starts(other)
+    load_starts(trained)  # its own are kept
+
+
+def changed_after(run, **changes):
+    """The run with other settings though evolution has begun: what a folder that was put together may be."""
+    other = Run(run.path)
+    other.config = small_config(**changes)
+    return other
+
+
+def changed_before(run, **changes):
+    """The run with other settings and without kept starts."""
+    shutil.copytree(run.path, run.path.parent / "fresh", ignore=shutil.ignore_patterns("starts.safetensors"))
+    other = Run(run.path.parent / "fresh")
+    other.config = small_config(**changes)
+    return other
 
 
 PACKAGE = '''
@@ -311,7 +374,7 @@ def test_a_memory_of_another_package_is_trained_dreams_and_drives(trained, insta
     assert type(bundle.load_memory()).__name__ == "Moving" and bundle.feature_size == 16
     bundle = assemble(run, latents_of(run))
     starts = load_dream(run).starts
-    worker = TrialWorker(TrialSetup(bundle, 2, dataclasses.replace(run.config.dream, block=1), starts))
+    worker = TrialWorker(TrialSetup(bundle, 2, run.config.dream, starts))
     dreamt = worker(DreamTask(parameters[None], [1, 2])).dreamt
     assert dreamt.shape == (1, 2) and np.isfinite(dreamt).all() and dreamt[0, 0] != dreamt[0, 1]
     assert drive(run).shape[0] == 8

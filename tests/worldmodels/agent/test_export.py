@@ -10,7 +10,6 @@ import pytest
 import torch
 import yaml
 from safetensors.numpy import load_file
-from worldmodels.dream.dream import Starts
 
 from generative import save_component
 from scripts.cli import main, parse
@@ -19,6 +18,7 @@ from worldmodels import Run, RunError, load_agent, load_dream, make_env
 from worldmodels.agent.build import load_memory, load_starts, load_vision
 from worldmodels.agent.export import agent_folder, export_agent, thin_starts, unpack_pretrained
 from worldmodels.config import config_from, write_config
+from worldmodels.dream.starts import Starts
 from worldmodels.files import append_line, read_lines
 from worldmodels.seeds import VALIDATION
 
@@ -106,7 +106,8 @@ def test_it_is_smaller_and_holds_what_an_agent_needs(finished, _exported):
         "README.md", "config.yaml", "versions.json", "spent.jsonl", "rollouts/done.json",
         "vision/config.json", "vision/metadata.json", "vision/model.safetensors", "vision/done.json",
         "memory/config.json", "memory/metadata.json", "memory/model.safetensors", "memory/done.json",
-        "memory/starts.safetensors", "controller/agent.json", "controller/agent.safetensors", "controller/done.json",
+        "controller/agent.json", "controller/agent.safetensors", "controller/starts.safetensors",
+        "controller/done.json",
     }  # fmt: skip
     weights = [folder / "vision" / "model.safetensors" for folder in (finished.path, _exported[True])]
     whole, half = (path.stat().st_size for path in weights)
@@ -272,7 +273,12 @@ def test_core_hours_are_those_of_training(copy, tmp_path):
 
 @pytest.mark.parametrize(
     "name",
-    ["vision/model.safetensors", "memory/starts.safetensors", "controller/agent.json", "controller/agent.safetensors"],
+    [
+        "vision/model.safetensors",
+        "controller/starts.safetensors",
+        "controller/agent.json",
+        "controller/agent.safetensors",
+    ],
 )
 def test_a_damaged_file_is_named(exported, capsys, name):
     (exported / name).write_bytes((exported / name).read_bytes()[:100])

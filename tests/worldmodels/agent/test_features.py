@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 import torch
-from worldmodels.components import MEMORIES
 
 from agents import ActionSpec, ControllerConfig, make_controller
 from generative import VAE, VAEConfig
-from worldmodels.agent.build import feature_scaling
-from worldmodels.agent.features import FeaturesConfig, Perception, feature_size
+from worldmodels.agent.config import FeaturesConfig
+from worldmodels.agent.features import Perception, feature_size
 from worldmodels.agent.policy import ControllerPolicy
 from worldmodels.memories import MDNRNN, MDNRNNConfig, ShuffledMemory
+from worldmodels.memories.registry import MEMORIES
 
 SPEC = ActionSpec(3, (-1.0, 0.0, 0.0), (1.0, 1.0, 1.0), ("tanh", "tanh", "relu-tanh"), False)
 ROWS = 6
@@ -129,42 +129,7 @@ def test_sampled_latents_are_seeded_by_row(parts):
     assert (draws[0] != draws[2]).all() and np.abs(draws[0] - mean.detach().numpy()).max() > 1e-3
 
 
-def test_scaling_is_applied(parts):
-    obs = frames(1)[0]
-    shift, scale = torch.full((4,), 0.5), torch.full((4,), 2.0)
-    plain = Perception(*parts, FeaturesConfig(reads="vision"), ROWS).observe(obs)
-    scaled = Perception(*parts, FeaturesConfig(reads="vision"), ROWS, (shift, scale)).observe(obs)
-    torch.testing.assert_close(scaled, (plain - 0.5) * 2)
-
-
-def test_principal_components_are_read_as_combinations(parts):
-    obs = frames(1)[0]
-    shift, axes = torch.full((4,), 0.5), torch.randn(4, 2, generator=torch.Generator().manual_seed(0))
-    config = FeaturesConfig(reads="vision", scaling="principal", components=2)
-    plain = Perception(*parts, FeaturesConfig(reads="vision"), ROWS).observe(obs)
-    torch.testing.assert_close(Perception(*parts, config, ROWS, (shift, axes)).observe(obs), (plain - 0.5) @ axes)
-
-
-def test_principal_scaling_decorrelates_and_does_not_blow_up_what_hardly_moves():
-    rng = np.random.default_rng(0)
-    samples = (rng.normal(size=(5000, 3)) * (10.0, 3.0, 0.01)) @ np.linalg.qr(rng.normal(size=(3, 3)))[0] + 7.0
-    shift, scale = feature_scaling("principal", 3, samples)
-    read = (samples - shift) @ scale
-    np.testing.assert_allclose(np.cov(read.T), np.diag([1.0, 1.0, (0.01 / 1.0) ** 2]), atol=1e-3)
-    np.testing.assert_allclose(read.mean(0), 0.0, atol=1e-4)
-    assert feature_scaling("principal", 2, samples)[1].shape == (3, 2)
-
-
-def test_standard_scaling_gives_unit_spread():
-    samples = np.random.default_rng(0).normal(3.0, (1.0, 5.0), (5000, 2))
-    shift, scale = feature_scaling("standard", 1, samples)
-    np.testing.assert_allclose(((samples - shift) * scale).std(0), 1.0, rtol=1e-4)
-
-
 def test_feature_sizes():
-    assert feature_size(FeaturesConfig(scaling="principal", components=5), 32, 256) == 5
-    with pytest.raises(ValueError, match="has only 32 features"):
-        feature_size(FeaturesConfig(reads="vision", scaling="principal", components=33), 32, 256)
     assert feature_size(FeaturesConfig(), 32, 256) == 288
     assert feature_size(FeaturesConfig(reads="vision"), 32, 256) == 32
     assert feature_size(FeaturesConfig(reads="frame-stack", stack=4), 32, 256) == 128

@@ -1,15 +1,18 @@
+import importlib
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
-from worldmodels.components import MEMORIES
 
 from scripts.stages import evolve
 from tests.small import small_config
 from worldmodels import Run, RunError
 from worldmodels.agent import precision
+from worldmodels.agent.build import load_bundle
 from worldmodels.agent.precision import TOLERANCE, latent_change, resolve_dtype, state_change
 from worldmodels.memories import MDNRNN, MDNRNNConfig
+from worldmodels.memories.registry import MEMORIES
 
 
 class Linear(nn.Module):
@@ -71,12 +74,20 @@ def test_an_ensemble_changes_as_much_as_the_member_that_changes_most():
 
 
 def test_what_auto_became_is_in_the_runs_config_and_stays(trained, monkeypatch):
-    assert trained.config.features.dtype == trained.config.dream.dtype == "auto"
+    assert trained.config.dtype == "auto"
     monkeypatch.setattr(precision, "native_bfloat16", lambda: True)
     for _ in evolve(trained):
         pass
-    config = Run(trained.path).config
-    assert config.features.dtype == config.dream.dtype == "bfloat16"
-    assert Run.create(trained.path, small_config()).config.features.dtype == "bfloat16"
-    with pytest.raises(RunError, match=r"features\.dtype: 'bfloat16' -> 'float32'"):
-        Run.create(trained.path, small_config(features={"dtype": "float32"}))
+    assert Run(trained.path).config.dtype == load_bundle(trained)[0].dtype == "bfloat16"
+    assert Run.create(trained.path, small_config()).config.dtype == "bfloat16"
+    with pytest.raises(RunError, match=r"dtype: 'bfloat16' -> 'float32'"):
+        Run.create(trained.path, small_config(dtype="float32"))
+
+
+@pytest.mark.parametrize("changes", ["latent_change", "state_change"])
+def test_one_change_that_is_too_large_settles_both_on_float32(trained, monkeypatch, changes):
+    monkeypatch.setattr(precision, "native_bfloat16", lambda: True)
+    monkeypatch.setattr(importlib.import_module("scripts.evolve"), changes, lambda *parts: 2 * TOLERANCE)
+    for _ in evolve(trained):
+        pass
+    assert Run(trained.path).config.dtype == "float32"

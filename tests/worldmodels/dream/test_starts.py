@@ -5,11 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from worldmodels.dream.dream import DreamConfig, Starts, gather_starts
 
+from worldmodels.dream.config import DreamConfig
+from worldmodels.dream.starts import Starts, gather_starts, read_starts, save_starts
 from worldmodels.errors import RunError
+from worldmodels.memories.sequences import SequenceBatches
 from worldmodels.memories.targets import RewardTargetConfig, TerminationTargetConfig
-from worldmodels.vision.latents import LatentFile, SequenceBatches
+from worldmodels.vision.latents import LatentFile
 
 STEPS = 30
 
@@ -44,7 +46,7 @@ def write(folder, rewards):
 def test_no_dream_starts_where_it_would_be_over(files):
     """The mean says which step it is: step 12 is the last before the end."""
     ended = [(np.arange(STEPS) >= 12).astype(np.float32)] * 3
-    config = DreamConfig(warmup=5, starts=300)
+    config = DreamConfig(warmup=5)
     begun = gather_starts(files, config, 0, ended, "mean").z[:, -1, 0] % 100
     assert set(begun.astype(int)) == set(range(5, 13))
     anywhere = gather_starts(files, config, 0, None, "mean").z[:, -1, 0] % 100
@@ -54,33 +56,35 @@ def test_no_dream_starts_where_it_would_be_over(files):
 def test_dreams_start_where_the_episode_goes_on_for_a_while(files):
     """Step 12 is the last before the end, so from step 9 on the end is within 4 steps."""
     ended = [(np.arange(STEPS) >= 12).astype(np.float32)] * 3
-    begun = gather_starts(files, DreamConfig(warmup=5, starts=300, survives=4), 0, ended, "mean").z[:, -1, 0] % 100
+    begun = gather_starts(files, DreamConfig(warmup=5, min_steps_to_end=4), 0, ended, "mean").z[:, -1, 0] % 100
     assert set(begun.astype(int)) == set(range(5, 9))
-    whole = gather_starts(files, DreamConfig(warmup=5, starts=300, survives=4), 0, [np.zeros(STEPS)] * 3, "mean")
+    whole = gather_starts(files, DreamConfig(warmup=5, min_steps_to_end=4), 0, [np.zeros(STEPS)] * 3, "mean")
     assert set((whole.z[:, -1, 0] % 100).astype(int)) == set(range(5, STEPS + 1))
 
 
-def test_dreams_start_inside_the_newest_episodes_and_at_the_standstill_of_all(files):
-    starts = gather_starts(files, DreamConfig(warmup=5, starts=60, newest=2), 0, None, "mean")
+def test_dreams_start_inside_recent_episodes_and_at_the_first_frames_of_all(files):
+    starts = gather_starts(files, DreamConfig(warmup=5, recent_episodes=2), 0, None, "mean")
     assert set(starts.z[:, -1, 0] // 100) == {1, 2}
-    assert set(starts.still[:, 0]) == {0, 100, 200}
-    every = gather_starts(files, DreamConfig(warmup=5, starts=60, newest=9), 0, None, "mean")
+    assert set(starts.initial[:, 0]) == {0, 100, 200}
+    every = gather_starts(files, DreamConfig(warmup=5, recent_episodes=9), 0, None, "mean")
     assert set(every.z[:, -1, 0] // 100) == {0, 1, 2}
 
 
 def test_what_drivers_earn_is_counted_up_to_their_ends_and_over_the_newest_ones(paid):
     """Every step of episode n is paid n + 1, but after step 12 the ground eats 100 a step."""
     ended = [(np.arange(STEPS) >= 12).astype(np.float32)] * 3
-    assert gather_starts(paid, DreamConfig(warmup=5, newest=2), 0, ended).earned == pytest.approx(2.5)
-    assert gather_starts(paid, DreamConfig(warmup=5), 0, ended).earned == pytest.approx(2.0)
-    assert gather_starts(paid, DreamConfig(warmup=5), 0).earned == 0  # more lost than earned
+    assert gather_starts(paid, DreamConfig(warmup=5, recent_episodes=2), 0, ended).step_value == pytest.approx(2.5)
+    assert gather_starts(paid, DreamConfig(warmup=5), 0, ended).step_value == pytest.approx(2.0)
+    lost = (12 * 2.0 - 18 * 100) / 30
+    assert gather_starts(paid, DreamConfig(warmup=5), 0).step_value == pytest.approx(-lost)  # never below 0
 
 
 def test_starts_come_back_from_their_file(paid, tmp_path):
-    starts = gather_starts(paid, DreamConfig(warmup=5, starts=9, newest=2), 0, [np.zeros(STEPS)] * 3)
-    starts = dataclasses.replace(starts, earned=np.array(1.5, np.float32))
-    starts.save(tmp_path / "starts.safetensors")
-    again = Starts.load(tmp_path / "starts.safetensors")
+    starts = gather_starts(paid, DreamConfig(warmup=5, recent_episodes=2), 0, [np.zeros(STEPS)] * 3)
+    starts = dataclasses.replace(starts, step_value=np.array(1.5, np.float32))
+    save_starts(tmp_path / "starts.safetensors", starts, DreamConfig(warmup=5))
+    again, made_with = read_starts(tmp_path / "starts.safetensors")
+    assert made_with == {"noise": "mixture", "warmup": 5, "recent_episodes": 0, "min_steps_to_end": 0}
     for field in dataclasses.fields(Starts):
         np.testing.assert_array_equal(getattr(again, field.name), getattr(starts, field.name))
 
@@ -91,11 +95,11 @@ def test_episodes_that_are_over_from_the_first_step_are_named(files):
 
 
 def test_starts_are_means_or_draws(files):
-    config = DreamConfig(warmup=0, starts=200)
+    config = DreamConfig(warmup=0)
     means = gather_starts(files, config, 0, None, "mean")
-    assert np.array_equal(means.still, np.round(means.still))
+    assert np.array_equal(means.initial, np.round(means.initial))
     draws = gather_starts(files, config, 0)
-    assert (draws.still - means.still).std() == pytest.approx(1.0, rel=0.2)
+    assert (draws.initial - means.initial).std() == pytest.approx(1.0, rel=0.2)
 
 
 def test_sequences_are_means_or_posteriors(files):

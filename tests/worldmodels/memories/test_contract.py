@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from worldmodels.components import MEMORIES
 
 from generative import component_bytes, component_from_bytes
 from tests.worldmodels.memories.batches import ACTION, LATENT, action_world, generator, random_batch, train
 from worldmodels.memories import choose_rows
 from worldmodels.memories.baselines import baselines, fit_persistence
 from worldmodels.memories.fit import check_dream, check_memory
+from worldmodels.memories.registry import MEMORIES
 
 OPTIONS = {
     "mdn-rnn": {"hidden": 16, "mixtures": 2},
@@ -128,9 +128,9 @@ def test_it_comes_back_from_bytes_with_its_scales(name):
 
 
 @every
-def test_it_fits_what_it_was_made_for_and_can_be_thinned_out(name):
+def test_it_fits_what_it_was_made_for(name):
     memory = make(name).eval()
     check_memory(memory, LATENT, ACTION)
-    check_dream(memory, LATENT, ACTION, 0.0, 0.5)
+    check_dream(memory, LATENT, ACTION)
     with pytest.raises(ValueError, match="cannot take a step with latents of 4"):
         check_memory(memory, 4, ACTION)

@@ -11,7 +11,8 @@ from generative import VAE, VAEConfig
 from tests.small import small_config
 from worldmodels.agent.build import env_shape
 from worldmodels.agent.bundle import Bundle, bundle_parts
-from worldmodels.agent.features import FeaturesConfig, Perception
+from worldmodels.agent.config import FeaturesConfig
+from worldmodels.agent.features import Perception
 from worldmodels.agent.policy import ControllerPolicy
 from worldmodels.memories import MDNRNN, MDNRNNConfig
 from worldmodels.rollouts.collect import CollectConfig, CollectSetup, CollectWorker, Order

@@ -10,6 +10,7 @@ import torch
 from agents import ActionSpec
 from envs import CAR_RACING, EarlyStopConfig, EnvConfig, VectorEnv, make_env
 from worldmodels.accuracy.data import encode
+from worldmodels.memories.sequences import latent_targets
 from worldmodels.memories.targets import RewardTargetConfig, TerminationTargetConfig
 from worldmodels.rollouts.episode import EpisodeFile, encode_episode, write_episode
 from worldmodels.rollouts.play import Play, play
@@ -64,7 +65,7 @@ def test_a_lap_is_recorded_as_a_success_and_taught_as_no_end(tmp_path, env_id, l
     assert file.meta["goal_reached"] == lap and file.read().lost is not lap
     encode_episode_latents(file, Blank(), tmp_path / "latents.safetensors")
     latents = LatentFile(tmp_path / "latents.safetensors")
-    taught = latents.targets(RewardTargetConfig(), ENV)["termination"].tolist()
+    taught = latent_targets(latents, RewardTargetConfig(), ENV)["termination"].tolist()
     assert taught == encode(file, Blank(), ENV).termination.tolist() == [0, 0, 0 if lap else 1]
 
 

@@ -20,7 +20,7 @@ def test_a_plan_that_works(tmp_path):
         ({"memory": {"batch": 100_000}}, "memory.batch=100000"),
         ({"vision": {"batch": 100_000}}, "vision.batch=100000"),
         ({"dream": {"warmup": 51}}, "dream.warmup=51"),
-        ({"dream": {"survives": 49}}, "dream.survives=49"),
+        ({"dream": {"min_steps_to_end": 49}}, "dream.min_steps_to_end=49"),
         ({"vision": {"options": {"width": 1_000_000}}}, "vision.options"),
         ({"memory": {"options": {"hidden": 10_000_000}}}, "memory.options"),
         ({"controller": {"type": "mlp", "layers": [400, 400]}}, "take evolve.optimiser.type=sep-cma"),

@@ -44,9 +44,8 @@ def keys(overrides, **fields):
         ({"vision.fit.steps": 61}, ["train-vision", "train-memory", "evolve"]),
         ({"collect.episodes": 13}, list(LEARNT)),
         ({"dream.temperature": 1.3}, ["evolve"]),
-        ({"dream.warmup": 3}, ["train-memory", "evolve"]),
-        ({"dream.starts": 3}, ["train-memory", "evolve"]),
-        ({"dream.noise": "real"}, ["train-memory", "evolve"]),
+        ({"dream.warmup": 3}, ["evolve"]),
+        ({"dream.noise": "residual"}, ["evolve"]),
         ({"features.reads": "vision"}, ["evolve"]),
         ({"evaluate.baseline": False, "film.steps": 50, "executor.workers": 3}, []),
     ],
@@ -132,7 +131,7 @@ def test_a_grid_needs_lists_and_distinct_names():
 @pytest.mark.parametrize(
     ("overrides", "fields", "reason"),
     [
-        ({"evolve.world": "dream", "dream.penalty": 1.0}, {}, "ensemble"),
+        ({"evolve.world": "dream", "memory.options.reward": False}, {}, "predicts no reward"),
         ({"loop.rounds": 2}, {"optimiser_seeds": [1]}, "use seeds"),
         ({"evolve.validation_tracks": 501}, {}, "reach into"),
         ({"evolve.validation_tracks": 490, "evolve.finalists": 2, "evolve.final_tracks": 20}, {}, "reach into"),

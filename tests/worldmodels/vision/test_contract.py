@@ -1,12 +1,12 @@
 import pytest
 from torch import nn
-from worldmodels.components import VISIONS
 
 from generative import LatentSpec
 from tests.small import small_config
 from worldmodels import RunError
 from worldmodels.agent.build import check_config
 from worldmodels.vision.contract import Vision, check_vision
+from worldmodels.vision.registry import VISIONS
 
 
 class Mute(nn.Module):

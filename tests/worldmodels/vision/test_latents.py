@@ -8,6 +8,7 @@ from scripts.stages import collect, evolve, train_memory, train_vision
 from tests.small import small_config
 from worldmodels import Run, RunError
 from worldmodels.agent.build import load_vision
+from worldmodels.memories.sequences import latent_targets
 from worldmodels.memories.targets import RewardTargetConfig, TerminationTargetConfig
 from worldmodels.rollouts.dataset import episode_files, split
 from worldmodels.rollouts.episode import EpisodeFile, encode_episode
@@ -33,14 +34,14 @@ def test_progress_is_read_off_the_recorded_states(trained, tmp_path, repeat):
     episode, file = encoded(trained, tmp_path, action_repeat=repeat)
     names = list(episode.meta["env"]["simulator_state_names"])
     rate = episode.state[1:, names.index("reward_rate")]
-    np.testing.assert_allclose(file.targets(PROGRESS, ENDS)["reward"], repeat * rate, rtol=1e-6)
+    np.testing.assert_allclose(latent_targets(file, PROGRESS, ENDS)["reward"], repeat * rate, rtol=1e-6)
     assert rate.std() > 0
 
 
 def test_progress_without_a_rate_names_the_field(trained, tmp_path):
     file = encoded(trained, tmp_path, simulator_state_names=["a"] * 8)[1]
     with pytest.raises(RunError, match=r"memory\.reward: type=progress.*choose type=smoothed"):
-        file.targets(PROGRESS, ENDS)
+        latent_targets(file, PROGRESS, ENDS)
 
 
 def test_latents_of_an_older_version_say_what_to_do(trained, tmp_path):
@@ -49,7 +50,7 @@ def test_latents_of_an_older_version_say_what_to_do(trained, tmp_path):
     del arrays["worth"]
     file.path.write_bytes(save(arrays, {"track": "1", "terminated": "0"}))
     with pytest.raises(RunError, match=r"no `worth`.*train-memory"):
-        file.targets(PROGRESS, ENDS)
+        latent_targets(file, PROGRESS, ENDS)
 
 
 def test_latents_say_what_they_are_of(trained):
