@@ -402,7 +402,7 @@ def test_every_worker_gets_one_task_unless_that_would_put_too_much_at_risk(candi
     executor = Executor(lambda setup: None, None)
     executor.workers = workers
     trials = Trials(executor, 4, 4)
-    trials.real_scores(np.arange(candidates)[:, None], range(100, 100 + tracks), True, Cost())
+    trials.real_scores(np.arange(candidates, dtype=float)[:, None], range(100, 100 + tracks), True, Cost())
     assert [len(task.pairs) for task in seen] == expected  # at most 8 batches of 4
     played = [(int(task.parameters[row, 0]), track) for task in seen for row, track in task.pairs]
     assert sorted(played) == [(one, 100 + track) for one in range(candidates) for track in range(tracks)]
