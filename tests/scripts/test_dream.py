@@ -8,11 +8,11 @@ import torch
 
 from scripts.dream import dream_panels, prediction_panels, strip
 from scripts.info import info
-from scripts.report import dream_captions
 from scripts.stages import dream, evolve
 from worldmodels import Run
 from worldmodels.config import config_from, write_config
 from worldmodels.dream.film import Dream, PredictedFrames, RealDrive, reel
+from worldmodels.report.gather import dream_captions
 
 
 def carry_out(run, *stages):
@@ -51,7 +51,7 @@ def test_the_films_and_what_is_known_of_them(filmed):
     assert said in info(filmed)
     caption = dream_captions(facts)["dream"]
     assert f"Mean dream return {facts['mean_return']:.1f} over 16 dreams" in caption.replace("\u2212", "-")
-    assert f"the first {facts['filmed']} are shown, of at most 30 steps; chance is drawn from the memory" in caption
+    assert f"the first {facts['filmed']} are shown, of at most 30 steps. Noise: drawn from the mixture" in caption
 
 
 def test_a_film_is_the_same_again_and_another_with_another_seed(filmed, tmp_path):
