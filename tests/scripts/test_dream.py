@@ -41,7 +41,7 @@ def frames_of(path):
 def test_the_films_and_what_is_known_of_them(filmed):
     facts, config = filmed.done("dream"), filmed.config
     assert facts["dreams"] == 16 == sum(facts["ends"].values()) and np.isfinite(facts["mean_return"])
-    assert (facts["noise"], facts["temperature"], facts["horizon"]) == ("drawn", 1.0, 30)
+    assert (facts["noise"], facts["temperature"], facts["horizon"]) == ("mixture", 1.0, 30)
     assert facts["road_share"] is None  # a toy knows no road of CarRacing's
     assert (facts["watched"], facts["predicted"]) == (config.film.context, config.film.ahead)
     folder = filmed.folder("dream")
