@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from generative import component_bytes
+from generative.report.images import write_png
 from worldmodels.accuracy.agreement import History, agreement, controllers, evenly
 from worldmodels.accuracy.card import Parts, card, measure, training_guesses
 from worldmodels.accuracy.data import SETS, HeldOut, driven, encode, record
-from worldmodels.accuracy.page import render_card, sheet
+from worldmodels.accuracy.page import render_card
+from worldmodels.accuracy.plots import sheet
 from worldmodels.accuracy.subject import fingerprint
 from worldmodels.accuracy.verdict import findings_of_card, judged_set, verdict
 from worldmodels.agent.build import env_shape, load_bundle, load_memory, load_starts, load_vision, new_memory
@@ -22,7 +24,7 @@ from worldmodels.evolution.evolve import Trials, optimiser_seed
 from worldmodels.evolution.starting_point import starting_point
 from worldmodels.evolution.tasks import TrialSetup, TrialWorker
 from worldmodels.evolution.warm_start import same_parts
-from worldmodels.files import read_lines, write_bytes, write_json, write_text
+from worldmodels.files import read_lines, write_json, write_text
 from worldmodels.parallel.config import ExecutorConfig
 from worldmodels.parallel.executor import Executor
 from worldmodels.parallel.open import open_executor
@@ -66,7 +68,8 @@ def accuracy(run: Run) -> Iterator[Progress]:
         folder = run.folder("accuracy")
         run.reopen("accuracy")
         write_json(folder / "card.json", result)
-        write_bytes(folder / "card.png", sheet(result))
+        if (picture := sheet(result)) is not None:
+            write_png(folder / "card.png", picture)
         write_text(folder / "index.html", render_card(result))
         run.finish("accuracy", {"subject": subject, **headline(result)})
         yield Progress("accuracy", total, total, "parts")

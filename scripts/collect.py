@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from envs import EnvConfig, check_environment, env_facts
+from generative.report.images import as_rgb, contact_sheet, episode_caption, write_png
 from worldmodels.agent.build import EnvShape, env_shape, load_bundle, new_memory, new_vision
 from worldmodels.agent.bundle import Bundle, bundle_parts
 from worldmodels.agent.config import FeaturesConfig
@@ -17,7 +18,6 @@ from worldmodels.evolution.tasks import uncharged
 from worldmodels.files import link_file, link_tree, write_json, write_text
 from worldmodels.machine import available_cores
 from worldmodels.parallel.open import open_executor
-from worldmodels.report.video import as_rgb, contact_sheet, episode_caption, write_png
 from worldmodels.rollouts.collect import CollectSetup, CollectWorker, Order, Recording
 from worldmodels.rollouts.dataset import episode_files, places_over, tryout_files
 from worldmodels.rollouts.episode import EpisodeFile, write_episode

@@ -14,6 +14,8 @@ from torch import nn
 from envs import EnvConfig, make_env
 from envs.car_racing import CarRacing, shows_road
 from generative.capabilities import refusal
+from generative.report.film import write_webm
+from generative.report.images import as_rgb, captioned, outlined, side_by_side, write_png
 from worldmodels.agent.build import dreaming_memory, env_shape, load_bundle, load_starts, load_vision
 from worldmodels.dream.config import DreamConfig, FilmConfig
 from worldmodels.dream.film import (
@@ -29,7 +31,6 @@ from worldmodels.dream.film import (
     shown,
 )
 from worldmodels.dream.imagine import imagine
-from worldmodels.report.video import as_rgb, outlined, side_by_side, titled, write_png, write_webm
 from worldmodels.run.folder import Progress, Run
 
 PARTS = 4
@@ -204,7 +205,7 @@ def strip(prediction: PredictedFrames, real: RealDrive) -> np.ndarray:
         if step == context:
             columns.append(np.full((len(columns[-1]), 2, 3), OPEN, np.uint8))
             labels.append("")
-    return titled(
+    return captioned(
         side_by_side(columns, labels, scale=2),
         "Above: real. Middle: its reconstruction. Below: after the line, what the memory predicts, given the actions "
         f"alone: {last - context} steps, without noise.",

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from envs import frame_rate, make_env
+from generative.report.film import write_webm
+from generative.report.images import as_rgb
 from worldmodels.agent.agent import Agent
 from worldmodels.agent.build import env_shape, load_bundle
 from worldmodels.agent.bundle import Bundle
@@ -17,7 +19,6 @@ from worldmodels.files import append_line, read_lines, write_json, write_text
 from worldmodels.machine import available_cores
 from worldmodels.parallel.executor import Executor
 from worldmodels.parallel.open import open_executor
-from worldmodels.report.video import as_rgb, write_webm
 from worldmodels.run.folder import Progress, Run
 from worldmodels.seeds import TEST
 

@@ -32,19 +32,21 @@ from typing import Any
 import tyro
 
 from generative.files import locked
+from generative.report.images import write_png
+from generative.report.plots import picture
 from scripts.study_jobs import MEASURE, Job, StudySetup, StudyWorker, measures, take
 from scripts.terminal.commands import COMMANDS
 from scripts.terminal.progress import show
 from scripts.terminal.request import run_path
 from scripts.terminal.words import UsageError, parsed
 from worldmodels.errors import RunError
-from worldmodels.files import half_made, read_json, read_lines, sweep, write_bytes, write_text
+from worldmodels.files import half_made, read_json, read_lines, sweep, write_text
 from worldmodels.parallel.executor import Executor
 from worldmodels.parallel.open import open_executor
 from worldmodels.run.folder import STAGES, Progress, Run
 from worldmodels.study.file import read_study, write_study
 from worldmodels.study.page import render_study
-from worldmodels.study.plots import accuracy_png, drawn
+from worldmodels.study.plots import accuracy_panels, drawn
 from worldmodels.study.study import Cell, Step, Study, impossible, refuse_changes, steps
 from worldmodels.study.table import LEARNING, Row, read_row, summaries, table_csv
 
@@ -249,7 +251,7 @@ def write_results(session: Session) -> None:
     cells = summaries(session.study, rows)
     write_text(session.folder / "table.csv", table_csv(session.study, rows))
     if drawn(session.study, cells):
-        write_bytes(session.folder / "accuracy.png", accuracy_png(session.study, cells))
+        write_png(session.folder / "accuracy.png", picture(accuracy_panels(session.study, cells), 120))
     facts = {"made once for all": made_of(session.live()), "core-hours in all": f"{core_hours(session):.2f}"}
     if session.study.run:
         facts["begun from"] = session.study.run

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from envs import CAR_RACING
 from generative import Estimates, fit, offers, resolve_device, save_component, to_float, to_uint8
 from generative.checkpoint import last_step
+from generative.report.images import as_rgb, write_png
 from worldmodels.agent.build import env_shape, new_vision, start_from
 from worldmodels.errors import RunError
 from worldmodels.files import append_line, read_lines, write_json
-from worldmodels.report.video import as_rgb, write_png
 from worldmodels.rollouts.dataset import FrameBatches, episode_files, frames_over, sample_frames, split
 from worldmodels.run.folder import Progress, Run
 from worldmodels.vision.config import VisionConfig

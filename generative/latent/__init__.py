@@ -11,7 +11,7 @@ from generative.latent.attributes import (
     learn_attribute,
 )
 from generative.latent.interpolation import between
-from generative.latent.morph import gif_bytes, morph
+from generative.latent.morph import morph
 from generative.latent.traversal import spread_order, traverse
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
     "between",
     "confounds",
     "effect_size",
-    "gif_bytes",
     "judge",
     "learn_attribute",
     "morph",

@@ -15,15 +15,15 @@ from torch import Tensor, nn
 
 from generative import require
 from generative.data import ImageData
-from generative.files import write_bytes, write_json
+from generative.files import write_json
 from generative.latent import Attribute, Judgement, added, judge, learn_attribute
 from generative.latent.interpolation import encode_means
 from generative.plain import Facts
+from generative.report.images import column, write_png
 from generative.run import TrainingRun
 from scripts.generative.feed import decoder, open_run, places, require_images, take
 from scripts.generative.judges import CLASSES, Judge, look_up, middles, train_judge
-from scripts.generative.pictures import stacked, tiled
-from worldmodels.report.video import png_bytes
+from scripts.generative.pictures import tiled
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def main(run: TrainingRun, options: AttributeOptions) -> Sequence[str]:
         lines += _verdict(judgement, options, right)
     folder = run.path / "attribute"
     write_json(folder / f"{options.attribute}.json", facts)
-    write_bytes(folder / f"{options.attribute}.png", png_bytes(picture(seen, options)))
+    write_png(folder / f"{options.attribute}.png", picture(seen, options))
     return [*lines, f"picture: {folder / f'{options.attribute}.png'}"]
 
 
@@ -136,7 +136,7 @@ def picture(seen: Seen, options: AttributeOptions) -> UInt8[np.ndarray, "H W 3"]
     captions = ["image", *(f"{strength:+.2g}" for strength in strengths)]
     rows = torch.cat([images[:, None], made], 1)  # (R 1+S C H W)
     sheets = [tiled(row, len(captions), () if number else captions) for number, row in enumerate(rows)]
-    return stacked(sheets, gap=2)
+    return column(sheets, 2)
 
 
 def _in_words(found: Attribute) -> list[str]:

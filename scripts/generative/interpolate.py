@@ -13,12 +13,13 @@ from torch import nn
 
 from generative import ComponentError
 from generative.files import write_bytes
-from generative.latent import between, gif_bytes, morph
+from generative.latent import between, morph
 from generative.latent.interpolation import Mode
+from generative.report.film import gif_bytes
+from generative.report.images import labelled_rows, write_png
 from generative.run import TrainingRun
 from scripts.generative.feed import decoder, open_model, starts
-from scripts.generative.pictures import labelled_rows, rgb
-from worldmodels.report.video import png_bytes
+from scripts.generative.pictures import rgb, tiled
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class InterpolateOptions:
 def main(run: TrainingRun, options: InterpolateOptions) -> Sequence[str]:
     """Write `interpolation.png` and `morph.gif`; raise ComponentError where the model cannot decode."""
     module, folder = open_model(run), run.path / "pictures"
-    write_bytes(folder / "interpolation.png", png_bytes(ways(run, module, options)))
+    write_png(folder / "interpolation.png", ways(run, module, options))
     keys = starts(run, module, options.keys, options.seed, "interpolate")
     frames = morph(decoder(module, keys.condition), keys.values, options.frames, options.mode)
     write_bytes(folder / "morph.gif", gif_bytes(rgb(frames), options.fps))
@@ -70,4 +71,4 @@ def ways(run: TrainingRun, module: nn.Module, options: InterpolateOptions) -> UI
         for mode, label in (("linear", "line"), ("spherical", "arc")):
             rows.append(decode(between(first[[pair]], last[[pair]], options.steps, mode)[0]))  # type: ignore[arg-type]
             labels.append(label)
-    return labelled_rows(torch.stack(rows), labels)
+    return labelled_rows([tiled(row, len(row)) for row in rows], labels)

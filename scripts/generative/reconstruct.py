@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generative import require
-from generative.files import write_bytes
+from generative.report.images import write_png
 from generative.run import TrainingRun
 from scripts.generative.feed import open_run, require_images, take
 from scripts.generative.pictures import reconstructions
-from worldmodels.report.video import png_bytes
 
 
 @dataclass(frozen=True)
@@ -32,5 +31,5 @@ def main(run: TrainingRun, options: ReconstructOptions) -> Sequence[str]:
     require(module, "reconstruct")
     items = take(module, require_images(data, "reconstruct").held_out(), options.count)
     path = Path(options.out) if options.out else run.path / "pictures" / "reconstructions.png"
-    write_bytes(path, png_bytes(reconstructions(module, items)))
+    write_png(path, reconstructions(module, items))
     return [f"{len(items.values)} images and what comes back: {path}"]

@@ -8,12 +8,11 @@ from typing import Any
 import torch
 
 from generative import ComponentError, require
-from generative.files import write_bytes
 from generative.identity import data_facts
+from generative.report.images import write_png
 from generative.run import TrainingRun
 from scripts.generative.feed import open_data, open_model
 from scripts.generative.pictures import drawn, tiled
-from worldmodels.report.video import png_bytes
 
 
 @dataclass(frozen=True)
@@ -49,5 +48,5 @@ def main(run: TrainingRun, options: SampleOptions) -> Sequence[str]:
     if picture is None:
         raise ComponentError(f"{facts['name']}: has no pictures of its rows; draw them in Python with model.sample()")
     path = Path(options.out) if options.out else run.path / "samples" / "drawn.png"
-    write_bytes(path, png_bytes(picture))
+    write_png(path, picture)
     return [f"{options.count} samples: {path}"]

@@ -22,11 +22,10 @@ from scripts.terminal.progress import show
 
 HEAD = """# Generative models
 
-Every model with its `{preset}` preset on data that is there offline, trained from {seeds} seeds. Each figure stands
-between the same figure of held-out real data (its floor) and that of a naive baseline; the spread is the standard
+Every model with its `{preset}` preset on data that is there offline, trained from {seeds} seeds. Each figure is
+compared with the same figure of held-out real data (the reference) and of a naive baseline. The spread is the standard
 deviation over seeds. Figures compare only where data, extractor and number of samples agree. Seconds are those of one
-training, on the machine that did it and beside whatever else it did. Made by `generative table`, which does only what
-is missing.
+training, on a machine that may have done other work too. Made by `generative table`, which does only what is missing.
 
 """
 COLUMNS = (
@@ -50,7 +49,7 @@ class TableOptions:
     runs: str = "runs/generative/table"
     """Folder of the runs; delete one to do it again."""
     out: str = "docs/results/generative.md"
-    """The page; its pictures go into a folder of the same name beside it."""
+    """The page; its pictures go into a folder of the same name next to it."""
     device: str = "auto"
     """Where to train."""
 
@@ -133,7 +132,7 @@ def _spread(values: Sequence[float]) -> str:
 
 
 def _picture(model: str, run: TrainingRun, options: TableOptions) -> str:
-    """Copy the last grid beside the page and return what shows it there."""
+    """Copy the last grid next to the page and return what shows it there."""
     grids = [path for path in sorted((run.path / "samples").glob("*.png")) if path.stem.isdigit()]
     if not grids:
         return ""

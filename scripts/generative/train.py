@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from generative import Estimates, fit, offers, resolve_device, save_component
-from generative.files import write_bytes, write_json
+from generative.files import write_json
 from generative.identity import keep_data
 from generative.latent.interpolation import encode_means
+from generative.report.images import write_png
 from generative.run import TrainingRun
 from scripts.generative.feed import Data, Items, build, keep_starts, load, stream, take, values_stream
 from scripts.generative.pictures import shown
-from worldmodels.report.video import png_bytes
 from worldmodels.run.folder import Progress
 
 HELD_OUT = 256
@@ -106,7 +106,7 @@ def _show(run: TrainingRun, module: nn.Module, data: Data, step: int) -> None:
     picture = shown(module, data, run.config.shown, run.config.seed) if _can_show(module) else None
     (run.path / "samples").mkdir(exist_ok=True)
     if picture is not None:
-        write_bytes(run.path / "samples" / f"{step:08d}.png", png_bytes(picture))
+        write_png(run.path / "samples" / f"{step:08d}.png", picture)
 
 
 def _can_show(module: nn.Module) -> bool:

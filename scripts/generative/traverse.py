@@ -9,12 +9,11 @@ import torch
 from jaxtyping import UInt8
 from torch import nn
 
-from generative.files import write_bytes
 from generative.latent import spread_order, traverse
+from generative.report.images import labelled_rows, write_png
 from generative.run import TrainingRun
 from scripts.generative.feed import MOST_STARTS, decoder, open_model, starts
-from scripts.generative.pictures import labelled_rows
-from worldmodels.report.video import png_bytes
+from scripts.generative.pictures import tiled
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def main(run: TrainingRun, options: TraverseOptions) -> Sequence[str]:
     module = open_model(run)
     path = Path(options.out) if options.out else run.path / "pictures" / "traversal.png"
     picture, order = traversal(run, module, options)
-    write_bytes(path, png_bytes(picture))
+    write_png(path, picture)
     return [f"dimensions {', '.join(map(str, order))}: {path}"]
 
 
@@ -67,4 +66,4 @@ def traversal(
         column = items.values[:, dimension]
         values = column.mean() + share * column.std()
         rows.append(traverse(decode, items.values[options.item], [dimension], values)[0])
-    return labelled_rows(torch.stack(rows), [f"z{dimension}" for dimension in order]), order
+    return labelled_rows([tiled(row, len(row)) for row in rows], [f"z{dimension}" for dimension in order]), order

@@ -8,11 +8,11 @@ import torch
 
 from scripts.dream import dream_panels, prediction_panels, strip
 from scripts.info import info
-from scripts.report import dream_captions
 from scripts.stages import dream, evolve
 from worldmodels import Run
 from worldmodels.config import config_from, write_config
 from worldmodels.dream.film import Dream, PredictedFrames, RealDrive, reel
+from worldmodels.report.gather import dream_captions
 
 
 def carry_out(run, *stages):
@@ -41,7 +41,7 @@ def frames_of(path):
 def test_the_films_and_what_is_known_of_them(filmed):
     facts, config = filmed.done("dream"), filmed.config
     assert facts["dreams"] == 16 == sum(facts["ends"].values()) and np.isfinite(facts["mean_return"])
-    assert (facts["noise"], facts["temperature"], facts["horizon"]) == ("drawn", 1.0, 30)
+    assert (facts["noise"], facts["temperature"], facts["horizon"]) == ("mixture", 1.0, 30)
     assert facts["road_share"] is None  # a toy knows no road of CarRacing's
     assert (facts["watched"], facts["predicted"]) == (config.film.context, config.film.ahead)
     folder = filmed.folder("dream")
@@ -51,7 +51,7 @@ def test_the_films_and_what_is_known_of_them(filmed):
     assert said in info(filmed)
     caption = dream_captions(facts)["dream"]
     assert f"Mean dream return {facts['mean_return']:.1f} over 16 dreams" in caption.replace("\u2212", "-")
-    assert f"the first {facts['filmed']} are shown, of at most 30 steps; chance is drawn from the memory" in caption
+    assert f"the first {facts['filmed']} are shown, of at most 30 steps. Noise: drawn from the mixture" in caption
 
 
 def test_a_film_is_the_same_again_and_another_with_another_seed(filmed, tmp_path):

@@ -8,7 +8,6 @@ import pytest
 
 from generative import component_bytes, load_component
 from scripts.info import info
-from scripts.report import gather
 from scripts.stages import loop, stages_of
 from tests.small import LOOP, looped_config, small_config
 from worldmodels import Run, load_agent
@@ -18,6 +17,7 @@ from worldmodels.errors import RunError
 from worldmodels.evolution.loop import LEARNT, LoopConfig, alarm, best_round, keeps_vision, round_config
 from worldmodels.files import read_lines
 from worldmodels.memories.registry import MEMORIES
+from worldmodels.report.gather import gather
 from worldmodels.rollouts.dataset import episode_files, tryout_files
 
 
@@ -234,7 +234,7 @@ def test_the_last_rounds_can_have_another_vision(tmp_path):
     assert load_bundle(third)[0].load_vision().type_name == "pca"
     chosen = Run(run.chosen_round()).config.vision.type
     assert run.config.vision.type == "vae" and run.learnt.vision.type == chosen
-    assert gather(run).facts["vision, memory"].startswith(chosen)
+    assert gather(run, "").facts["vision, memory"].startswith(chosen)
 
 
 def test_a_bias_is_where_zeros_begin_and_no_later_controller():

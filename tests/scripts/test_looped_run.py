@@ -8,13 +8,14 @@ from dataclasses import replace
 import pytest
 
 from scripts.cli import main
-from scripts.report import gather, world_verdict
 from scripts.study_jobs import take
 from tests.small import seal, small_config
 from worldmodels import Run, load_dream
-from worldmodels.accuracy.verdict import findings_of_card, findings_of_stages, verdict, verdict_html
+from worldmodels.accuracy.subject import fingerprint
+from worldmodels.accuracy.verdict import findings_of_card, findings_of_stages, verdict
 from worldmodels.errors import RunError
 from worldmodels.files import read_lines
+from worldmodels.report.gather import gather, world_verdict
 
 ACCURACY = {
     "episodes": "2", "controllers": "3", "controller-tracks": "2", "controller-dreams": "2", "samples": "2",
@@ -70,12 +71,12 @@ def test_accuracy_replays_the_chosen_round(run, capsys):
     assert card["agreement"]["controllers"] == 3 and card["facts"]["dream"]["horizon"] == 25
     assert card["facts"]["round"] == run.chosen_round().name
     assert main(["report", str(run.path)]) == 0
-    said = verdict_html(verdict(findings_of_card(card)))
+    said = verdict(findings_of_card(card)).headline
     assert all(said in (run.folder(stage) / "index.html").read_text() for stage in ("accuracy", "report"))
     assert main(["info", str(run.path)]) == 0
     assert verdict(findings_of_card(card)).headline in capsys.readouterr().out
     (run.folder("evolve") / "agent.safetensors").unlink()  # a card of other parts does not count
-    assert world_verdict(run) == verdict(
+    assert world_verdict(run, fingerprint(run)) == verdict(
         findings_of_stages(run.done("train-vision"), run.done("train-memory"), str(run.path))
     )
 
@@ -109,12 +110,12 @@ def test_it_is_evaluated_and_shown(run, capsys):
 
 
 def test_losses_and_generations_of_all_rounds_follow_one_another(run):
-    data = gather(run)
+    data = gather(run, "")
     assert [name for _, name in data.breaks] == ["00", "01", "02"]
     assert [row["generation"] for row in data.generations] == [1, 2, 3, 4, 5, 6]
-    steps = [row["step"] for row in data.memory["history"]]
-    assert steps == sorted(steps) and data.memory["breaks"] == [(0.0, "00"), (40.0, "01"), (50.0, "02")]
-    assert data.vision["breaks"] == [(0.0, "00"), (60.0, "02")]  # round 01 keeps vision
+    steps = [row["step"] for row in data.memory.history]
+    assert steps == sorted(steps) and data.memory.breaks == [(0.0, "00"), (40.0, "01"), (50.0, "02")]
+    assert data.vision.breaks == [(0.0, "00"), (60.0, "02")]  # round 01 keeps vision
     assert data.dreamt and data.rounds.chosen == run.done("loop")["chosen_round"]
 
 
@@ -126,8 +127,8 @@ def test_a_loop_under_way_is_reported_by_its_newest_round(run):
     shutil.rmtree(run.folder("loop") / "02")
     path = run.folder("loop") / "curve.jsonl"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
-    data, newest = gather(run), Run(run.folder("loop") / "01")
-    assert data.memory["nll"] == newest.done("train-memory")["nll"] and data.verdict is not None
+    data, newest = gather(run, ""), Run(run.folder("loop") / "01")
+    assert newest.done("train-memory")["nll"] in data.memory.measures.values() and data.verdict is not None
     assert data.images["rollouts"] == (newest.folder("collect") / "contact_sheet.png").read_bytes()
     assert main(["report", str(run.path)]) == 0
     assert "2 of 3 rounds are finished" in (run.folder("report") / "index.html").read_text()

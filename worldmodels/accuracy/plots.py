@@ -1,21 +1,30 @@
-"""The card's figures: each is drawn on given axes, alone as SVG for the page or beside the others on one PNG sheet."""
+"""The card's figures: one function for each, and all of them on one sheet."""
 
-import io
 from collections.abc import Callable, Sequence
 
-import matplotlib
 import numpy as np
+from jaxtyping import UInt8
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from generative.plain import Facts, FactsView
-from worldmodels.report.plots import BLUE, GREY, ORANGE, PURPLE, TEAL, _figure, _legend_above, _style, _svg
+from generative.report.images import column, row
+from generative.report.plots import (
+    BLUE,
+    DASHED,
+    GREY,
+    ORANGE,
+    PURPLE,
+    TEAL,
+    legend_above,
+    one_panel,
+    picture,
+    styled,
+)
 
 COLOURS = {"random": TEAL, "on-policy": BLUE, "mixed": ORANGE}
 FEATURES = {"z": (GREY, "z"), "z+h": (BLUE, "z and h"), "z+untrained": (PURPLE, "z and an untrained memory's h")}
-DASHED: Facts = {"linestyle": (0, (4, 3)), "linewidth": 1.4}
 Card = FactsView
 Draw = Callable[[Axes, Card], None]
 
@@ -27,14 +36,14 @@ def measured(card: Card, part: str) -> Facts:
 
 
 def draw_open_loop(axes: Axes, card: Card) -> None:
-    """Draw the energy score above its floor over horizons, with its interval, beside persistence."""
+    """Draw the energy score above vision's noise over horizons, with its interval, compared with persistence."""
     for name, content in measured(card, "open_loop").items():
         _over_horizons(axes, name, content["horizons"], content["excess"])
     _horizon_axes(axes, card, "energy score above vision's noise")
 
 
 def draw_pixels(axes: Axes, card: Card) -> None:
-    """Draw the squared error of decoded dreams above vision's own over horizons, beside persistence."""
+    """Draw the squared error of decoded dreams above vision's own over horizons, compared with persistence."""
     for name, content in measured(card, "pixels").items():
         _over_horizons(axes, name, content["horizons"], content["mse"])
     _horizon_axes(axes, card, "pixel error above vision's")
@@ -60,8 +69,8 @@ def _horizon_axes(axes: Axes, card: Card, label: str) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0f}")
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
-    axes.plot([], [], color=GREY, label="nothing changes", **DASHED)
-    axes.set_xlabel("steps alone")
+    axes.plot([], [], color=GREY, label="persistence", **DASHED)
+    axes.set_xlabel("steps ahead")
     axes.set_ylabel(label)
 
 
@@ -153,14 +162,14 @@ def drawable(card: Card) -> list[str]:
     return names
 
 
-def svg(name: str, card: Card) -> str:
-    """Return a figure as one `<svg>` element, as those of `worldmodels.report.plots`."""
-    title, draw = FIGURES[name]
-    with matplotlib.rc_context(_style(name)):
-        figure, axes = _figure(_height(name, card), "", "")
-        draw(axes, card)
-        _legend_above(axes)
-        return _svg(figure, name, title)
+@styled
+def drawn(name: str, card: Card) -> Figure:
+    """Return one of the figures."""
+    draw = FIGURES[name][1]
+    figure, axes = one_panel(_height(name, card))
+    draw(axes, card)
+    legend_above(axes)
+    return figure
 
 
 def _height(name: str, card: Card) -> float:
@@ -171,26 +180,12 @@ def _height(name: str, card: Card) -> float:
     return 1.2 + 0.36 * len(card["sets"][chosen]["probes"]["names"])
 
 
-def png(card: Card, dpi: int = 110) -> bytes:
-    """Return all figures on one sheet, two beside each other, as a PNG; without any, an empty sheet."""
-    names = drawable(card)
-    rows = [names[start : start + 2] for start in range(0, len(names), 2)]
-    heights = [max(_height(name, card) for name in row) + 0.5 for row in rows]
-    with matplotlib.rc_context({**_style("sheet"), "savefig.facecolor": "white"}):
-        figure = Figure(figsize=(13.0, max(1.0, sum(heights))), layout="constrained", facecolor="white")
-        FigureCanvasAgg(figure)
-        grid = figure.add_gridspec(max(1, len(rows)), 2, height_ratios=heights or [1.0], hspace=0.06, wspace=0.06)
-        for index, row in enumerate(rows):
-            for column, name in enumerate(row):
-                title, draw = FIGURES[name]
-                axes = figure.add_subplot(grid[index, column])
-                axes.tick_params(length=0, pad=6)
-                draw(axes, card)
-                axes.set_title(title, loc="left", fontsize=13, fontweight="bold", pad=30)
-                axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, fontsize=9, columnspacing=1.2)
-                if _height(name, card) < heights[index] - 1:  # beside a taller one
-                    axes.set_box_aspect(0.62)
-                    axes.set_anchor("N")
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
-    return buffer.getvalue()
+def sheet(card: Card) -> UInt8[np.ndarray, "H W 3"] | None:
+    """Return all figures in one picture, two in a row, each under its title; None if there are none."""
+    figures = []
+    for name in drawable(card):
+        figure = drawn(name, card)
+        figure.suptitle(FIGURES[name][0], x=0.02, ha="left", fontsize=13, fontweight="bold")
+        figures.append(picture(figure))
+    rows = [row(figures[start : start + 2], 20) for start in range(0, len(figures), 2)]
+    return column(rows, 20) if rows else None

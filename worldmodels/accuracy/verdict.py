@@ -6,11 +6,10 @@ The figures are those of the accuracy card; before there is one, those that the 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from typing import Any, Literal
 
 from generative.plain import FactsView
-from worldmodels.report.page import number
+from generative.report.pages import number
 
 Grade = Literal["good", "fair", "poor"]
 SIGHT = (0.8, 0.5)
@@ -230,10 +229,3 @@ def _agrees(found: Findings) -> str:
         f"Over {found.controllers} controllers, dream and real return correlate with {number(value or 0.0, 2)} in "
         f"rank{interval}."
     )
-
-
-def verdict_html(said: Verdict) -> str:
-    """Return a verdict as HTML."""
-    reasons = " ".join(map(escape, said.reasons))
-    measured = f'<p class="muted">{escape(said.measured)}</p>' if said.measured else ""
-    return f'<p class="verdict"><b>{escape(said.headline)}</b> {reasons}</p>{measured}'

@@ -1,47 +1,52 @@
 """The report's section on a loop: what its rounds reached, for how many real frames, and why one was chosen."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
-from worldmodels.evolution.loop import LoopConfig, best_round, round_name
-from worldmodels.report.page import duration, number, plot, table
-from worldmodels.report.round_plots import rounds_curve
+from generative.plain import Facts, FactsView
+from generative.report.pages import Note, duration, number
+from generative.report.plots import svg
+from worldmodels.evolution.loop import best_round, round_name
+from worldmodels.report.plots import rounds_curve
 from worldmodels.statistics import Summary
+
+COLUMNS = ("round", "real frames", "validation", "re-evaluated", "dream step", "started from",
+           "vision error", "memory NLL", "time")  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Rounds:
     """What is known of a loop's rounds."""
 
-    config: LoopConfig
-    curve: Sequence[Mapping[str, Any]]
+    asked: int
+    """How many rounds the configuration asks for."""
+    curve: Sequence[FactsView]
     """Rows of `rounds/curve.jsonl`."""
-    finals: Sequence[Mapping[str, Any]] = ()
-    """Rows of `rounds/finalists.jsonl`: the rounds that were measured again."""
+    finals: Sequence[FactsView] = ()
+    """Rows of the rounds that were evaluated again, with `final`."""
     chosen: int | None = None
     """The chosen round; None while the loop is under way."""
 
 
-def rounds_section(rounds: Rounds, baseline: Summary | None) -> str:
-    """Return the section's HTML: the choice in words, the figure, a table."""
+def rounds_values(rounds: Rounds, baseline: Summary | None) -> Facts:
+    """Return what the section shows: the choice in words, the figure, a table."""
     said = " ".join([*choice(rounds), *course(rounds)])
     if not rounds.curve:
-        return f"<p>{escape(said)}</p>"
-    caption = (
-        "Above: mean return on validation tracks, or on the tracks of tryouts. Below: what a step of the dream paid "
-        "the last generation on average, in the memory's own unit: each round has another memory. Numbers are rounds."
-    )
-    if all(row["dream_reward"] is None for row in rounds.curve):
-        caption = "Mean return on validation tracks. Numbers are rounds."
-    figure = rounds_curve(rounds.curve, rounds.finals, rounds.chosen, baseline)
-    return f"<p>{escape(said)}</p>" + plot(figure, caption) + _table(rounds)
+        return {"said": said, "figure": "", "caption": "", "columns": COLUMNS, "rows": []}
+    caption = "Above: mean return on validation tracks. Numbers are rounds."
+    if any(row["dream_reward"] is not None for row in rounds.curve):
+        caption += (
+            " Below: mean return per step of the last generation's dreams, in the memory's own unit. Each round has "
+            "another memory."
+        )
+    figure = svg(rounds_curve(rounds.curve, rounds.finals, rounds.chosen, baseline), "rounds", "Real return by frames")
+    return {"said": said, "figure": figure, "caption": caption, "columns": COLUMNS, "rows": _rows(rounds)}
 
 
 def choice(rounds: Rounds) -> list[str]:
     """Say in sentences which round was chosen and why."""
-    curve, count = rounds.curve, rounds.config.rounds
+    curve, count = rounds.curve, rounds.asked
     if rounds.chosen is None or not rounds.finals:
         said = [f"{len(curve)} of {count} rounds are finished; none is chosen yet."]
         if curve:
@@ -54,16 +59,16 @@ def choice(rounds: Rounds) -> list[str]:
     measured = {row["round"]: row for row in rounds.finals}
     if len(measured) == 1:
         return [*said, f"Its validation was the best: {_mean(measured[rounds.chosen]['validation'])}."]
-    best = best_round([dict(row) for row in curve])
+    best, final = best_round([dict(row) for row in curve]), measured[rounds.chosen]["final"]
     said.append(
-        f"The {len(measured)} with the best validation drove {rounds.config.final_tracks} further validation tracks, "
-        f"and it made the most of them there: {_mean(measured[rounds.chosen]['final'])}."
+        f"The {len(measured)} best validated rounds were evaluated again on {final['episodes']} further validation "
+        f"tracks. There it had the highest return: {_mean(final)}."
     )
     if best["round"] != rounds.chosen:
         again = measured[best["round"]]["final"] if best["round"] in measured else None
         said.append(
-            f"Round {round_name(best['round'])} had validated highest ({number(best['validation']['mean'])})"
-            + (f", and made {number(again['mean'])} there." if again else ".")
+            f"Round {round_name(best['round'])} had the highest validation ({number(best['validation']['mean'])})"
+            + (f", and reached {number(again['mean'])} there." if again else ".")
         )
     return said
 
@@ -72,47 +77,45 @@ def course(rounds: Rounds) -> list[str]:
     """Say in sentences which rounds did not go on from the one before."""
     said = []
     for before, row in zip(rounds.curve, rounds.curve[1:], strict=False):
-        name, start = round_name(row["round"]), row["started_at"]
-        if start and start != round_name(before["round"]):
+        name, start, last = round_name(row["round"]), row["started_at"], round_name(before["round"])
+        if start and start != last:
             said.append(
-                f"Round {name} went back to the controller of round {start}: the dream of round "
-                f"{round_name(before['round'])} promised more while the real world paid less."
+                f"Round {name} went back to the controller of round {start}: the dream of round {last} promised more "
+                "while the real return fell."
             )
-        elif not start and rounds.config.controller == "last":
-            said.append(f"Round {name} evolved anew, from zeros.")
+        elif not start:
+            said.append(f"Round {name} evolved from scratch.")
     return said
 
 
-def _mean(summary: Mapping[str, Any]) -> str:
-    return f"{number(summary['mean'])} (95 % {number(summary['ci_low'])} to {number(summary['ci_high'])})"
+def _mean(summary: FactsView) -> str:
+    return f"{number(summary['mean'])} (95 % {_interval(summary)})"
 
 
-def _table(rounds: Rounds) -> str:
+def _interval(summary: FactsView) -> str:
+    return f"{number(summary['ci_low'])} to {number(summary['ci_high'])}"
+
+
+def _rows(rounds: Rounds) -> list[list[Any]]:
     finals = {row["round"]: row["final"] for row in rounds.finals}
-    rows = []
-    for row in rounds.curve:
-        name = round_name(row["round"])
-        rows.append(
-            [
-                f"<b>{name}, chosen</b>" if row["round"] == rounds.chosen else name,
-                f"{row['frames']:,}",
-                _cell(row["validation"]),
-                _cell(finals[row["round"]]) if row["round"] in finals else "",
-                _figure(row["dream_reward"]),
-                escape(row["started_at"] or "zeros"),
-                _figure(row["squared_error"]),
-                _figure(row["nll"]),
-                duration(row["seconds"]),
-            ]
-        )
-    columns = ["round", "real frames", "validation", "measured again", "dream, a step", "began at",
-               "vision error", "memory NLL", "time"]  # fmt: skip
-    return table(columns, rows)
+    return [
+        [
+            f"{round_name(row['round'])}, chosen" if row["round"] == rounds.chosen else round_name(row["round"]),
+            f"{row['frames']:,}",
+            _cell(row["validation"]),
+            _cell(finals[row["round"]]) if row["round"] in finals else None,
+            _figure(row["dream_reward"]),
+            row["started_at"] or "scratch",
+            _figure(row["squared_error"]),
+            _figure(row["nll"]),
+            duration(row["seconds"]),
+        ]
+        for row in rounds.curve
+    ]
 
 
-def _cell(summary: Mapping[str, Any]) -> str:
-    interval = f"{number(summary['ci_low'])} to {number(summary['ci_high'])}"
-    return f'<span>{number(summary["mean"])} <small class="muted">{interval}</small></span>'
+def _cell(summary: FactsView) -> Note:
+    return Note(number(summary["mean"]), _interval(summary))
 
 
 def _figure(value: float | None) -> str:

@@ -1,14 +1,15 @@
-"""The page of a study: what differs, what came of it, how far accuracy and return go together, and every row."""
+"""The page of a study: what came of it, how far accuracy and return go together, and every row."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
 import numpy as np
 
-from worldmodels.report.page import CSS, details, number, plot, table
+from generative.plain import Facts
+from generative.report.pages import number, render
+from generative.report.plots import svg
 from worldmodels.statistics import Estimate
-from worldmodels.study.plots import accuracy_svg, drawn, returns_svg
+from worldmodels.study.plots import accuracy_panels, cell_returns, drawn
 from worldmodels.study.study import Study
 from worldmodels.study.table import (
     BY_SET,
@@ -37,13 +38,10 @@ def render_study(name: str, study: Study, rows: Sequence[Row], facts: Mapping[st
         name: of the study.
         study: what was compared.
         rows: of all cells and seeds.
-        facts: further facts for the head of the page.
+        facts: further facts about it.
     """
-    cells = summaries(study, rows)
-    sections = [("Return", _returns(study, cells)), ("Accuracy against return", _accuracy(study, cells, rows)),
-                ("What is missing", _missing(rows)), ("Every cell and seed", _rows(study, rows))]  # fmt: skip
-    body = "\n".join(f"<section><h2>{escape(title)}</h2>{content}</section>" for title, content in sections if content)
-    tracks = measured_tracks(study)
+    cells, tracks = summaries(study, rows), measured_tracks(study)
+    columns, lines = _rows(study, rows)
     shown = {
         "base": f"preset {study.base.preset}, {study.base.env.id}",
         "cells": str(len(study.cells)),
@@ -52,64 +50,56 @@ def render_study(name: str, study: Study, rows: Sequence[Row], facts: Mapping[st
         "measured on": f"{len(tracks)} {study.evaluate} tracks, {tracks.start} to {tracks.stop - 1}",
         **facts,
     }
-    head = "".join(f"<div><dt>{escape(key)}</dt><dd>{escape(value)}</dd></div>" for key, value in shown.items())
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(name)} · study</title><style>{CSS}</style></head>\n<body><main>"
-        f'<header><p class="eyebrow">study</p><h1>{escape(name)}</h1><dl class="facts">{head}</dl></header>\n'
-        f"{body}\n</main></body></html>\n"
+    return render(
+        __package__,
+        "study.html",
+        title=name,
+        kind="study",
+        facts=shown,
+        returns=_returns(study, cells),
+        accuracy=_accuracy(study, cells, rows),
+        missing=[(row.cell.folder, row.state, row.reason) for row in rows if row.state != "finished"],
+        columns=columns,
+        rows=lines,
     )
 
 
-def _returns(study: Study, cells: Sequence[CellSummary]) -> str:
+def _returns(study: Study, cells: Sequence[CellSummary]) -> Facts:
     if not any(cell.score for cell in cells):
-        return '<p class="muted">No cell is finished yet.</p>'
+        return {}
     first, varied = next(iter(study.cells)), fields_of(study)
-    lines = [
+    rows = [
         [
-            escape(cell.name),
-            *(_cell(study.cells[cell.name].get(name)) for name in varied),
+            cell.name,
+            *("" if value is None else str(value) for value in map(study.cells[cell.name].get, varied)),
             f"{len(cell.rows)} of {cell.expected}",
             _estimate(cell.score),
-            "" if cell.name == first else _estimate(cell.difference),
+            None if cell.name == first else _estimate(cell.difference),
         ]
         for cell in cells
     ]
-    note = (
-        '<p class="muted">Mean over seeds and tracks with a 95 % interval in which both are drawn again; differences '
-        "are taken on the same seeds and tracks. An interval over few seeds is too narrow, and over one seed it says "
-        "nothing of another training.</p>"
-    )
-    headings = ["cell", *varied, "seeds", "mean return", f"minus {first}"]
-    return plot(returns_svg(study, cells), "Small points: seeds.") + table(headings, lines) + note
+    return {
+        "figure": svg(cell_returns(study, cells), "returns", "Return of every cell"),
+        "columns": ["cell", *varied, "seeds", "mean return", f"minus {first}"],
+        "rows": rows,
+    }
 
 
-def _accuracy(study: Study, cells: Sequence[CellSummary], rows: Sequence[Row]) -> str:
-    names = drawn(study, cells)
+def _accuracy(study: Study, cells: Sequence[CellSummary], rows: Sequence[Row]) -> Facts:
+    names, on = drawn(study, cells), study.accuracy_on
     if not names:
-        return ""
-    on = study.accuracy_on
-    caption = f"Small points: seeds. Large: means of cells, with the interval of the return. On episodes {ON[on]}."
-    means = [
-        [escape(cell.name), *(_mean([row.figure(name, on) for row in cell.rows]) for name in names)] for cell in cells
-    ]
-    agreed = [
-        [escape(LABELS[name]), _estimate(correlation(rows, name, on), 2), str(len(recipes(rows, name, on)))]
-        for name in names
-    ]
-    note = (
-        '<p class="muted">Rank correlation over cells and seeds, optimiser seeds averaged; the interval by drawing '
-        "them again, and too narrow for few. Cells with other encoders have other latents: figures in spreads or nats "
-        "then compare only loosely (see the cells' own accuracy pages).</p>"
-    )
-    return (
-        plot(accuracy_svg(study, cells), caption)
-        + table(["cell, mean over seeds", *(LABELS[name] for name in names)], means)
-        + "<h3>Do better world models give better controllers?</h3>"
-        + table(["figure", "rank correlation with return", "cells and seeds"], agreed)
-        + note
-    )
+        return {}
+    return {
+        "figure": svg(accuracy_panels(study, cells), "accuracy", "Accuracy of the world model against real return"),
+        "caption": f"Small points: seeds. Large: means of cells, with intervals of the return. On episodes {ON[on]}.",
+        "columns": ["cell, mean over seeds", *(LABELS[name] for name in names)],
+        "means": [
+            [cell.name, *(_mean([row.figure(name, on) for row in cell.rows]) for name in names)] for cell in cells
+        ],
+        "correlations": [
+            (LABELS[name], _estimate(correlation(rows, name, on), 2), len(recipes(rows, name, on))) for name in names
+        ],
+    }
 
 
 def _mean(values: Sequence[float | None]) -> str:
@@ -117,27 +107,20 @@ def _mean(values: Sequence[float | None]) -> str:
     return number(float(np.mean(known)), 3) if known else "n/a"
 
 
-def _missing(rows: Sequence[Row]) -> str:
-    lines = [[escape(row.cell.folder), row.state, escape(row.reason)] for row in rows if row.state != "finished"]
-    return table(["cell", "state", "why"], lines) if lines else ""
-
-
-def _rows(study: Study, rows: Sequence[Row]) -> str:
-    on, names = study.accuracy_on, [*BY_SET, *OF_CONTROLLERS]
-    shown = [name for name in names if any(row.figure(name, on) is not None for row in rows)]
-    lines = []
-    for row in rows:
-        score = number(float(np.mean(list(row.returns.values())))) if row.returns else escape(row.state)
-        hours = "" if row.core_hours is None else number(row.core_hours, 3)
-        frames = "" if row.frames is None else f"{row.frames:,}"
-        folder = escape(row.cell.folder)
-        lines.append([folder, score, frames, hours, *(_mean([row.figure(name, on)]) for name in shown)])
-    note = (
-        '<p class="muted">Frames and core-hours before the measurement, what is shared counted in full for each cell. '
-        "<code>table.csv</code> has these rows with intervals and the figures on all held-out episodes.</p>"
-    )
-    headings = ["run folder", "mean return", "real frames", "core-hours", *(LABELS[name] for name in shown)]
-    return details(f"{len(rows)} rows", table(headings, lines)) + note
+def _rows(study: Study, rows: Sequence[Row]) -> tuple[list[str], list[list[Any]]]:
+    on = study.accuracy_on
+    shown = [name for name in LABELS if any(row.figure(name, on) is not None for row in rows)]
+    lines = [
+        [
+            row.cell.folder,
+            number(float(np.mean(list(row.returns.values())))) if row.returns else row.state,
+            None if row.frames is None else f"{row.frames:,}",
+            None if row.core_hours is None else number(row.core_hours, 3),
+            *(_mean([row.figure(name, on)]) for name in shown),
+        ]
+        for row in rows
+    ]
+    return ["run folder", "mean return", "real frames", "core-hours", *(LABELS[name] for name in shown)], lines
 
 
 def _estimate(found: Estimate | None, significant: int | None = None) -> str:
@@ -147,7 +130,3 @@ def _estimate(found: Estimate | None, significant: int | None = None) -> str:
     if not np.isfinite(found.ci_low):
         return value
     return f"{value} ({number(found.ci_low, significant)} to {number(found.ci_high, significant)})"
-
-
-def _cell(value: Any) -> str:
-    return "" if value is None else escape(str(value))

@@ -1,11 +1,7 @@
-import io
-
-import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageSequence
 
-from generative.latent import gif_bytes, morph
+from generative.latent import morph
 
 
 def plain(z):
@@ -34,24 +30,3 @@ def test_an_arc_keeps_the_length_between_keys():
 def test_a_morph_needs_two_keys_and_a_step(keys, steps, message):
     with pytest.raises(ValueError, match=message):
         morph(plain, torch.zeros(keys, 1), steps)
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_a_gif_holds_the_frames_in_order_for_ever(channels):
-    frames = np.zeros((5, 16, 24, channels), np.uint8)
-    for number, frame in enumerate(frames):
-        frame[:, 4 * number : 4 * number + 4] = 255
-    with Image.open(io.BytesIO(gif_bytes(frames, fps=10))) as gif:
-        assert gif.format == "GIF" and gif.n_frames == 5 and gif.info["loop"] == 0 and gif.info["duration"] == 100
-        for frame, stored in zip(frames, ImageSequence.Iterator(gif), strict=True):
-            seen = np.asarray(stored.convert("RGB"), np.int16)
-            assert np.abs(seen - np.repeat(frame, 3 // channels, -1)).max() < 8
-
-
-@pytest.mark.parametrize(
-    ("frames", "fps", "message"),
-    [((0, 4, 4, 3), 10, "none"), ((2, 4, 4, 3), 0, "fps=0"), ((2, 4, 4, 3), 100, "fps=100"), ((2, 4, 4, 2), 9, "2 ch")],
-)
-def test_what_is_no_gif_is_refused(frames, fps, message):
-    with pytest.raises(ValueError, match=message):
-        gif_bytes(np.zeros(frames, np.uint8), fps)

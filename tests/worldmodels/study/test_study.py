@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import yaml
 
+from generative.report.plots import picture
 from tests.small import SMALL
 from worldmodels.config import nested
 from worldmodels.errors import RunError
 from worldmodels.study.file import read_study, study_from, write_study
 from worldmodels.study.page import render_study
-from worldmodels.study.plots import accuracy_png, drawn
+from worldmodels.study.plots import accuracy_panels, drawn
 from worldmodels.study.study import flat, impossible, refuse_changes, steps
 from worldmodels.study.table import (
     Row,
@@ -288,7 +289,7 @@ def test_the_page_holds_means_plot_and_failures():
     assert page.count("<svg") == 2 and "3.00" in page and "10500 to 10503" in page
     cells = summaries(study, rows)
     assert drawn(study, cells) == ["nll_gain"]
-    assert accuracy_png(study, cells).startswith(b"\x89PNG")
+    assert picture(accuracy_panels(study, cells)).std() > 1  # something is drawn
     empty = render_study("mine", study, [Row(row.cell, "unfinished") for row in rows], {})
     assert "No cell is finished" in empty and "<svg" not in empty
 

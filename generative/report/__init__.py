@@ -1,0 +1,1 @@
+"""Pages, figures, films and pictures: what both commands show of their runs."""

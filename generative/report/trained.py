@@ -1,0 +1,177 @@
+"""The page of a trained model: what it makes, its figures, how it learned, its latent space."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from markupsafe import Markup
+
+from generative.files import read_json
+from generative.options import ComponentError
+from generative.plain import Facts
+from generative.report.images import png_bytes
+from generative.report.pages import duration, number, render
+from generative.report.plots import loss_curves, svg
+from generative.run import TrainingRun
+
+STAGES = 6
+"""Grids shown of those that were drawn while the model learned, the first and the last included."""
+STAGE_PIXELS = 600
+"""Height and width that a grid has at most in the row of stages, which is shown half as large."""
+CURVES = {
+    "squared_error": "squared error per image",
+    "kl": "KL divergence, nats per image",
+    "accuracy": "share of right classes",
+    "perplexity": "codebook perplexity",
+    "critic_accuracy": "share that the critic tells apart",
+    "critic_slope": "slope of the critic",
+    "penalty": "gradient penalty",
+    "clip_saturation": "share of clipped weights",
+}
+"""Columns of the history that get a figure of their own, and what they are."""
+PICTURES = {
+    "reconstructions.png": "Held-out images above their reconstructions.",
+    "interpolation.png": "From one image to another: by the straight line, and by the arc that keeps a normal length.",
+    "traversal.png": "A dimension of the latent moved in each row, the others at rest; the most telling ones on top.",
+    "morph.gif": "A morph through several images.",
+}
+"""Files in pictures/ and their captions."""
+
+
+def render_run(run: TrainingRun) -> str:
+    """Return the page of a run from whatever its folder holds."""
+    evaluation = run.facts("evaluation")
+    data = run.facts("data")
+    return render(
+        __package__,
+        "trained.html",
+        title=f"{run.config.model.type} on {run.config.data.type}",
+        kind="generative model",
+        facts=_facts(run),
+        warnings=[
+            f"{each['problem']}: {each['evidence']}. Remedy: {each['remedy']}."
+            for each in (evaluation or {}).get("verdicts", [])
+        ],
+        warned="What went wrong",
+        run=str(run.path),
+        evaluation=evaluation,
+        headline=_headline(evaluation),
+        figures=_figures(evaluation["figures"] if evaluation else []),
+        extractors=sorted({row["extractor"] for row in (evaluation or {}).get("figures", []) if row["extractor"]}),
+        stages=_stages(run),
+        curves=_curves(run.history()),
+        pictures=_pictures(run),
+        attributes=_attributes(run),
+        data=data if data and data["lines"] else None,
+        config=(run.path / "config.yaml").read_text(),
+    )
+
+
+def _facts(run: TrainingRun) -> dict[str, str]:
+    versions = read_json(run.path / "versions.json", "restore it from a copy of the run")
+    shown, facts = {"run": str(run.path), "preset": run.config.preset, "seed": str(run.config.seed)}, run.facts()
+    if facts:
+        shown |= {
+            "steps": f"{facts['steps']:,} of {run.config.batch} items" if facts["steps"] else "none: nothing to train",
+            "time": duration(facts["seconds"]),
+            "trained numbers": f"{facts['numbers']:,}",
+            "device": facts["device"],
+        }
+    else:
+        shown["state"] = "training has not ended"
+    return shown | {"versions": f"torch {versions['torch']}, numpy {versions['numpy']}, Python {versions['python']}"}
+
+
+def _headline(evaluation: Facts | None) -> str:
+    """Return in a sentence the figure that stands for the model."""
+    row = (evaluation or {}).get("headline")
+    if not evaluation or not row:
+        return ""
+    said = "better" if evaluation["beats_baseline"] else "not better"
+    return (
+        f"{row['name'].split('[')[0]} {number(row['value'], 4)}: {said} than the baseline ({row['baseline']}, "
+        f"{number(row['ceiling'], 4)}). Real data: {number(row['floor'], 4)}. A {row['better']} figure is better."
+    )
+
+
+def _figures(rows: Sequence[Facts]) -> list[tuple[str, ...]]:
+    return [
+        (
+            row["name"].split("[")[0],
+            number(row["value"], 4),
+            number(row["floor"], 4),
+            f"{number(row['ceiling'], 4)} ({row['baseline']})",
+            row["better"],
+            f"{row['samples']:,}",
+        )
+        for row in rows
+    ]
+
+
+def _stages(run: TrainingRun) -> list[tuple[str, bytes]]:
+    """Return the grids drawn on the way, the last one whole: all of the same noise, or of the same held-out images."""
+    files = [path for path in sorted((run.path / "samples").glob("*.png")) if path.stem.isdigit()]
+    chosen = sorted({round(place) for place in np.linspace(0, len(files) - 1, STAGES)}) if files else []
+    found = [(f"step {int(files[place].stem):,}", _shrunk(files[place])) for place in chosen]
+    return [*found, (found[-1][0], files[-1].read_bytes())] if found else []
+
+
+def _shrunk(path: Path) -> bytes:
+    """Return a grid as a PNG that fits in a square of `STAGE_PIXELS`."""
+    image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR_RGB)
+    if image is None:
+        raise ComponentError(f"{path}: no whole picture; remove it and write the report again")
+    share = min(1.0, STAGE_PIXELS / max(image.shape[:2]))
+    size = round(image.shape[1] * share), round(image.shape[0] * share)
+    return png_bytes(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+
+
+def _curves(history: Sequence[Facts]) -> list[Markup]:
+    first = history[0] if history else {}
+    drawn: dict[str, str] = {"loss": "loss"} if "loss" in first else {}
+    drawn |= {name: name.replace("_", " ") for name in first if name.endswith("_loss") and name != "held_out_loss"}
+    found = []
+    for name, label in (drawn | CURVES).items():
+        held_out = "held_out_loss" if name == "loss" else ""
+        rows = [{"step": row["step"], "train_loss": row[name], "held_out_loss": row.get(held_out)}
+                for row in history if name in row]  # fmt: skip
+        if rows:
+            figure = loss_curves(rows, label=label)
+            found.append(svg(figure, f"curve-{name.replace('_', '-')}", f"{label} over optimiser steps"))
+    return found
+
+
+def _pictures(run: TrainingRun) -> list[tuple[str, bytes, str]]:
+    files = [(run.path / "pictures" / name, caption) for name, caption in PICTURES.items()]
+    return [(path.stem, path.read_bytes(), caption) for path, caption in files if path.is_file()]
+
+
+def _attributes(run: TrainingRun) -> list[Facts]:
+    shown = []
+    for path in sorted((run.path / "attribute").glob("*.json")):
+        found = read_json(path, f"remove it, or run `generative attribute {run.path} --attribute {path.stem}` again")
+        rows = sorted(found["others"].items(), key=lambda item: -abs(item[1]))
+        image = path.with_suffix(".png")
+        shown.append(
+            {
+                "name": found["name"],
+                "said": attribute_words(found),
+                "picture": image.read_bytes() if image.is_file() else b"",
+                "others": [(name, number(effect, 2)) for name, effect in rows],
+            }
+        )
+    return shown
+
+
+def attribute_words(found: Facts) -> str:
+    """Return in a sentence or two what `attribute/NAME.json` says."""
+    said = f"Cohen's d of {found['effect']:.2f} along the vector on held-out images."
+    judgement = found.get("judgement")
+    if judgement:
+        kept = "".join(f", {name} stays for {share:.1%}" for name, share in judgement["kept"].items())
+        said += (
+            f" Added {found['strength']:g} times to {judgement['images']:,} held-out images, independent classifiers "
+            f"see it come for {judgement['flipped']:.1%}{kept}."
+        )
+    return said
