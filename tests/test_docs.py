@@ -12,7 +12,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,7 +30,7 @@ EXAMPLES = sorted((DOCS / "examples").glob("*.py"))
 FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 TAKES_MINUTES = re.compile(r"generative (train vae|attribute)")
 PREPARED = ("toy", "quick", "mine")
-"""Finished runs that a page may speak of without having made them."""
+"""Names of runs on pages; a finished one is there already, so that a command that would make it only says so."""
 
 
 def name_of(page):
@@ -102,7 +101,7 @@ def small(tmp_path, monkeypatch):
 
     def smaller(name):
         assert name in known_presets()
-        return replace(small_config(), preset=name)
+        return small_config()
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(DOCS / "examples"))
@@ -112,10 +111,9 @@ def small(tmp_path, monkeypatch):
 
 
 def prepare(folder, finished, page):
-    """Copy the finished run to the names that a page takes for granted, and the files of its examples."""
+    """Copy the finished run to the names that a page speaks of, unless it collects there, and its examples' files."""
     made = [words for _, text in blocks(page, "console") for words in commands(text)]
-    named = {words[2] if not words[2].startswith("-") else words[3] for words in made if "--preset" in words}
-    for name in set(PREPARED) - named:
+    for name in set(PREPARED) - {words[2] for words in made if words[1] == "collect"}:
         shutil.copytree(finished, folder / "runs" / name)
     for file in (DOCS / "examples").glob("*.yaml"):
         shutil.copy(file, folder)
@@ -180,9 +178,6 @@ def test_studies_of_the_results_are_read(study, small, finished):
 def test_python_on_pages(page, small, finished):
     """The README's own example is carried out, unchanged, in `test_readme`."""
     prepare(small, finished, page)
-    for name in PREPARED:
-        if not (small / "runs" / name).exists():
-            shutil.copytree(finished, small / "runs" / name)
     for _, text in blocks(page, "python"):
         exec(compile(text, str(page), "exec"), {})
 
