@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scripts.cli import COMMANDS, main
+from scripts.cli import main
+from scripts.terminal.commands import COMMANDS
 from tests.small import small_config
 from tests.test_readme import block
 from worldmodels import RunConfig, known_presets, preset, read_config
@@ -52,19 +53,19 @@ def commands(text, prefix=""):
 
 def understood(words):
     """Have a command's own parser read its words."""
-    from scripts import cli
-    from scripts.generative import cli as generative
+    from scripts.generative.request import parse_options, parse_train
+    from scripts.terminal.request import parse
 
     program, command, *rest = words
     if program == "worldmodels":
         assert command in COMMANDS
         if command != "benchmark":
-            cli.parse(command, rest)
+            parse(command, rest)
     elif command == "train":
-        generative.parse_train(rest)
+        parse_train(rest)
     else:
         module = __import__(f"scripts.generative.{command}", fromlist=["Options"])
-        generative._options(command, module.Options, rest[1:])
+        parse_options(command, module.Options, rest)
 
 
 def shortened(words):
@@ -255,7 +256,7 @@ def test_words_are_those_of_the_field(page):
 
 
 def test_every_command_and_preset_is_on_its_page():
-    from scripts.generative.cli import COMMANDS as GENERATIVE
+    from scripts.generative.request import COMMANDS as GENERATIVE
 
     stages, generative = (DOCS / "stages.md").read_text(), (DOCS / "generative.md").read_text()
     for name in COMMANDS:
