@@ -38,7 +38,7 @@ def test_both_commands_set_up_their_own_environment():
 
 
 def test_the_first_command_is_one_that_the_command_line_knows():
-    from scripts.cli import parse
+    from scripts.terminal.request import parse
 
     words = block("run").strip().split("&&")[-1].split()
     assert words[0] == ".venv/bin/worldmodels"
