@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from worldmodels.components import MEMORIES
 
-from scripts import collect, evaluate, evolve, train_memory, train_vision
+from scripts.stages import collect, evaluate, evolve, train_memory, train_vision
 from worldmodels import Run, config_from, preset
 from worldmodels.memories.heads import HeadedMemory, HeadsConfig
 

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from worldmodels.components import VISIONS
 
 from generative import LatentSpec
-from scripts import collect, evaluate, evolve, train_memory, train_vision
+from scripts.stages import collect, evaluate, evolve, train_memory, train_vision
 from worldmodels import Run, config_from, preset
 
 
