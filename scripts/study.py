@@ -1,19 +1,5 @@
 """`worldmodels study`: many configurations times seeds side by side, sharing what they have in common.
 
-The file names a `preset` or `config`, fields to `set` for all, and `cells` (names with their fields) or a `grid`
-(fields with lists of values):
-
-    preset: quick-real       # or run: RUN, its configuration and what it has finished
-    set: {evolve.world: dream}
-    cells: {mdn-rnn: {}, lstm: {memory.type: lstm}}
-    seeds: [0, 1, 2]         # the whole recipe anew
-    optimiser_seeds: []      # or evolution alone, for each of the seeds
-    evaluate: validation     # or test
-    tracks: 32
-    accuracy: true
-
-On a cluster FOLDER must be on a disk that all machines share, at the same path; this is checked before the first job.
-
 FOLDER/resolved.yaml     the study, in full
 FOLDER/shared/           a run folder for every result that cells have in common, named by stage and hash
 FOLDER/cells/NAME-sSEED/ a run folder for every cell and seed; what is shared is linked into it
@@ -52,6 +38,19 @@ from worldmodels.study.table import LEARNING, Row, read_row, summaries, table_cs
 
 MONTH = 30 * 86_400.0
 """Seconds after which a job counts as hung, where the configuration does not say: trainings take hours."""
+FILE = """The file names a `preset` or `config`, fields to `set` for all, and `cells` or a `grid`:
+
+  preset: quick-real       # or run: RUN, its configuration and what it has finished
+  set: {evolve.world: dream}
+  cells: {mdn-rnn: {}, lstm: {memory.type: lstm}}  # names with their fields
+  seeds: [0, 1, 2]         # the whole recipe anew
+  optimiser_seeds: []      # or evolution alone, for each of the seeds
+  evaluate: validation     # or test
+  tracks: 32
+  accuracy: true
+
+On a cluster FOLDER must be on a disk that all machines share, at the same path.
+This is checked before the first job."""
 
 
 @dataclass
@@ -301,7 +300,7 @@ def main(arguments: Sequence[str]) -> int:
     Raises:
         RunError: if the study cannot go on, or no cell of it can be run.
     """
-    asked = parsed(StudyRequest, arguments, "worldmodels study", COMMANDS["study"])
+    asked = parsed(StudyRequest, arguments, "worldmodels study", f"{COMMANDS['study']}\n\n{FILE}")
     folder = run_path(asked.folder)
     files = [Path(asked.file)] if asked.file else [folder / "study.yaml", folder / "resolved.yaml"]
     file = next((path for path in files if asked.file or path.exists()), None)

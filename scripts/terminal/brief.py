@@ -37,7 +37,7 @@ def brief(program: str, about: str, kind: type, default: Any = None, shown: Mapp
 
     Args:
         program: what is typed before its words.
-        about: what it does, in a sentence.
+        about: what it does, in a sentence; further paragraphs stand below it, indented ones as they are.
         kind: the dataclass that its words fill.
         default: an instance with the defaults; None for those of the class.
         shown: dotted names of the fields to show, in this order, with what is said of each; empty for the first
@@ -51,7 +51,7 @@ def brief(program: str, about: str, kind: type, default: Any = None, shown: Mapp
     options = ["[--OPTION VALUE ...]"] if len(found) > len(positional) else []
     parts = [
         " ".join(["usage:", program, *positional, *options]),
-        textwrap.fill(sentence(about), COLUMNS),
+        *(textwrap.fill(each, COLUMNS) if each[0] != " " else each for each in sentence(about).split("\n\n")),
         "\n".join(_table([each for each in found if "." not in each.name])),
         "\n".join(_table([each for each in found if "." in each.name])),
         ("The middle column has the defaults. " if options else "")
@@ -61,8 +61,9 @@ def brief(program: str, about: str, kind: type, default: Any = None, shown: Mapp
 
 
 def sentence(said: str) -> str:
-    """Return what a command does as a sentence."""
-    return f"{said[:1].upper()}{said[1:].rstrip('.')}."
+    """Return what a command does as a sentence, with the paragraphs that follow."""
+    first, gap, more = said.partition("\n\n")
+    return f"{first[:1].upper()}{first[1:].rstrip('.')}.{gap}{more}"
 
 
 def settings_of(kind: type, default: Any = None, prefix: str = "") -> Iterator[Setting]:

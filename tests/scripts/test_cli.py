@@ -4,6 +4,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from dataclasses import fields, is_dataclass
 from operator import attrgetter
@@ -18,6 +19,7 @@ from tests.small import small_config
 from worldmodels import Run
 from worldmodels.config import known_presets, preset, write_config
 from worldmodels.files import read_lines
+from worldmodels.study.file import read_study
 
 
 def run(*words, **options):
@@ -144,6 +146,12 @@ def test_help_all_names_every_field(command, capsys, monkeypatch):
     assert len(names) >= len(settings(command))
     missing = [name for name in names if not re.search(rf"--{name.replace('_', '-')}\b", text)]
     assert not missing
+
+
+def test_help_of_study_shows_a_file(capsys, tmp_path):
+    text = shown(capsys, "study", "--help")
+    (tmp_path / "study.yaml").write_text(textwrap.dedent(text[text.index("  preset:") : text.index("On a cluster")]))
+    assert [cell.name for cell in read_study(tmp_path / "study.yaml").expand()] == ["mdn-rnn"] * 3 + ["lstm"] * 3
 
 
 def test_help_shows_the_values_that_a_run_would_have(capsys):

@@ -87,6 +87,7 @@ def _generative(error, monkeypatch):
     def raises(options):
         raise error
 
+    raises.__annotations__ = catalogue.main.__annotations__  # these say what its options are
     monkeypatch.setattr(catalogue, "main", raises)
     return generative.main, ["list"]
 
