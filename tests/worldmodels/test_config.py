@@ -32,7 +32,7 @@ def test_the_paper_preset_holds_the_paper_s_numbers():
     assert (config.memory.options.hidden, config.memory.options.mixtures, config.memory.sequence) == (256, 5, 999)
     assert (config.memory.fit.steps, config.memory.batch, config.memory.fit.clip_value) == (4000, 100, 1.0)
     assert (config.evolve.optimiser.population, config.evolve.episodes, config.evolve.optimiser.sigma) == (64, 16, 0.1)
-    assert config.evolve.max_episodes == 16 and config.env.action_repeat == 1 and config.env.early_stop.patience == 0
+    assert config.evolve.agreement == 0 and config.env.action_repeat == 1 and config.env.no_reward_limit == 0
     assert config.features.latent == "sample"
 
 

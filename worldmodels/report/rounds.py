@@ -19,7 +19,7 @@ class Rounds:
     curve: Sequence[Mapping[str, Any]]
     """Rows of `rounds/curve.jsonl`."""
     finals: Sequence[Mapping[str, Any]] = ()
-    """Rows of `rounds/finalists.jsonl`: the rounds that were measured again."""
+    """Rows of `rounds/top_k.jsonl`: the rounds that were measured again."""
     chosen: int | None = None
     """The chosen round; None while the loop is under way."""
 
@@ -30,7 +30,7 @@ def rounds_section(rounds: Rounds, baseline: Summary | None) -> str:
     if not rounds.curve:
         return f"<p>{escape(said)}</p>"
     caption = (
-        "Above: mean return on validation tracks, or on the tracks of tryouts. Below: what a step of the dream paid "
+        "Above: mean return on validation tracks, or on recorded training tracks. Below: what a step of the dream paid "
         "the last generation on average, in the memory's own unit: each round has another memory. Numbers are rounds."
     )
     if all(row["dream_reward"] is None for row in rounds.curve):
@@ -56,7 +56,7 @@ def choice(rounds: Rounds) -> list[str]:
         return [*said, f"Its validation was the best: {_mean(measured[rounds.chosen]['validation'])}."]
     best = best_round([dict(row) for row in curve])
     said.append(
-        f"The {len(measured)} with the best validation drove {rounds.config.final_tracks} further validation tracks, "
+        f"The {len(measured)} with the best validation drove further validation tracks, "
         f"and it made the most of them there: {_mean(measured[rounds.chosen]['final'])}."
     )
     if best["round"] != rounds.chosen:
@@ -78,8 +78,8 @@ def course(rounds: Rounds) -> list[str]:
                 f"Round {name} went back to the controller of round {start}: the dream of round "
                 f"{round_name(before['round'])} promised more while the real world paid less."
             )
-        elif not start and rounds.config.controller == "last":
-            said.append(f"Round {name} evolved anew, from zeros.")
+        elif not start:
+            said.append(f"Round {name} evolved from scratch.")
     return said
 
 
