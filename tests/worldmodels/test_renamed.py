@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from scripts.cli import parse
+from scripts.terminal.request import parse
 from worldmodels.config import RunConfig, config_from, nested, read_config
 from worldmodels.errors import RunError
 from worldmodels.renamed import FIELDS, VALUES
