@@ -28,23 +28,22 @@ MOST_UNITS = 1_000_000
 class ControllerConfig:
     """Which controller, and how large."""
 
-    type: Literal["linear", "hidden", "mlp"] = "linear"
-    """linear: the paper's; hidden: one tanh layer, the paper's ablation; mlp: several."""
-    hidden: int = 40
-    """Units of the one layer of type "hidden"."""
+    type: Literal["linear", "mlp"] = "linear"
+    """linear: the paper's; mlp: with tanh layers, one of 40 units in the paper's ablation."""
     layers: tuple[int, ...] = (64, 64)
     """Units of each tanh layer of type "mlp"."""
+    bias: tuple[float, ...] = ()
+    """Biases of the outputs, before squashing, with which an evolution from scratch begins; empty for none. A negative
+    one for CarRacing's brake lets it rest: noise about zero brakes half of the time."""
 
     def __post_init__(self) -> None:
         choose(CONTROLLERS, self.type, "controller.type")
-        if self.hidden < 1:
-            raise ValueError(f"hidden={self.hidden}: needs at least one unit; for none take type=linear")
-        if max(self.hidden, *self.layers, 0) > MOST_UNITS:
-            raise ValueError(
-                f"hidden={self.hidden}, layers={self.layers}: a layer has at most {MOST_UNITS:,} units; take fewer"
-            )
         if not self.layers or min(self.layers) < 1:
             raise ValueError(f"layers={self.layers}: needs sizes of at least 1; for none take type=linear")
+        if max(self.layers) > MOST_UNITS:
+            raise ValueError(f"layers={self.layers}: a layer has at most {MOST_UNITS:,} units; take fewer")
+        if not np.isfinite(self.bias).all():
+            raise ValueError(f"bias={self.bias}: give finite numbers")
 
 
 class MLPController:
@@ -131,21 +130,8 @@ class LinearController(MLPController):
         return cls(features, action_spec)
 
 
-class HiddenController(MLPController):
-    """The paper's ablation with one tanh layer: 1443 parameters for 32 features, 40 units and 3 actions."""
-
-    def __init__(self, features: int, action_spec: ActionSpec, hidden: int = 40) -> None:
-        super().__init__(features, action_spec, (hidden,))
-
-    @classmethod
-    def from_config(cls, config: ControllerConfig, features: int, action_spec: ActionSpec) -> "MLPController":
-        """Take the number of units from the config."""
-        return cls(features, action_spec, config.hidden)
-
-
 CONTROLLERS: dict[str, type[MLPController]] = {
     "linear": LinearController,
-    "hidden": HiddenController,
     "mlp": MLPController,
 }
 

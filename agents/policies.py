@@ -18,24 +18,24 @@ from agents.interfaces import Policy
 from agents.names import choose
 
 CENTRE_SPREAD = 0.5
-"""Standard deviation of the centres that wander's episodes have, in the units of a controller's outputs."""
+"""Standard deviation of the centres of Ornstein-Uhlenbeck processes, in the units of a controller's outputs."""
 
 
 @dataclass(frozen=True)
 class PolicyConfig:
     """Which policy, and its few figures."""
 
-    type: Literal["uniform", "held-uniform", "brownian", "wander", "constant"] = "brownian"
-    """uniform: fresh every step; held-uniform: kept for some steps; brownian: random walk; wander: what a controller
-    with wandering outputs would do; constant."""
+    type: Literal["uniform", "action-hold", "brownian", "ornstein-uhlenbeck", "constant"] = "brownian"
+    """uniform: fresh every step; action-hold: kept for some steps; brownian: random walk; ornstein-uhlenbeck: what a
+    controller would do whose outputs are Ornstein-Uhlenbeck processes; constant."""
     hold: tuple[int, int] = (5, 20)
-    """Fewest and most steps for which held-uniform keeps an action."""
+    """Fewest and most steps for which action-hold keeps an action."""
     dt: float = 1 / 50
     """Time of one brownian step: its standard deviation is sqrt(dt), in the units of the action."""
-    forget: float = 8.0
-    """Steps over which wander's outputs lose all but 1/e of what they were."""
+    correlation_time: float = 8.0
+    """Steps over which the outputs of ornstein-uhlenbeck lose all but 1/e of what they were."""
     bias: tuple[float, ...] = ()
-    """Added to wander's outputs before they are squashed, one for each action; empty adds nothing."""
+    """Added to the outputs of ornstein-uhlenbeck before they are squashed, one for each action; empty adds nothing."""
     action: tuple[float, ...] = ()
     """What constant does; empty for what a controller of zero weights does."""
     noise: float = 0.0
@@ -47,8 +47,8 @@ class PolicyConfig:
             raise ValueError(f"hold={self.hold}: must be 1 <= fewest <= most steps")
         if not (isfinite(self.dt) and self.dt > 0):
             raise ValueError(f"dt={self.dt}: must be positive and finite; ctallec's world-models takes 1/50")
-        if not (isfinite(self.forget) and self.forget > 0):
-            raise ValueError(f"forget={self.forget}: must be a positive, finite number of steps; 8 is usual")
+        if not (isfinite(self.correlation_time) and self.correlation_time > 0):
+            raise ValueError(f"correlation_time={self.correlation_time}: must be a positive, finite number of steps")
         if not all(map(isfinite, self.bias)):
             raise ValueError(f"bias={self.bias}: give finite numbers")
         if not (isfinite(self.noise) and self.noise >= 0):
@@ -105,7 +105,7 @@ class Uniform(SlotPolicy):
         return _sample(self.spec, rng)
 
 
-class HeldUniform(SlotPolicy):
+class ActionHold(SlotPolicy):
     """A uniform action kept for a random number of steps, so that the car gets somewhere, then elsewhere."""
 
     def __init__(self, config: PolicyConfig, spec: ActionSpec, width: int) -> None:
@@ -155,8 +155,8 @@ class Brownian(SlotPolicy):
         return np.eye(self.spec.size, dtype=np.float32)[choice]
 
 
-class Wander(SlotPolicy):
-    """Outputs that wander around an episode's own centre, squashed to actions as a controller's are.
+class OrnsteinUhlenbeck(SlotPolicy):
+    """Outputs that vary about an episode's own centre, squashed to actions as a controller's are.
 
     Each output is an Ornstein-Uhlenbeck process around a centre of its own, wild or tame by an amplitude between 0
     and 1 that is drawn for the episode too. So some episodes hardly steer and follow the road to its first bend, and
@@ -169,7 +169,7 @@ class Wander(SlotPolicy):
         if config.bias and len(config.bias) != spec.size:
             raise ValueError(f"bias={config.bias}: give {spec.size} numbers, one for each action")
         self._bias = np.array(config.bias or (0.0,) * spec.size)
-        self._keep = exp(-1 / config.forget)
+        self._keep = exp(-1 / config.correlation_time)
         self._amplitude = np.zeros((width, spec.size), np.float32)
         self._centre = np.zeros((width, spec.size), np.float32)
         self._position = np.zeros((width, spec.size), np.float32)
@@ -235,9 +235,9 @@ class WithNoise:
 
 POLICIES: dict[str, Callable[[PolicyConfig, ActionSpec, int], Policy]] = {
     "uniform": Uniform,
-    "held-uniform": HeldUniform,
+    "action-hold": ActionHold,
     "brownian": Brownian,
-    "wander": Wander,
+    "ornstein-uhlenbeck": OrnsteinUhlenbeck,
     "constant": Constant,
 }
 

@@ -14,7 +14,7 @@ os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 from envs.adapters import BoxActions, PickObservation
 from envs.check import check_environment
 from envs.ids import CAR_RACING, same_world
-from envs.make import EarlyStopConfig, EnvConfig, env_facts, frame_rate, make_env
+from envs.make import EnvConfig, env_facts, frame_rate, make_env
 from envs.vector import VectorEnv
 from envs.wrappers import ActionRepeat, EarlyStop, ModelFrame, draws_on_demand, model_frame
 
@@ -23,7 +23,6 @@ __all__ = [
     "ActionRepeat",
     "BoxActions",
     "EarlyStop",
-    "EarlyStopConfig",
     "EnvConfig",
     "ModelFrame",
     "PickObservation",

@@ -17,24 +17,6 @@ MOST_PIXELS = 16_384
 
 
 @dataclass(frozen=True)
-class EarlyStopConfig:
-    """When to give up an episode; used in training only."""
-
-    patience: int = 0
-    """Frames without a positive reward after which an episode is cut short; 0 never does."""
-    charge: float = 0.0
-    """Cost charged for every frame cut, so that scores stay comparable; CarRacing costs 0.1 a frame."""
-
-    def __post_init__(self) -> None:
-        if self.patience < 0:
-            raise ValueError(f"patience={self.patience}: cannot be negative; use 0 for no early stop.")
-        if self.patience > MOST_FRAMES:
-            raise ValueError(f"patience={self.patience}: more than {MOST_FRAMES:,} frames; use 0 for no early stop.")
-        if not 0 <= self.charge <= MOST_FRAMES:
-            raise ValueError(f"charge={self.charge}: must be a cost of at least 0 per frame, and at most 1e9.")
-
-
-@dataclass(frozen=True)
 class EnvConfig:
     """Which environment to play, and which frames of it a model sees."""
 
@@ -53,8 +35,8 @@ class EnvConfig:
     max_steps: int = 0
     """Frames after which an episode is truncated; 0 takes the limit the environment was registered with, or 1000 where
     it has none."""
-    early_stop: EarlyStopConfig = field(default_factory=EarlyStopConfig)
-    """When to give up an episode in training."""
+    no_reward_limit: int = 0
+    """Frames in a row without a positive reward after which an episode in training is cut short; 0 never cuts one."""
     options: dict[str, bool | int | float | str] = field(default_factory=dict)
     """Keyword arguments of the environment itself, such as domain_randomize True; {} for none."""
 
@@ -68,6 +50,10 @@ class EnvConfig:
             raise ValueError(f"action_repeat={self.action_repeat}: must be at least 1 frame, and at most 1e9.")
         if not 0 <= self.max_steps <= MOST_FRAMES:
             raise ValueError(f"max_steps={self.max_steps}: must be from 0, the env's own limit, to {MOST_FRAMES:,}.")
+        if not 0 <= self.no_reward_limit <= MOST_FRAMES:
+            raise ValueError(
+                f"no_reward_limit={self.no_reward_limit}: must be from 0, for no limit, to {MOST_FRAMES:,}."
+            )
         for text in self.wrappers:
             parse_wrapper(text)
 
@@ -168,8 +154,8 @@ def _wrap(env: gym.Env, config: EnvConfig, training: bool) -> gym.Env:
         base.draw_bar = False  # nobody would see it
     if config.action_repeat > 1:
         env = ActionRepeat(env, config.action_repeat)
-    if training and config.early_stop.patience:
-        env = EarlyStop(env, config.early_stop.patience, config.early_stop.charge, config.limit)
+    if training and config.no_reward_limit:
+        env = EarlyStop(env, config.no_reward_limit)
     return ModelFrame(env, config.size, config.crop)
 
 

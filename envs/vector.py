@@ -97,7 +97,7 @@ class VectorEnv(gym.vector.VectorEnv):
 
         Actions are the environment's own: (W, A) for Box, clipped to its bounds, or integers (W,) for
         Discrete; rows of finished slots are ignored. Infos are arrays over slots: `frames` (environment
-        frames this step took), `early_stop_charge`, `lap_finished` and `goal_reached` (the episode ended in
+        frames this step took), `lap_finished` and `goal_reached` (the episode ended in
         success, which environments or wrappers declare by an attribute of that name). ValueError for a wrong
         shape, or an action that is not a number.
         """
@@ -106,7 +106,6 @@ class VectorEnv(gym.vector.VectorEnv):
         rewards = np.zeros(self.num_envs)
         infos: dict[str, Any] = {
             "frames": np.zeros(self.num_envs, dtype=np.int64),
-            "early_stop_charge": np.zeros(self.num_envs),
             "lap_finished": np.zeros(self.num_envs, dtype=bool),
             "goal_reached": np.zeros(self.num_envs, dtype=bool),
         }
@@ -116,7 +115,6 @@ class VectorEnv(gym.vector.VectorEnv):
             rewards[index] = float(reward)
             self._terminated[index], self._truncated[index] = terminated, truncated
             infos["frames"][index] = info.get("frames", 1)
-            infos["early_stop_charge"][index] = info.get("early_stop_charge", 0.0)
             infos["lap_finished"][index] = info.get("lap_finished", False)
             infos["goal_reached"][index] = terminated and _goal_reached(self.envs[index])
         return self._obs, rewards, self._terminated.copy(), self._truncated.copy(), infos

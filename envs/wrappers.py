@@ -1,8 +1,7 @@
 """What stands between an image environment and an agent: repeats, early stops and the model's frames.
 
 The order is environment (with its `TimeLimit` in frames), `ActionRepeat`, `EarlyStop`, `ModelFrame`: so every
-limit and charge counts frames of the environment, whatever the repeat, and only frames that somebody sees are
-resized.
+limit counts frames of the environment, whatever the repeat, and only frames that somebody sees are resized.
 """
 
 from collections.abc import Sequence
@@ -58,34 +57,29 @@ class ActionRepeat(gym.Wrapper, RecordConstructorArgs):
 class EarlyStop(gym.Wrapper, RecordConstructorArgs):
     """Truncates an episode that is going nowhere; for training only, because it changes the task.
 
-    After `patience` frames without a positive reward the episode ends, and its last reward is charged what
-    the remaining of `max_frames` frames would have cost, `charge` each: so a score stays comparable with that
-    of an agent which idles to the end. `info["early_stop_charge"]` is the (negative) amount that was added to
-    the reward.
+    It ends after `no_reward_limit` frames in a row without a positive reward.
     """
 
-    def __init__(self, env: gym.Env, patience: int, charge: float, max_frames: int) -> None:
-        if patience < 1:
-            raise ValueError(f"patience={patience}: must be at least 1 frame; or leave the wrapper out.")
-        RecordConstructorArgs.__init__(self, patience=patience, charge=charge, max_frames=max_frames)
+    def __init__(self, env: gym.Env, no_reward_limit: int) -> None:
+        if no_reward_limit < 1:
+            raise ValueError(f"no_reward_limit={no_reward_limit}: must be at least 1 frame; or leave the wrapper out.")
+        RecordConstructorArgs.__init__(self, no_reward_limit=no_reward_limit)
         gym.Wrapper.__init__(self, env)
-        self.patience, self.charge, self.max_frames = patience, charge, max_frames
-        self._frames = self._frames_without_reward = 0
+        self.no_reward_limit = no_reward_limit
+        self._frames_without_reward = 0
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Reset the environment and the counters."""
-        self._frames = self._frames_without_reward = 0
+        """Reset the environment and the counter."""
+        self._frames_without_reward = 0
         return self.env.reset(seed=seed, options=options)
 
     def step(self, action: Any) -> StepResult:
-        """Step the environment, and end the episode with a charge when its patience is over."""
+        """Step the environment, and end the episode at the limit."""
         obs, reward, terminated, truncated, info = self.env.step(action)
         frames = info.get("frames", 1)
-        self._frames += frames
         self._frames_without_reward = 0 if float(reward) > 0 else self._frames_without_reward + frames
-        if self._frames_without_reward >= self.patience and not (terminated or truncated):
-            charge = -self.charge * max(self.max_frames - self._frames, 0)
-            return obs, float(reward) + charge, False, True, {**info, "early_stop_charge": charge}
+        if self._frames_without_reward >= self.no_reward_limit and not terminated:
+            truncated = True
         return obs, reward, terminated, truncated, info
 
 

@@ -69,7 +69,8 @@ def config_from_mapping(cls: type[ConfigT], mapping: Any, field: str = "") -> Co
         if not field:
             raise
         # The dataclass cannot know its place in a larger config.
-        raise ValueError(_join(field, str(error))) from error
+        said = str(error)
+        raise ValueError(said if said.startswith(f"{field}.") else _join(field, said)) from error
 
 
 def check_numbers(value: Any, name: str = "") -> None:

@@ -86,7 +86,7 @@ def held_out(run: Run, name: str, agent: Agent | None) -> list[HeldOut]:
     """Return the held-out episodes of a set, recorded where they are missing."""
     config, vision = run.learnt, load_vision(run)
     folder = run.folder("accuracy") / "episodes"
-    files = record(folder, name, config.env, agent, config.accuracy, config.evolve.envs)
+    files = record(folder, name, config.env, agent, config.accuracy, config.executor.envs)
     return [encode(file, vision, config.memory.termination) for file in files]
 
 
@@ -114,10 +114,10 @@ def _agreement(run: Run, agent: Agent | None) -> dict[str, Any]:
     bundle = replace(agent[0], generator=component_bytes(load_memory(run)))
     parameters = _controllers(run, agent[0], asked.candidates or asked.controllers)
     seeds = list(VALIDATION[: asked.controller_dreams])
-    setup = TrialSetup(bundle, config.evolve.envs, config.dream, load_starts(run))
+    setup = TrialSetup(bundle, config.executor.envs, config.dream, load_starts(run))
     with open_executor(ExecutorConfig(type="serial"), TrialWorker, setup) as executor:
-        trials = Trials(executor, config.evolve.envs, BLOCK)
-        size = BATCHES * config.evolve.envs
+        trials = Trials(executor, config.executor.envs, BLOCK)
+        size = BATCHES * config.executor.envs
         if asked.candidates:
             others = VALIDATION[-2 * asked.controller_tracks : -asked.controller_tracks]
             parameters = parameters[evenly(_drive(executor, parameters, others, size)[0].mean(1), asked.controllers)]

@@ -14,12 +14,11 @@ from worldmodels.agent.bundle import Bundle, bundle_parts
 from worldmodels.agent.config import FeaturesConfig
 from worldmodels.agent.export import agent_folder
 from worldmodels.errors import RunError
-from worldmodels.evolution.tasks import uncharged
 from worldmodels.files import link_file, link_tree, write_json, write_text
 from worldmodels.machine import available_cores
 from worldmodels.parallel.open import open_executor
 from worldmodels.rollouts.collect import CollectSetup, CollectWorker, Order, Recording
-from worldmodels.rollouts.dataset import episode_files, places_over, tryout_files
+from worldmodels.rollouts.dataset import episode_files, places_over, recorded_files
 from worldmodels.rollouts.episode import EpisodeFile, write_episode
 from worldmodels.run.folder import Progress, Run
 from worldmodels.run.preflight import check_plan
@@ -49,7 +48,7 @@ def collect(run: Run) -> Iterator[Progress]:
         with open_executor(run.config.executor, CollectWorker, setup) as executor:
             yield Progress("collect", 1, 1, "workers")
             yield Progress("collect", recorded, config.episodes, "episodes")
-            for _, recordings in executor.run(_tasks(missing, config.envs)):
+            for _, recordings in executor.run(_tasks(missing, run.config.executor.envs)):
                 for recording in recordings:
                     _keep(folder, recording)
                     recorded, frames = recorded + 1, frames + recording.frames
@@ -88,11 +87,11 @@ def orders(run: Run) -> list[Order]:
 
 
 def taken_over(extended: str) -> int:
-    """Return how many episodes a run takes over from the one it extends: what it collected, and its tryouts."""
+    """Return how many episodes a run takes over from the one it extends: collected ones, and recorded validations."""
     if not extended:
         return 0
     before = Run(extended)
-    return len(episode_files(before.folder("collect"))) + len(tryout_files(before.folder("evolve")))
+    return len(episode_files(before.folder("collect"))) + len(recorded_files(before.folder("evolve")))
 
 
 def take_over(run: Run) -> None:
@@ -111,7 +110,7 @@ def take_over(run: Run) -> None:
         )
     link_tree(before.folder("collect"), run.folder("collect"), "episode_*.zip")
     first = len(episode_files(before.folder("collect")))
-    for number, file in enumerate(tryout_files(before.folder("evolve")), first):
+    for number, file in enumerate(recorded_files(before.folder("evolve")), first):
         link_file(file.path, episode_path(run.folder("collect"), number))
 
 
@@ -172,8 +171,8 @@ def _setup(run: Run, shape: EnvShape, facts: dict[str, object]) -> CollectSetup:
             controller=config.controller,
             **bundle_parts(vision, memory),
         )
-    env = replace(uncharged(config.env), max_steps=limit)
-    return CollectSetup(env, config.collect, bundle, parameters, facts)
+    env = replace(config.env, max_steps=limit)
+    return CollectSetup(env, config.collect, bundle, parameters, facts, config.executor.envs)
 
 
 def _keep(folder: Path, recording: Recording) -> None:

@@ -19,6 +19,7 @@ from generative.report.images import as_rgb, captioned, outlined, side_by_side, 
 from worldmodels.agent.build import dreaming_memory, env_shape, load_bundle, load_starts, load_vision
 from worldmodels.dream.config import DreamConfig, FilmConfig
 from worldmodels.dream.film import (
+    DREAMS,
     Dream,
     PredictedFrames,
     RealDrive,
@@ -65,10 +66,9 @@ def dream(run: Run) -> Iterator[Progress]:
             return
         yield _progress(config, 0)
         memory, starts = dreaming_memory(run, load_vision(run), bundle.spec).eval(), load_starts(run)
-        seeds = range(config.seed, config.seed + config.dreams)
-        dreams = dream_drives(bundle, parameters, memory, starts, dreamt, seeds)
+        dreams = dream_drives(bundle, parameters, memory, starts, dreamt, DREAMS)
         facts = dream_facts(dreamt, dreams) | {"road_share": road_share(bundle.env, vision, dreams)}
-        facts["mean_score"] = mean_score(run, memory, seeds)
+        facts["mean_score"] = mean_score(run, memory, DREAMS)
         yield _progress(config, 1)
         fps = env_shape(bundle.env).fps
         every = max(1, round(fps / 25))  # more frames a second than 25 are not shown

@@ -43,7 +43,7 @@ def evaluate(run: Run) -> Iterator[Progress]:
     with run.working("evaluate", run.config.executor.workers or available_cores()):
         bundle, parameters, facts = load_bundle(run)
         bundle = replace(bundle, env=replace(bundle.env, id=env))
-        setup = TrialSetup(bundle, run.learnt.evolve.envs)
+        setup = TrialSetup(bundle, run.config.executor.envs)
         yield Progress("evaluate", 0, 1, "workers")
         with open_executor(run.config.executor, TrialWorker, setup) as executor:
             yield Progress("evaluate", 1, 1, "workers")
@@ -73,7 +73,7 @@ def _play(run: Run, executor: Executor, name: str, parameters: np.ndarray | None
     missing = [track for track in TEST[: run.config.evaluate.tracks] if track not in kept]
     names = env_shape(learnt.env).state_names
     arm = None if parameters is None else parameters[None]
-    for driven in drive(executor, arm, missing, size=learnt.evolve.envs):
+    for driven in drive(executor, arm, missing, size=run.config.executor.envs):
         kept[driven.track] = episode_row(driven.track, driven.played, names) | {"env": env}
         append_line(run.folder("evaluate") / f"{name}.jsonl", kept[driven.track])
         yield len(kept), float(np.mean([row["return"] for row in kept.values()]))

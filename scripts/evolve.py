@@ -8,21 +8,20 @@ import numpy as np
 import torch
 
 from generative import to_float
-from scripts.temperature import choose_temperature
 from worldmodels.agent.build import assemble, keep_starts, load_memory, load_starts, load_vision
 from worldmodels.agent.bundle import Bundle, read_agent, save_agent
 from worldmodels.agent.precision import latent_change, resolve_dtype, state_change
 from worldmodels.dream.imagine import BLOCK
 from worldmodels.errors import RunError
 from worldmodels.evolution.drive import Cost
-from worldmodels.evolution.evolve import Trials, best_validated, finalists, measure_again, restore
+from worldmodels.evolution.evolve import Trials, best_validated, measure_again, restore, top_k
 from worldmodels.evolution.evolve import evolve as generations
 from worldmodels.evolution.starting_point import start_facts, starting_point
 from worldmodels.evolution.tasks import TrialSetup, TrialWorker
-from worldmodels.files import append_line, read_json, read_lines
+from worldmodels.files import append_line, read_lines
 from worldmodels.machine import available_cores
 from worldmodels.parallel.open import open_executor
-from worldmodels.rollouts.dataset import episode_files, sample_frames, split, tryout_path
+from worldmodels.rollouts.dataset import episode_files, recorded_path, sample_frames, split
 from worldmodels.rollouts.episode import write_episode
 from worldmodels.run.folder import Progress, Run
 from worldmodels.vision.encode import latent_file
@@ -45,7 +44,6 @@ def evolve(run: Run) -> Iterator[Progress]:
         size = bundle.build_controller().parameters_size
         seed = config.seed_in(run.config.seed)
         start = starting_point(run, bundle)
-        yield from choose_temperature(run, worker_setup(run, bundle), size, start)
         log = _read_log(run)
         if (best := best_validated(log)) is not None and not (folder / "agent.safetensors").exists():
             mean = _mean_after(run, size, log[: best["generation"] + 1], start)
@@ -55,10 +53,10 @@ def evolve(run: Run) -> Iterator[Progress]:
         with open_executor(run.config.executor, TrialWorker, worker_setup(run, bundle)) as executor:
             yield Progress("evolve", 1, 1, "workers")
             yield Progress("evolve", len(log), config.generations, "generations", {"parameters": size})
-            trials = Trials(executor, config.envs, BLOCK, config.action_cost)
+            trials = Trials(executor, run.config.executor.envs, BLOCK, config.action_cost)
             for entry, mean, recorded in generations(config, optimiser, trials, seed, log):
                 for number, content in enumerate(recorded):
-                    write_episode(tryout_path(folder, entry["generation"], number), content)
+                    write_episode(recorded_path(folder, entry["generation"], number), content)
                 if "validation" in entry and best_validated([*log, entry]) is entry:
                     save_agent(folder, bundle, mean, {"generation": entry["generation"], **entry["validation"]})
                 append_line(folder / "generations.jsonl", entry)
@@ -66,20 +64,36 @@ def evolve(run: Run) -> Iterator[Progress]:
                 log.append(entry)
                 yield Progress("evolve", len(log), config.generations, "generations", _shown(entry))
             facts = _facts(log, size)
-            if config.finalists > 1:
-                entries = finalists(config, log)
-                yield Progress("evolve", 0, len(entries), "finalists")
-                means = [_mean_after(run, size, log[: entry["generation"] + 1], start) for entry in entries]
-                cost = Cost()
-                measured = measure_again(config, trials, means, cost)
-                winner = max(range(len(entries)), key=lambda index: measured[index]["mean"])
-                chosen = entries[winner]["generation"]
-                save_agent(folder, bundle, means[winner], {"generation": chosen, **measured[winner]})
-                numbers = [entry["generation"] for entry in entries]
-                facts |= {"chosen_generation": chosen, "validation": measured[winner]}
-                facts |= {"finalists": dict(zip(map(str, numbers), measured, strict=True))}
-                facts |= {name: facts[name] + cost.frames for name in ("env_frames", "validation_frames")}
-        run.finish("evolve", {**facts, **_temperature_facts(folder, facts), **start_facts(folder)})
+            if config.validation.top_k > 1:
+                for progress, again in _measure_again(run, bundle, trials, log, start):
+                    facts |= again
+                    yield progress
+        run.finish("evolve", {**facts, **start_facts(folder)})
+
+
+def _measure_again(
+    run: Run, bundle: Bundle, trials: Trials, log: list[dict[str, Any]], start: np.ndarray | None
+) -> Iterator[tuple[Progress, dict[str, Any]]]:
+    """Measure the best generations again and keep the best one's mean; yield the progress and the facts so far."""
+    config, size, cost = run.config.evolve.validation, bundle.build_controller().parameters_size, Cost()
+    entries = top_k(config, [entry for entry in log if "validation" in entry])
+    measured: dict[int, dict[str, Any]] = {}
+    spent = _facts(log, size)
+    yield Progress("evolve", 0, len(entries), "top k"), {}
+    for entry in entries:
+        mean = _mean_after(run, size, log[: entry["generation"] + 1], start)
+        found = measure_again(config, trials, mean, cost)
+        if all(found["mean"] > other["mean"] for other in measured.values()):
+            save_agent(run.folder("evolve"), bundle, mean, {"generation": entry["generation"], **found})
+        measured[entry["generation"]] = found
+        chosen = max(measured, key=lambda number: measured[number]["mean"])
+        facts = {
+            "chosen_generation": chosen,
+            "validation": measured[chosen],
+            "top_k": {str(number): each for number, each in measured.items()},
+            **{name: spent[name] + cost.frames for name in ("env_frames", "validation_frames")},
+        }
+        yield Progress("evolve", len(measured), len(entries), "top k", {"mean": found["mean"]}), facts
 
 
 def _drop_torn_agent(folder: Path) -> None:
@@ -118,8 +132,8 @@ def worker_setup(run: Run, bundle: Bundle) -> TrialSetup:
     """Return what the evolution's workers are built from."""
     config = run.config
     if config.evolve.world == "real":
-        return TrialSetup(bundle, config.evolve.envs)
-    return TrialSetup(bundle, config.evolve.envs, config.dream, load_starts(run), config.evolve.action_cost)
+        return TrialSetup(bundle, config.executor.envs)
+    return TrialSetup(bundle, config.executor.envs, config.dream, load_starts(run), config.evolve.action_cost)
 
 
 def _read_log(run: Run) -> list[dict[str, Any]]:
@@ -148,13 +162,3 @@ def _facts(log: list[dict[str, Any]], size: int) -> dict[str, Any]:
         "env_frames": sum(entry["frames"] + entry["validation_frames"] for entry in log),
         "validation_frames": sum(entry["validation_frames"] for entry in log),
     }
-
-
-def _temperature_facts(folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
-    """Return the facts that the choice of a temperature adds to, with what it was chosen by."""
-    path = folder / "temperature.json"
-    if not path.exists():
-        return {}
-    choice = read_json(path, f"restore it, or remove {folder} and evolve anew")
-    spent = {name: facts[name] + choice[name] for name in ("env_frames", "validation_frames")}
-    return {**spent, "temperature": choice["temperature"], "temperatures": choice["validation"]}

@@ -6,31 +6,28 @@ RUN/rollouts vision memory controller     those of the chosen round, as links
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from scripts.collect import collect
 from scripts.evolve import evolve
 from scripts.train_memory import train_memory
 from scripts.train_vision import train_vision
 from worldmodels.agent.build import check_config, load_bundle
+from worldmodels.dream.imagine import BLOCK
 from worldmodels.errors import RunError
-from worldmodels.evolution.drive import drive_in_order
-from worldmodels.evolution.loop import LEARNT, alarm, best_round, finalists, keeps_vision, round_config, round_name
+from worldmodels.evolution.drive import Cost
+from worldmodels.evolution.evolve import Trials, measure_again, top_k
+from worldmodels.evolution.loop import LEARNT, best_round, exploited, keeps_vision, round_config, round_name
 from worldmodels.evolution.tasks import TrialSetup, TrialWorker
 from worldmodels.files import append_line, link_tree, read_json, read_lines
 from worldmodels.machine import available_cores
 from worldmodels.parallel.open import open_executor
-from worldmodels.rollouts.dataset import tryout_files
+from worldmodels.rollouts.dataset import recorded_files
 from worldmodels.run.folder import Progress, Run
 from worldmodels.run.preflight import check_places
-from worldmodels.seeds import VALIDATION
-from worldmodels.statistics import summarise
 
-FINALISTS = "finalists.jsonl"
+TOP_K = "top_k.jsonl"
 
 STAGE_FUNCTIONS: dict[str, Callable[[Run], Iterator[Progress]]] = {
     "collect": collect,
@@ -60,7 +57,7 @@ def loop(run: Run) -> Iterator[Progress]:
         path = run.folder("loop") / "curve.jsonl"
         curve = read_lines(path)
         yield Progress("loop", len(curve), config.rounds, "rounds", _shown(curve))
-        while len(curve) < config.rounds and not (config.alarm == "stop" and alarm(config, curve)):
+        while len(curve) < config.rounds:
             for progress in _round(run, curve):
                 yield Progress("loop", len(curve), config.rounds, "rounds", _shown(curve), progress)
             row = _row(run, curve)
@@ -89,7 +86,7 @@ def _round(run: Run, curve: list[dict[str, Any]]) -> Iterator[Progress]:
     before, start = None, None
     if number:
         before = start = round_folder(run, number - 1)
-        if config.alarm == "rollback" and alarm(config, curve):
+        if exploited(config, curve):
             start = round_folder(run, best_round(curve)["round"])
     this = Run.create(round_folder(run, number), round_config(run.config, number, before, start))
     for stage in LEARNT:
@@ -119,7 +116,7 @@ def _row(run: Run, curve: list[dict[str, Any]]) -> dict[str, Any]:
         "frames_collected": collected,
         "frames_evolving": evolving,
         "frames_validating": evolved["validation_frames"],
-        "frames_recorded": sum(file.meta["env_frames"] for file in tryout_files(this.folder("evolve"))),
+        "frames_recorded": sum(file.meta["env_frames"] for file in recorded_files(this.folder("evolve"))),
         "validation": evolved["validation"],
         "dream_reward": log[-1]["mean"] / this.config.dream.horizon if this.config.evolve.world == "dream" else None,
         "imitated": read_json(start, "restore it")["explained"] if start.exists() else None,
@@ -133,31 +130,28 @@ def _row(run: Run, curve: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _measure(run: Run, curve: list[dict[str, Any]]) -> Iterator[Progress]:
-    """Measure the finalists on validation tracks that no round has seen, and yield the progress in finalists."""
-    config = run.config.loop
-    rows = finalists(config, curve)
+    """Measure the best rounds on validation tracks that no round has seen, and yield the progress in rounds."""
+    config, width = run.config.evolve, run.config.executor.envs
+    rows = top_k(config.validation, curve)
     kept = _measured(run, curve)
-    first = run.config.evolve.validation_tracks + run.config.evolve.tracks_again
-    tracks = list(VALIDATION[first : first + config.final_tracks])
     done = len(kept)
-    yield Progress("loop", done, len(rows), "finalists")
+    yield Progress("loop", done, len(rows), "top k")
     for row in rows:
         if row["round"] in {each["round"] for each in kept}:
             continue
         bundle, parameters, _ = load_bundle(Run(round_folder(run, row["round"])))
-        with open_executor(run.config.executor, TrialWorker, TrialSetup(bundle, run.config.evolve.envs)) as executor:
-            played = [driven.played for driven in drive_in_order(executor, parameters, tracks)]
-        final = asdict(summarise(np.array([episode.score for episode in played]), seed=0))
-        measured = {**row, "final": final, "final_frames": sum(episode.frames for episode in played)}
-        append_line(run.folder("loop") / FINALISTS, measured)
+        cost = Cost()
+        with open_executor(run.config.executor, TrialWorker, TrialSetup(bundle, width)) as executor:
+            final = measure_again(config.validation, Trials(executor, width, BLOCK), parameters, cost)
+        append_line(run.folder("loop") / TOP_K, {**row, "final": final, "final_frames": cost.frames})
         done += 1
-        yield Progress("loop", done, len(rows), "finalists", {"mean": final["mean"]})
+        yield Progress("loop", done, len(rows), "top k", {"mean": final["mean"]})
 
 
 def _measured(run: Run, curve: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows of the finalists that are measured, with their `final`, the best validated first."""
-    kept = {row["round"]: row for row in read_lines(run.folder("loop") / FINALISTS)}
-    return [kept[row["round"]] for row in finalists(run.config.loop, curve) if row["round"] in kept]
+    """Return the rows of the best rounds that are measured, with their `final`, the best validated first."""
+    kept = {row["round"]: row for row in read_lines(run.folder("loop") / TOP_K)}
+    return [kept[row["round"]] for row in top_k(run.config.evolve.validation, curve) if row["round"] in kept]
 
 
 def _frames(curve: list[dict[str, Any]], measured: list[dict[str, Any]]) -> int:

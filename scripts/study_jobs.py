@@ -96,7 +96,7 @@ def carry_out(job: Job) -> None:
         for stage, source in job.sources:
             if not run.done(stage):
                 take(Run(source), run, stage)
-    run.config = replace(run.config, executor=ALONE)
+    run.config = replace(run.config, executor=replace(ALONE, envs=run.config.executor.envs))
     if job.stage == MEASURE:
         measure(run, job.study)
         return
@@ -124,7 +124,7 @@ def take(source: Run, target: Run, stage: str) -> None:
         return
     source.require(stage)
     if stage == "loop":  # the rounds stay where they are
-        for name in ("curve.jsonl", "finalists.jsonl"):
+        for name in ("curve.jsonl", "top_k.jsonl"):
             link_tree(source.folder(stage), target.folder(stage), name)
         if (chosen := source.chosen_round()) is not None:
             link_tree(chosen, target.folder(stage) / chosen.name, "config.yaml")
@@ -140,8 +140,6 @@ def take(source: Run, target: Run, stage: str) -> None:
         write_lines(target.path / name, lines)
     if stage in ("evolve", "loop"):
         target.settle(source.config.dtype)
-        if source.config.evolve.temperatures and not source.config.loop.rounds:
-            target.settle_temperature(source.config.dream.temperature)
     write_bytes(target.folder(stage) / "done.json", (source.folder(stage) / "done.json").read_bytes())
 
 
@@ -171,7 +169,7 @@ def validate(run: Run, study: Study) -> None:
     missing = [track for track in measured_tracks(study) if track not in kept]
     if not missing:
         return
-    width = run.learnt.evolve.envs
+    width = run.config.executor.envs
     with run.working(MEASURE):
         bundle, parameters, _ = load_bundle(run)
         names = env_shape(run.learnt.env).state_names

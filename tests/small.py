@@ -8,10 +8,10 @@ SMALL = {
     "collect": {"episodes": 12},
     "vision": {"attempts": 1, "fit": {"steps": 60, "log_every": 20, "checkpoint_every": 30}},
     "memory": {"fit": {"steps": 40, "log_every": 20, "checkpoint_every": 20}},
-    "evolve": {"generations": 3, "episodes": 2, "max_episodes": 2, "validation_tracks": 3, "envs": 4,
-               "optimiser": {"population": 5}, "validation_every": 2},
+    "evolve": {"generations": 3, "episodes": 2, "agreement": 0.0, "optimiser": {"population": 5},
+               "validation": {"tracks": 3, "every": 2}},
     "evaluate": {"tracks": 4},
-    "executor": {"type": "serial"},
+    "executor": {"type": "serial", "envs": 4},
 }  # fmt: skip
 
 
@@ -20,15 +20,21 @@ def small_config(**changes):
 
 
 LOOP = {
-    "rounds": 3, "episodes": 4, "max_frames": 20, "vision_every": 2, "vision_steps": 10, "memory_steps": 10,
-    "generations": 2, "final_tracks": 2, "finalists": 2,
-    "policies": ["agent", "perturbed-agent", "held-uniform"], "changes": ["dream.horizon=25"],
+    "rounds": 3,
+    "later": {
+        "collect": {"episodes": 4, "max_frames": 20, "policies": ["agent", "perturbed-agent", "action-hold"]},
+        "vision": {"fit": {"steps": 10}},
+        "memory": {"fit": {"steps": 10}},
+        "evolve": {"generations": 2},
+        "dream": {"horizon": 25},
+    },
+    "vision_every": 2,
 }  # fmt: skip
 
 
 def looped_config(**changes):
     """A loop whose rounds differ from it in seed, start and sigma, and in a field of the dream."""
-    evolve = {"world": "dream", "generations": 2, "validation_every": 2}
+    evolve = {"world": "dream", "generations": 2, "validation": {"every": 2, "top_k": 2, "top_k_tracks": 2}}
     return small_config(**{"loop": LOOP, "evolve": evolve, "collect": {"episodes": 6, "early_stop": True}, **changes})
 
 

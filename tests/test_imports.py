@@ -31,10 +31,6 @@ ABOVE_STAGES = {
 SHARED = ("scripts.terminal", *(f"scripts.generative.{name}" for name in
           ("feed", "car_racing", "judges", "pictures", "preflight", "request", "verdicts")))  # fmt: skip
 """What all commands share, and no stage: how they speak, and of generative models how a run's data are opened."""
-AWAITED = [["worldmodels.config", "worldmodels.evolution.loop"]]
-AWAITED_STAGES = ("scripts.temperature",)
-AWAITED_LATE = ("worldmodels.evolution.loop",)
-"""What is being mended elsewhere."""
 
 
 def module_name(path: Path) -> str:
@@ -106,7 +102,7 @@ def test_imports_point_down(trees, package):
 
 
 def test_there_are_no_circles(trees):
-    found = [group for group in circles(imports(trees)) if group not in AWAITED]
+    found = [group for group in circles(imports(trees))]
     assert not found, "modules that import one another:\n" + "\n".join(" <-> ".join(group) for group in found)
 
 
@@ -138,7 +134,7 @@ def test_stages_do_not_import_each_other(trees):
         if outer(name)[0] != "scripts" or name in ABOVE_STAGES or name.startswith("scripts.terminal"):
             continue
         for target, what in imported(tree, set(trees)):
-            stage = outer(target)[0] == "scripts" and not target.startswith((*SHARED, *AWAITED_STAGES))
+            stage = outer(target)[0] == "scripts" and not target.startswith(SHARED)
             assert not stage, f"{name} imports {what} from {target}: what two stages need belongs into the library"
 
 
@@ -159,7 +155,7 @@ def late_imports(tree: ast.Module) -> Iterator[ast.Import | ast.ImportFrom]:
 
 def test_the_library_imports_late_only_what_takes_long_and_says_so(trees):
     for name, tree in trees.items():
-        if outer(name)[0] == "scripts" or name in AWAITED_LATE:
+        if outer(name)[0] == "scripts":
             continue
         path = ROOT / f"{name.replace('.', '/')}.py"
         lines = (path if path.exists() else path.with_suffix("") / "__init__.py").read_text().splitlines()

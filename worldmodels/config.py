@@ -22,22 +22,26 @@ from worldmodels.accuracy.config import AccuracyConfig
 from worldmodels.agent.config import FeaturesConfig
 from worldmodels.dream.config import DreamConfig, FilmConfig
 from worldmodels.errors import RunError
-from worldmodels.evolution.evaluate import EvaluateConfig
-from worldmodels.evolution.evolve import EvolveConfig
-from worldmodels.evolution.loop import LoopConfig
+from worldmodels.evolution.config import EvaluateConfig, EvolveConfig, LoopConfig
 from worldmodels.files import write_text
 from worldmodels.memories.config import MemoryConfig
 from worldmodels.memories.registry import MEMORIES
 from worldmodels.memories.targets import RewardTargetConfig
 from worldmodels.parallel.config import ExecutorConfig
-from worldmodels.rollouts.collect import CollectConfig
+from worldmodels.renamed import refuse_old
+from worldmodels.rollouts.config import CollectConfig
 from worldmodels.vision.config import VisionConfig
 from worldmodels.vision.registry import VISIONS
 
 FORMAT_VERSION = 1
+PRESETS = resources.files("worldmodels.presets")
 SEAL = "# written by worldmodels; sha256 of the lines below: "
 SWAPPABLE: dict[str, Registry] = {"vision": VISIONS, "memory": MEMORIES}
 """The sections whose `type` names a component and whose `options` are that component's config."""
+SAME = ("preset", "seed", "device", "dtype", "env", "loop", "evaluate", "film", "accuracy", "executor")
+"""What is the same in all rounds of a loop."""
+SET_BY_LOOP = ("collect.agent", "collect.extends", "vision.start", "memory.start", "evolve.start", "evolve.seed")
+"""Fields of later rounds that follow from the rounds before them."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,10 @@ class RunConfig:
         if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", self.device):
             raise ValueError(f"device={self.device!r}: unknown; use auto, cpu, cuda, cuda:<index> or mps")
         check_numbers(self)
+        if self.controller.bias and self.evolve.start:
+            raise ValueError(
+                f"controller.bias={self.controller.bias}: evolve.start={self.evolve.start} has its own; set one of them"
+            )
 
 
 def config_from(mapping: Mapping[str, Any], base: RunConfig | None = None) -> RunConfig:
@@ -79,13 +87,23 @@ def config_from(mapping: Mapping[str, Any], base: RunConfig | None = None) -> Ru
     Where `env.id` names another world than the base's, what was set for that one is left out (`for_environment`).
 
     Raises:
-        RunError: for an unknown field or component (with the nearest known name) or a value of the wrong type or range.
+        RunError: for an old name, an unknown field or component (with the nearest known name), or a value of the wrong
+            type or range, here or in `loop.later` and `loop.final`.
     """
-    base = base or RunConfig()
+    refuse_old(mapping)
+    config = _built(mapping, base or RunConfig(), "")
+    if config.loop.later or config.loop.final:
+        for number in (1, config.loop.rounds):  # the second round, and one among the last
+            later_config(config, number, "the round before", "the round before")
+    return config
+
+
+def _built(mapping: Mapping[str, Any], base: RunConfig, where: str) -> RunConfig:
+    """Lay a mapping over a configuration; `where` stands before its fields' names in messages."""
     env = mapping.get("env")
     if isinstance(env, Mapping) and isinstance(env.get("id"), str):
         base = for_environment(base, env["id"])
-    merged = _merge(config_mapping(base), mapping, "")
+    merged = _merge(config_mapping(base), mapping, where)
     options: dict[str, Any] = {}
     try:
         for section, registry in SWAPPABLE.items():
@@ -94,13 +112,70 @@ def config_from(mapping: Mapping[str, Any], base: RunConfig | None = None) -> Ru
             given = merged[section].pop("options", {})
             if chosen != defaults.type:  # the options of another component do not carry over
                 given = dict((mapping.get(section) or {}).get("options") or {})
-            options[section] = config_from_mapping(registry.config_class(chosen), given)
+            options[section] = _options(registry, section, chosen, given)
         config = config_from_mapping(RunConfig, merged)
     except (ComponentError, ValueError) as error:
-        raise RunError(f"configuration: {error}") from error
+        raise RunError(f"configuration: {where}{error}") from error
     for section, value in options.items():
         config = replace(config, **{section: replace(getattr(config, section), options=value)})
     return config
+
+
+def _options(registry: Registry, section: str, chosen: Any, given: Any) -> Any:
+    """Return the options of a section's component; a ValueError names the section's field."""
+    try:
+        config_class = registry.config_class(chosen)
+    except ComponentError as error:
+        raise ValueError(f"{section}.type={error}") from error
+    return config_from_mapping(config_class, given, f"{section}.options")
+
+
+def later_config(config: RunConfig, number: int, before: str, start: str) -> RunConfig:
+    """Return the configuration of a round after the first one, but for its seed; `number` counts from 0.
+
+    Args:
+        config: the loop's.
+        number: of the round.
+        before: folder of the round before, whose episodes are taken over and, if so configured, whose weights.
+        start: folder of the round whose controller drives and evolves on.
+
+    Raises:
+        RunError: `loop.later` or `loop.final` has an unknown field, a wrong value, or a field that cannot differ.
+    """
+    begun = before if config.loop.warm_start else ""
+    later = replace(
+        config,
+        loop=LoopConfig(),
+        collect=replace(config.collect, agent=start, extends=before),
+        vision=replace(config.vision, start=begun),
+        memory=replace(config.memory, start=begun),
+        controller=replace(config.controller, bias=()),
+        evolve=replace(config.evolve, start=start),
+    )
+    for where, changes in config.loop.changes(number):
+        _check_differs(changes, where)
+        if isinstance(changes.get("evolve"), Mapping) and changes["evolve"].get("start") == "":
+            later = replace(later, evolve=replace(later.evolve, start=""), controller=config.controller)
+        later = _built(changes, later, f"{where}.")
+    if not later.collect.needs_agent:
+        later = replace(later, collect=replace(later.collect, agent=""))
+    if later.vision.type != config.vision.type:  # another type has nothing to go on from
+        later = replace(later, vision=replace(later.vision, start=""))
+    return later
+
+
+def _check_differs(changes: Mapping[str, Any], where: str) -> None:
+    """Refuse fields that are the same in all rounds, or that the loop itself sets."""
+    for section, given in changes.items():
+        if section in SAME and section in RunConfig.__dataclass_fields__:
+            raise RunError(f"configuration: `{where}.{section}` cannot differ between rounds; set `{section}` itself")
+        for name, value in given.items() if isinstance(given, Mapping) else ():
+            if f"{section}.{name}" in SET_BY_LOOP and (section, name, value) != ("evolve", "start", ""):
+                raise RunError(f"configuration: `{where}.{section}.{name}` follows from the loop; leave it out")
+            if (section, name) == ("evolve", "validation") and isinstance(value, Mapping):
+                for inner in {"top_k", "top_k_tracks"} & set(value):
+                    field = f"evolve.validation.{inner}"
+                    raise RunError(f"configuration: `{where}.{field}` is of the whole loop; set `{field}` itself")
 
 
 def for_environment(config: RunConfig, env_id: str) -> RunConfig:
@@ -120,8 +195,8 @@ def for_environment(config: RunConfig, env_id: str) -> RunConfig:
         config,
         env=EnvConfig(id=env_id, size=config.env.size),
         collect=replace(config.collect, bias=()),
+        controller=replace(config.controller, bias=()),
         memory=replace(config.memory, reward=reward, termination=termination),
-        evolve=replace(config.evolve, bias=()),
         dream=replace(config.dream, goal=0.0),
     )
 
@@ -177,28 +252,60 @@ def _merge(base: dict[str, Any], over: Any, where: str) -> dict[str, Any]:
             hint = f"did you mean `{where}{near[0]}`?" if near else f"known: {', '.join(base)}"
             raise RunError(f"configuration: unknown field `{where}{key}`; {hint}")
         inner = base.get(key)
-        merged[key] = _merge(inner, value, f"{where}{key}.") if isinstance(inner, dict) else value
+        if f"{where}{key}" in ("loop.later", "loop.final") and isinstance(value, Mapping):
+            merged[key] = _laid(inner or {}, value)  # checked with the rounds: `later_config`
+        else:
+            merged[key] = _merge(inner, value, f"{where}{key}.") if isinstance(inner, dict) else value
     return merged
+
+
+def _laid(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested fields with those of `over` laid over them."""
+    laid = dict(base)
+    for key, value in over.items():
+        inner = base.get(key)
+        laid[key] = _laid(inner, value) if isinstance(inner, Mapping) and isinstance(value, Mapping) else value
+    return laid
 
 
 def known_presets() -> dict[str, str]:
     """Return the presets by name, each with the first line of its file as a description."""
     found = {}
-    for entry in sorted(resources.files("worldmodels.presets").iterdir(), key=lambda entry: entry.name):
+    for entry in sorted(PRESETS.iterdir(), key=lambda entry: entry.name):
         if entry.name.endswith(".yaml"):
             found[entry.name.removesuffix(".yaml")] = entry.read_text().splitlines()[0].lstrip("# ")
     return found
 
 
 def preset(name: str) -> RunConfig:
-    """Return a preset's configuration; an unknown name is a RunError that lists the known ones."""
+    """Return a preset's configuration.
+
+    Raises:
+        RunError: it, or one that it builds on, is unknown, which lists the known ones; or they build on each other.
+    """
+    return _preset(name, ())
+
+
+def _preset(name: str, above: tuple[str, ...]) -> RunConfig:
+    """Return a preset that presets `above` build on."""
     known = known_presets()
     if name not in known:
         near = difflib.get_close_matches(name, known, 1)
         hint = f"did you mean `{near[0]}`? " if near else ""
         raise RunError(f"unknown preset `{name}`; {hint}Known: {', '.join(known)}")
-    text = resources.files("worldmodels.presets").joinpath(f"{name}.yaml").read_text()
-    return config_from({"preset": name, **(read_yaml(text, f"{name}.yaml") or {})})
+    if name in above:
+        raise RunError(f"presets build on each other in a circle: {' -> '.join((*above, name))}; end it in one of them")
+    mapping = read_yaml(PRESETS.joinpath(f"{name}.yaml").read_text(), f"{name}.yaml") or {}
+    base = _preset(str(mapping["preset"]), (*above, name)) if "preset" in mapping else RunConfig()
+    return _over({**mapping, "preset": name}, base)
+
+
+def _over(mapping: Mapping[str, Any], base: RunConfig) -> RunConfig:
+    """Lay what a file says over what it builds on; its `env.options` stand as they are written."""
+    env = mapping.get("env")
+    if isinstance(env, Mapping) and "options" in env:
+        base = replace(base, env=replace(base.env, options={}))
+    return config_from(mapping, base)
 
 
 def read_config(path: Path) -> RunConfig:
@@ -234,11 +341,7 @@ def _config_of(mapping: dict[str, Any], path: Path) -> RunConfig:
     if version != FORMAT_VERSION:
         raise RunError(f"{path} has format {version}, this version reads {FORMAT_VERSION}: start a new run")
     try:
-        base = RunConfig() if saved else preset(str(mapping.get("preset", "default")))
-        env = mapping.get("env")
-        if isinstance(env, Mapping) and "options" in env:
-            base = replace(base, env=replace(base.env, options={}))
-        return config_from(mapping, base)
+        return _over(mapping, RunConfig() if saved else preset(str(mapping.get("preset", "default"))))
     except RunError as error:
         raise RunError(f"{path}: {error}") from error
 

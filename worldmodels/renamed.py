@@ -1,6 +1,56 @@
-"""Names of the configuration that are no longer: each with its new name, or with the reason why it is gone."""
+"""Names of the configuration that are no longer: each with its new name, or with the reason why it is gone.
+
+A configuration of an old name is refused with what is said here, never translated in silence.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from worldmodels.errors import RunError
 
 FIELDS: dict[str, str] = {
+    "env.early_stop.patience": "is now `env.no_reward_limit`",
+    "env.early_stop.charge": "is gone: no preset charged for the frames after an early stop",
+    "collect.forget": "is now `collect.correlation_time`",
+    "collect.envs": "is now `executor.envs`, one number for all stages",
+    "controller.hidden": "is now `controller.layers`, for example [40]",
+    "evolve.bias": "is now `controller.bias`",
+    "evolve.max_episodes": "is gone: the number of episodes may double once; `evolve.agreement: 0` keeps it",
+    "evolve.validation_every": "is now `evolve.validation.every`",
+    "evolve.validation_tracks": "is now `evolve.validation.tracks`",
+    "evolve.tryouts": "is now `evolve.validation.record: true` with `evolve.validation.tracks`",
+    "evolve.finalists": "is now `evolve.validation.top_k`",
+    "evolve.final_tracks": "is now `evolve.validation.top_k_tracks`",
+    "evolve.temperatures": "is gone: a study compares temperatures, `grid: {dream.temperature: [1.0, 1.3]}`",
+    "evolve.trial_generations": "is gone with `evolve.temperatures`",
+    "evolve.worst": "is gone: a mean over the worst dreams was no better than the mean over all",
+    "evolve.alarm": "is gone: a loop has `loop.rollback`, and evolution keeps its best validated generation",
+    "evolve.alarm_share": "is gone: it is always 0.7",
+    "evolve.envs": "is now `executor.envs`, one number for all stages",
+    "evolve.optimiser.step_size": "is gone: the step size is always adapted by the length of the path (csa)",
+    "evolve.optimiser.weight_decay": "is gone: it is always 0.01, as in the paper's code",
+    "loop.policies": "is now `loop.later.collect.policies`",
+    "loop.episodes": "is now `loop.later.collect.episodes`",
+    "loop.max_frames": "is now `loop.later.collect.max_frames`",
+    "loop.vision_steps": "is now `loop.later.vision.fit.steps`",
+    "loop.memory_steps": "is now `loop.later.memory.fit.steps`",
+    "loop.generations": "is now `loop.later.evolve.generations`",
+    "loop.sigma": "is now `loop.later.evolve.optimiser.sigma`",
+    "loop.changes": "is now `loop.later`, a mapping of fields such as {memory: {latent: mean}}",
+    "loop.final_changes": "is now `loop.final`, a mapping of fields such as {dream: {horizon: 100}}",
+    "loop.controller": "is gone: a round goes on from the last one; `loop.later.evolve.start: ''` begins from scratch",
+    "loop.alarm": "is now `loop.rollback`, true or false; nothing stops a loop early",
+    "loop.alarm_share": "is gone: it is always 0.7",
+    "loop.finalists": "is now `evolve.validation.top_k`",
+    "loop.final_tracks": "is now `evolve.validation.top_k_tracks`",
+    "film.dreams": "is gone: the mean return is always noted of 16 dreams",
+    "film.seed": "is gone: the first dream always has seed 0",
+    "accuracy.noise": "is gone: the agent of the mixed episodes always has a noise of 0.1",
+    "accuracy.samples": "is gone: there are always 16 dreams from each starting point",
+    "accuracy.starts": "is gone: each episode always has 8 starting points",
+    "executor.ray_address": "is now `executor.address`",
+    "executor.ready_timeout": "is gone: a worker always has 120 seconds to start",
+    "executor.max_failures": "is gone: a run always gives up after 10 lost workers",
     "dream.standstill": "is now `dream.initial_state_fraction`",
     "dream.patience": "is now `dream.no_reward_limit`",
     "dream.lost": "is now `dream.termination_penalty`, in the same unit",
@@ -31,6 +81,46 @@ FIELDS: dict[str, str] = {
 """Old fields, dotted."""
 
 VALUES: dict[str, dict[str, str]] = {
+    "collect.policies": {"held-uniform": "action-hold", "wander": "ornstein-uhlenbeck"},
+    "controller.type": {"hidden": "mlp"},
     "dream.noise": {"drawn": "mixture", "real": "residual"},
 }
-"""Old values of fields that still exist, each with its new name."""
+"""Old values of fields that still are, each with the new one."""
+
+
+def refuse_old(mapping: Mapping[str, Any], where: str = "") -> None:
+    """Refuse nested fields of which one has an old name or an old value.
+
+    Raises:
+        RunError: with the new name, or the reason why there is none.
+    """
+    for key, value in mapping.items():
+        name = f"{where}{key}"
+        if name in FIELDS:
+            raise RunError(f"configuration: `{name}` {FIELDS[name]}")
+        if isinstance(value, Mapping):
+            refuse_old(value, "" if name in ("loop.later", "loop.final") else f"{name}.")
+        else:
+            for each in value if isinstance(value, Sequence) and not isinstance(value, str) else (value,):
+                if isinstance(each, str) and each in VALUES.get(name, {}):
+                    raise RunError(f"configuration: `{name}: {each}` is now `{VALUES[name][each]}`")
+
+
+def refuse_old_words(words: Sequence[str]) -> None:
+    """Refuse the words of a command line of which one is an old field, or an old value after its field.
+
+    Raises:
+        RunError: as `refuse_old`.
+    """
+    field = ""
+    for word in words:
+        value = word
+        if word.startswith("--"):
+            name, _, value = word.removeprefix("--").partition("=")
+            field = name.replace("-", "_")
+            for prefix in ("loop.later.", "loop.final."):
+                field = field.removeprefix(prefix)
+            if field in FIELDS:
+                raise RunError(f"configuration: `{field}` {FIELDS[field]}")
+        if value in VALUES.get(field, {}):
+            raise RunError(f"configuration: `{field}: {value}` is now `{VALUES[field][value]}`")

@@ -9,11 +9,11 @@ import numpy as np
 TEST = range(0, 1_000)
 """`evaluate` uses the first `evaluate.tracks` of these, 0 to 99 by default."""
 VALIDATION = range(10_000, 11_000)
-"""The shipped controller is chosen on the first `evolve.validation_tracks` of these."""
+"""The shipped controller is chosen on the first `evolve.validation.tracks` of these."""
 TRAINING = range(1_000_000, 2**31 - 1)
 """Rollouts and evolution draw theirs from here."""
 
-COLLECT, EVOLVE, DREAM, POLICY, FILM, LOOP, TRYOUT = range(7)
+COLLECT, EVOLVE, DREAM, POLICY, FILM, LOOP, RECORDED = range(7)
 """Purposes that keep the random streams of one run seed apart."""
 
 

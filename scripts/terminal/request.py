@@ -130,8 +130,11 @@ def _for_kinds(command: str, base: "RunConfig", words: list[str]) -> tuple["RunC
     tyro must know all fields before it reads the first. Which there are depends on these.
     """
     from scripts.terminal.environment import with_options
+    from scripts.terminal.rounds import take_rounds
     from worldmodels.config import config_from, for_environment
+    from worldmodels.renamed import refuse_old_words
 
+    refuse_old_words(words)
     kinds, _ = peeked(Kinds, words)
     if "env" in SECTIONS[command]:
         base, words = with_options(for_environment(base, kinds.env) if kinds.env else base, words)
@@ -139,7 +142,7 @@ def _for_kinds(command: str, base: "RunConfig", words: list[str]) -> tuple["RunC
         chosen = getattr(kinds, part)
         if chosen and part in SECTIONS[command]:
             base = config_from({part: {"type": chosen}}, base)
-    return base, words
+    return take_rounds(base, words) if "loop" in SECTIONS[command] else (base, words)
 
 
 def _overridden(command: str, base: "RunConfig", words: list[str], name: str | None) -> "RunConfig":

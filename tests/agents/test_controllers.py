@@ -9,7 +9,6 @@ from agents.actions import ActionSpec
 from agents.controllers import (
     CONTROLLERS,
     ControllerConfig,
-    HiddenController,
     LinearController,
     MLPController,
     make_controller,
@@ -28,7 +27,7 @@ def normal(*shape, seed=0):
 def test_parameter_counts_are_the_papers():
     assert LinearController(288, CAR).parameters_size == 867
     assert LinearController(32, CAR).parameters_size == 99
-    assert HiddenController(32, CAR, 40).parameters_size == 1443
+    assert MLPController(32, CAR, (40,)).parameters_size == 1443
     assert MLPController(288, CAR, (64, 64)).parameters_size == 288 * 64 + 64 + 64 * 64 + 64 + 64 * 3 + 3
 
 
@@ -138,7 +137,7 @@ def test_wrong_shapes_say_what_is_needed(production):
 def test_bad_configs_say_what_to_do(production):
     with pytest.raises(ValueError, match="did you mean 'linear'"):
         ControllerConfig(type="liner")
-    with pytest.raises(ValueError, match="hidden=0"):
-        ControllerConfig(hidden=0)
+    with pytest.raises(ValueError, match=r"bias=.*finite"):
+        ControllerConfig(bias=(float("inf"),))
     with pytest.raises(ValueError, match="layers"):
         ControllerConfig(layers=(64, 0))

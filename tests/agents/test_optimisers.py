@@ -14,6 +14,12 @@ def sphere(parameters):
     return -np.sum((parameters - 1.0) ** 2, axis=1)
 
 
+@pytest.fixture
+def decay(monkeypatch):
+    """Sets the strength of the penalty on weights."""
+    return lambda strength: monkeypatch.setattr(OptimiserConfig, "weight_decay", strength)
+
+
 def advance(optimiser, score, generations):
     for _ in range(generations):
         parameters = optimiser.ask()
@@ -22,15 +28,17 @@ def advance(optimiser, score, generations):
 
 
 @pytest.mark.parametrize(("name", "generations"), [("cma", 200), ("sep-cma", 200)])
-def test_cma_solves_a_sphere(name, generations):
-    config = OptimiserConfig(type=name, population=16, weight_decay=0.0)
+def test_cma_solves_a_sphere(name, generations, decay):
+    decay(0.0)
+    config = OptimiserConfig(type=name, population=16)
     optimiser = advance(make_optimiser(config, 20, seed=1), sphere, generations)
     assert np.abs(optimiser.mean - 1.0).max() < 1e-4
     assert -1e-6 < optimiser.best.score <= 0.0
     assert optimiser.generation == generations
 
 
-def test_cma_learns_correlations_and_sep_cma_cannot():
+def test_cma_learns_correlations_and_sep_cma_cannot(decay):
+    decay(0.0)
     basis = np.linalg.qr(np.random.default_rng(0).standard_normal((8, 8)))[0]
     scales = np.logspace(0, 4, 8)
 
@@ -39,21 +47,23 @@ def test_cma_learns_correlations_and_sep_cma_cannot():
 
     final = {}
     for name in ("cma", "sep-cma"):
-        config = OptimiserConfig(type=name, population=12, weight_decay=0.0)
+        config = OptimiserConfig(type=name, population=12)
         final[name] = advance(make_optimiser(config, 8, seed=1), ellipsoid, 150).best.score
     assert final["cma"] > -1e-4 and final["sep-cma"] < -1e-2
 
 
-def test_random_search_climbs_but_slower():
-    config = OptimiserConfig(type="random-search", population=16, weight_decay=0.0)
+def test_random_search_climbs_but_slower(decay):
+    decay(0.0)
+    config = OptimiserConfig(type="random-search", population=16)
     optimiser = make_optimiser(config, 20, seed=1)
     start = sphere(optimiser.mean[None])[0]
     advance(optimiser, sphere, 200)
     assert start == -20.0 and -2.0 < sphere(optimiser.mean[None])[0] < -1e-4
 
 
-def test_random_search_forgets_a_lucky_score():
-    optimiser = make_optimiser(OptimiserConfig("random-search", population=4, weight_decay=0.0), 3, seed=0)
+def test_random_search_forgets_a_lucky_score(decay):
+    decay(0.0)
+    optimiser = make_optimiser(OptimiserConfig("random-search", population=4), 3, seed=0)
     parameters = optimiser.ask()
     optimiser.tell(parameters, np.array([0.0, 0.0, 100.0, 0.0]))
     again = optimiser.ask()
@@ -63,15 +73,17 @@ def test_random_search_forgets_a_lucky_score():
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)
-def test_at_equal_scores_smaller_weights_win(name):
-    config = OptimiserConfig(type=name, population=16, weight_decay=1.0)
+def test_at_equal_scores_smaller_weights_win(name, decay):
+    decay(1.0)
+    config = OptimiserConfig(type=name, population=16)
     start = np.full(10, 3.0)
     optimiser = advance(make_optimiser(config, 10, seed=0, x0=start), lambda x: np.zeros(len(x)), 60)
     assert np.linalg.norm(optimiser.mean) < 0.5 * np.linalg.norm(start)
 
 
-def test_weight_decay_is_the_mean_square_and_never_logged():
-    optimiser = make_optimiser(OptimiserConfig("random-search", population=4, weight_decay=0.5), 2, seed=0)
+def test_weight_decay_is_the_mean_square_and_never_logged(decay):
+    decay(0.5)
+    optimiser = make_optimiser(OptimiserConfig("random-search", population=4), 2, seed=0)
     parameters = optimiser.ask()
     penalty = 0.5 * np.mean(parameters**2, axis=1)
     scores = penalty.copy()  # makes all fitness equal: candidate 0 wins the tie
@@ -132,17 +144,6 @@ def test_all_candidates_are_independent_samples_above_300_parameters(name):
     assert type(optimiser._es.adapt_sigma).__name__ == "CMAAdaptSigmaCSA"
 
 
-def test_two_point_adaptation_tries_the_mean_s_last_shift():
-    optimiser = make_optimiser(OptimiserConfig(step_size="tpa", population=16), 320, seed=0)
-    for _ in range(3):
-        asked = optimiser.ask()
-        optimiser.tell(asked, sphere(asked))
-    shift = optimiser._es.mean - optimiser._es.mean_old
-    first, second = optimiser.ask()[:2] - optimiser.mean
-    for step in (first, second):
-        assert abs(step @ shift) / np.linalg.norm(step) / np.linalg.norm(shift) > 0.99
-
-
 def test_sep_cma_takes_sizes_that_cma_refuses():
     with pytest.raises(ValueError, match="take type=sep-cma"):
         make_optimiser(OptimiserConfig(population=4), 5001, seed=0)
@@ -198,7 +199,7 @@ def test_misuse_is_refused_and_changes_nothing(production):
 def test_bad_configs_say_what_to_do(production):
     with pytest.raises(ValueError, match="did you mean 'sep-cma'"):
         OptimiserConfig(type="sepcma")
-    for field, value in (("population", 3), ("sigma", 0.0), ("weight_decay", -0.01)):
+    for field, value in (("population", 3), ("sigma", 0.0)):
         with pytest.raises(ValueError, match=f"{field}={value}"):
             OptimiserConfig(**{field: value})
     with pytest.raises(ValueError, match="x0 has shape"):
@@ -211,8 +212,9 @@ def test_recommended_population_is_hansens():
     assert [recommended_population(n) for n in (10, 100, 867)] == [10, 17, 24]
 
 
-def test_flat_scores_are_taken_and_named_in_the_log():
-    optimiser = make_optimiser(OptimiserConfig(population=6, weight_decay=0.0), 4, seed=0)
+def test_flat_scores_are_taken_and_named_in_the_log(decay):
+    decay(0.0)
+    optimiser = make_optimiser(OptimiserConfig(population=6), 4, seed=0)
     advance(optimiser, lambda x: np.zeros(len(x)), 30)
     assert np.isfinite(optimiser.mean).all()
     assert "tolflatfitness" in optimiser.log()[-1]["warnings"]

@@ -49,7 +49,7 @@ def test_an_episode_is_the_same_in_any_slot_and_company(spec, name, noise):
     assert np.array_equal(np.stack(rows), expected)
 
 
-@pytest.mark.parametrize("name", ["uniform", "held-uniform", "brownian"])
+@pytest.mark.parametrize("name", ["uniform", "action-hold", "brownian"])
 def test_another_seed_is_another_episode(name):
     policy = make_policy(name, CAR, 2)
     policy.begin(0, 1)
@@ -58,7 +58,7 @@ def test_another_seed_is_another_episode(name):
 
 
 def test_held_uniform_holds_for_the_range_of_steps():
-    policy = make_policy(PolicyConfig(type="held-uniform", hold=(5, 20)), CAR, 1)
+    policy = make_policy(PolicyConfig(type="action-hold", hold=(5, 20)), CAR, 1)
     policy.begin(0, 0)
     actions = play(policy, 6000)
     changes = np.flatnonzero((actions[1:] != actions[:-1]).any(axis=1)) + 1
@@ -69,7 +69,7 @@ def test_held_uniform_holds_for_the_range_of_steps():
 
 
 def test_a_new_episode_holds_nothing_from_the_last():
-    policy = make_policy("held-uniform", CAR, 1)
+    policy = make_policy("action-hold", CAR, 1)
     policy.begin(0, 0)
     first = play(policy, 1)
     policy.begin(0, 1)
@@ -98,10 +98,10 @@ def test_brownian_starts_uniformly():
     assert np.allclose(np.std(starts, axis=0), np.array([2, 1, 1]) / np.sqrt(12), rtol=0.1)
 
 
-def test_wander_is_an_ornstein_uhlenbeck_process_of_outputs():
+def test_outputs_of_an_ornstein_uhlenbeck_process():
     outputs = []
     for seed in range(200):
-        policy = make_policy(PolicyConfig(type="wander", forget=5.0), CAR, 1)
+        policy = make_policy(PolicyConfig(type="ornstein-uhlenbeck", correlation_time=5.0), CAR, 1)
         policy.begin(0, seed)
         steer = play(policy, 60)[:, 0].clip(-0.999999, 0.999999)
         outputs.append(np.arctanh(steer))
@@ -115,21 +115,23 @@ def test_wander_is_an_ornstein_uhlenbeck_process_of_outputs():
     assert spread.min() < 0.1 and spread.max() > 0.6
 
 
-def test_wander_hardly_brakes():
-    policy = make_policy("wander", CAR, 1)
+def test_ornstein_uhlenbeck_hardly_brakes():
+    policy = make_policy("ornstein-uhlenbeck", CAR, 1)
     brake = np.concatenate([play(begun(policy, seed), 50)[:, 2] for seed in range(100)])
     assert 0.4 < (brake == 0).mean() < 0.6
 
 
-def test_wander_varies_about_its_bias():
-    plain, biased = (make_policy(PolicyConfig(type="wander", bias=bias), CAR, 1) for bias in ((), (0.0, -1.0, -1.5)))
+def test_ornstein_uhlenbeck_varies_about_its_bias():
+    plain, biased = (
+        make_policy(PolicyConfig(type="ornstein-uhlenbeck", bias=bias), CAR, 1) for bias in ((), (0.0, -1.0, -1.5))
+    )
     actions = np.concatenate([play(begun(biased, seed), 50) for seed in range(100)])
     assert (actions[:, 2] == 0).mean() > 0.9 and 0.1 < np.median(actions[:, 1]) < 0.25
     mine, theirs = (play(begun(policy, 3), 20)[:, 0] for policy in (plain, biased))
     np.testing.assert_allclose(mine, theirs, atol=1e-6)  # steering has none
     for bias, message in (((0.0,), "give 3 numbers"), ((0.0, 0.0, float("nan")), "finite")):
         with pytest.raises(ValueError, match=message):
-            make_policy(PolicyConfig(type="wander", bias=bias), CAR, 1)
+            make_policy(PolicyConfig(type="ornstein-uhlenbeck", bias=bias), CAR, 1)
 
 
 def test_brownian_over_choices_walks_among_neighbours():

@@ -8,7 +8,6 @@ import pytest
 from envs import (
     ActionRepeat,
     EarlyStop,
-    EarlyStopConfig,
     EnvConfig,
     ModelFrame,
     VectorEnv,
@@ -55,27 +54,25 @@ def test_defaults_leave_an_environment_as_it_is():
     config = EnvConfig()
     assert (config.id, config.size, config.crop) == ("WorldModels/CarRacing-v3", 64, (0, 0))
     assert (config.action_repeat, config.max_steps, config.limit) == (1, 0, 1000)
-    assert config.early_stop == EarlyStopConfig(patience=0, charge=0.0)
+    assert config.no_reward_limit == 0
 
 
 def test_order_of_the_wrappers():
-    config = dataclasses.replace(TOY, action_repeat=2, early_stop=EarlyStopConfig(patience=100, charge=0.1))
+    config = dataclasses.replace(TOY, action_repeat=2, no_reward_limit=100)
     assert wrappers(make_env(config, training=True)) == [
         "ModelFrame", "EarlyStop", "ActionRepeat", "TimeLimit", "OrderEnforcing",
     ]  # fmt: skip
     assert wrappers(make_env(TOY)) == ["ModelFrame", "TimeLimit", "OrderEnforcing"]
-    no_stop = dataclasses.replace(TOY, early_stop=EarlyStopConfig(patience=0))
+    no_stop = dataclasses.replace(TOY, no_reward_limit=0)
     assert wrappers(make_env(no_stop, training=True)) == ["ModelFrame", "TimeLimit", "OrderEnforcing"]
 
 
 def test_every_setting_arrives():
-    config = dataclasses.replace(
-        TOY, size=32, crop=(8, 40), action_repeat=3, max_steps=7, early_stop=EarlyStopConfig(5, 0.7)
-    )
+    config = dataclasses.replace(TOY, size=32, crop=(8, 40), action_repeat=3, max_steps=7, no_reward_limit=5)
     env = make_env(config, training=True)
     frame, stop, repeat = env, env.env, env.env.env
     assert isinstance(frame, ModelFrame) and (frame.size, frame.crop) == (32, (8, 40))
-    assert isinstance(stop, EarlyStop) and (stop.patience, stop.charge, stop.max_frames) == (5, 0.7, 7)
+    assert isinstance(stop, EarlyStop) and stop.no_reward_limit == 5
     assert isinstance(repeat, ActionRepeat) and repeat.repeat == 3
     assert env.spec.max_episode_steps == 7
     options = make_env(dataclasses.replace(TOY, size=32, options={"size": 96, "discrete": True}))
@@ -170,7 +167,7 @@ def test_other_mistakes_get_a_remedy():
 
 
 def test_an_environment_without_end_is_cut_after_a_thousand_frames():
-    config = EnvConfig(id="WorldModelsTest/Grey-v0", size=8, action_repeat=100, early_stop=EarlyStopConfig(2000))
+    config = EnvConfig(id="WorldModelsTest/Grey-v0", size=8, action_repeat=100, no_reward_limit=2000)
     assert config.limit == 1000 and env_facts(config)["max_steps"] == 1000
     env = make_env(config, training=True)
     env.reset(seed=0)
@@ -187,6 +184,7 @@ def test_an_environment_without_end_is_cut_after_a_thousand_frames():
         {"crop": (20, 10)},
         {"action_repeat": 0},
         {"max_steps": -1},
+        {"no_reward_limit": -1},
         {"wrappers": ("Shown",)},
         {"wrappers": ("strange:Shown {a: }, b",)},
     ],
@@ -194,12 +192,6 @@ def test_an_environment_without_end_is_cut_after_a_thousand_frames():
 def test_configs_are_checked(wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong))}="):
         EnvConfig(**wrong)
-
-
-@pytest.mark.parametrize("wrong", [{"patience": -1}, {"charge": -0.1}, {"charge": float("nan")}])
-def test_early_stop_configs_are_checked(wrong):
-    with pytest.raises(ValueError, match=f"{next(iter(wrong))}="):
-        EarlyStopConfig(**wrong)
 
 
 def test_facts_of_the_toy():

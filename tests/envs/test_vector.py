@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
 
-from envs import EarlyStopConfig, EnvConfig, VectorEnv, make_env
+from envs import EnvConfig, VectorEnv, make_env
 from envs.toy import Toy, decode
 
 CONFIG = EnvConfig(id="WorldModels/Toy-v0", crop=(0, 0), max_steps=20, action_repeat=3)
@@ -141,18 +141,14 @@ def test_discrete_actions():
     assert x[0] < x[1] < x[2] and x[2] - x[1] == pytest.approx(0.12, abs=1e-6)
 
 
-def test_early_stop_is_reported():
-    stop = EarlyStopConfig(patience=4, charge=0.1)
-    env = toys(2, EnvConfig(id="WorldModels/Toy-v0", crop=(0, 0), max_steps=40, early_stop=stop), training=True)
+def test_early_stop_is_a_truncation():
+    env = toys(2, EnvConfig(id="WorldModels/Toy-v0", crop=(0, 0), max_steps=40, no_reward_limit=4), training=True)
     env.reset(seed=[1, 2])
     away, stay = np.array([1, 0, 1], np.float32), np.array([0, 0, 1], np.float32)
-    charged, frames, truncated = np.zeros(2), 0, np.array([False])
+    truncated = np.array([False])
     while not truncated.any():
-        _, _, _, truncated, infos = env.step(np.stack([away, stay]))
-        charged += infos["early_stop_charge"]
-        frames += 1
+        _, _, _, truncated, _ = env.step(np.stack([away, stay]))
     assert truncated.tolist() == [True, False]
-    assert charged == pytest.approx([-0.1 * (40 - frames), 0])
 
 
 def test_finished_laps_are_reported():

@@ -112,47 +112,37 @@ def test_car_racing_with_repeat_equals_gymnasium(monkeypatch):
     assert len(drawn) == 9
 
 
-def test_early_stop_charges_the_frames_it_cuts():
-    rewards = [-0.1, 3.0] + [-0.1] * 98
-    env = EarlyStop(Scripted(rewards), patience=10, charge=0.1, max_frames=100)
+def test_early_stop_cuts_what_earns_nothing():
+    env = EarlyStop(Scripted([-0.1, 3.0] + [-0.1] * 98), no_reward_limit=10)
     env.reset()
-    total, steps, truncated = 0.0, 0, False
+    rewards, truncated = [], False
     while not truncated:
         _, reward, terminated, truncated, info = env.step(0)
-        total, steps = total + reward, steps + 1
-        assert not terminated and ("early_stop_charge" in info) == truncated
-    assert steps == 12
-    assert info["early_stop_charge"] == pytest.approx(-8.8) and reward == pytest.approx(-8.9)
-    assert info["t"] == 12
-    assert total == pytest.approx(sum(rewards))  # what idling to the end would have scored
+        rewards.append(reward)
+        assert not terminated
+    assert rewards == [-0.1, 3.0] + [-0.1] * 10 and info["t"] == 12
 
 
 def test_early_stop_counts_frames_under_action_repeat():
-    env = EarlyStop(ActionRepeat(Scripted([1.0] + [-0.1] * 99), 4), patience=10, charge=0.5, max_frames=100)
+    env = EarlyStop(ActionRepeat(Scripted([1.0] + [-0.1] * 99), 4), no_reward_limit=10)
     env.reset()
-    results = [env.step(0) for _ in range(4)]
-    assert [result[3] for result in results] == [
-        False,
-        False,
-        False,
-        True,
-    ]  # 4 + 12 frames, 10 is passed at the third
-    assert results[-1][4]["early_stop_charge"] == pytest.approx(-0.5 * (100 - 16))
+    # 4 + 12 frames, 10 is passed at the third
+    assert [env.step(0)[3] for _ in range(4)] == [False, False, False, True]
 
 
 def test_early_stop_starts_anew_with_an_episode():
-    env = EarlyStop(Scripted([-1.0] * 50), patience=5, charge=0.1, max_frames=50)
+    env = EarlyStop(Scripted([-1.0] * 50), no_reward_limit=5)
     for _ in range(2):
         env.reset()
         assert [env.step(0)[3] for _ in range(5)] == [False] * 4 + [True]
 
 
 def test_early_stop_leaves_ordinary_ends_alone():
-    env = EarlyStop(Scripted([-0.1] * 5), patience=5, charge=0.1, max_frames=100)
+    env = EarlyStop(Scripted([-0.1] * 5), no_reward_limit=5)
     env.reset()
     for _ in range(5):
-        _, reward, terminated, truncated, info = env.step(0)
-    assert terminated and not truncated and reward == -0.1 and "early_stop_charge" not in info
+        _, reward, terminated, truncated, _ = env.step(0)
+    assert terminated and not truncated and reward == -0.1
 
 
 def test_model_frame_crops_then_resizes_bilinearly():
@@ -194,8 +184,8 @@ def test_errors_say_what_to_do():
         ModelFrame(Toy(), 64, (0, 84))
     with pytest.raises(ValueError, match="repeat=0"):
         ActionRepeat(Toy(), 0)
-    with pytest.raises(ValueError, match="patience=0"):
-        EarlyStop(Toy(), patience=0, charge=0.1, max_frames=10)
+    with pytest.raises(ValueError, match="no_reward_limit=0"):
+        EarlyStop(Toy(), no_reward_limit=0)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,6 @@ from tests.page import Page
 from tests.small import seal, small_config
 from worldmodels import Run
 from worldmodels.accuracy import AccuracyConfig
-from worldmodels.accuracy.data import SETS
 from worldmodels.accuracy.page import render_card
 from worldmodels.accuracy.subject import fingerprint
 from worldmodels.accuracy.verdict import findings_of_card, verdict
@@ -29,7 +28,7 @@ from worldmodels.rollouts.episode import EpisodeFile
 from worldmodels.seeds import TEST, VALIDATION
 
 accuracy_module = sys.modules["scripts.accuracy"]
-QUICK = {"episodes": 4, "controllers": 4, "controller_tracks": 2, "controller_dreams": 4, "samples": 4, "starts": 3}
+QUICK = {"episodes": 4, "controllers": 4, "controller_tracks": 2, "controller_dreams": 4}
 
 
 @pytest.fixture(scope="module")
@@ -88,21 +87,21 @@ def test_again_nothing_is_done_and_a_changed_option_keeps_the_episodes(measured,
     before = read(run)
     times = {path: os.stat(path).st_mtime_ns for path in (run.folder("accuracy") / "episodes").iterdir()}
     assert len(times) == 12
-    run.change(small_config(accuracy={**QUICK, "samples": 5, "controllers": 0}))
+    run.change(small_config(accuracy={**QUICK, "horizons": [1, 2], "controllers": 0}))
     list(accuracy(run))
     after = read(run)
     assert {path: os.stat(path).st_mtime_ns for path in times} == times
     assert after["sets"]["random"]["one_step"] == before["sets"]["random"]["one_step"]
-    assert after["settings"]["samples"] == 5 and "controllers=0" in after["agreement"]["skipped"]
+    assert after["settings"]["horizons"] == [1, 2] and "controllers=0" in after["agreement"]["skipped"]
 
 
-def test_another_noise_records_the_mixed_episodes_anew_alone(measured, tmp_path):
+def test_another_noise_records_the_mixed_episodes_anew_alone(measured, tmp_path, monkeypatch):
     shutil.copytree(measured.path, tmp_path / "run")
     run = Run(tmp_path / "run")
     times = {path.name: os.stat(path).st_mtime_ns for path in (run.folder("accuracy") / "episodes").iterdir()}
-    run.change(small_config(accuracy={**QUICK, "noise": 0.7}))
+    monkeypatch.setattr(AccuracyConfig, "noise", 0.7)
     agent = load_agent_of(run)
-    sets = {name: held_out(run, name, agent) for name in SETS}
+    sets = {name: held_out(run, name, agent) for name in ("random", "on-policy", "mixed")}
     for path in (run.folder("accuracy") / "episodes").iterdir():
         assert (os.stat(path).st_mtime_ns != times[path.name]) == path.name.startswith("mixed"), path.name
     calm, wild = sets["on-policy"][0].action, sets["mixed"][0].action

@@ -192,10 +192,12 @@ def test_dry_run_writes_nothing(tmp_path, capsys, monkeypatch):
 
 def test_dry_run_adds_up_the_rounds_of_a_loop(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("worldmodels.run.rates.BUDGET", 0.02)
-    more = ["--world", "dream", "--loop.rounds", "3", "--loop.episodes", "7", "--loop.final-tracks", "5"]
+    more = ["--world", "dream", "--loop.rounds", "3", "--loop.later.collect.episodes", "7"]
+    more += ["--loop.later.evolve.generations", "20"]
+    more += ["--evolve.validation.top-k", "3", "--evolve.validation.top-k-tracks", "5"]
     assert main(["loop", str(tmp_path / "r"), "--preset", "toy", *more, "--dry-run"]) == 0
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("loop"))
-    # 24 and twice 7 episodes of 50 frames; validation of 8 tracks twice, then 7 times a round; 3 finalists on 5 tracks
+    # 24 and twice 7 episodes of 50 frames; validation of 8 tracks twice, then 7 times a round; the top 3 on 5 tracks
     assert int(line.split()[1].replace(",", "")) == 50 * (24 + 2 * 7 + 8 * (2 + 7 + 7) + 3 * 5)
     assert not (tmp_path / "r").exists()
 

@@ -8,8 +8,7 @@ from dataclasses import replace
 import pytest
 
 from scripts.cli import main
-from scripts.study_jobs import take
-from tests.small import seal, small_config
+from tests.small import seal
 from worldmodels import Run, load_dream
 from worldmodels.accuracy.subject import fingerprint
 from worldmodels.accuracy.verdict import findings_of_card, findings_of_stages, verdict
@@ -18,8 +17,8 @@ from worldmodels.files import read_lines
 from worldmodels.report.gather import gather, world_verdict
 
 ACCURACY = {
-    "episodes": "2", "controllers": "3", "controller-tracks": "2", "controller-dreams": "2", "samples": "2",
-    "starts": "2", "horizons": "1",
+    "episodes": "2", "controllers": "3", "controller-tracks": "2", "controller-dreams": "2",
+    "horizons": "1",
 }  # fmt: skip
 QUICK = [word for name, value in ACCURACY.items() for word in (f"--accuracy.{name}", value)]
 
@@ -122,7 +121,7 @@ def test_losses_and_generations_of_all_rounds_follow_one_another(run):
 def test_a_loop_under_way_is_reported_by_its_newest_round(run):
     for name in ("rollouts", "vision", "memory", "controller"):
         shutil.rmtree(run.path / name)
-    for name in ("done.json", "finalists.jsonl"):
+    for name in ("done.json", "top_k.jsonl"):
         (run.folder("loop") / name).unlink()
     shutil.rmtree(run.folder("loop") / "02")
     path = run.folder("loop") / "curve.jsonl"
@@ -179,13 +178,3 @@ def test_a_round_is_a_run_for_a_study_too(run, tmp_path):
         f"seeds: [{run.learnt.seed}]\ntracks: 2\n"
     )
     assert main(["study", str(folder), "--workers", "1"]) == 0
-
-
-def test_a_taken_evolution_brings_the_temperature_it_was_settled_on(_trained, tmp_path):
-    config = small_config(evolve={"world": "dream", "temperatures": [0.5, 2.0], "trial_generations": 1})
-    source, target = Run.create(tmp_path / "source", config), Run.create(tmp_path / "target", config)
-    source.settle_temperature(2.0)
-    source.folder("evolve").mkdir()
-    source.finish("evolve", {})
-    take(source, target, "evolve")
-    assert target.config.dream.temperature == 2.0 == Run(target.path).config.dream.temperature

@@ -25,7 +25,11 @@ TINY = {
     "collect": {"episodes": 3, "max_frames": 12},
     "vision": {"batch": 8, "fit": {"steps": 2, "log_every": 1}},
     "memory": {"batch": 2, "sequence": 10, "fit": {"steps": 2, "log_every": 1}},
-    "evolve": {"generations": 2, "validation_tracks": 2, "validation_every": 1, "optimiser": {"population": 4}},
+    "evolve": {
+        "generations": 2,
+        "optimiser": {"population": 4},
+        "validation": {"tracks": 2, "every": 1, "top_k": 2, "top_k_tracks": 2},
+    },
     "evaluate": {"tracks": 2, "baseline": False},
     "film": {"steps": 6, "context": 3},
     "dream": {"horizon": 5, "warmup": 3},
@@ -35,15 +39,19 @@ TINY = {
         "max_frames": 12,
         "horizons": [1, 2],
         "warmup": 2,
-        "starts": 2,
-        "samples": 3,
-        "return_steps": 3,
-        "ahead": 2,
         "controllers": 0,
     },
 }
-LOOP = {"rounds": 2, "episodes": 2, "max_frames": 12, "vision_steps": 2, "memory_steps": 2, "generations": 1,
-        "final_tracks": 2, "finalists": 2, "vision_every": 2}  # fmt: skip
+LOOP = {
+    "rounds": 2,
+    "vision_every": 2,
+    "later": {
+        "collect": {"episodes": 2, "max_frames": 12},
+        "vision": {"fit": {"steps": 2}},
+        "memory": {"fit": {"steps": 2}},
+        "evolve": {"generations": 1},
+    },
+}
 IGNORED = ("tensorboard/", ".lock", "README")
 """What no command reads."""
 
@@ -168,7 +176,7 @@ COMMANDS = {
     "report": (["report", "RUN"], page),
     "evaluate": (["evaluate", "RUN", "--tracks", "3", "--evaluate.video", "False"], csv),
     "dream": (["dream", "RUN"], lambda run: done_without_time(run, "dream")),
-    "accuracy": (["accuracy", "RUN", "--accuracy.samples", "2"], lambda run: (run / "accuracy/card.json").read_text()),
+    "accuracy": (["accuracy", "RUN", "--accuracy.horizons", "1"], lambda run: (run / "accuracy/card.json").read_text()),
     "export": (["export", "RUN", "AGENT"], exported),
     "run": (["run", "RUN"], csv),
     "agent": (["collect", "OTHER", "--config", "CONFIG"], lambda run: csv_of_rollouts(run.parent / "other")),

@@ -185,7 +185,7 @@ def test_another_environment_goes_through_every_stage(tmp_path):
     gym.register(id="Tests/GreyToy-v0", entry_point=GreyToy, max_episode_steps=50)
     config = small_config(
         env={"id": "Tests/GreyToy-v0", "options": {}},
-        collect={"policies": ["uniform", "held-uniform", "brownian", "random-agent"]},
+        collect={"policies": ["uniform", "action-hold", "brownian", "random-agent"]},
         memory={"termination": {"type": "env"}},
     )
     # Options of the environment are a mapping: those of the toy do not go away by themselves.
@@ -244,10 +244,10 @@ def test_the_toy_preset_learns_to_drive_in_one_command(tmp_path):
 def test_the_paper_preset_starts(tmp_path):
     """Every number of the paper but the counts, which are days."""
     words = ["run", str(tmp_path / "paper"), "--preset", "paper", "--collect.episodes", "4",
-             "--collect.max-frames", "40", "--collect.envs", "2", "--vision.fit.steps", "2",
+             "--collect.max-frames", "40", "--executor.envs", "2", "--vision.fit.steps", "2",
              "--memory.fit.steps", "2", "--memory.batch", "2", "--vision.batch", "16", "--evolve.generations", "1",
-             "--evolve.episodes", "2", "--evolve.max-episodes", "2", "--evolve.optimiser.population", "4",
-             "--evolve.validation-tracks", "2", "--evaluate.tracks", "2", "--env.max-steps", "40",
+             "--evolve.episodes", "2", "--evolve.optimiser.population", "4",
+             "--evolve.validation.tracks", "2", "--evaluate.tracks", "2", "--env.max-steps", "40",
              "--dream.warmup", "5", "--film.steps", "20", "--film.context", "5", "--workers", "2"]  # fmt: skip
     assert main(words) == 0
     run = Run(tmp_path / "paper")

@@ -25,7 +25,7 @@ EPISODES = (50, 500)
 
 def config(episodes):
     return small_config(
-        collect={"episodes": episodes, "policies": ["held-uniform"]},
+        collect={"episodes": episodes, "policies": ["action-hold"]},
         vision={"buffer": 256, "fit": {"steps": 40}},
         memory={"fit": {"steps": 40}},
     )

@@ -24,13 +24,14 @@ TINY = {
                "fit": {"steps": 6, "log_every": 3, "checkpoint_every": 6, "warmup": 1}, "batch": 8},
     "memory": {"sequence": 10, "batch": 2, "options": {"hidden": 4},
                "fit": {"steps": 4, "log_every": 2, "checkpoint_every": 4}},
-    "evolve": {"generations": 1, "episodes": 2, "max_episodes": 2, "validation_tracks": 2, "envs": 2,
+    "evolve": {"generations": 1, "episodes": 2, "agreement": 0.0, "validation": {"tracks": 2},
                "optimiser": {"population": 4}},
     "dream": {"horizon": 5, "warmup": 2},
     "evaluate": {"tracks": 2},
     "film": {"steps": 8, "context": 3},
-    "accuracy": {"episodes": 2, "max_frames": 96, "warmup": 3, "horizons": [1, 2], "return_steps": 3, "ahead": 2,
-                 "controllers": 3, "controller_tracks": 2, "controller_dreams": 2, "samples": 2, "starts": 2},
+    "accuracy": {"episodes": 2, "max_frames": 96, "warmup": 3, "horizons": [1, 2], "controllers": 3,
+                 "controller_tracks": 2, "controller_dreams": 2},
+    "executor": {"envs": 2},
 }  # fmt: skip
 
 

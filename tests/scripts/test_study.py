@@ -28,11 +28,12 @@ TINY = {
     "collect": {"episodes": 6},
     "vision": {**SMALL["vision"], "fit": {"steps": 12, "log_every": 6, "checkpoint_every": 6}},
     "memory": {"fit": {"steps": 12, "log_every": 6, "checkpoint_every": 6}},
-    "evolve": {**SMALL["evolve"], "generations": 2, "validation_tracks": 2, "optimiser": {"population": 4}},
+    "evolve": {**SMALL["evolve"], "generations": 2, "optimiser": {"population": 4},
+               "validation": {"tracks": 2, "every": 2}},
     "evaluate": {"baseline": False, "video": False},
-    "accuracy": {"episodes": 2, "samples": 2, "starts": 1, "horizons": [1, 10], "controllers": 3,
+    "accuracy": {"episodes": 2, "horizons": [1, 10], "controllers": 3,
                  "controller_tracks": 2, "controller_dreams": 2},
-    "executor": {"type": "serial"},
+    "executor": {"type": "serial", "envs": 4},
 }  # fmt: skip
 CELLS = {
     "mdn-rnn": {},
@@ -235,9 +236,10 @@ def test_a_run_that_no_cell_goes_on_from_is_refused(done, tmp_path):
 
 @pytest.mark.slow
 def test_a_loop_is_done_as_a_whole(tmp_path):
-    rounds = {"rounds": 2, "episodes": 2, "max_frames": 20, "vision_every": 2, "memory_steps": 4, "generations": 1,
-              "final_tracks": 2, "finalists": 1, "policies": ["agent", "held-uniform"]}  # fmt: skip
-    cells = {"loop": {"loop": rounds, "evolve.world": "dream"}}
+    collect = {"episodes": 2, "max_frames": 20, "policies": ["agent", "action-hold"]}
+    later = {"collect": collect, "memory": {"fit": {"steps": 4}}, "evolve": {"generations": 1}}
+    rounds = {"rounds": 2, "vision_every": 2, "later": later}
+    cells = {"loop": {"loop": rounds, "evolve.world": "dream", "evolve.validation.top_k_tracks": 2}}
     session = carry_out(tmp_path / "s", cells=cells, accuracy=False, tracks=2)
     (shared,) = (tmp_path / "s" / "shared").iterdir()
     assert shared.name.startswith("loop-") and (shared / "rounds" / "01" / "config.yaml").exists()
@@ -288,7 +290,7 @@ def test_the_command(done, tmp_path, capsys):
 
 @pytest.mark.parametrize("more", [[], ["--dry-run"]])
 def test_a_study_of_impossible_cells_alone_fails_with_each_reason_and_makes_nothing(tmp_path, capsys, more):
-    cells = {"rewardless": CELLS["rewardless"], "again": CELLS["rewardless"], "many": {"evolve.validation_tracks": 501}}
+    cells = {"rewardless": CELLS["rewardless"], "again": CELLS["rewardless"], "many": {"evolve.validation.tracks": 501}}
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(plan(cells=cells, seeds=[0, 1])))
     assert main(["study", str(tmp_path / "s"), "--file", str(tmp_path / "study.yaml"), *more]) == 1
     first, *reasons = capsys.readouterr().err.splitlines()

@@ -32,7 +32,7 @@ def test_the_paper_preset_holds_the_paper_s_numbers():
     assert (config.memory.options.hidden, config.memory.options.mixtures, config.memory.sequence) == (256, 5, 999)
     assert (config.memory.fit.steps, config.memory.batch, config.memory.fit.clip_value) == (4000, 100, 1.0)
     assert (config.evolve.optimiser.population, config.evolve.episodes, config.evolve.optimiser.sigma) == (64, 16, 0.1)
-    assert config.evolve.max_episodes == 16 and config.env.action_repeat == 1 and config.env.early_stop.patience == 0
+    assert config.evolve.agreement == 0 and config.env.action_repeat == 1 and config.env.no_reward_limit == 0
     assert config.features.latent == "sample"
 
 
@@ -104,6 +104,42 @@ def test_a_file_builds_on_the_preset_it_names(tmp_path):
     (tmp_path / "mine.yaml").write_text("preset: qick")
     with pytest.raises(RunError, match=r"mine\.yaml: unknown preset `qick`; did you mean `quick`"):
         read_config(tmp_path / "mine.yaml")
+
+
+@pytest.fixture
+def presets(tmp_path, monkeypatch):
+    """A folder of presets, each of the text that it is given."""
+    monkeypatch.setattr("worldmodels.config.PRESETS", tmp_path)
+    return lambda **texts: [(tmp_path / f"{name}.yaml").write_text(f"# a\n{text}") for name, text in texts.items()]
+
+
+def test_a_preset_says_what_it_builds_on_and_what_differs(presets):
+    presets(one="seed: 3\nenv: {options: {size: 32}}\n", two="preset: one\nvision: {batch: 7}\n")
+    presets(three="preset: two\nseed: 4\nenv: {options: {}}\n")
+    one, two, three = preset("one"), preset("two"), preset("three")
+    assert two == dataclasses.replace(one, preset="two", vision=dataclasses.replace(one.vision, batch=7))
+    assert (three.preset, three.seed, three.vision.batch, three.env.options) == ("three", 4, 7, {})
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        ({"one": "preset: two", "two": "preset: one"}, "in a circle: one -> two -> one"),
+        ({"one": "preset: one"}, "in a circle: one -> one"),
+        ({"one": "preset: tow", "two": "seed: 1"}, "unknown preset `tow`; did you mean `two`"),
+    ],
+)
+def test_presets_that_lead_nowhere_are_refused(presets, texts, message):
+    presets(**texts)
+    with pytest.raises(RunError, match=message):
+        preset("one")
+
+
+def test_a_file_lays_its_later_rounds_over_those_of_its_preset(tmp_path):
+    (tmp_path / "mine.yaml").write_text("preset: quick\nloop: {later: {collect: {episodes: 9}}}\n")
+    quick, mine = preset("quick").loop, read_config(tmp_path / "mine.yaml").loop
+    assert mine.later["collect"] == quick.later["collect"] | {"episodes": 9} and quick.later["collect"]["episodes"] == 8
+    assert mine.later["evolve"] == quick.later["evolve"] and mine.final == quick.final != {}
 
 
 def test_a_file_s_options_of_the_environment_stand_as_written(tmp_path):

@@ -1,6 +1,7 @@
 """How a world model is measured: the options of the accuracy card."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from generative.options import check_numbers
 from worldmodels.seeds import VALIDATION
@@ -17,20 +18,10 @@ class AccuracyConfig:
     """Episodes of each policy, on the same validation tracks, the last ones: the controller is chosen on the first."""
     max_frames: int = 500
     """Frames after which such an episode is cut."""
-    noise: float = 0.1
-    """Exploration noise of the agent in the mixed episodes, as a part of each action's range."""
     warmup: int = 50
     """Real steps that the memory sees before it goes on alone."""
     horizons: tuple[int, ...] = (1, 2, 5, 10, 15, 25, 50, 100)
     """Steps alone after which dream and truth are compared, ascending."""
-    samples: int = 16
-    """Dreams from each starting point."""
-    starts: int = 8
-    """Starting points in each episode."""
-    return_steps: int = 50
-    """Steps over which predicted and real return are compared."""
-    ahead: int = 20
-    """Steps ahead at which probes also look for the simulator's state."""
     controllers: int = 30
     """Controllers of many qualities on which dream and real return are compared; 0 leaves that out."""
     histories: tuple[str, ...] = ()
@@ -43,16 +34,18 @@ class AccuracyConfig:
     """Validation tracks that each of them drives."""
     controller_dreams: int = 32
     """Dreams that each of them plays."""
+    noise: ClassVar[float] = 0.1
+    """Exploration noise of the agent in the mixed episodes, as a part of each action's range."""
+    samples: ClassVar[int] = 16
+    """Dreams from each starting point."""
+    starts: ClassVar[int] = 8
+    """Starting points in each episode."""
 
     def __post_init__(self) -> None:
         for name, least in (
             ("episodes", 2),
             ("max_frames", 2),
             ("warmup", 1),
-            ("samples", 2),
-            ("starts", 1),
-            ("return_steps", 1),
-            ("ahead", 1),
             ("controller_tracks", 2),
             ("controller_dreams", 2),
         ):
@@ -81,10 +74,18 @@ class AccuracyConfig:
             raise ValueError(
                 f"accuracy.controllers={self.controllers}: a correlation needs 3 at least; 0 leaves it out"
             )
-        if not self.noise >= 0:
-            raise ValueError(f"accuracy.noise={self.noise}: must not be negative")
         check_numbers(self, "accuracy")
         if self.warmup >= self.max_frames:
             raise ValueError(
                 f"accuracy.warmup={self.warmup}: leaves nothing of accuracy.max_frames={self.max_frames}; lower it"
             )
+
+    @property
+    def return_steps(self) -> int:
+        """Steps over which predicted and real return are compared: 50, or fewer where episodes are short."""
+        return max(1, min(50, (self.max_frames - self.warmup) * 3 // 8))
+
+    @property
+    def ahead(self) -> int:
+        """Steps ahead at which probes also look for the simulator's state: 20, or fewer where episodes are short."""
+        return max(1, min(20, (self.max_frames - self.warmup) // 4))

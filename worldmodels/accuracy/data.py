@@ -23,7 +23,8 @@ from worldmodels.accuracy.config import PIXEL_BATCH, AccuracyConfig
 from worldmodels.agent.bundle import Bundle
 from worldmodels.errors import RunError
 from worldmodels.memories.targets import TerminationTargetConfig, termination_target
-from worldmodels.rollouts.collect import CollectConfig, CollectSetup, CollectWorker, Driver, Order
+from worldmodels.rollouts.collect import CollectSetup, CollectWorker, Order
+from worldmodels.rollouts.config import CollectConfig, Driver
 from worldmodels.rollouts.episode import EpisodeFile, write_episode
 from worldmodels.seeds import VALIDATION
 
@@ -80,7 +81,7 @@ class Padded(NamedTuple):
 def driven(name: str, config: AccuracyConfig) -> Driven:
     """Return who drives the episodes of a set."""
     known = {
-        "random": Driven(("held-uniform",), 0.0),
+        "random": Driven(("action-hold",), 0.0),
         "on-policy": Driven(("agent",), 0.0),
         "mixed": Driven(("agent", "brownian"), config.noise),
     }
@@ -116,8 +117,8 @@ def record(
     asked = [(track, drivers[number % len(drivers)]) for number, track in enumerate(tracks)]
     if not all(_kept(path, facts, *asked[number]) for number, path in enumerate(paths)):
         bundle, parameters = agent or (None, None)
-        collect = CollectConfig(envs=min(width, len(tracks)), noise=noise)
-        worker = CollectWorker(CollectSetup(env, collect, bundle, parameters, facts))
+        collect = CollectConfig(noise=noise)
+        worker = CollectWorker(CollectSetup(env, collect, bundle, parameters, facts, min(width, len(tracks))))
         try:
             for turn, driver in enumerate(drivers):
                 orders = [

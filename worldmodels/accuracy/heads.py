@@ -40,7 +40,7 @@ def reward(
     whole = [index for index, (row, time) in enumerate(starts.pairs())
              if time + steps <= episodes[row].steps]  # fmt: skip
     if not whole:
-        return {"skipped": f"no episode has {steps} steps after the warm-up: lower accuracy.return_steps"}
+        return {"skipped": f"no episode has {steps} steps after the warm-up: raise accuracy.max_frames"}
     row, time = starts.row[whole], starts.time[whole]
     real = np.array([episodes[at].reward[now : now + steps].sum(dtype=np.float64)
                      for at, now in zip(row, time, strict=True)])  # fmt: skip

@@ -117,7 +117,7 @@ def check_config(config: RunConfig) -> None:
     """Refuse a configuration whose parts cannot go together, before anything is trained; see `check_parts`."""
     shape = env_shape(config.env)
     check_targets(config, shape.state_names)
-    for name, bias in (("collect.bias", config.collect.bias), ("evolve.bias", config.evolve.bias)):
+    for name, bias in (("collect.bias", config.collect.bias), ("controller.bias", config.controller.bias)):
         if bias and len(bias) != shape.spec.size:
             raise RunError(f"{name}={bias}: {config.env.id} has {shape.spec.size} outputs; give a number for each")
     vision: Any = new_vision(config, shape, config.seed)

@@ -108,7 +108,7 @@ def _without_places(config: RunConfig) -> RunConfig:
         vision=replace(config.vision, start=name(config.vision.start)),
         memory=replace(config.memory, start=name(config.memory.start)),
         evolve=replace(config.evolve, start=name(config.evolve.start)),
-        executor=replace(config.executor, workers=0, ray_address=""),
+        executor=replace(config.executor, workers=0, address=""),
     )
 
 
@@ -337,13 +337,14 @@ def _training(run: Run) -> list[tuple[str, ...]]:
     validation, looped = evolved["validation"], run.done("loop")
     generations = f"{evolved['generations']:,} generations in the {config.evolve.world} world"
     chosen = f"generation {evolved['chosen_generation']}"
-    measured_on = f"{config.evolve.tracks_again or config.evolve.validation_tracks} validation tracks"
-    if config.evolve.tryouts and not config.evolve.tracks_again:
-        measured_on = f"{config.evolve.tryouts} training tracks"
+    validated = run.config.evolve.validation
+    again = validated.top_k > 1 or looped
+    measured_on = f"{validated.top_k_tracks if again else validated.tracks} validation tracks"
+    if validated.record and not again:
+        measured_on = f"{validated.tracks} training tracks"
     if looped:
         generations = f"{looped['rounds']} rounds; in the chosen one {generations}"
         chosen = f"round {round_name(looped['chosen_round'])}, {chosen}"
-        measured_on = f"{config.loop.final_tracks} validation tracks"
     before = {name: evolved.get(f"start_{name}", 0) for name in ("frames", "core_hours")}
     if run.config.evolve.start:  # a round's own is the round before it
         generations += f", from what the agent of `{Path(run.config.evolve.start).name}` knew"

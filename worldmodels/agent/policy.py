@@ -23,7 +23,7 @@ class ControllerPolicy:
         noise: float = 0.0,
         plan: Sequence[tuple[int, int]] | None = None,
         spread: float = 0.0,
-        forget: float = 0.0,
+        correlation_time: float = 0.0,
     ):
         """Hold the parts.
 
@@ -37,10 +37,10 @@ class ControllerPolicy:
             plan: `(candidate, seed)` of each key that `begin` will be given; by default a key is the seed of candidate
                 `key % P`.
             spread: standard deviation of what is added to a candidate's parameters for an episode.
-            forget: steps over which the noise loses all but 1/e of what it was; 0 draws it anew at every step.
+            correlation_time: steps over which the noise loses all but 1/e of itself; 0 draws it anew at every step.
         """
         self.spread = spread
-        self._keep = math.exp(-1 / forget) if forget > 0 else 0.0
+        self._keep = math.exp(-1 / correlation_time) if correlation_time > 0 else 0.0
         self._deviation = np.zeros((perception.rows, spec.size))
         self._plan = plan
         self.perception, self.controller, self.spec, self.noise = perception, controller, spec, noise

@@ -64,23 +64,17 @@ class FilmConfig:
 
     steps: int = 250
     """Steps that the film of the dream shows at least: dreams follow one another, each of them whole."""
-    dreams: int = 16
-    """Dreams whose mean return is noted; the film shows the first of them."""
     context: int = 50
     """Real steps that the memory watches before it predicts."""
     ahead: int = 50
     """Steps that it then predicts, given the actions alone."""
     track: int = 10_000
     """Seed of the real drive's track; the default is the first validation track."""
-    seed: int = 0
-    """Of the first dream; the others have the seeds after it."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "dreams", "context", "ahead"):
+        for name in ("steps", "context", "ahead"):
             if getattr(self, name) < 1:
                 raise ValueError(f"film.{name}={getattr(self, name)}: must be at least 1")
-        if self.seed < 0:
-            raise ValueError(f"film.seed={self.seed}: must not be negative")
         check_numbers(self, "film")
         if not 0 <= self.track < 2**31 - 1:
             raise ValueError(f"film.track={self.track}: tracks are seeds from 0 to 2**31 - 2")

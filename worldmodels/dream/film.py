@@ -23,6 +23,8 @@ from worldmodels.dream.ends import Outcome
 from worldmodels.dream.imagine import Moment, moments
 from worldmodels.dream.starts import Starts
 
+DREAMS = range(16)
+"""Seeds of the dreams whose mean return is noted; the film shows the first of them."""
 DECODED = 64
 """Frames that are decoded at once."""
 

@@ -3,34 +3,15 @@
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from worldmodels.rollouts.play import Played
-from worldmodels.seeds import TEST
 from worldmodels.statistics import Summary, paired_difference, summarise
 
 COLUMNS = ("track", "return", "steps", "frames", "terminated", "tiles", "lap")
-
-
-@dataclass(frozen=True)
-class EvaluateConfig:
-    """How the chosen controller is measured."""
-
-    tracks: int = 100
-    """Test tracks, from seed 0 on."""
-    env: str = ""
-    """Environment to drive in, where it is another drawing of the same world; empty for the run's own."""
-    baseline: bool = False
-    """Also measure `action_space.sample()` on the same tracks."""
-    video: bool = True
-    """Write a video of an episode of median return."""
-
-    def __post_init__(self) -> None:
-        if not 2 <= self.tracks <= len(TEST):
-            raise ValueError(f"evaluate.tracks={self.tracks}: must be between 2 and {len(TEST)}")
 
 
 def episode_row(track: int, played: Played, state_names: Sequence[str]) -> dict[str, Any]:

@@ -9,124 +9,22 @@ The log of scores is the state: an optimiser that is told the same scores again 
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from agents import OptimiserConfig, replay
+from agents import replay
 from agents.optimisers import AskTell
-from generative.options import check_numbers
 from worldmodels.errors import RunError
+from worldmodels.evolution.config import EvolveConfig, ValidationConfig
 from worldmodels.evolution.drive import BATCHES, Cost, drive, drive_in_order, share
 from worldmodels.evolution.tasks import DreamTask
 from worldmodels.parallel.executor import Executor
-from worldmodels.seeds import DREAM, EVOLVE, TRYOUT, VALIDATION, stream, training_tracks
+from worldmodels.seeds import DREAM, EVOLVE, RECORDED, VALIDATION, stream, training_tracks
 from worldmodels.statistics import spearman, summarise
 
 SAME_MEAN = 1e-4
 """Largest relative difference between the norm of a restored mean and the logged one."""
-
-
-@dataclass(frozen=True)
-class EvolveConfig:
-    """How the controller evolves."""
-
-    world: Literal["real", "dream"] = "real"
-    """Where candidates are tried: the real environment or the memory's dream."""
-    start: str = ""
-    """Run folder whose controller evolution begins at, or an imitation of it where vision or memory are others; empty
-    for zeros."""
-    bias: tuple[float, ...] = ()
-    """Biases of the outputs, before squashing, with which an evolution from zeros begins; empty for none. A negative
-    one for CarRacing's brake lets it rest: noise about zero brakes half of the time."""
-    generations: int = 100
-    """Rounds of ask and tell."""
-    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
-    episodes: int = 4
-    """Tracks or dreams that every candidate of the first generation meets."""
-    max_episodes: int = 16
-    """Most of them that the adaptation may ask for."""
-    agreement: float = 0.5
-    """Rank correlation between two halves of the tracks below which their number doubles; 0 keeps it."""
-    validation_every: int = 5
-    """Generations between validations of the distribution's mean."""
-    validation_tracks: int = 16
-    """Real validation tracks for each."""
-    tryouts: int = 0
-    """Training tracks, others in every evolution, that the mean drives instead of validation tracks: its episodes end
-    as in training and are recorded, so that a loop's later rounds learn from what they cost; 0 for none."""
-    finalists: int = 1
-    """Best validated generations that are measured again before one is chosen; 1 takes the best one's word."""
-    final_tracks: int = 64
-    """Further validation tracks on which finalists are measured."""
-    action_cost: float = 0.0
-    """Charge a frame on how far actions that go either way, such as steering, are from zero (1 at a bound), in training
-    only: evolution under noise likes to steer from bound to bound, which noise cannot spoil and which wastes speed."""
-    temperatures: tuple[float, ...] = ()
-    """Dream temperatures of which the one is kept whose evolution validates best after `trial_generations`; empty keeps
-    dream.temperature."""
-    trial_generations: int = 10
-    """Generations at each of `temperatures`; evolution goes on from the best one's."""
-    worst: float = 1.0
-    """Share of a candidate's episodes, its worst ones, whose mean is its score; below 1 evolution is pessimistic."""
-    alarm: Literal["none", "stop"] = "none"
-    """Stop when the dream pays more than when validation was best, and validation less than `alarm_share` of that."""
-    alarm_share: float = 0.7
-    """Share of the best validation return below which the alarm rings."""
-    envs: int = 16
-    """Environments that a worker steps together, and the batch width of its networks."""
-    seed: int | None = None
-    """Of the optimiser and its tracks or dreams; the run's where none is given."""
-
-    def __post_init__(self) -> None:
-        for name, least in (
-            ("generations", 1),
-            ("episodes", 2),
-            ("max_episodes", self.episodes),
-            ("validation_every", 1),
-            ("validation_tracks", 2),
-            ("finalists", 1),
-            ("final_tracks", 2),
-            ("envs", 1),
-            ("trial_generations", 1),
-        ):
-            if getattr(self, name) < least:
-                raise ValueError(f"evolve.{name}={getattr(self, name)}: must be at least {least}")
-        if self.tryouts < 0 or self.tryouts == 1:
-            raise ValueError(f"evolve.tryouts={self.tryouts}: take at least 2 tracks, or 0 for validation tracks")
-        if not self.action_cost >= 0:
-            raise ValueError(f"evolve.action_cost={self.action_cost}: is a charge of at least 0 a frame")
-        if self.bias and self.start:
-            raise ValueError(f"evolve.bias={self.bias}: evolve.start={self.start} has biases of its own; set one")
-        if self.temperatures and self.world == "real":
-            raise ValueError(f"evolve.temperatures={self.temperatures}: are of dreams; set evolve.world=dream too")
-        if len(set(self.temperatures)) < len(self.temperatures) or not all(0 <= each for each in self.temperatures):
-            raise ValueError(f"evolve.temperatures={self.temperatures}: give each once, at least 0")
-        if self.temperatures and self.trial_generations > self.generations:
-            raise ValueError(
-                f"evolve.trial_generations={self.trial_generations}: more than evolve.generations={self.generations}"
-            )
-        if not 0 < self.worst <= 1:
-            raise ValueError(f"evolve.worst={self.worst}: is a share above 0; 1 counts every episode")
-        if not 0 <= self.alarm_share < 1:
-            raise ValueError(f"evolve.alarm_share={self.alarm_share}: is a share from 0 to below 1")
-        if not 0 <= self.agreement < 1:
-            raise ValueError(f"evolve.agreement={self.agreement}: must be at least 0 and below 1")
-        if self.validation_tracks + self.tracks_again > len(VALIDATION):
-            asked = f"evolve.validation_tracks={self.validation_tracks}"
-            asked += f" and evolve.final_tracks={self.final_tracks}" if self.tracks_again else ""
-            raise ValueError(f"{asked}: there are {len(VALIDATION)} validation tracks")
-        check_numbers(self, "evolve")
-
-    @property
-    def tracks_again(self) -> int:
-        """On how many further validation tracks something is measured."""
-        return self.final_tracks if self.finalists > 1 else 0
-
-    def seed_in(self, run_seed: int) -> int:
-        """Return the seed that evolution draws from in a run of this seed."""
-        return run_seed if self.seed is None else self.seed
 
 
 class Trials:
@@ -149,7 +47,7 @@ class Trials:
             scores[row, place] = played.score - (self.action_cost * played.effort if training else 0.0)
         return scores
 
-    def tryout_scores(self, mean: np.ndarray, tracks: Sequence[int], cost: Cost) -> tuple[np.ndarray, list[bytes]]:
+    def recorded_scores(self, mean: np.ndarray, tracks: Sequence[int], cost: Cost) -> tuple[np.ndarray, list[bytes]]:
         """Return the returns, float64 (E), of one candidate (N) on every track, and the episodes' files."""
         size = min(share(self.executor, len(tracks)), self.width)
         every = drive_in_order(self.executor, mean, tracks, size=size, training=True, record=True, cost=cost)
@@ -167,29 +65,11 @@ class Trials:
         return np.concatenate(scores)
 
 
-def fitness(scores: np.ndarray, worst: float) -> np.ndarray:
-    """Return each candidate's score (P): the mean over its worst episodes, of scores (P E)."""
-    if worst == 1:
-        return scores.mean(axis=1)
-    counted = max(1, round(worst * scores.shape[1]))
-    return np.sort(scores, axis=1)[:, :counted].mean(axis=1)
-
-
-def exploited(log: Sequence[dict[str, Any]], share: float) -> bool:
-    """Return whether the last validation paid less than a share of the best one while candidates scored more."""
-    best = best_validated(log)
-    if best is None or "validation" not in log[-1]:
-        return False
-    earned = best["validation"]["mean"] > 0  # before anything is earned there is nothing to lose
-    fell = log[-1]["validation"]["mean"] < share * best["validation"]["mean"]
-    return bool(earned and fell and log[-1]["mean"] > best["mean"])
-
-
 def next_episodes(config: EvolveConfig, episodes: int, agreements: Sequence[float]) -> int:
-    """Return how many tracks a candidate meets next: twice as many once three generations disagree on the ranking."""
+    """Return how many tracks a candidate meets next: twice the first number once three generations disagree."""
     recent = agreements[-3:]
     if config.agreement > 0 and len(recent) == 3 and float(np.mean(recent)) < config.agreement:
-        return min(2 * episodes, config.max_episodes)
+        return 2 * config.episodes
     return episodes
 
 
@@ -240,13 +120,11 @@ def optimiser_seed(seed: int) -> int:
 def evolve(
     config: EvolveConfig, optimiser: AskTell, trials: Trials, seed: int, log: list[dict[str, Any]]
 ) -> Iterator[tuple[dict[str, Any], np.ndarray, list[bytes]]]:
-    """Yield each generation's entry, the mean after it, and the files of its tryouts, from where the log ends.
+    """Yield each generation's entry, the mean after it, and what validation recorded, from where the log ends.
 
     The entry is plain data and has to be appended to the log before the next one is asked for.
     """
     for generation in range(len(log), config.generations):
-        if config.alarm == "stop" and exploited(log, config.alarm_share):
-            return
         begun = time.perf_counter()
         cost = Cost()
         episodes = log[-1]["next_episodes"] if log else config.episodes
@@ -259,14 +137,14 @@ def evolve(
             tracks = training_tracks(seed, DREAM, generation, episodes)
             scores = trials.dream_scores(parameters, tracks, cost)
         tried = time.perf_counter()
-        optimiser.tell(parameters, fitness(scores, config.worst))
+        optimiser.tell(parameters, scores.mean(axis=1))
         told = time.perf_counter()
         entry = _entry(scores, episodes, cost, log, config)
         last = generation == config.generations - 1
         mean = np.asarray(optimiser.mean, dtype=np.float32)
         validation_cost = Cost()
         recorded: list[bytes] = []
-        if last or (generation + 1) % config.validation_every == 0:
+        if last or (generation + 1) % config.validation.every == 0:
             entry["validation"], recorded = _validate(config, trials, mean, seed, validation_cost)
         entry |= {
             "generation": generation,
@@ -293,7 +171,7 @@ def _timings(cost: Cost, validation: Cost, optimiser: float, whole: float, trial
 def _entry(
     scores: np.ndarray, episodes: int, cost: Cost, log: list[dict[str, Any]], config: EvolveConfig
 ) -> dict[str, Any]:
-    means = fitness(scores, config.worst)
+    means = scores.mean(axis=1)
     agreement = rank_agreement(scores)
     earlier = [entry["agreement"] for entry in log if entry["episodes"] == episodes]
     return {
@@ -312,11 +190,12 @@ def _entry(
 def _validate(
     config: EvolveConfig, trials: Trials, mean: np.ndarray, seed: int, cost: Cost
 ) -> tuple[dict[str, Any], list[bytes]]:
-    """Return what the mean scores on validation tracks, or on tryouts with their episodes' files."""
-    if config.tryouts:
-        scores, recorded = trials.tryout_scores(mean, training_tracks(seed, TRYOUT, 0, config.tryouts), cost)
+    """Return what the mean scores on validation tracks, or on training tracks with the files of its episodes."""
+    if config.validation.record:
+        tracks = training_tracks(seed, RECORDED, 0, config.validation.tracks)
+        scores, recorded = trials.recorded_scores(mean, tracks, cost)
         return _summary(scores), recorded
-    tracks = list(VALIDATION[: config.validation_tracks])
+    tracks = list(VALIDATION[: config.validation.tracks])
     return _summary(trials.real_scores(mean[None], tracks, False, cost)[0]), []
 
 
@@ -325,19 +204,16 @@ def _summary(scores: np.ndarray) -> dict[str, Any]:
     return {"mean": summary.mean, "std": summary.std, "ci_low": summary.ci_low, "ci_high": summary.ci_high}
 
 
-def measure_again(
-    config: EvolveConfig, trials: Trials, means: Sequence[np.ndarray], cost: Cost
-) -> list[dict[str, Any]]:
-    """Return what each mean scores on the validation tracks after those that chose it."""
-    first = config.validation_tracks
-    tracks = list(VALIDATION[first : first + config.final_tracks])
-    return [_summary(row) for row in trials.real_scores(np.stack(means), tracks, False, cost)]
+def top_k(config: ValidationConfig, validated: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the best of some generations or rounds that have a `validation`, the best first: those measured again."""
+    return sorted(validated, key=lambda row: -row["validation"]["mean"])[: config.top_k]
 
 
-def finalists(config: EvolveConfig, log: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the entries of the generations that are measured again, the best validated first."""
-    validated = [entry for entry in log if "validation" in entry]
-    return sorted(validated, key=lambda entry: -entry["validation"]["mean"])[: config.finalists]
+def measure_again(config: ValidationConfig, trials: Trials, parameters: np.ndarray, cost: Cost) -> dict[str, Any]:
+    """Return what a controller (N) of the top k scores on the tracks of the top-k re-evaluation."""
+    places = config.top_k_places
+    tracks = list(VALIDATION[places.start : places.stop])
+    return _summary(trials.real_scores(parameters[None], tracks, False, cost)[0])
 
 
 def best_validated(log: Sequence[dict[str, Any]]) -> dict[str, Any] | None:

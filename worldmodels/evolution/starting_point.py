@@ -12,7 +12,7 @@ from worldmodels.agent.bundle import Bundle
 from worldmodels.errors import RunError
 from worldmodels.evolution.warm_start import imitate, same_parts
 from worldmodels.files import read_json, write_bytes, write_json
-from worldmodels.rollouts.dataset import episode_files, tryout_files
+from worldmodels.rollouts.dataset import episode_files, recorded_files
 from worldmodels.run.finished import digest
 from worldmodels.run.folder import Run
 
@@ -25,7 +25,8 @@ def starting_point(run: Run, bundle: Bundle) -> np.ndarray | None:
     """Return the parameters at which evolution begins, float64 (N), found once and kept; None for zeros."""
     config, folder = run.learnt.evolve, run.folder("evolve")
     if not config.start:
-        return bundle.build_controller().resting(config.bias) if config.bias else None
+        bias = run.learnt.controller.bias
+        return bundle.build_controller().resting(bias) if bias else None
     if not (folder / "start.json").exists():
         before = Run(config.start)
         old, parameters, _ = load_bundle(before)
@@ -53,7 +54,7 @@ def _spent(run: Run, before: Run) -> dict[str, Any]:
     evolved, collected = before.done("evolve") or {}, before.done("collect") or {}
     frames = evolved.get("env_frames", 0) + evolved.get("start_frames", 0)
     if before.path.resolve() in _extended(run):
-        frames -= sum(file.meta["env_frames"] for file in tryout_files(before.folder("evolve")))
+        frames -= sum(file.meta["env_frames"] for file in recorded_files(before.folder("evolve")))
     else:
         frames += collected.get("env_frames", 0)
     return {"frames": frames, "core_hours": before.core_hours() + evolved.get("start_core_hours", 0.0)}

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from agents import ActionSpec, Policy, PolicyConfig, make_policy
-from envs import EnvConfig, VectorEnv, draws_on_demand, env_facts, make_env
+from envs import VectorEnv, draws_on_demand, env_facts, make_env
 from worldmodels.agent.bundle import Bundle
 from worldmodels.agent.policy import ControllerPolicy
 from worldmodels.dream.config import DreamConfig
@@ -32,7 +32,7 @@ class RealTask(NamedTuple):
     training: bool
     """With the training-only wrappers or without."""
     record: bool = False
-    """Whether episodes come back recorded; their rewards are the environment's own, without the wrappers' charges."""
+    """Whether episodes come back recorded."""
 
 
 class DreamTask(NamedTuple):
@@ -76,17 +76,12 @@ class TrialSetup:
     """`EvolveConfig.action_cost` in dreams."""
 
 
-def uncharged(env: EnvConfig) -> EnvConfig:
-    """Return an environment whose early stop costs nothing: what is recorded are the environment's own rewards."""
-    return replace(env, early_stop=replace(env.early_stop, charge=0.0))
-
-
 class TrialWorker:
     """Tries candidates; built once in each process."""
 
     def __init__(self, setup: TrialSetup):
         self.setup = setup
-        self._envs: dict[tuple[bool, bool], VectorEnv] = {}
+        self._envs: dict[bool, VectorEnv] = {}
         self._vision = setup.bundle.load_encoder()
         self._memory = setup.bundle.load_memory()
         self._controller = setup.bundle.build_controller()
@@ -112,12 +107,11 @@ class TrialWorker:
         for env in self._envs.values():
             env.close()
 
-    def _env(self, training: bool, record: bool = False) -> VectorEnv:
-        kind = (training, record)
-        if kind not in self._envs:
-            config = uncharged(self.setup.bundle.env) if record else self.setup.bundle.env
-            self._envs[kind] = VectorEnv([make_env(config, training) for _ in range(self.setup.width)])
-        return self._envs[kind]
+    def _env(self, training: bool) -> VectorEnv:
+        if training not in self._envs:
+            envs = [make_env(self.setup.bundle.env, training) for _ in range(self.setup.width)]
+            self._envs[training] = VectorEnv(envs)
+        return self._envs[training]
 
     def _play(
         self, policy: Policy, tracks: Sequence[int], training: bool, spec: ActionSpec, record: bool = False
@@ -125,7 +119,7 @@ class TrialWorker:
         clock = Clock()
         plays = [Play(track, key) for key, track in enumerate(tracks)]
         found: list[Played | None] = [None] * len(plays)
-        for index, played in play(self._env(training, record), policy, spec, plays, record=record, clock=clock):
+        for index, played in play(self._env(training), policy, spec, plays, record=record, clock=clock):
             found[index] = played
         every = [played for played in found if played]
         recorded = tuple(self._encode(played) for played in every) if record else ()

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from generative.options import check_numbers
 
@@ -15,30 +15,30 @@ class ExecutorConfig:
     """ray: worker processes that are replaced when they die; serial: in this process, for debugging."""
     workers: int = 0
     """Ray's worker processes; 0: one per CPU core this process may use, or per CPU of the cluster."""
-    ray_address: str = ""
+    address: str = ""
     """Empty: a private Ray on this machine. `auto` or HOST:PORT: the cluster that already runs there."""
+    envs: int = 16
+    """Environments that a worker steps together, and the batch width of its networks."""
     object_store_mb: int = 200
     """Shared memory of a private Ray, in MiB; twice the size of all models is plenty."""
-    ready_timeout: float = 120.0
-    """Seconds a worker may take to start and build its models."""
     item_timeout: float = 0.0
     """Seconds after which a worker counts as hung; 0: 600, or 20 times the median item if that is more."""
-    max_failures: int = 10
+    ready_timeout: ClassVar[float] = 120.0
+    """Seconds a worker may take to start and build its models."""
+    max_failures: ClassVar[int] = 10
     """Workers replaced during one `run` before giving up; a machine that is lost counts as one."""
 
     def __post_init__(self) -> None:
         if self.type not in ("ray", "serial"):
             raise ValueError(f"type={self.type!r}: unknown; choose ray or serial")
-        least = {"workers": 0, "object_store_mb": 80, "item_timeout": 0, "max_failures": 0}
+        least = {"workers": 0, "envs": 1, "object_store_mb": 80, "item_timeout": 0}
         for name, bound in least.items():
             if not getattr(self, name) >= bound:
                 raise ValueError(f"{name}={getattr(self, name)}: too small; use at least {bound}")
         check_numbers(self, "executor")
-        if not self.ready_timeout > 0:
-            raise ValueError(f"ready_timeout={self.ready_timeout}: must be positive; 120 suits most machines")
-        port = re.fullmatch(r"[^\s/]+:(\d{1,5})", self.ray_address)
-        if self.ray_address not in ("", "auto") and not (port and 0 < int(port[1]) < 2**16):
+        port = re.fullmatch(r"[^\s/]+:(\d{1,5})", self.address)
+        if self.address not in ("", "auto") and not (port and 0 < int(port[1]) < 2**16):
             raise ValueError(
-                f"ray_address={self.ray_address!r}: not an address; use HOST:PORT, auto for the cluster this"
+                f"address={self.address!r}: not an address; use HOST:PORT, auto for the cluster this"
                 " machine belongs to, or leave it empty for a private Ray"
             )

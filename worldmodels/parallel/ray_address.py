@@ -32,11 +32,11 @@ def find_head(address: str) -> str:
     note = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()) / "ray" / "ray_current_cluster"
     if not found and note.exists():
         if hasattr(os, "getuid") and note.stat().st_uid not in (0, os.getuid()):
-            raise ExecutorError(f"ray_address=auto: {note} was written by another user; name the cluster as HOST:PORT")
+            raise ExecutorError(f"address=auto: {note} was written by another user; name the cluster as HOST:PORT")
         found = note.read_text().strip()
     if not re.fullmatch(r"[^\s/]+:\d+", found):
         raise ExecutorError(
-            f"ray_address=auto: this machine belongs to no cluster ({found or 'no address is noted'}); start Ray on it"
+            f"address=auto: this machine belongs to no cluster ({found or 'no address is noted'}); start Ray on it"
             " (`ray start --address HEAD:6379`), or name the cluster as HOST:PORT"
         )
     return found
@@ -51,24 +51,24 @@ def greet_head(address: str, version: str) -> None:
     try:
         _connect(address)
     except OSError as error:
-        raise ExecutorError(f"no Ray at ray_address={address}: {error}; start Ray there or correct it") from error
+        raise ExecutorError(f"no Ray at address={address}: {error}; start Ray there or correct it") from error
     token, kept = find_token()
     if uses_tls():
         return  # Ray's own connection will tell
     code, reply = ask(address, ALIVE, token)
     if code == "UNAUTHENTICATED":
         raise ExecutorError(
-            f"Ray at ray_address={address} does not take {kept}: copy ~/.ray/auth_token from its head to this machine"
+            f"Ray at address={address} does not take {kept}: copy ~/.ray/auth_token from its head to this machine"
             " and export RAY_AUTH_MODE=token"
         )
     if code == "UNIMPLEMENTED":
-        raise ExecutorError(f"ray_address={address} is not the port of Ray's head; it is 6379, or its `--port`")
+        raise ExecutorError(f"address={address} is not the port of Ray's head; it is 6379, or its `--port`")
     if code != "OK":
         what = f"gives no answer in {PATIENCE:g} s" if code == "DEADLINE_EXCEEDED" else f"is not Ray ({code})"
-        raise ExecutorError(f"what listens at ray_address={address} {what}; check host and port of Ray's head")
+        raise ExecutorError(f"what listens at address={address} {what}; check host and port of Ray's head")
     theirs = re.search(rb"\d+\.\d+\.\d+\w*", reply)
     if theirs and theirs[0].decode() != version:
-        raise ExecutorError(f"Ray at ray_address={address} is {theirs[0].decode()}, here it is {version}; use the same")
+        raise ExecutorError(f"Ray at address={address} is {theirs[0].decode()}, here it is {version}; use the same")
 
 
 def is_healthy(address: str) -> bool:

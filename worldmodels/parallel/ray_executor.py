@@ -49,12 +49,12 @@ class RayExecutor(Executor):
         self._processors: set[str] = set()
         self._failures, self._opened = 0, False
         self.workers = config.workers or available_cores()
-        self._ray = import_ray(private=not config.ray_address)
-        folder = "" if config.ray_address else short_folder()
+        self._ray = import_ray(private=not config.address)
+        folder = "" if config.address else short_folder()
         self._stop = weakref.finalize(self, stop_ray, self._ray, folder)
         try:
             start_ray(self._ray, config, self.workers, folder)
-            if config.ray_address:
+            if config.address:
                 self.workers = self._fitting()
             options = {"num_cpus": 1, "max_restarts": 0, "max_task_retries": 0}
             self._actor_class = self._ray.remote(**options)(RayWorker)
@@ -118,7 +118,7 @@ class RayExecutor(Executor):
         """Wait for all workers; on a cluster no longer than `ready_timeout` if some are ready."""
         deadline = time.monotonic() + self._config.ready_timeout
         while (ready := sum(slot.ready for slot in self._slots.every)) < self.workers:
-            if self._config.ray_address and ready and time.monotonic() > deadline:
+            if self._config.address and ready and time.monotonic() > deadline:
                 logger.warning("%d of %d workers are ready; going on with these", ready, self.workers)
                 return
             self._collect()
@@ -156,7 +156,7 @@ class RayExecutor(Executor):
     def _give_up(self, slot: Slot) -> None:
         """Replace a worker whose time is over, unless it just waits until the cluster has a CPU for it."""
         others = any(other.node for other in self._slots.every)
-        shared, starting = bool(self._config.ray_address), slot.calls[0].run is None
+        shared, starting = bool(self._config.address), slot.calls[0].run is None
         if (starting and not others) or not (self._opened or shared):
             raise ExecutorError(self._not_ready())
         if shared and slot.calls[0].where:
@@ -201,14 +201,14 @@ class RayExecutor(Executor):
             logger.warning("%s runs on %s: results repeat only up to rounding", theirs, both)
         self._processors.add(report["cpu"])
         slot.node, slot.host = report["node"], report["host"]
-        if not self._config.ray_address:
+        if not self._config.address:
             with suppress(psutil.Error):
                 slot.process = psutil.Process(report["pid"])
 
     def _replace(self, slot: Slot, reason: str) -> None:
         """Begin a lost worker anew, or all workers of a lost machine, and issue again what they were at."""
         run = self._run
-        if self._config.ray_address and slot.node and self._is_lost(slot.node):
+        if self._config.address and slot.node and self._is_lost(slot.node):
             lost = [other for other in self._slots.every if other.node == slot.node]
             what = f"the machine {slot.host} with {len(lost)} workers"
             logger.warning("lost %s; going on with the %d others", what, self.workers - len(lost))
@@ -229,8 +229,8 @@ class RayExecutor(Executor):
         self._failures += 1
         if self._failures > self._config.max_failures:
             raise ExecutorError(
-                f"{self._failures} workers lost, more than max_failures; the last was {what}. Use fewer workers if"
-                f" memory is short, allow more failures, or {SERIAL_INSTEAD}"
+                f"{self._failures} workers lost, more than {self._config.max_failures}; the last was {what}. Use"
+                f" fewer if memory is short, or {SERIAL_INSTEAD}"
             )
 
     def _again(self, slot: Slot) -> list[Call]:
@@ -250,6 +250,6 @@ class RayExecutor(Executor):
         ready = sum(slot.ready for slot in self._slots.every)
         cpus = self._ray.cluster_resources().get("CPU", 0)
         return (
-            f"{ready} of {self.workers} workers ready after ready_timeout={self._config.ready_timeout:g} s;"
+            f"{ready} of {self.workers} workers ready after {self._config.ready_timeout:g} s;"
             f" Ray has {cpus:g} CPUs. Ask for fewer workers, wait longer, or {SERIAL_INSTEAD}"
         )

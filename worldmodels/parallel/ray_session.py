@@ -66,11 +66,11 @@ def start_ray(ray: Any, config: ExecutorConfig, workers: int, folder: str) -> No
         options["runtime_env"] = {"env_vars": variables, "py_executable": shlex.quote(sys.executable)}
         hint = SERIAL_INSTEAD
     else:
-        address = find_head(config.ray_address)
+        address = find_head(config.address)
         greet_head(address, ray.__version__)
         hint = f"start Ray on this machine too: ray start --address={address}"
         if not any((process.info["name"] or "").startswith("raylet") for process in psutil.process_iter(["name"])):
-            raise ExecutorError(f"this machine is no part of the cluster at ray_address={address}; {hint}")
+            raise ExecutorError(f"this machine is no part of the cluster at address={address}; {hint}")
         options = {"address": address, "runtime_env": {"env_vars": ONE_THREAD}}
     with _environment(settings), _signal_handler(), warnings.catch_warnings(), internals.on_loopback(bool(folder)):
         warnings.simplefilter("ignore")

@@ -76,9 +76,9 @@ def _facts(run: Run) -> dict[str, str]:
             else ""
         ),
     }
-    patience = config.env.early_stop.patience
-    if config.evolve.world == "real" and patience:
-        facts["training only"] = f"episodes end after {patience} frames without reward"
+    limit = config.env.no_reward_limit
+    if config.evolve.world == "real" and limit:
+        facts["training only"] = f"episodes end after {limit} frames without reward"
     facts["seed"] = str(run.config.seed)
     if chosen is not None:
         facts["rounds"] = f"{(run.done('loop') or {})['rounds']}, round {chosen.name} chosen (seed {config.seed})"
@@ -119,7 +119,7 @@ def _rounds(run: Run) -> Rounds | None:
     if not config.rounds or not (curve or run.begun("loop")) or (run.done("loop") and not curve):
         return None
     chosen = (run.done("loop") or {}).get("chosen_round")
-    return Rounds(config.rounds, curve, read_lines(folder / "finalists.jsonl"), chosen)
+    return Rounds(config.rounds, curve, read_lines(folder / "top_k.jsonl"), chosen)
 
 
 def _round_runs(run: Run) -> list[Run]:

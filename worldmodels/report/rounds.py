@@ -24,7 +24,7 @@ class Rounds:
     curve: Sequence[FactsView]
     """Rows of `rounds/curve.jsonl`."""
     finals: Sequence[FactsView] = ()
-    """Rows of the rounds that were evaluated again, with `final`."""
+    """Rows of `rounds/top_k.jsonl`: the rounds that were evaluated again, with `final`."""
     chosen: int | None = None
     """The chosen round; None while the loop is under way."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -10,70 +10,11 @@ from torch import nn
 
 from agents import ActionSpec, Policy, PolicyConfig, make_policy
 from envs import EnvConfig, VectorEnv, make_env
-from generative.options import check_numbers
 from worldmodels.agent.bundle import Bundle
 from worldmodels.agent.policy import ControllerPolicy
+from worldmodels.rollouts.config import CollectConfig, Driver
 from worldmodels.rollouts.episode import encode_episode
 from worldmodels.rollouts.play import Play, play
-
-Driver = Literal[
-    "uniform", "held-uniform", "brownian", "wander", "random-agent", "agent", "perturbed-agent", "random-controller"
-]
-AGENTS: tuple[Driver, ...] = ("agent", "perturbed-agent", "random-controller")
-"""Drivers that need the agent of a run."""
-
-
-@dataclass(frozen=True)
-class CollectConfig:
-    """What is recorded before anything is learnt."""
-
-    policies: tuple[Driver, ...] = ("held-uniform", "brownian")
-    """Who drives, episode by episode in turn: uniform (action_space.sample()), held-uniform, brownian, wander,
-    random-agent (the paper's randomly initialised networks), agent (a trained one, see `agent`), perturbed-agent (the
-    same, its controller's parameters moved at random), random-controller (a random one over that agent's vision and
-    memory)."""
-    episodes: int = 100
-    """Episodes to record; every tenth is held out of training."""
-    max_frames: int = 1000
-    """Frames after which an episode is cut."""
-    agent: str = ""
-    """Run folder whose agent drives where a policy is `agent`; `pretrained` is the one that the package ships."""
-    noise: float = 0.1
-    """Exploration noise of that agent, as a part of each action's range."""
-    forget: float = 8.0
-    """Steps over which that noise loses all but 1/e of what it was: what lasts moves the car, what is drawn anew at
-    every step (0) cancels out."""
-    perturbation: float = 0.1
-    """Standard deviation of what is added to the parameters of a perturbed agent, or of a random controller's, drawn
-    once an episode."""
-    bias: tuple[float, ...] = ()
-    """Biases of the outputs, before squashing, about which wander and random controllers vary; empty for none. With a
-    low gas and a resting brake CarRacing's road is followed for longer than at half gas with noise on the brake."""
-    extends: str = ""
-    """Run folder whose episodes are taken over before new ones are recorded."""
-    early_stop: bool = False
-    """End an episode as in training (env.early_stop), so that a stranded car records no more."""
-    envs: int = 4
-    """Environments that a worker steps together."""
-
-    def __post_init__(self) -> None:
-        if not self.policies:
-            raise ValueError("collect.policies=(): name at least one policy, for example brownian")
-        for name, least in (("episodes", 2), ("max_frames", 2), ("envs", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"collect.{name}={getattr(self, name)}: must be at least {least}")
-        for name in self.needs_agent:
-            if not self.agent:
-                raise ValueError(f"collect.policies names `{name}`: set collect.agent to the run folder that has one")
-        for name in ("noise", "perturbation", "forget"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"collect.{name}={getattr(self, name)}: must not be negative; 0 leaves it out")
-        check_numbers(self, "collect")
-
-    @property
-    def needs_agent(self) -> list[Driver]:
-        """The policies that drive with the trained agent."""
-        return [name for name in AGENTS if name in self.policies]
 
 
 class Order(NamedTuple):
@@ -107,6 +48,8 @@ class CollectSetup:
     parameters: np.ndarray | None
     facts: Mapping[str, Any]
     """Written into every episode's record."""
+    width: int
+    """Environments that a worker steps together."""
 
 
 class CollectWorker:
@@ -114,7 +57,7 @@ class CollectWorker:
 
     def __init__(self, setup: CollectSetup):
         self.setup = setup
-        self.width = setup.collect.envs
+        self.width = setup.width
         self.env = VectorEnv([make_env(setup.env, setup.collect.early_stop) for _ in range(self.width)])
         single = self.env.envs[0].unwrapped
         self.spec = ActionSpec.from_space(self.env.single_action_space, getattr(single, "action_squash", None))
@@ -153,16 +96,18 @@ class CollectWorker:
             assert setup.bundle is not None and setup.parameters is not None
             perception = setup.bundle.perception(self.width)
             spread = 0.0 if name == "agent" else setup.collect.perturbation
-            noise, forget = setup.collect.noise, setup.collect.forget
+            noise, correlation_time = setup.collect.noise, setup.collect.correlation_time
             controller, candidates = setup.bundle.build_controller(), setup.parameters[None]
             if name == "random-controller":
                 candidates = controller.resting(setup.collect.bias or (0.0,) * self.spec.size)[None].astype(np.float32)
-            return ControllerPolicy(perception, controller, self.spec, candidates, noise, spread=spread, forget=forget)
+            return ControllerPolicy(
+                perception, controller, self.spec, candidates, noise, spread=spread, correlation_time=correlation_time
+            )
         if name == "random-agent":
             assert setup.bundle is not None
             bundle = setup.bundle
             return RandomAgents(lambda: RandomAgent(bundle, self.spec), self.width)
-        bias = setup.collect.bias if name == "wander" else ()
+        bias = setup.collect.bias if name == "ornstein-uhlenbeck" else ()
         return make_policy(PolicyConfig(type=name, bias=bias), self.spec, self.width)
 
 

@@ -36,14 +36,14 @@ def episode_files(folder: Path) -> list[EpisodeFile]:
     return files
 
 
-def tryout_path(folder: Path, generation: int, number: int) -> Path:
+def recorded_path(folder: Path, generation: int, number: int) -> Path:
     """Return where an evolution keeps an episode that the mean drove after a generation."""
-    return folder / "tryouts" / f"{generation:05d}_{number:03d}.zip"
+    return folder / "recorded" / f"{generation:05d}_{number:03d}.zip"
 
 
-def tryout_files(folder: Path) -> list[EpisodeFile]:
+def recorded_files(folder: Path) -> list[EpisodeFile]:
     """Return the episodes that an evolution recorded, in the order of generations."""
-    return [EpisodeFile(path) for path in checked(folder, "tryouts/*.zip")]
+    return [EpisodeFile(path) for path in checked(folder, "recorded/*.zip")]
 
 
 def split(files: list[EpisodeFile]) -> tuple[list[EpisodeFile], list[EpisodeFile]]:

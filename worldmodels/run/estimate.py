@@ -11,9 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from worldmodels.config import RunConfig
+from worldmodels.dream.film import DREAMS
 from worldmodels.dream.imagine import BLOCK
 from worldmodels.evolution.loop import LEARNT, keeps_vision, round_config
-from worldmodels.rollouts.collect import Driver
+from worldmodels.rollouts.config import Driver
 from worldmodels.run.plan import WORKERS, StagePart
 from worldmodels.run.rates import NETWORK_DRIVERS, Rates
 
@@ -66,9 +67,9 @@ def _collect(config: RunConfig, rates: Rates, before: Before) -> list[StagePart]
     sizes: list[int] = []
     for name in dict.fromkeys(collect.policies):
         mine = len([number for number in range(collect.episodes) if _driver(collect.policies, number) == name])
-        sizes += _pieces(mine, collect.envs)
+        sizes += _pieces(mine, config.executor.envs)
     share = LASTS_IN_TRAINING if collect.early_stop or looking else 1.0
-    seconds = _playing(config, rates, sizes, limit, share, collect.envs if looking else 0)
+    seconds = _playing(config, rates, sizes, limit, share, config.executor.envs if looking else 0)
     frames = collect.episodes * limit
     megabytes = frames * share / config.env.action_repeat * rates.frame_bytes / 1e6
     costs = np.full(collect.episodes, seconds / collect.episodes)
@@ -97,44 +98,35 @@ def _train_memory(config: RunConfig, rates: Rates, before: Before) -> list[Stage
 
 def _evolve(config: RunConfig, rates: Rates, before: Before) -> list[StagePart]:
     evolve, limit = config.evolve, config.env.limit
-    validated = evolve.tryouts or evolve.validation_tracks
-    sizes = _pieces(validated, max(1, min(-(-validated // rates.cores), evolve.envs)))
-    share = LASTS_IN_TRAINING if evolve.tryouts else LASTS
-    validation = _playing(config, rates, sizes, limit, share, evolve.envs)
+    validated = evolve.validation.tracks
+    sizes = _pieces(validated, max(1, min(-(-validated // rates.cores), config.executor.envs)))
+    share = LASTS_IN_TRAINING if evolve.validation.record else LASTS
+    validation = _playing(config, rates, sizes, limit, share, config.executor.envs)
     tried = evolve.optimiser.population * evolve.episodes
     if evolve.world == "real":
-        trials = _pieces(tried, min(-(-tried // rates.cores), 8 * evolve.envs))
-        trying = _playing(config, rates, trials, limit, LASTS_IN_TRAINING, evolve.envs)
+        trials = _pieces(tried, min(-(-tried // rates.cores), 8 * config.executor.envs))
+        trying = _playing(config, rates, trials, limit, LASTS_IN_TRAINING, config.executor.envs)
     else:
         blocks = -(-evolve.optimiser.population // BLOCK)
         rounds = -(-blocks // rates.cores)
         trying = rounds * (rates.dream_block + config.dream.horizon * rates.dream_step) * rates.crowding
 
-    def generations(count: int, stage_unit: str) -> StagePart:
+    def generations(count: int) -> StagePart:
         costs = np.full(count, trying)
-        ends = [number for number in range(count) if (number + 1) % evolve.validation_every == 0 or number == count - 1]
+        every = evolve.validation.every
+        ends = [number for number in range(count) if (number + 1) % every == 0 or number == count - 1]
         costs[ends] += validation
         frames = (tried * count if evolve.world == "real" else 0) + validated * len(ends)
-        return StagePart("evolve", stage_unit, costs, 0.0, before.round, frames=frames * limit, megabytes=5.0)
+        return StagePart("evolve", "generations", costs, 0.0, before.round, frames=frames * limit, megabytes=5.0)
 
-    parts = []
-    if evolve.temperatures:
-        each = generations(evolve.trial_generations, "trials")
-        costs = np.tile(each.costs, len(evolve.temperatures))
-        costs[:: evolve.trial_generations] += _start(config)
-        parts.append(replace(each, costs=costs, frames=each.frames * len(evolve.temperatures)))
-    parts += [_workers("evolve", config, before), generations(evolve.generations, "generations")]
-    if evolve.finalists > 1:
-        again = evolve.finalists * evolve.final_tracks
-        sizes = _pieces(again, min(-(-again // rates.cores), 8 * evolve.envs))
-        seconds = _playing(config, rates, sizes, limit, LASTS, evolve.envs)
-        costs = np.full(evolve.finalists, seconds / evolve.finalists)
-        parts.append(StagePart("evolve", "finalists", costs, 0.0, before.round, frames=again * limit))
+    parts = [_workers("evolve", config, before), generations(evolve.generations)]
+    if evolve.validation.top_k > 1:
+        parts.append(_again(config, rates, evolve.validation.top_k, before))
     return parts
 
 
 def _evaluate(config: RunConfig, rates: Rates, before: Before) -> list[StagePart]:
-    tracks, limit, width = config.evaluate.tracks, config.env.limit, config.evolve.envs
+    tracks, limit, width = config.evaluate.tracks, config.env.limit, config.executor.envs
     seconds = _playing(config, rates, _pieces(tracks, width), limit, LASTS, width)
     costs = [np.full(tracks, seconds / tracks)]
     if config.evaluate.baseline:
@@ -151,7 +143,7 @@ def _dream(config: RunConfig, rates: Rates, before: Before) -> list[StagePart]:
     film, shots = config.film, config.film.steps + config.dream.horizon / 2  # the last dream is shown whole
     watched = film.context + film.ahead
     driven = max(shots, watched) * config.env.action_repeat * rates.frame
-    costs = [film.dreams * config.dream.horizon * DREAMT, driven, shots * SHOT, watched * SHOT]
+    costs = [len(DREAMS) * config.dream.horizon * DREAMT, driven, shots * SHOT, watched * SHOT]
     part = np.arange(film.steps) * len(costs) // film.steps
     return [StagePart("dream", "steps", np.array(costs)[part] / np.bincount(part, minlength=len(costs))[part])]
 
@@ -173,7 +165,7 @@ PARTS: dict[str, Callable[[RunConfig, Rates, Before], list[StagePart]]] = {
 
 
 def _loop(config: RunConfig, rates: Rates) -> list[StagePart]:
-    """Return the parts of all rounds, and the measuring of the finalists."""
+    """Return the parts of all rounds, and the top-k re-evaluation."""
     place, parts, episodes = Path("round before"), [], 0
     for number in range(config.loop.rounds):
         this = round_config(config, number, place if number else None, place if number else None)
@@ -181,14 +173,19 @@ def _loop(config: RunConfig, rates: Rates) -> list[StagePart]:
         for stage in LEARNT:
             if stage != "train-vision" or not keeps:
                 parts += PARTS[stage](this, rates, Before(episodes, keeps, number))
-        evolve = this.evolve
-        episodes += this.collect.episodes + evolve.tryouts * -(-evolve.generations // evolve.validation_every)
-    loop, limit = config.loop, config.env.limit
-    count, width = min(loop.finalists, loop.rounds), config.evolve.envs
-    sizes = _pieces(loop.final_tracks, -(-loop.final_tracks // rates.cores))
-    each = _start(config) + _playing(config, rates, sizes, limit, LASTS, width)
-    frames = loop.finalists * loop.final_tracks * limit
-    return [*parts, StagePart("loop", "finalists", np.full(count, each), LOOK_AT, frames=frames)]
+        episodes += this.collect.episodes
+        if this.evolve.validation.record:
+            episodes += this.evolve.validation.tracks * -(-this.evolve.generations // this.evolve.validation.every)
+    again = _again(config, rates, min(config.evolve.validation.top_k, config.loop.rounds), Before())
+    return [*parts, replace(again, stage="loop", costs=again.costs + _start(config), tail=LOOK_AT)]
+
+
+def _again(config: RunConfig, rates: Rates, count: int, before: Before) -> StagePart:
+    """Return the top-k re-evaluation of so many controllers, one after another."""
+    tracks, limit = config.evolve.validation.top_k_tracks, config.env.limit
+    sizes = _pieces(tracks, min(-(-tracks // rates.cores), 8 * config.executor.envs))
+    each = _playing(config, rates, sizes, limit, LASTS, config.executor.envs)
+    return StagePart("evolve", "top k", np.full(count, each), 0.0, before.round, frames=count * tracks * limit)
 
 
 def _playing(config: RunConfig, rates: Rates, sizes: Sequence[int], limit: int, share: float, width: int) -> float:
@@ -203,7 +200,7 @@ def _playing(config: RunConfig, rates: Rates, sizes: Sequence[int], limit: int, 
         width: rows of the networks; 0 where none look. They see as many rows however many episodes have ended.
     """
     busy = [0.0] * rates.cores
-    perceive = rates.perceive * width / config.evolve.envs
+    perceive = rates.perceive * width / config.executor.envs
     for episodes in sorted(sizes, reverse=True):
         waves = share * max(1.0, episodes / width) + 1 - share if width else 0.0
         networks = waves * limit / config.env.action_repeat * perceive

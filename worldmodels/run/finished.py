@@ -15,7 +15,7 @@ from worldmodels.errors import RunError
 from worldmodels.files import read_json, write_json
 
 DONE = "done.json"
-LISTED = ("*", "tryouts/*")
+LISTED = ("*", "recorded/*")
 """The files of a stage's folder that are listed; checkpoints, latents and rounds are not."""
 LARGE = "*.zip"
 """Episodes: checked by the stages that read them, and by no others."""

@@ -57,6 +57,13 @@ DEPENDS = {
 """The first stage that uses a section of the configuration; sections not named here never change a result on disk."""
 
 
+def first_user(name: str) -> str | None:
+    """Return the first stage whose result depends on a dotted field, or None."""
+    if name == "executor.envs":  # the width of batches decides the last bits
+        return "collect"
+    return DEPENDS.get(name.split(".")[0])
+
+
 @dataclass(frozen=True)
 class Progress:
     """How far a stage is; what its generator yields."""
@@ -138,13 +145,11 @@ class Run:
         # What `settle` found stays.
         if config.dtype == "auto":
             config = replace(config, dtype=self.config.dtype)
-        if config.evolve.temperatures == self.config.evolve.temperatures != ():
-            config = replace(config, dream=replace(config.dream, temperature=self.config.dream.temperature))
         changed = differences(self.config, config)
         fixed = [
-            f"  {name}: {old!r} -> {new!r}   (used by `{DEPENDS[name.split('.')[0]]}`, which has begun)"
+            f"  {name}: {old!r} -> {new!r}   (used by `{stage}`, which has begun)"
             for name, old, new in changed
-            if (stage := DEPENDS.get(name.split(".")[0])) is not None and (self.begun(stage) or self.begun("loop"))
+            if (stage := first_user(name)) is not None and (self.begun(stage) or self.begun("loop"))
         ]
         if fixed:
             raise RunError(
@@ -161,11 +166,6 @@ class Run:
     def settle(self, dtype: Dtype | Literal["auto"]) -> None:
         """Write into the configuration what `dtype` stands for on this machine."""
         self.config = replace(self.config, dtype=dtype)
-        write_config(self.path / "config.yaml", self.config)
-
-    def settle_temperature(self, temperature: float) -> None:
-        """Write into the configuration which of `evolve.temperatures` was chosen."""
-        self.config = replace(self.config, dream=replace(self.config.dream, temperature=temperature))
         write_config(self.path / "config.yaml", self.config)
 
     def folder(self, stage: str) -> Path:

@@ -25,7 +25,7 @@ from worldmodels.config import RunConfig
 from worldmodels.dream.imagine import BLOCK
 from worldmodels.dream.starts import STARTS
 from worldmodels.errors import RunError
-from worldmodels.evolution.loop import LEARNT
+from worldmodels.evolution.loop import LEARNT, round_config
 from worldmodels.machine import available_cores, check_fits
 from worldmodels.memories import agent_memory
 from worldmodels.run.folder import STAGES, Run
@@ -94,7 +94,7 @@ def _check_machine(config: RunConfig) -> None:
     except ValueError as error:
         raise RunError(str(error)) from error
     executor = config.executor
-    if executor.type == "ray" and not executor.ray_address:
+    if executor.type == "ray" and not executor.address:
         most = WORKERS_A_CORE * available_cores()
         if executor.workers > most:
             raise RunError(
@@ -142,10 +142,10 @@ def _check_frames(config: RunConfig, shape: EnvShape) -> None:
         drawn = math.prod(env.unwrapped.observation_space.shape or ())
     finally:
         env.close()
-    check_fits("env.options or env.id: frames", f"of {drawn:,} numbers", 2 * drawn * config.collect.envs)
+    check_fits("env.options or env.id: frames", f"of {drawn:,} numbers", 2 * drawn * config.executor.envs)
     seen = math.prod(shape.spaces[0].shape)
-    check_fits("env.size", config.env.size, seen * longest(config) * config.collect.envs)
-    check_fits("evolve.envs", config.evolve.envs, (seen + drawn) * config.evolve.envs)
+    check_fits("env.size", config.env.size, seen * longest(config) * config.executor.envs)
+    check_fits("executor.envs", config.executor.envs, (seen + drawn) * config.executor.envs)
 
 
 def _check_weights(config: RunConfig, shape: EnvShape) -> None:
@@ -175,7 +175,9 @@ def longest(config: RunConfig) -> int:
     limit = config.env.max_steps or config.collect.max_frames
     frames = min(config.collect.max_frames, limit)
     if config.loop.rounds > 1:
-        frames = max(frames, limit if config.evolve.tryouts else min(config.loop.max_frames, limit))
+        later = [round_config(config, number, Path(), Path()) for number in (1, config.loop.rounds - 1)]
+        records = config.evolve.validation.record
+        frames = max(frames, limit if records else min(limit, max(each.collect.max_frames for each in later)))
     return -(-frames // config.env.action_repeat)
 
 

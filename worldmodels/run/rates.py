@@ -27,7 +27,6 @@ from worldmodels.config import RunConfig
 from worldmodels.dream.imagine import BLOCK, imagine
 from worldmodels.dream.residuals import PART, Residuals
 from worldmodels.dream.starts import Starts
-from worldmodels.evolution.tasks import uncharged
 from worldmodels.machine import available_cores
 from worldmodels.memories import agent_memory
 from worldmodels.memories.sequences import SequenceBatches
@@ -62,7 +61,7 @@ class Rates:
         self.frame_bytes = 0.0
         """Size of a recorded observation on disk."""
         self.perceive = 0.0
-        """For vision and memory to take in a step of all of a worker's environments (`evolve.envs`)."""
+        """For vision and memory to take in a step of all of a worker's environments (`executor.envs`)."""
         self.vision_step = 0.0
         """Of training, its batch read from disk."""
         self.memory_step = 0.0
@@ -102,8 +101,8 @@ class Rates:
         """Record short episodes and longer ones with a driver that needs no networks."""
         config = self.config
         free: list[Driver] = [name for name in config.collect.policies if name not in NETWORK_DRIVERS]
-        collect = replace(config.collect, policies=tuple(free[:1]) or ("held-uniform",), early_stop=False, agent="")
-        tracks = training_tracks(0, EVOLVE, 0, collect.envs)
+        collect = replace(config.collect, policies=tuple(free[:1]) or ("action-hold",), early_stop=False, agent="")
+        tracks = training_tracks(0, EVOLVE, 0, config.executor.envs)
         orders = [Order(number, collect.policies[0], track, number) for number, track in enumerate(tracks)]
         facts = {"simulator_state_names": list(shape.state_names), "action_repeat": config.env.action_repeat}
         limit = config.env.limit
@@ -112,8 +111,8 @@ class Rates:
         for steps in STEPS:
             if times and times[0] * STEPS[1] / STEPS[0] > 5 * BUDGET:
                 break  # frames are slow, and resets matter little
-            env = replace(uncharged(config.env), max_steps=min(limit, steps * config.env.action_repeat))
-            worker = CollectWorker(CollectSetup(env, collect, None, None, facts))
+            env = replace(config.env, max_steps=min(limit, steps * config.env.action_repeat))
+            worker = CollectWorker(CollectSetup(env, collect, None, None, facts, config.executor.envs))
             with one_thread():
                 begun = time.perf_counter()
                 recordings = worker(orders)
@@ -171,7 +170,7 @@ class Rates:
 
     def _perceive(self, vision: Any, memory: Any, shape: EnvShape) -> None:
         features = self.config.features
-        dtype, rows = _dtype(self.config), self.config.evolve.envs
+        dtype, rows = _dtype(self.config), self.config.executor.envs
         encoder = new_vision(self.config, shape, 0).to(dtype).eval()
         perception = Perception(encoder, agent_memory(memory), features, rows, dtype)
         obs, action = np.zeros((rows, *shape.spaces[0].shape), dtype=np.uint8), torch.zeros(rows, shape.spec.size)
@@ -232,8 +231,9 @@ def _dtype(config: RunConfig) -> torch.dtype:
 
 
 def _dreams(config: RunConfig) -> bool:
-    changed = any(change.startswith("evolve.world=") for change in (*config.loop.changes, *config.loop.final_changes))
-    return config.evolve.world == "dream" or changed
+    later = [config.loop.later, config.loop.final] if config.loop.rounds else []
+    worlds = [config.evolve.world, *(changes.get("evolve", {}).get("world") for changes in later)]
+    return "dream" in worlds
 
 
 def _starts(config: RunConfig, latent: int, action: int, members: int) -> Starts:

@@ -125,15 +125,13 @@ def _cell(study: Study, name: str, overrides: FactsView, seed: int, again: int |
 
 def impossible(cell: Cell) -> str | None:
     """Return why a cell cannot be run, or None; nothing is trained for it."""
-    evolve, loop = cell.config.evolve, cell.config.loop
-    if loop.rounds and cell.optimiser_seed is not None:
+    places = cell.config.evolve.validation.top_k_places
+    if cell.config.loop.rounds and cell.optimiser_seed is not None:
         return "a loop records what it evolves, so evolution alone cannot be repeated: use seeds"
-    chosen_on = evolve.validation_tracks + evolve.tracks_again + (loop.final_tracks if loop.rounds else 0)
-    if chosen_on > TRACKS.start - VALIDATION.start:
-        return (
-            "evolve.validation_tracks, evolve.final_tracks and loop.final_tracks reach into the tracks that studies "
-            "measure on: lower them"
-        )
+    again = cell.config.loop.rounds or cell.config.evolve.validation.top_k > 1
+    driven = places.stop if again else cell.config.evolve.validation.tracks
+    if driven > TRACKS.start - VALIDATION.start:
+        return "evolve.validation.tracks and top_k_tracks reach into the tracks that studies measure on: lower them"
     try:
         check_plan(cell.config)
     except (RunError, ComponentError, ValueError) as error:
@@ -152,6 +150,7 @@ def stage_key(config: RunConfig, stage: str) -> str:
     mapping = config_mapping(config)
     before = (*LEARNT, "loop") if stage == "loop" else LEARNT[: LEARNT.index(stage) + 1]
     used: Facts = {section: mapping[section] for section, first in DEPENDS.items() if first in before}
+    used["envs"] = config.executor.envs  # the width of batches decides the last bits
     if "random-agent" in config.collect.policies:  # networks drive, by their sizes
         vision, memory = ({name: mapping[part][name] for name in ("type", "options")} for part in ("vision", "memory"))
         used["random agent"] = [vision, memory, mapping["memory"]["reward"], mapping["controller"]]

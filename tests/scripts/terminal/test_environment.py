@@ -56,8 +56,8 @@ def test_another_environment_leaves_what_is_the_preset_s_own():
     words = ["mine", "--preset", "quick", "--env.id", "WorldModels/Toy-v0"]
     config = parse("run", [*words, "--env.crop", "0", "48", "--dream.goal", "7"]).config
     assert (config.env.crop, config.env.max_steps, config.env.action_repeat) == ((0, 48), 0, 1)
-    assert config.env.early_stop.patience == 0 and config.env.limit == 50
-    assert config.collect.bias == config.evolve.bias == () and config.dream.goal == 7
+    assert config.env.no_reward_limit == 0 and config.env.limit == 50
+    assert config.collect.bias == config.controller.bias == () and config.dream.goal == 7
     assert (config.memory.reward.type, config.memory.termination.type) == ("smoothed", "env")
     assert config.vision == preset("quick").vision and config.evolve.optimiser == preset("quick").evolve.optimiser
     (line,) = remarks(config)
@@ -70,7 +70,7 @@ def test_another_environment_leaves_what_is_the_preset_s_own():
 
 def test_another_drawing_of_the_same_world_changes_nothing():
     config = parse("run", ["mine", "--preset", "quick", "--env.id", "WorldModels/CarRacing-v3"]).config
-    assert config.env.crop == (0, 96) and config.env.action_repeat == 4 and config.evolve.bias
+    assert config.env.crop == (0, 96) and config.env.action_repeat == 4 and config.controller.bias
     assert remarks(config) == [] and remarks(preset("paper")) == [] and remarks(preset("toy")) == []
 
 

@@ -84,8 +84,8 @@ def test_the_line_tells_the_whole_the_round_and_the_stage(terminal):
     assert line.startswith("run  34 % ━━━╌╌╌╌╌╌╌ · 9 min ")
     assert line.endswith("left · round 02 of 00-06 · evolve ━━━━╌╌ 12/20 generations · mean 187.2 · best 803.2")
     assert "━" not in display.line(60)
-    display.follow(iter([Progress("loop", 7, 7, "rounds", inner=Progress("loop", 1, 3, "finalists"))]))
-    assert "7 rounds · loop 1/3 finalists" in display.line()
+    display.follow(iter([Progress("loop", 7, 7, "rounds", inner=Progress("loop", 1, 3, "top k"))]))
+    assert "7 rounds · loop 1/3 top k" in display.line()
     display.follow(iter([Progress("evaluate", 0, 1, "workers")]))
     assert display.line().endswith("left · evaluate: starting workers")
 

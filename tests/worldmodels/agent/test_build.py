@@ -91,9 +91,9 @@ def test_parts_that_fit_are_left_alone():
 
 
 def test_a_bias_that_does_not_fit_the_actions_is_refused():
-    check_config(small_config(evolve={"bias": [0.0, 0.0, -1.0]}))
-    with pytest.raises(RunError, match=r"evolve\.bias=\(0\.0, 1\.0\): .* has 3 outputs"):
-        check_config(small_config(evolve={"bias": [0.0, 1.0]}))
+    check_config(small_config(controller={"bias": [0.0, 0.0, -1.0]}))
+    with pytest.raises(RunError, match=r"controller\.bias=\(0\.0, 1\.0\): .* has 3 outputs"):
+        check_config(small_config(controller={"bias": [0.0, 1.0]}))
     with pytest.raises(RunError, match=r"collect\.bias"):
         check_config(small_config(collect={"bias": [0.0, 1.0]}))
 

@@ -117,7 +117,7 @@ def test_it_is_smaller_and_holds_what_an_agent_needs(finished, _exported):
 
 def test_where_the_run_worked_stays_behind(copy, tmp_path):
     places = {
-        "executor": {"workers": 7, "ray_address": "head:6379"},
+        "executor": {"workers": 7, "address": "head:6379"},
         "collect": {"policies": ["agent"], "agent": "/home/me/first", "extends": "/home/me/first"},
         "vision": {"start": "/home/me/first"},
         "memory": {"start": "/home/me/first"},
@@ -128,7 +128,7 @@ def test_where_the_run_worked_stays_behind(copy, tmp_path):
     copy.finish("evolve", copy.done("evolve") | {"start_frames": 1_000_000, "start_core_hours": 500.0})
     export_agent(copy, tmp_path / "agent")
     config = Run(tmp_path / "agent").config
-    assert (config.executor.workers, config.executor.ray_address) == (0, "")
+    assert (config.executor.workers, config.executor.address) == (0, "")
     assert (config.collect.agent, config.collect.extends, config.evolve.start) == ("first", "first", "second")
     assert config.evolve == replace(copy.config.evolve, start="second") and config.features == copy.config.features
     written = [path.read_bytes() for path in (tmp_path / "agent").rglob("*") if path.is_file()]

@@ -10,29 +10,26 @@ import numpy as np
 import psutil
 import pytest
 
-from envs import EarlyStopConfig
 from scripts.evolve import worker_setup
 from scripts.stages import evolve
 from tests.small import small_config
 from worldmodels import Run, RunError
 from worldmodels.agent.build import assemble, load_bundle
+from worldmodels.evolution.config import EvolveConfig
 from worldmodels.evolution.drive import Cost
 from worldmodels.evolution.evolve import (
-    EvolveConfig,
     Trials,
     best_validated,
-    exploited,
-    fitness,
     next_episodes,
     rank_agreement,
     restore,
 )
 from worldmodels.evolution.starting_point import starting_point
-from worldmodels.evolution.tasks import DreamTask, RealTask, TrialSetup, TrialWorker
+from worldmodels.evolution.tasks import DreamTask, RealTask, TrialWorker
 from worldmodels.files import read_lines
 from worldmodels.parallel.executor import WorkerError
 from worldmodels.parallel.serial import SerialExecutor
-from worldmodels.rollouts.dataset import episode_files, tryout_files
+from worldmodels.rollouts.dataset import episode_files, recorded_files
 from worldmodels.seeds import TEST, TRAINING, VALIDATION, training_tracks
 from worldmodels.vision.encode import latent_file
 
@@ -126,15 +123,15 @@ def test_a_driver_killed_in_mid_generation_goes_on_to_the_same_numbers(trained, 
     assert finish(run) == whole
 
 
-def tried_out(run, **changes):
-    return with_config(run, evolve={"world": "dream", "tryouts": 3}, **changes)
+def recorded(run, **changes):
+    return with_config(run, evolve={"world": "dream", "validation": {"tracks": 3, "record": True}}, **changes)
 
 
-def test_tryouts_are_recorded_as_they_were_driven(trained):
-    run = tried_out(trained)
+def test_validation_is_recorded_as_it_was_driven(trained):
+    run = recorded(trained)
     finish(run)
     log = [entry for entry in read_lines(run.folder("evolve") / "generations.jsonl") if "validation" in entry]
-    files = tryout_files(run.folder("evolve"))
+    files = recorded_files(run.folder("evolve"))
     assert [entry["generation"] for entry in log] == [1, 2] and len(files) == 6
     tracks = [file.meta["track"] for file in files]
     assert tracks[:3] == tracks[3:] and len(set(tracks)) == 3 and all(track in TRAINING for track in tracks)
@@ -147,37 +144,20 @@ def test_tryouts_are_recorded_as_they_were_driven(trained):
     )
 
 
-def test_what_is_recorded_pays_no_charge_for_an_early_stop(trained):
-    """Two steps without a reward end an episode, and cost 1,000 in training."""
-    latents = [latent_file(trained, file) for file in episode_files(trained.folder("collect"))]
-    bundle = assemble(trained, latents)
-    strict = dataclasses.replace(bundle.env, early_stop=EarlyStopConfig(patience=2, charge=1000.0))
-    worker = TrialWorker(TrialSetup(dataclasses.replace(bundle, env=strict), 4))
-    still = np.zeros((1, bundle.build_controller().parameters_size), np.float32)
-    still[0, 0] = -100
-    pairs = [(0, track) for track in range(4)]
-    trained_on, recorded = (worker(RealTask(still, pairs, True, record=record)) for record in (False, True))
-    worker.close()
-    assert trained_on.recorded == () and len(recorded.recorded) == 4
-    charged, free = (np.array([played.score for played in tried.played]) for tried in (trained_on, recorded))
-    assert (free - charged > 900).any() and (free > -500).all()
-    assert [played.steps for played in trained_on.played] == [played.steps for played in recorded.played]
-
-
 @pytest.mark.slow
 @pytest.mark.ray
-def test_tryouts_are_the_same_with_any_number_of_workers(trained, tmp_path):
+def test_recorded_validation_is_the_same_with_any_number_of_workers(trained, tmp_path):
     def content(run):
         return [
             (file.meta, file.read().obs.tobytes(), file.read().action.tobytes())
-            for file in tryout_files(run.folder("evolve"))
+            for file in recorded_files(run.folder("evolve"))
         ]
 
-    serial = tried_out(trained)
+    serial = recorded(trained)
     found = finish(serial)
     run = copy(trained, tmp_path, "ray")
     shutil.rmtree(run.folder("evolve"))
-    run = tried_out(run, executor={"type": "ray", "workers": 2})
+    run = recorded(run, executor={"type": "ray", "workers": 2})
     assert finish(run) == found and content(run) == content(serial)
 
 
@@ -255,68 +235,16 @@ def test_evolution_charges_what_the_configuration_says(trained, tmp_path, world)
 
 def test_evolution_begins_with_the_biases_it_is_given(trained, tmp_path):
     zeros = finish(with_config(copy(trained, tmp_path, "zeros"), evolve={"generations": 1}))[0]
-    run = with_config(copy(trained, tmp_path, "biased"), evolve={"generations": 1, "bias": [0.0, 0.5, -2.0]})
+    run = with_config(
+        copy(trained, tmp_path, "biased"), evolve={"generations": 1}, controller={"bias": [0.0, 0.5, -2.0]}
+    )
     assert finish(run)[0][0]["scores"] != zeros[0]["scores"]
     start = starting_point(
         run, assemble(run, [latent_file(run, file) for file in episode_files(run.folder("collect"))])
     )
     assert start is not None and np.count_nonzero(start) == 2 and start[:3].tolist() == [0.0, 0.5, -2.0]
-    with pytest.raises(ValueError, match=r"evolve\.bias.*of its own"):
-        EvolveConfig(bias=(0.0,), start="runs/other")
-    with pytest.raises(ValueError, match="finite"):
-        EvolveConfig(bias=(float("inf"),))
-
-
-TEMPERED = {
-    "world": "dream",
-    "generations": 4,
-    "validation_every": 2,
-    "temperatures": [0.1, 2.0],
-    "trial_generations": 2,
-}
-
-
-def test_evolution_goes_on_at_the_temperature_that_validates_best(trained, tmp_path, monkeypatch):
-    from scripts import temperature as module
-
-    run = with_config(copy(trained, tmp_path, "tempered"), evolve=TEMPERED)
-    stopped = copy(run, tmp_path, "stopped")
-    found, agent = finish(run)
-    choice = json.loads((run.folder("evolve") / "temperature.json").read_text())
-    trials = {each: read_lines(run.folder("evolve") / "temperatures" / f"{each:g}.jsonl") for each in (0.1, 2.0)}
-    assert [len(log) for log in trials.values()] == [2, 2] and trials[0.1][0]["scores"] != trials[2.0][0]["scores"]
-    best = max(trials, key=lambda each: trials[each][-1]["validation"]["mean"])
-    (other,) = set(trials) - {best}
-    assert choice["temperature"] == Run(run.path).config.dream.temperature == best
-
-    changes = {name: value for name, value in TEMPERED.items() if not name.startswith("t")}
-    plain = with_config(copy(trained, tmp_path, "plain"), evolve=changes, dream={"temperature": best})
-    assert finish(plain) == (found, agent)
-    spent = sum(entry["frames"] + entry["validation_frames"] for entry in trials[other])
-    assert run.done("evolve")["env_frames"] == plain.done("evolve")["env_frames"] + spent and spent > 0
-
-    def fail(*arguments):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:  # stopped when all is tried and nothing is chosen
-        patch.setattr(module, "write_json", fail)
-        with pytest.raises(KeyboardInterrupt):
-            finish(stopped)
-    assert finish(with_config(stopped, evolve=TEMPERED)) == (found, agent)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"world": "real"}, "are of dreams"),
-        ({"temperatures": (1.0, 1.0)}, "give each once"),
-        ({"temperatures": (-1.0,)}, "at least 0"),
-        ({"trial_generations": 5}, r"more than evolve\.generations=4"),
-    ],
-)
-def test_temperatures_that_cannot_be_tried_are_refused(changes, message):
-    with pytest.raises(ValueError, match=message):
-        EvolveConfig(**{**TEMPERED, "temperatures": (0.5, 1.0), **changes})
+    with pytest.raises(RunError, match=r"controller\.bias.*its own"):
+        small_config(controller={"bias": [0.0, 0.5, -2.0]}, evolve={"start": "runs/other"})
 
 
 def test_what_ships_is_the_best_validated_mean(trained):
@@ -341,13 +269,13 @@ def test_a_log_that_leads_elsewhere_here_is_refused(trained, tmp_path):
         restore(config, size, seed, log)
 
 
-def test_finalists_are_measured_again_on_further_tracks(trained, tmp_path):
-    changes = {"generations": 4, "validation_every": 1, "finalists": 3, "final_tracks": 5}
+def test_the_top_k_are_measured_again_on_further_tracks(trained, tmp_path):
+    changes = {"generations": 4, "validation": {"every": 1, "top_k": 3, "top_k_tracks": 5}}
     run = with_config(trained, evolve=changes)
     finish(run)
     log, facts = read_lines(run.folder("evolve") / "generations.jsonl"), run.done("evolve")
     ranked = sorted(log, key=lambda entry: -entry["validation"]["mean"])
-    assert list(facts["finalists"]) == [str(entry["generation"]) for entry in ranked[:3]]
+    assert list(facts["top_k"]) == [str(entry["generation"]) for entry in ranked[:3]]
 
     bundle, parameters, said = load_bundle(run)
     trials = Trials(SerialExecutor(TrialWorker, worker_setup(run, bundle)), 4, 4)
@@ -355,12 +283,12 @@ def test_finalists_are_measured_again_on_further_tracks(trained, tmp_path):
     for entry in ranked[:3]:
         before = log[: entry["generation"] + 1]
         mean = np.float32(restore(run.config.evolve, len(parameters), run.config.seed, before).mean)
-        again[entry["generation"]] = (trials.real_scores(mean[None], VALIDATION[3:8], False, cost)[0].mean(), mean)
-        assert facts["finalists"][str(entry["generation"])]["mean"] == again[entry["generation"]][0]
+        again[entry["generation"]] = (trials.real_scores(mean[None], VALIDATION[16:21], False, cost)[0].mean(), mean)
+        assert facts["top_k"][str(entry["generation"])]["mean"] == again[entry["generation"]][0]
     chosen = max(again, key=lambda generation: again[generation][0])
     assert chosen == facts["chosen_generation"] == said["generation"]
     np.testing.assert_array_equal(parameters, again[chosen][1])
-    assert facts["validation"] == facts["finalists"][str(chosen)]
+    assert facts["validation"] == facts["top_k"][str(chosen)]
     assert facts["validation_frames"] == sum(entry["validation_frames"] for entry in log) + cost.frames
     assert facts["env_frames"] == sum(entry["frames"] for entry in log) + facts["validation_frames"]
 
@@ -409,11 +337,11 @@ def test_every_worker_gets_one_task_unless_that_would_put_too_much_at_risk(candi
 
 
 def test_more_episodes_when_rankings_disagree():
-    config = EvolveConfig(episodes=4, max_episodes=16, agreement=0.5)
+    config = EvolveConfig(episodes=4, agreement=0.5)
     assert next_episodes(config, 4, [0.1, 0.2]) == 4  # three generations are needed
     assert next_episodes(config, 4, [0.1, 0.2, 0.3]) == 8
     assert next_episodes(config, 4, [0.1, 0.9, 0.9]) == 4
-    assert next_episodes(config, 16, [0.0, 0.0, 0.0]) == 16
+    assert next_episodes(config, 8, [0.0, 0.0, 0.0]) == 8  # once
     assert next_episodes(dataclasses.replace(config, agreement=0.0), 4, [-1.0] * 3) == 4
 
 
@@ -430,48 +358,3 @@ def test_the_ranges_of_tracks_are_disjoint():
     drawn = training_tracks(3, 1, 5, 50)
     assert len(set(drawn)) == 50 and all(track in TRAINING for track in drawn)
     assert drawn == training_tracks(3, 1, 5, 50) != training_tracks(4, 1, 5, 50)
-
-
-def test_a_pessimist_counts_the_worst_episodes():
-    scores = np.array([[0.0, 10.0, 20.0, 30.0], [14.0, 14.0, 14.0, 14.0]])
-    assert fitness(scores, 1.0).tolist() == [15.0, 14.0]
-    assert fitness(scores, 0.5).tolist() == [5.0, 14.0]
-    assert fitness(scores, 0.01).tolist() == [0.0, 14.0]
-
-
-def test_a_pessimist_evolves_otherwise(trained, tmp_path):
-    usual = finish(with_config(trained, evolve={"episodes": 4, "max_episodes": 4}))
-    other = copy(trained, tmp_path, "pessimist")
-    shutil.rmtree(other.folder("evolve"))
-    pessimist = finish(with_config(other, evolve={"episodes": 4, "max_episodes": 4, "worst": 0.25}))
-    assert pessimist[0][0]["mean"] < usual[0][0]["mean"]
-    assert pessimist[1] != usual[1]
-
-
-def validated(mean, validation):
-    return {"mean": mean, "validation": {"mean": validation}}
-
-
-def test_a_dream_that_pays_more_while_the_world_pays_less_is_exploited():
-    log = [validated(1.0, 500), {"mean": 2.0}, validated(3.0, 300)]
-    assert exploited(log, 0.7)
-    assert not exploited(log, 0.5)  # it still pays enough
-    assert not exploited([validated(3.0, 500), validated(1.0, 300)], 0.7)  # the dream pays less too
-    assert not exploited([validated(1.0, -60), validated(3.0, -65)], 0.7)  # nothing was earned yet
-    assert not exploited(log[:2], 0.7) and not exploited([], 0.7)
-
-
-def test_an_exploited_dream_stops_evolution(trained, monkeypatch):
-    import worldmodels.evolution.evolve as module
-
-    means = iter([500.0, 100.0])
-
-    def validate(config, trials, mean, seed, cost):
-        return {"mean": next(means), "std": 0.0, "ci_low": 0.0, "ci_high": 0.0}, []
-
-    monkeypatch.setattr(module, "_validate", validate)
-    monkeypatch.setattr(module, "exploited", lambda log, share: len(log) == 2)
-    run = with_config(trained, evolve={"generations": 6, "validation_every": 1, "alarm": "stop"})
-    finish(run)
-    assert run.done("evolve")["generations"] == 2
-    assert run.done("evolve")["chosen_generation"] == 0

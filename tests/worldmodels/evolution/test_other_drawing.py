@@ -8,7 +8,7 @@ import pytest
 from envs.toy import Toy
 from tests.small import small_config
 from worldmodels import RunError
-from worldmodels.evolution.evaluate import EvaluateConfig
+from worldmodels.evolution.config import EvaluateConfig
 from worldmodels.run.preflight import check_plan
 
 

@@ -76,7 +76,7 @@ def test_features_are_those_of_the_recorded_episode_whatever_stands_beside_it(tr
 def test_evolution_begins_at_the_old_controller_and_counts_what_it_cost(trained, tmp_path):
     old = play(evolve, Run.create(shutil.copytree(trained.path, tmp_path / "old"), small_config()))
     _, parameters, _ = load_bundle(old)
-    optimiser = {"population": 5, "sigma": 1e-9, "weight_decay": 0.0}
+    optimiser = {"population": 5, "sigma": 1e-9}
     new = play(evaluate, play(evolve, start_from(trained, tmp_path, old, evolve={"optimiser": optimiser})))
     _, begun, _ = load_bundle(new)
     np.testing.assert_allclose(begun, parameters, atol=1e-6)
@@ -114,7 +114,7 @@ def test_a_retrained_vision_is_bridged_by_imitation(trained, tmp_path):
 def test_what_cannot_be_imitated_is_said(trained, tmp_path):
     bundle, parameters, _ = load_bundle(play(evolve, trained))
     files = episode_files(trained.folder("collect"))[:1]
-    deep = dataclasses.replace(bundle, controller=dataclasses.replace(bundle.controller, type="hidden"))
+    deep = dataclasses.replace(bundle, controller=dataclasses.replace(bundle.controller, type="mlp"))
     with pytest.raises(RunError, match="only linear"):
         imitate(deep, parameters, bundle, files)
     other = dataclasses.replace(bundle, spec=dataclasses.replace(bundle.spec, low=tuple(-9.0 for _ in bundle.spec.low)))

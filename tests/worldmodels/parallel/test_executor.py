@@ -112,12 +112,11 @@ def test_items_run_on_one_thread_and_the_callers_setting_returns(serial):
         ({"object_store_mb": 10}, "at least 80"),
         ({"item_timeout": -1.0}, "item_timeout=-1.0"),
         ({"item_timeout": float("nan")}, "item_timeout=nan"),
-        ({"ready_timeout": 0.0}, "must be positive"),
-        ({"max_failures": -1}, "max_failures"),
-        ({"ray_address": "ray://head:10001"}, "HOST:PORT"),
-        ({"ray_address": "head"}, "HOST:PORT"),
-        ({"ray_address": "head:0"}, "HOST:PORT"),
-        ({"ray_address": "head:99999"}, "HOST:PORT"),
+        ({"envs": 0}, "envs=0"),
+        ({"address": "ray://head:10001"}, "HOST:PORT"),
+        ({"address": "head"}, "HOST:PORT"),
+        ({"address": "head:0"}, "HOST:PORT"),
+        ({"address": "head:99999"}, "HOST:PORT"),
     ],
 )
 def test_a_wrong_configuration_is_refused(options, message):
@@ -127,7 +126,7 @@ def test_a_wrong_configuration_is_refused(options, message):
 
 def test_addresses_of_clusters_are_accepted():
     for address in ("", "auto", "10.0.0.1:6379", "head.local:6379"):
-        assert ExecutorConfig(ray_address=address).ray_address == address
+        assert ExecutorConfig(address=address).address == address
 
 
 def test_without_ray_the_message_names_the_way_out(monkeypatch):
@@ -261,7 +260,7 @@ def test_a_replacement_that_cannot_be_built_ends_the_run():
 def placed(monkeypatch, nodes, **options):
     """A pool on a cluster whose workers are on the given nodes, each at one item; those of a node `lost` are gone."""
     executor = pool(len(nodes))
-    executor._config = ExecutorConfig(ray_address="10.0.0.1:6379", **options)
+    executor._config = ExecutorConfig(address="10.0.0.1:6379", **options)
     executor.workers, executor._opened = len(nodes), True
     executor._run = ItemQueue(list(range(20)), deque(range(20)))
     for slot, node in zip(executor._slots.every, nodes, strict=True):
@@ -280,7 +279,8 @@ def placed(monkeypatch, nodes, **options):
 
 
 def test_a_lost_machine_counts_once_and_its_items_are_not_to_blame(monkeypatch, caplog):
-    executor = placed(monkeypatch, ["here", "lost", "lost", "lost", "here"], max_failures=1)
+    executor = placed(monkeypatch, ["here", "lost", "lost", "lost", "here"])
+    monkeypatch.setattr(ExecutorConfig, "max_failures", 1)
     executor._replace(executor._slots.every[2], "died")
     assert executor._failures == 1
     assert "lost the machine host-lost with 3 workers; going on with the 2 others" in caplog.text
@@ -301,7 +301,7 @@ def test_workers_without_a_machine_wait_as_long_as_others_work(monkeypatch):
     assert executor._failures == 1 and not executor._slots.late() and waiting.calls[0].where
     executor._slots.clear(kept)
     executor._ray = SimpleNamespace(cluster_resources=lambda: {"CPU": 0.0})
-    with pytest.raises(ExecutorError, match="0 of 2 workers ready after ready_timeout=120 s; Ray has 0 CPUs"):
+    with pytest.raises(ExecutorError, match="0 of 2 workers ready after 120 s; Ray has 0 CPUs"):
         executor._give_up(waiting)
 
 
@@ -315,9 +315,9 @@ def test_a_cluster_has_room_on_the_machines_that_answer(monkeypatch, caplog):
     executor.workers, executor._ray = 6, SimpleNamespace(nodes=lambda: nodes)
     monkeypatch.setattr("worldmodels.parallel.ray_executor.is_healthy", lambda address: address == "a:1")
     assert executor._fitting() == 4 and "CPUs for 4 of 6 workers" in caplog.text
-    executor._config = ExecutorConfig(ray_address="10.0.0.1:6379", workers=3)
+    executor._config = ExecutorConfig(address="10.0.0.1:6379", workers=3)
     assert executor._fitting() == 3
-    executor._config = ExecutorConfig(ray_address="10.0.0.1:6379")
+    executor._config = ExecutorConfig(address="10.0.0.1:6379")
     assert executor._fitting() == 4
 
 

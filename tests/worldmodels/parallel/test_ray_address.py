@@ -54,7 +54,7 @@ def told(port):
     """The message of an executor that is to work there; it would take minutes if Ray itself were asked."""
     pytest.importorskip("ray")
     with pytest.raises(ExecutorError) as caught:
-        open_executor(ExecutorConfig(ray_address=f"127.0.0.1:{port}"), Echo, 0)
+        open_executor(ExecutorConfig(address=f"127.0.0.1:{port}"), Echo, 0)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -63,7 +63,7 @@ def test_a_port_where_nobody_listens(tokenless):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-        assert f"no Ray at ray_address=127.0.0.1:{port}: " in told(port)
+        assert f"no Ray at address=127.0.0.1:{port}: " in told(port)
 
 
 def test_a_port_that_is_silent(tokenless, silent, monkeypatch):
@@ -77,7 +77,7 @@ def test_a_port_of_a_web_server(tokenless, web):
 
 
 def test_a_name_that_nobody_has(tokenless):
-    with pytest.raises(ExecutorError, match=r"no Ray at ray_address=head\.invalid:6379"):
+    with pytest.raises(ExecutorError, match=r"no Ray at address=head\.invalid:6379"):
         greet_head("head.invalid:6379", "2.60.0")
 
 

@@ -71,7 +71,7 @@ def results(run):
 
 
 def test_a_wrong_token_is_told_at_once(cluster, monkeypatch):
-    config = ExecutorConfig(ray_address=cluster.address, workers=1)
+    config = ExecutorConfig(address=cluster.address, workers=1)
     monkeypatch.setenv("RAY_AUTH_TOKEN", "b" * 64)
     with pytest.raises(ExecutorError, match="does not take the token in RAY_AUTH_TOKEN: copy"):
         open_executor(config, Echo, 0)
@@ -85,24 +85,26 @@ def test_another_port_of_ray_is_told_at_once(cluster):
     assert ports
     for port in ports:
         with pytest.raises(ExecutorError, match="not the port of Ray's head"):
-            open_executor(ExecutorConfig(ray_address=f"127.0.0.1:{port}"), Echo, 0)
+            open_executor(ExecutorConfig(address=f"127.0.0.1:{port}"), Echo, 0)
 
 
 def test_a_machine_that_is_no_part_of_the_cluster_is_told_at_once(cluster, monkeypatch):
     monkeypatch.setattr(psutil, "process_iter", lambda attributes: [])
     with pytest.raises(ExecutorError, match=rf"no part of the cluster.*: ray start --address={cluster.address}"):
-        open_executor(ExecutorConfig(ray_address=cluster.address), Echo, 0)
+        open_executor(ExecutorConfig(address=cluster.address), Echo, 0)
 
 
 @pytest.mark.slow
-def test_a_machine_lost_in_mid_generation_changes_no_number(cluster, trained, tmp_path, caplog):
+def test_a_machine_lost_in_mid_generation_changes_no_number(cluster, trained, tmp_path, caplog, monkeypatch):
     """The node's two workers stop in the second generation, then all its processes are killed: one loss, not two."""
+    monkeypatch.setattr(ExecutorConfig, "max_failures", 1)
+    monkeypatch.setattr(ExecutorConfig, "ready_timeout", 60.0)
     shutil.copytree(trained.path, tmp_path / "serial")
     serial = Run(tmp_path / "serial")
     serial.config = replace(serial.config, evolve=replace(serial.config.evolve, world="real"))
     trained.config = replace(
         serial.config,
-        executor=ExecutorConfig(ray_address=cluster.address, workers=3, max_failures=1, ready_timeout=60.0),
+        executor=replace(serial.config.executor, type="ray", address=cluster.address, workers=3),
     )
     for stage in (evolve, evaluate):
         for _ in stage(serial):

@@ -15,7 +15,8 @@ from worldmodels.agent.config import FeaturesConfig
 from worldmodels.agent.features import Perception
 from worldmodels.agent.policy import ControllerPolicy
 from worldmodels.memories import MDNRNN, MDNRNNConfig
-from worldmodels.rollouts.collect import CollectConfig, CollectSetup, CollectWorker, Order
+from worldmodels.rollouts.collect import CollectSetup, CollectWorker, Order
+from worldmodels.rollouts.config import CollectConfig
 from worldmodels.rollouts.episode import EpisodeFile
 
 ENV = small_config().env
@@ -28,8 +29,8 @@ def setup(**collect):
     features, controller = FeaturesConfig(), ControllerConfig()
     bundle = Bundle(ENV, spec, features, controller, **bundle_parts(vision, memory))
     parameters = np.full(bundle.build_controller().parameters_size, 0.3, np.float32)
-    config = CollectConfig(**{"agent": "somewhere", "noise": 0.0, "envs": 2, "policies": ("agent",), **collect})
-    return CollectSetup(ENV, config, bundle, parameters, {})
+    config = CollectConfig(**{"agent": "somewhere", "noise": 0.0, "policies": ("agent",), **collect})
+    return CollectSetup(ENV, config, bundle, parameters, {}, 2)
 
 
 def recorded(tmp_path, given, policy, seeds):
@@ -62,7 +63,7 @@ def test_a_random_controller_owes_the_agent_nothing(tmp_path):
     assert not np.array_equal(ours, recorded(tmp_path, given, "random-controller", [8])[0])
 
 
-@pytest.mark.parametrize("policy", ["random-controller", "wander"])
+@pytest.mark.parametrize("policy", ["random-controller", "ornstein-uhlenbeck"])
 def test_what_is_random_varies_about_the_bias_it_is_given(tmp_path, policy):
     braking = []
     for bias in ((), (0.0, -1.0, -4.0)):
@@ -72,13 +73,15 @@ def test_what_is_random_varies_about_the_bias_it_is_given(tmp_path, policy):
     assert braking[0] > 0.2 and braking[1] < 0.1
 
 
-@pytest.mark.parametrize(("forget", "correlation"), [(0.0, 0.0), (8.0, np.exp(-1 / 8))])
-def test_noise_lasts_as_long_as_it_is_told(forget, correlation):
+@pytest.mark.parametrize(("correlation_time", "correlation"), [(0.0, 0.0), (8.0, np.exp(-1 / 8))])
+def test_noise_lasts_as_long_as_it_is_told(correlation_time, correlation):
     spec = ActionSpec(1, (-50.0,), (50.0,), ("tanh",), False)
     vision = VAE(VAEConfig(latent=4, image_size=32, width=8)).eval()
     perception = Perception(vision, None, FeaturesConfig(reads="vision"), 1)
     controller = make_controller(ControllerConfig(), 4, spec)
-    policy = ControllerPolicy(perception, controller, spec, np.zeros((1, 5)), noise=0.01, forget=forget)
+    policy = ControllerPolicy(
+        perception, controller, spec, np.zeros((1, 5)), noise=0.01, correlation_time=correlation_time
+    )
     policy.begin(0, 3)
     with torch.inference_mode():
         noise = np.array([float(policy._explore(torch.zeros(1, 1))[0, 0]) for _ in range(4000)])

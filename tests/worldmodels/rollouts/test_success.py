@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from agents import ActionSpec
-from envs import CAR_RACING, EarlyStopConfig, EnvConfig, VectorEnv, make_env
+from envs import CAR_RACING, EnvConfig, VectorEnv, make_env
 from worldmodels.accuracy.data import encode
 from worldmodels.memories.sequences import latent_targets
 from worldmodels.memories.targets import RewardTargetConfig, TerminationTargetConfig
@@ -55,7 +55,7 @@ def ended(config, lap):
 @pytest.mark.parametrize("env_id", CAR_RACING[:2])
 @pytest.mark.parametrize("lap", [True, False])
 def test_a_lap_is_recorded_as_a_success_and_taught_as_no_end(tmp_path, env_id, lap):
-    config = EnvConfig(id=env_id, size=8, action_repeat=2, early_stop=EarlyStopConfig(50))
+    config = EnvConfig(id=env_id, size=8, action_repeat=2, no_reward_limit=50)
     played = ended(config, lap)
     episode = replace(played.episode, meta={"env": {}})
     assert (played.steps, played.terminated, played.lap) == (3, True, lap)

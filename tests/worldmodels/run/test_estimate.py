@@ -72,9 +72,9 @@ def test_what_is_left_of_a_recorded_run_is_told_from_the_second_minute_on(wrong)
 
 @pytest.mark.parametrize(
     "config",
-    [looped_config(), small_config(evolve={"finalists": 2, "final_tracks": 3}, evaluate={"baseline": True}),
-     small_config(evolve={"world": "dream", "temperatures": [0.5, 1.0], "trial_generations": 2})],
-    ids=["loop", "real", "temperatures"],
+    [looped_config(),
+     small_config(evolve={"validation": {"top_k": 2, "top_k_tracks": 3}}, evaluate={"baseline": True})],
+    ids=["loop", "real"],
 )  # fmt: skip
 def test_stages_yield_what_the_plan_has(tmp_path, config):
     run = Run.create(tmp_path / "run", config)

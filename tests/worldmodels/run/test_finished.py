@@ -5,20 +5,20 @@ import pytest
 from tests.small import small_config
 from tests.worldmodels.rollouts.test_episode import make_episode
 from worldmodels import Run, RunError
-from worldmodels.rollouts.dataset import episode_files, tryout_files
+from worldmodels.rollouts.dataset import episode_files, recorded_files
 from worldmodels.rollouts.episode import encode_episode, write_episode
 from worldmodels.run.finished import DONE, check, checked
 
 
 @pytest.fixture
 def run(tmp_path):
-    """A run with three episodes, two tryouts and an agent's files."""
+    """A run with three episodes, two recorded validations and an agent's files."""
     run = Run.create(tmp_path / "run", small_config())
     for number in range(3):
         path = run.folder("collect") / f"episode_{number:06d}.zip"
         write_episode(path, encode_episode(make_episode(steps=5, track=number)))
     for number in range(2):
-        path = run.folder("evolve") / "tryouts" / f"00001_{number:03d}.zip"
+        path = run.folder("evolve") / "recorded" / f"00001_{number:03d}.zip"
         write_episode(path, encode_episode(make_episode(steps=5, track=number)))
     (run.folder("evolve") / "agent.json").write_text('{"action_repeat": 1}')
     (run.folder("evolve") / "latents").mkdir()
@@ -36,7 +36,7 @@ def test_the_facts_of_a_stage_come_back(run):
 
 def test_what_is_unchanged_is_read(run):
     run.require("collect", "evolve")
-    assert len(episode_files(run.folder("collect"))) == 3 and len(tryout_files(run.folder("evolve"))) == 2
+    assert len(episode_files(run.folder("collect"))) == 3 and len(recorded_files(run.folder("evolve"))) == 2
 
 
 def test_an_edited_field_is_refused_with_the_remedy(run):
@@ -62,9 +62,9 @@ def test_an_episode_less_or_more_is_refused(run):
     (run.folder("collect") / "episode_000007.zip").write_bytes(content)
     with pytest.raises(RunError, match=r"episode_000007\.zip was not there.*take it out"):
         episode_files(run.folder("collect"))
-    (run.folder("evolve") / "tryouts" / "00001_001.zip").unlink()
+    (run.folder("evolve") / "recorded" / "00001_001.zip").unlink()
     with pytest.raises(RunError, match=r"00001_001\.zip is missing"):
-        tryout_files(run.folder("evolve"))
+        recorded_files(run.folder("evolve"))
 
 
 def test_an_agent_can_be_used_without_the_episodes_that_it_learnt_from(run):

@@ -32,7 +32,7 @@ def parts():
         generations = np.full(30 if number == 0 else 20, 1.5)
         generations[9::10] += 2.0
         found.append(StagePart("evolve", "generations", generations, 0.0, number))
-    found.append(StagePart("loop", "finalists", np.full(3, 14.0), 1.0))
+    found.append(StagePart("loop", "top k", np.full(3, 14.0), 1.0))
     found += [
         StagePart("evaluate", "workers", np.array([5.0])),
         StagePart("evaluate", "episodes", np.full(40, 0.8), 10.0),

@@ -134,9 +134,13 @@ def test_a_grid_needs_lists_and_distinct_names():
     [
         ({"evolve.world": "dream", "memory.options.reward": False}, {}, "predicts no reward"),
         ({"loop.rounds": 2}, {"optimiser_seeds": [1]}, "use seeds"),
-        ({"evolve.validation_tracks": 501}, {}, "reach into"),
-        ({"evolve.validation_tracks": 490, "evolve.finalists": 2, "evolve.final_tracks": 20}, {}, "reach into"),
-        ({"loop.rounds": 2, "evolve.validation_tracks": 490, "loop.final_tracks": 20}, {}, "reach into"),
+        ({"evolve.validation.tracks": 501}, {}, "reach into"),
+        (
+            {"evolve.validation.tracks": 490, "evolve.validation.top_k": 2, "evolve.validation.top_k_tracks": 20},
+            {},
+            "reach into",
+        ),
+        ({"loop.rounds": 2, "evolve.validation": {"tracks": 490, "top_k_tracks": 20}}, {}, "reach into"),
     ],
 )
 def test_impossible_cells_are_known_before_anything_runs(overrides, fields, reason):

@@ -1,0 +1,70 @@
+"""What is recorded, and who drives."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from generative.options import check_numbers
+
+Driver = Literal[
+    "uniform",
+    "action-hold",
+    "brownian",
+    "ornstein-uhlenbeck",
+    "random-agent",
+    "agent",
+    "perturbed-agent",
+    "random-controller",
+]
+AGENTS: tuple[Driver, ...] = ("agent", "perturbed-agent", "random-controller")
+"""Drivers that need the agent of a run."""
+
+
+@dataclass(frozen=True)
+class CollectConfig:
+    """What is recorded before anything is learnt."""
+
+    policies: tuple[Driver, ...] = ("action-hold", "brownian")
+    """Who drives, episode by episode in turn: uniform (action_space.sample()), action-hold, brownian,
+    ornstein-uhlenbeck, random-agent (the paper's randomly initialised networks), agent (a trained one, see `agent`),
+    perturbed-agent (the same, its controller's parameters moved at random), random-controller (a random one over that
+    agent's vision and memory)."""
+    episodes: int = 100
+    """Episodes to record; every tenth is held out of training."""
+    max_frames: int = 1000
+    """Frames after which an episode is cut."""
+    agent: str = ""
+    """Run folder whose agent drives where a policy is `agent`; `pretrained` is the one that the package ships."""
+    noise: float = 0.1
+    """Exploration noise of that agent, as a part of each action's range."""
+    correlation_time: float = 8.0
+    """Steps over which that noise loses all but 1/e of what it was: what lasts moves the car, what is drawn anew at
+    every step (0) cancels out."""
+    perturbation: float = 0.1
+    """Standard deviation of what is added to the parameters of a perturbed agent, or of a random controller's, drawn
+    once an episode."""
+    bias: tuple[float, ...] = ()
+    """Biases of the outputs, before squashing, about which ornstein-uhlenbeck and random-controller vary; empty for
+    none. With low gas and a resting brake CarRacing's road is followed for longer."""
+    extends: str = ""
+    """Run folder whose episodes are taken over before new ones are recorded."""
+    early_stop: bool = False
+    """End an episode as in training (env.no_reward_limit), so that a stranded car records no more."""
+
+    def __post_init__(self) -> None:
+        if not self.policies:
+            raise ValueError("collect.policies=(): name at least one policy, for example brownian")
+        for name, least in (("episodes", 2), ("max_frames", 2)):
+            if getattr(self, name) < least:
+                raise ValueError(f"collect.{name}={getattr(self, name)}: must be at least {least}")
+        for name in self.needs_agent:
+            if not self.agent:
+                raise ValueError(f"collect.policies names `{name}`: set collect.agent to the run folder that has one")
+        for name in ("noise", "perturbation", "correlation_time"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"collect.{name}={getattr(self, name)}: must not be negative; 0 leaves it out")
+        check_numbers(self, "collect")
+
+    @property
+    def needs_agent(self) -> list[Driver]:
+        """The policies that drive with the trained agent."""
+        return [name for name in AGENTS if name in self.policies]
