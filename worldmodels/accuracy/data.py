@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,10 +22,12 @@ from generative.plain import FactsView
 from worldmodels.accuracy.config import PIXEL_BATCH, AccuracyConfig
 from worldmodels.agent.bundle import Bundle
 from worldmodels.errors import RunError
+from worldmodels.memories import Remembers
 from worldmodels.memories.targets import TerminationTargetConfig, termination_target
 from worldmodels.rollouts.collect import CollectConfig, CollectSetup, CollectWorker, Driver, Order
 from worldmodels.rollouts.episode import EpisodeFile, write_episode
 from worldmodels.seeds import VALIDATION
+from worldmodels.vision.contract import Vision
 
 SETS = ("random", "on-policy", "mixed")
 """The sets of episodes, by who drives."""
@@ -159,7 +161,7 @@ def _kept(path: Path, facts: FactsView, track: int, driver: Driver) -> bool:
 
 
 @torch.inference_mode()
-def encode(file: EpisodeFile, vision: Any, termination: TerminationTargetConfig) -> HeldOut:
+def encode(file: EpisodeFile, vision: Vision, termination: TerminationTargetConfig) -> HeldOut:
     """Read an episode as a world model sees it."""
     episode = file.read()
     parts = [vision.encode(frames(episode.obs[start : start + PIXEL_BATCH]))
@@ -209,7 +211,7 @@ def spread(episodes: Sequence[HeldOut]) -> Float[Tensor, " Z"]:
 
 
 @torch.inference_mode()
-def remember(memory: Any, episodes: Sequence[HeldOut]) -> list[Float[Tensor, "_ H"]]:
+def remember(memory: Remembers, episodes: Sequence[HeldOut]) -> list[Float[Tensor, "_ H"]]:
     """Return what the memory remembers at every frame of each episode, `h[t]` beside `z[t]`."""
     z, action, _ = pad([episode.mean for episode in episodes], [episode.action for episode in episodes])
     state = memory.initial(len(z))

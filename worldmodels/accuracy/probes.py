@@ -8,9 +8,9 @@ what a trained one knows beyond that it has learnt.
 Seen through a probe, dreams of different encoders can be compared: in metres and radians.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -167,7 +167,7 @@ def explained(watched: Watched, names: Sequence[str], config: AccuracyConfig, se
 def _r_squared(sums: Float[np.ndarray, "E 4 S"], seed: int) -> list[Facts | None]:
     """Return R^2 of each state from episodes' counts, sums, sums of squares and sums of squared errors."""
 
-    def of(column: int) -> Any:
+    def of(column: int) -> Callable[[np.ndarray], float]:
         def statistic(episodes: np.ndarray) -> float:
             count, total, square, error = sums[episodes, :, column].sum(0)
             variance = square - total**2 / count
