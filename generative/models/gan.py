@@ -183,7 +183,7 @@ class DCGAN(nn.Module):
         """What `decode` takes."""
         return LatentSpec("continuous", self.config.latent)
 
-    def objectives(self, batches: Sequence[Any], generator: torch.Generator) -> Iterator[Objective]:
+    def objectives(self, batches: Sequence[object], generator: torch.Generator) -> Iterator[Objective]:
         """Yield the critic's losses, then the generator's; clip the critic's weights and average the generator's."""
         labels: Tensor | None = None
         for batch in batches:
