@@ -134,7 +134,7 @@ def record(
 
 
 def _fingerprint(env: EnvConfig, noise: float, agent: tuple[Bundle, np.ndarray] | None) -> str:
-    """Return a hash of all that an episode follows from beside its track and driver."""
+    """Return a hash of all that an episode follows from besides its track and driver."""
     digest = hashlib.sha256(repr((env, noise)).encode())
     if agent is not None:
         bundle, parameters = agent
@@ -212,7 +212,7 @@ def spread(episodes: Sequence[HeldOut]) -> Float[Tensor, " Z"]:
 
 @torch.inference_mode()
 def remember(memory: Remembers, episodes: Sequence[HeldOut]) -> list[Float[Tensor, "_ H"]]:
-    """Return what the memory remembers at every frame of each episode, `h[t]` beside `z[t]`."""
+    """Return what the memory remembers at every frame of each episode, `h[t]` next to `z[t]`."""
     z, action, _ = pad([episode.mean for episode in episodes], [episode.action for episode in episodes])
     state = memory.initial(len(z))
     features = [memory.feature(state)]

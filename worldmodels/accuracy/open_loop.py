@@ -1,4 +1,4 @@
-"""Error by horizon of dreams with recorded actions, in latent and pixel space, beside "nothing changes".
+"""Error by horizon of dreams with recorded actions, in latent and pixel space, compared with "nothing changes".
 
 All latent errors are in units of each dimension's spread (`data.spread`). Two questions are kept apart:
 

@@ -100,7 +100,7 @@ def _fit(x: Float[np.ndarray, "N F"], y: Float[np.ndarray, "N S"], ridge: Float[
 
 @dataclass(frozen=True)
 class Watched:
-    """A set's episodes with what is known beside each frame."""
+    """A set's episodes with what is known of each frame."""
 
     episodes: Sequence[HeldOut]
     features: dict[str, list[Tensor]]
