@@ -12,6 +12,9 @@ import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import ArrayLike
 
+Bound = int | float | Sequence[int | float]
+"""A number, or one for each action."""
+
 
 class PickObservation(gym.ObservationWrapper, RecordConstructorArgs):
     """Shows one entry of a Dict of observations, by key, or of a Tuple, by place."""
@@ -37,9 +40,7 @@ class BoxActions(gym.ActionWrapper, RecordConstructorArgs):
     `low` and `high` are numbers, or one for each action; without them the bounds are the Box's own.
     """
 
-    def __init__(
-        self, env: gym.Env, low: float | Sequence[float] | None = None, high: float | Sequence[float] | None = None
-    ) -> None:
+    def __init__(self, env: gym.Env, low: Bound | None = None, high: Bound | None = None) -> None:
         RecordConstructorArgs.__init__(self, low=low, high=high)
         gym.Wrapper.__init__(self, env)
         inner = env.action_space
