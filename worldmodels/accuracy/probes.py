@@ -10,7 +10,7 @@ Seen through a probe, dreams of different encoders can be compared: in metres an
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -25,20 +25,25 @@ from worldmodels.accuracy.heads import figures
 from worldmodels.accuracy.open_loop import by_horizon
 from worldmodels.statistics import estimate
 
-if TYPE_CHECKING:
-    from sklearn.pipeline import Pipeline
-
 RIDGES = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 """Penalties on the weights of standardised features, for each frame; each target takes the one that carries over best
 from one half of the fitting tracks to the other."""
 RESAMPLES = 200
 
 
+@runtime_checkable
+class Regression(Protocol):
+    """What scikit-learn has fitted."""
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Return the targets (B S)."""
+
+
 @dataclass(frozen=True)
 class Probe:
     """Linear maps from features to targets, one for each half of the tracks, fitted on the other half."""
 
-    models: tuple["Pipeline", "Pipeline"]
+    models: tuple[Regression, Regression]
 
     def __call__(self, features: Float[Tensor, "B F"], half: int) -> Float[Tensor, "B S"]:
         """Read the targets off features of a track in this half."""
@@ -89,13 +94,14 @@ def _choose_ridge(x: Sequence[np.ndarray], y: Sequence[np.ndarray], tracks: Sequ
     return np.array(RIDGES)[error.argmin(0)]
 
 
-def _fit(x: Float[np.ndarray, "N F"], y: Float[np.ndarray, "N S"], ridge: Float[np.ndarray, " S"]) -> "Pipeline":
+def _fit(x: Float[np.ndarray, "N F"], y: Float[np.ndarray, "N S"], ridge: Float[np.ndarray, " S"]) -> Regression:
     """Return the ridge regression of standardised features with a penalty for each target."""
     from sklearn.linear_model import Ridge  # takes long to import
     from sklearn.pipeline import make_pipeline  # takes long to import
     from sklearn.preprocessing import StandardScaler  # takes long to import
 
-    return make_pipeline(StandardScaler(), Ridge(len(x) * ridge, solver="cholesky")).fit(x, y)
+    model: Regression = make_pipeline(StandardScaler(), Ridge(len(x) * ridge, solver="cholesky")).fit(x, y)
+    return model
 
 
 @dataclass(frozen=True)
