@@ -8,7 +8,7 @@ gas = (tanh + 1) / 2, brake = clip(tanh, 0, 1), so that zero weights drive strai
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from math import isfinite
-from typing import Any
+from typing import Any, TypeVar
 
 import gymnasium as gym
 import numpy as np
@@ -17,6 +17,8 @@ from jaxtyping import Float, Float32, Int64, Real
 from torch import Tensor
 
 from agents.names import choose
+
+Array = TypeVar("Array", np.ndarray, torch.Tensor)
 
 SQUASH = {
     "tanh": "low + (tanh + 1) / 2 * (high - low): zero is the middle of the range",
@@ -53,7 +55,7 @@ class ActionSpec:
             choose(SQUASH, name, "squash")
 
     @classmethod
-    def from_space(cls, space: gym.Space, squash: tuple[str, ...] | None = None) -> "ActionSpec":
+    def from_space(cls, space: gym.Space[object], squash: tuple[str, ...] | None = None) -> "ActionSpec":
         """Describe a 1-D float `Box` with finite bounds or a `Discrete` that starts at 0.
 
         Args:
@@ -108,8 +110,10 @@ class ActionSpec:
         """The action of a controller whose weights are all zero."""
         return self.squash_action(torch.zeros(1, self.size))[0].numpy()
 
-    def effort(self, action: Any) -> Any:
-        """How far actions that go either way, such as steering, are from zero: 1 at a bound, a mean over dimensions.
+    def effort(self, action: Array) -> Array:
+        """Return how far actions that go either way, such as steering, are from zero.
+
+        1 is a bound; the mean over dimensions.
 
         Args:
             action: Float (*B A), an array or a tensor.

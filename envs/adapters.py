@@ -4,11 +4,16 @@
 `envs:BoxActions {low: -1, high: 1}` takes any Box of actions as bounded floats in a row.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.utils import RecordConstructorArgs
+from numpy.typing import ArrayLike
+
+Bound = int | float | Sequence[int | float]
+"""A number, or one for each action."""
 
 
 class PickObservation(gym.ObservationWrapper, RecordConstructorArgs):
@@ -24,7 +29,7 @@ class PickObservation(gym.ObservationWrapper, RecordConstructorArgs):
             raise ValueError(f"key={key!r}: observations are {env.observation_space}; keys are {known}")
         self.observation_space = spaces[key]
 
-    def observation(self, observation: Any) -> Any:
+    def observation(self, observation: Any) -> object:
         """Return the entry."""
         return observation[self.key]
 
@@ -35,7 +40,7 @@ class BoxActions(gym.ActionWrapper, RecordConstructorArgs):
     `low` and `high` are numbers, or one for each action; without them the bounds are the Box's own.
     """
 
-    def __init__(self, env: gym.Env, low: Any = None, high: Any = None) -> None:
+    def __init__(self, env: gym.Env, low: Bound | None = None, high: Bound | None = None) -> None:
         RecordConstructorArgs.__init__(self, low=low, high=high)
         gym.Wrapper.__init__(self, env)
         inner = env.action_space
@@ -51,7 +56,7 @@ class BoxActions(gym.ActionWrapper, RecordConstructorArgs):
             raise ValueError(f"low={low}, high={high}: actions are {inner}; give finite bounds, low below high")
         self.action_space = gym.spaces.Box(bounds[0], bounds[1], dtype=np.float32)
 
-    def action(self, action: Any) -> Any:
+    def action(self, action: ArrayLike) -> np.ndarray:
         """Return the action as the environment takes it."""
         inner = self._inner
         values = np.asarray(action, np.float64).reshape(inner.shape)

@@ -11,12 +11,14 @@ positive.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from gymnasium.envs.box2d import car_racing as gymnasium_car_racing
 from gymnasium.error import ResetNeeded
 from jaxtyping import Bool, Float32, UInt8
+
+Number = TypeVar("Number", float, np.ndarray)
 
 LOOK_AHEAD = (10.0, 20.0, 40.0)  # metres
 ROAD_GREY, ROAD_COLOUR = (70, 150), 50  # mean of a road pixel's channels, and how far apart they may be
@@ -68,11 +70,11 @@ def shows_road(frames: UInt8[np.ndarray, "N H W 3"]) -> Bool[np.ndarray, " N"]:
     scene = frames[:, : frames.shape[1] * 7 // 8].astype(np.int16)
     grey, apart = scene.mean(-1), scene.max(-1) - scene.min(-1)
     road = (apart <= ROAD_COLOUR) & (grey >= ROAD_GREY[0]) & (grey <= ROAD_GREY[1])
-    return road.mean((1, 2)) >= SHOWS_ROAD  # type: ignore[no-any-return]
+    return road.mean((1, 2)) >= SHOWS_ROAD
 
 
-def wrap_angle(angle: Any) -> Any:
-    """The same angle (radians, a number or an array) in [-pi, pi)."""
+def wrap_angle(angle: Number) -> Number:
+    """Return the same angle (radians, a number or an array) in [-pi, pi)."""
     return (angle + np.pi) % (2 * np.pi) - np.pi
 
 

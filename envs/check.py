@@ -6,7 +6,6 @@ and the same actions lead to must not depend on what was played before.
 
 import re
 import warnings
-from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -55,7 +54,7 @@ def check_environment(config: EnvConfig) -> list[str]:
     return [note for note in dict.fromkeys(notes) if "different from the unwrapped version" not in note]
 
 
-def _line(message: Any) -> str:
+def _line(message: object) -> str:
     return " ".join(re.sub(r"\x1b\[[0-9;]*m|WARN: ", "", str(message)).split())
 
 
@@ -79,7 +78,9 @@ def _try_seeds(config: EnvConfig) -> None:
         used.close()
 
 
-def _play(env: gym.Env, seed: int, actions: list[Any]) -> list[tuple[Any, Any, Any]]:
+def _play(
+    env: gym.Env, seed: int, actions: list[object]
+) -> list[tuple[np.ndarray, float, tuple[bool, bool]]]:
     """Return frame, reward and ends of every step, the reset first."""
     seen = [(env.reset(seed=seed)[0].copy(), 0.0, (False, False))]
     for action in actions:

@@ -92,7 +92,7 @@ def parse_wrapper(text: str) -> tuple[str, str, dict[str, Any]]:
     return module, name, arguments
 
 
-def _is_name(key: Any) -> bool:
+def _is_name(key: object) -> bool:
     return isinstance(key, str) and key.isidentifier()
 
 

@@ -159,7 +159,7 @@ def _wrap(env: gym.Env, config: EnvConfig, training: bool) -> gym.Env:
     return ModelFrame(env, config.size, config.crop)
 
 
-def _check_actions(space: gym.Space) -> None:
+def _check_actions(space: gym.Space[object]) -> None:
     if isinstance(space, gym.spaces.Discrete) and space.start == 0:
         return
     if isinstance(space, gym.spaces.Box):

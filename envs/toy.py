@@ -6,12 +6,14 @@ seed and the step counter as plain bytes, so a test can tell exactly which frame
 may have carried it.
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.error import ResetNeeded
 from jaxtyping import Float32, UInt8
+
+Number = TypeVar("Number", float, np.ndarray)
 
 LANE_HALF_WIDTH = 0.25
 CAR_HALF_WIDTH = 0.1
@@ -112,7 +114,7 @@ class Toy(gym.Env):
             reward += LOST_REWARD
         return self._observe(), float(reward), terminated, False, {}
 
-    def render(self) -> Any:
+    def render(self) -> np.ndarray | None:
         """The frame of this moment, as an agent sees it."""
         return self.draw_state_pixels() if self.render_mode == "rgb_array" else None
 
@@ -156,13 +158,13 @@ class Toy(gym.Env):
             self._frame = self.draw_state_pixels()
         return self._frame
 
-    def _lane_centre(self, distance: Any) -> Any:
+    def _lane_centre(self, distance: Number) -> Number:
         """Centre of the lane at a distance (number or array), within +-0.6."""
         assert self._phases is not None
         slow, fast = self._phases
         return 0.4 * np.sin(2 * np.pi * distance / 5 + slow) + 0.2 * np.sin(2 * np.pi * distance / 2.2 + fast)
 
 
-def _covered(offset: Any, half_width: float, pixel: float) -> Any:
+def _covered(offset: Number, half_width: float, pixel: float) -> Number:
     """Share of cells of width `pixel`, centred at `offset` (number or array), within +-half_width."""
     return np.clip((half_width - np.abs(offset)) / pixel + 0.5, 0.0, 1.0)

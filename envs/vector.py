@@ -64,7 +64,7 @@ class VectorEnv(gym.vector.VectorEnv):
     def reset(
         self,
         *,
-        seed: int | Sequence[int | None] | None = None,  # type: ignore[override]
+        seed: int | Sequence[int | None] | None = None,
         options: dict[str, Any] | None = None,
     ) -> tuple[UInt8[np.ndarray, "slots H W C"], dict[str, Any]]:
         """Reset the slots in `options["reset_mask"]` (bool (W), default all), each with its entry of `seed`.
@@ -132,12 +132,12 @@ class VectorEnv(gym.vector.VectorEnv):
         """What each environment renders."""
         return tuple(env.render() for env in self.envs)
 
-    def close_extras(self, **kwargs: Any) -> None:
+    def close_extras(self, **kwargs: object) -> None:
         """Close all environments."""
         for env in self.envs:
             env.close()
 
-    def _checked_mask(self, mask: Any) -> np.ndarray:
+    def _checked_mask(self, mask: object) -> np.ndarray:
         mask = np.asarray(mask)
         if mask.dtype != bool or mask.shape != (self.num_envs,):
             raise ValueError(

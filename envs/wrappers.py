@@ -134,7 +134,7 @@ BLIND = (TimeLimit, OrderEnforcing, PassiveEnvChecker, ActionRepeat, EarlyStop, 
 """Wrappers to which it is the same what frames show."""
 
 
-def image_shape(space: gym.Space) -> tuple[int, int, int]:
+def image_shape(space: gym.Space[object]) -> tuple[int, int, int]:
     """Height, width and channels of an image space; ValueError with the reason if the space is none."""
     supported = "supported are uint8 images of shape (H, W), (H, W, 1) or (H, W, 3), if need be by env.wrappers"
     entries = getattr(space, "spaces", None)

@@ -7,7 +7,7 @@ what is asked for. Conditions such as labels follow the arguments named here.
 """
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from generative.models import MODELS
 from generative.options import ComponentError, did_you_mean
 
 
+@runtime_checkable
 class Encodes(Protocol):
     """Turns data into latents."""
 
@@ -24,6 +25,7 @@ class Encodes(Protocol):
         """Return mean and standard deviation (B Z) of the latents of data (B ...)."""
 
 
+@runtime_checkable
 class Decodes(Protocol):
     """Turns latents into data."""
 
@@ -31,6 +33,7 @@ class Decodes(Protocol):
         """Return the data (B ...) that latents (B Z) stand for."""
 
 
+@runtime_checkable
 class Reconstructs(Protocol):
     """Shows what it keeps of data."""
 
@@ -38,6 +41,7 @@ class Reconstructs(Protocol):
         """Return data of the same shape, as it comes back."""
 
 
+@runtime_checkable
 class Samples(Protocol):
     """Draws new data."""
 
@@ -45,6 +49,7 @@ class Samples(Protocol):
         """Return n draws (n ...); a function of the generator."""
 
 
+@runtime_checkable
 class Scores(Protocol):
     """Is a distribution that can be evaluated."""
 
@@ -52,6 +57,7 @@ class Scores(Protocol):
         """Return the log-density or log-probability (B) in nats."""
 
 
+@runtime_checkable
 class Interpolates(Protocol):
     """Goes from one datum to another."""
 
@@ -59,6 +65,7 @@ class Interpolates(Protocol):
         """Return the way (B S ...), both ends included."""
 
 
+@runtime_checkable
 class Translates(Protocol):
     """Turns data of one domain into another."""
 
@@ -66,6 +73,7 @@ class Translates(Protocol):
         """Return data of the other domain (B ...)."""
 
 
+@runtime_checkable
 class Generates(Protocol):
     """Goes on with a sequence."""
 

@@ -84,7 +84,7 @@ class HasObjectives(Protocol):
     batches_per_step: int
     """How many batches a training step uses."""
 
-    def objectives(self, batches: Sequence[Any], generator: torch.Generator) -> Iterator[Objective]:
+    def objectives(self, batches: Sequence[object], generator: torch.Generator) -> Iterator[Objective]:
         """Yield the objectives of one step; while it waits at a `yield`, that part takes its optimiser step.
 
         So what is computed after a `yield` sees the new weights: the next loss, a clipping of the weights, a moving

@@ -84,7 +84,7 @@ class TrainingDiverged(FloatingPointError):
 
 def fit(
     module: nn.Module,
-    batches: Callable[[int], Iterator[Any]],
+    batches: Callable[[int], Iterator[object]],
     config: FitConfig,
     *,
     seed: int,
@@ -157,7 +157,7 @@ def step_seed(seed: int, step: int) -> int:
 def _step(
     module: nn.Module,
     optimiser: torch.optim.Optimizer,
-    batches: Sequence[Any],
+    batches: Sequence[object],
     config: FitConfig,
     step: int,
     noise_seed: int,
@@ -181,7 +181,7 @@ def _step(
                 found.setdefault(name, []).append(value)
 
 
-def _objectives(module: nn.Module, batches: Sequence[Any], generator: torch.Generator) -> Iterator[Objective]:
+def _objectives(module: nn.Module, batches: Sequence[object], generator: torch.Generator) -> Iterator[Objective]:
     if isinstance(module, HasObjectives):
         yield from cast(HasObjectives, module).objectives(batches, generator)
     else:

@@ -35,7 +35,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"{guess} known: {', '.join(names) or 'none'}"
 
 
-def config_from_mapping(cls: type[ConfigT], mapping: Any, field: str = "") -> ConfigT:
+def config_from_mapping(cls: type[ConfigT], mapping: object, field: str = "") -> ConfigT:
     """Build the dataclass `cls` from JSON types: nested mappings, lists for tuples, ints for floats.
 
     Args:
@@ -73,7 +73,7 @@ def config_from_mapping(cls: type[ConfigT], mapping: Any, field: str = "") -> Co
         raise ValueError(said if said.startswith(f"{field}.") else _join(field, said)) from error
 
 
-def check_numbers(value: Any, name: str = "") -> None:
+def check_numbers(value: object, name: str = "") -> None:
     """Refuse numbers that no field can mean anywhere in a config: infinite, NaN, beyond `LARGEST`, seeds too large.
 
     Args:
@@ -114,7 +114,7 @@ def config_to_mapping(config: Any) -> Facts:
     return {each.name: _plain(getattr(config, each.name)) for each in dataclasses.fields(config) if each.init}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return config_to_mapping(value)
     if isinstance(value, Mapping):
@@ -128,7 +128,7 @@ def _join(field: str, name: object) -> str:
     return f"{field}.{name}" if field else str(name)
 
 
-def _convert(hint: Any, value: Any, field: str) -> Any:
+def _convert(hint: object, value: object, field: str) -> Any:
     """Return `value` as the type `hint`, or raises a ValueError that names `field`."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
@@ -153,7 +153,7 @@ def _convert(hint: Any, value: Any, field: str) -> Any:
     return _convert_scalar(hint, value, field)
 
 
-def _convert_union(args: tuple[Any, ...], value: Any, field: str) -> Any:
+def _convert_union(args: tuple[object, ...], value: object, field: str) -> Any:
     if value is None and type(None) in args:
         return None
     members = [each for each in args if each is not type(None)]
@@ -169,7 +169,7 @@ def _convert_union(args: tuple[Any, ...], value: Any, field: str) -> Any:
     )
 
 
-def _convert_tuple(args: tuple[Any, ...], value: Any, field: str) -> tuple[Any, ...]:
+def _convert_tuple(args: tuple[object, ...], value: object, field: str) -> tuple[object, ...]:
     if not isinstance(value, (list, tuple)):
         raise ValueError(f"{field}={value!r}: expected a list")
     if len(args) == 2 and args[1] is Ellipsis:
@@ -180,7 +180,7 @@ def _convert_tuple(args: tuple[Any, ...], value: Any, field: str) -> tuple[Any, 
     return tuple(_convert(each, item, f"{field}[{i}]") for i, (each, item) in enumerate(zip(hints, value, strict=True)))
 
 
-def _convert_scalar(hint: Any, value: Any, field: str) -> Any:
+def _convert_scalar(hint: object, value: Any, field: str) -> Any:
     if hint is float and type(value) in (int, float):
         if not math.isfinite(value):
             raise ValueError(f"{field}={value!r}: expected a finite number")

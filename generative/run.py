@@ -23,7 +23,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from generative.files import (
     append_line,
@@ -243,7 +242,7 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _changed(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, str]]:
+def _changed(old: object, new: object, name: str = "") -> Iterator[tuple[str, str]]:
     """Yield the dotted names that differ, each with a line that says how."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in sorted({*old, *new}):

@@ -138,6 +138,6 @@ def read_yaml(text: str | bytes, name: str) -> Any:
         raise ComponentError(f"{name} is no valid YAML for us: it is nested too deeply") from error
 
 
-def write_yaml(content: Any) -> str:
+def write_yaml(content: object) -> str:
     """Return plain types as a YAML text that `read_yaml` reads as the same."""
     return yaml.dump(content, Dumper=_Dumper, sort_keys=False)

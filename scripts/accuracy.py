@@ -94,8 +94,7 @@ def _measure(run: Run, sets: dict[str, list[HeldOut]]) -> Iterator[tuple[str, di
     vision, memory = load_vision(run), load_memory(run)
     learnt = run.learnt
     shape = env_shape(learnt.env)
-    sized: Any = vision
-    untrained = new_memory(learnt, sized.latent_spec.size, shape.spec, learnt.seed + 1).eval()
+    untrained = new_memory(learnt, vision.latent_spec.size, shape.spec, learnt.seed + 1).eval()
     training = split(episode_files(run.folder("collect")))[0]
     for _ in encode_rollouts(run, training, vision):
         pass

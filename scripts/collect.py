@@ -162,7 +162,7 @@ def _setup(run: Run, shape: EnvShape, facts: dict[str, object]) -> CollectSetup:
                 f"{_described(config.env)}"
             )
     elif "random-agent" in config.collect.policies:
-        vision: Any = new_vision(config, shape, config.seed)
+        vision = new_vision(config, shape, config.seed)
         memory = new_memory(config, vision.latent_spec.size, shape.spec, config.seed)
         bundle = Bundle(
             env=config.env,

@@ -59,7 +59,7 @@ def dream(run: Run) -> Iterator[Progress]:
     config, dreamt = run.config.film, run.learnt.dream
     with run.working("dream"):
         bundle, parameters, _ = load_bundle(run)
-        vision: Any = bundle.load_vision().eval()
+        vision = bundle.load_vision().eval()
         if reason := refusal(vision, "decode"):
             run.finish("dream", {"steps": 0, "not_filmed": f"no film: {reason}"})
             yield _progress(config, PARTS)

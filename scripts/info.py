@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import tyro
 
+from generative.plain import Facts
 from scripts.terminal.commands import COMMANDS
 from scripts.terminal.request import run_folder
 from scripts.terminal.words import parsed
@@ -75,7 +76,7 @@ def _state(run: Run, stage: str) -> str:
     return said[stage]()
 
 
-def accuracy_line(done: dict) -> str:
+def accuracy_line(done: Facts) -> str:
     """Return an accuracy card in a line."""
     line = (
         f"{done['verdict']} {done['set']} episodes: {done['gain_over_persistence']:.3f} nats better than persistence, "
@@ -86,7 +87,7 @@ def accuracy_line(done: dict) -> str:
     return line if done["spearman"] is None else f"{line}, rank correlation of returns {done['spearman']:.2f}"
 
 
-def dream_line(done: dict) -> str:
+def dream_line(done: Facts) -> str:
     """Return how the agent drove in its dreams, in a line."""
     line = f"{done['dreams']} dreams of {done['mean_steps']:.0f} steps on average"
     if done["mean_return"] is not None:
@@ -94,14 +95,14 @@ def dream_line(done: dict) -> str:
     return line if done["road_share"] is None else f"{line}, road in {100 * done['road_share']:.0f} % of dreamt frames"
 
 
-def vision_line(done: dict) -> str:
+def vision_line(done: Facts) -> str:
     """Return how well a vision sees; one that cannot decode has only a verdict."""
     if "squared_error" not in done:
         return f"{done['verdict']}: {done['reason']}"
     return f"squared error {done['squared_error']:.1f} (mean frame {done['baseline_squared_error']:.1f})"
 
 
-def score_line(done: dict) -> str:
+def score_line(done: Facts) -> str:
     """Return an evaluation in a line: the mean with its interval, never a best episode."""
     summary = done["summary"]
     line = (

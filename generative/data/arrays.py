@@ -120,12 +120,12 @@ class ArraysConfig:
 
 def array_data(
     name: str,
-    images: Shaped[np.ndarray, "N ..."] | Shaped[Tensor, "N ..."] | Sequence[Any],
+    images: Shaped[np.ndarray, "N ..."] | Shaped[Tensor, "N ..."] | Sequence[object],
     *,
     labels: Shaped[np.ndarray, "..."] | Shaped[Tensor, "..."] | Sequence[int] | None = None,
     factors: Shaped[np.ndarray, "M F"] | Shaped[Tensor, "M F"] | None = None,
     factor_names: Sequence[str] = (),
-    groups: Shaped[np.ndarray, " G"] | Shaped[Tensor, " G"] | Sequence[Any] | None = None,
+    groups: Shaped[np.ndarray, " G"] | Shaped[Tensor, " G"] | Sequence[object] | None = None,
     classes: Sequence[str] = (),
     range: Range = "bytes",
     layout: Layout = "HWC",

@@ -7,7 +7,7 @@ A data set is its training part; `held_out()` gives the rest, and nobody trains 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -25,6 +25,8 @@ Beside = Literal["labels", "factors", "attributes"]
 Items = Int64[np.ndarray, " N"]
 Rows = Int64[np.ndarray, "N F"]
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Batches:
@@ -34,7 +36,7 @@ class Batches:
     up at step 1,000,000 costs no more than at step 0.
     """
 
-    read: Callable[[Items], Any]
+    read: Callable[[Items], object]
     """Return the batch of some item numbers."""
     count: int
     """Number of items."""
@@ -329,7 +331,7 @@ def one_hot(rows: Int[Tensor, "N F"], categories: Sequence[int]) -> Float[Tensor
     return torch.cat(parts, 1).float()
 
 
-def _known(name: str, what: str, function: Callable[[Items], Any] | None) -> Callable[[Items], Any]:
+def _known(name: str, what: str, function: Callable[[Items], T] | None) -> Callable[[Items], T]:
     if function is None:
         raise ValueError(f"{name}: this data has no {what}; choose data that has, or a model that needs none")
     return function

@@ -60,5 +60,5 @@ def whole_label(label: Any, place: str) -> int:
         raise ValueError(f"{place}: label {said}; expected one whole number, the class") from None
 
 
-def _single(label: Any) -> bool:
+def _single(label: object) -> bool:
     return int(np.prod(getattr(label, "shape", ()))) == 1

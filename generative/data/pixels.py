@@ -1,6 +1,6 @@
 """Images of any size, layout and range of numbers become stored images: uint8 (H W C) of one size."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -14,7 +14,7 @@ Layout = Literal["HWC", "CHW"]
 LIMITS = {"bytes": (0, 255), "unit": (0, 1), "signed": (-1, 1)}
 
 
-def as_array(values: Any, what: str) -> Shaped[np.ndarray, "..."]:
+def as_array(values: object, what: str) -> Shaped[np.ndarray, "..."]:
     """Return an array, a tensor of any device or a list of numbers as an array; arrays and memory maps themselves.
 
     Raises:

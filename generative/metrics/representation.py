@@ -51,7 +51,7 @@ def probe_scores(
 ) -> list[float]:
     """Return, per factor, how well a probe predicts it on the half of the rows it was not fitted on.
 
-    1 is perfect and 0 is chance, for both kinds of factor: R^2 of a continuous one, `(balanced accuracy - 1/C) /
+    1 is perfect and 0 is guessing, for both kinds of factor: R^2 of a continuous one, `(balanced accuracy - 1/C) /
     (1 - 1/C)` of one with C classes. Below 0 is reported as 0.
 
     Args:

@@ -7,7 +7,6 @@ mean nothing: `sample` refuses until a density is fitted to the latents of real 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -141,7 +140,7 @@ class Autoencoder(nn.Module):
         error = squared_error(obs, at_least_float32(self.decoder(self.encoder(seen))))
         return error, {"squared_error": error.detach()}
 
-    def estimate(self, batches: Iterator[Any], generator: torch.Generator) -> None:
+    def estimate(self, batches: Iterator[Tensor], generator: torch.Generator) -> None:
         """Bring latents to unit spread over some images, (B C H W) in [0, 1]; a density fitted before is void."""
         obs = take(batches, ESTIMATE_FRAMES)
         self.scale.estimate(encode_many(lambda part: at_least_float32(self.encoder(part)), obs))

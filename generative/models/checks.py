@@ -1,6 +1,6 @@
 """Checks that the configs and encoders of image models share."""
 
-from typing import Any
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -8,7 +8,20 @@ from torch import Tensor
 from generative.options import LARGEST
 
 
-def check_sizes(config: Any, *names: str) -> None:
+@runtime_checkable
+class OfImages(Protocol):
+    """The configuration of a model of square images."""
+
+    @property
+    def image_size(self) -> int:
+        """Height and width in pixels."""
+
+    @property
+    def channels(self) -> int:
+        """Colour channels."""
+
+
+def check_sizes(config: object, *names: str) -> None:
     """Raise a ValueError where one of a config's sizes is below 1."""
     for name in names:
         if not getattr(config, name) >= 1:
@@ -17,7 +30,7 @@ def check_sizes(config: Any, *names: str) -> None:
             raise ValueError(f"{name}={getattr(config, name):.6g}: too large for any machine; give a smaller one")
 
 
-def check_not_negative(config: Any, *names: str) -> None:
+def check_not_negative(config: object, *names: str) -> None:
     """Raise a ValueError where one of a config's weights is negative or NaN."""
     for name in names:
         if not getattr(config, name) >= 0:
@@ -26,13 +39,13 @@ def check_not_negative(config: Any, *names: str) -> None:
             raise ValueError(f"{name}={getattr(config, name)}: must be finite, and at most {LARGEST:,}")
 
 
-def check_image_size(config: Any) -> None:
+def check_image_size(config: OfImages) -> None:
     """Raise a ValueError where the fast layout cannot halve the image size four times."""
     if config.image_size % 16:
         raise ValueError(f"image_size={config.image_size}: layout=fast halves it four times; use a multiple of 16")
 
 
-def check_obs(obs: Float[Tensor, "B C H W"], config: Any) -> None:
+def check_obs(obs: Float[Tensor, "B C H W"], config: OfImages) -> None:
     """Raise a ValueError where images do not have a config's channels and size."""
     expected = (config.channels, config.image_size, config.image_size)
     if tuple(obs.shape[1:]) != expected:

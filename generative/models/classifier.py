@@ -57,7 +57,7 @@ class CNNClassifierConfig:
     hidden: int = 128
     """Units of the last hidden layer, which are the features."""
     dropout: float = 0.5
-    """Chance that a feature is left out while training."""
+    """Probability that a feature is left out while training."""
 
     def __post_init__(self) -> None:
         _check_sizes(self.classes, self.channels, self.image_size)
@@ -66,7 +66,7 @@ class CNNClassifierConfig:
         if min(*self.widths, self.hidden) < 1:
             raise ValueError(f"widths={self.widths}, hidden={self.hidden}: sizes; give 1 or more")
         if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout={self.dropout}: a chance; give 0 or more, but less than 1")
+            raise ValueError(f"dropout={self.dropout}: a probability; give 0 or more, but less than 1")
 
 
 class MLPClassifier(nn.Module):
@@ -148,8 +148,8 @@ class CNNClassifier(nn.Module):
         """Return the cross-entropy in nats, and the accuracy; while training, dropout draws from `generator`."""
         features = self.features(batch[0])
         if self.training:
-            chance = torch.rand(features.shape, generator=generator, device=generator.device).to(features.device)
-            features = features * (chance >= self.config.dropout) / (1 - self.config.dropout)
+            drawn = torch.rand(features.shape, generator=generator, device=generator.device).to(features.device)
+            features = features * (drawn >= self.config.dropout) / (1 - self.config.dropout)
         return _cross_entropy(self.head(features), batch[1])
 
 

@@ -66,7 +66,7 @@ class ConditionalGAN(DCGAN):
             labels = torch.arange(n, device=z.device) % self.config.classes
         return self.decode(temperature**0.5 * z, labels)
 
-    def _split(self, batch: Any) -> tuple[Tensor, Tensor | None]:
+    def _split(self, batch: object) -> tuple[Tensor, Tensor | None]:
         if not (isinstance(batch, tuple | list) and len(batch) == 2):
             raise ValueError("batch: expected (data, labels); give labels beside the data")
         return batch[0], batch[1]

@@ -2,6 +2,8 @@
 
 Fitted by expectation maximisation (Dempster, Laird & Rubin 1977; Bishop 2006, section 9.2.2), its means
 started by k-means++ (Arthur & Vassilvitskii 2007). Everything is a buffer, so it is saved with its model.
+
+`sklearn.mixture` fits the same, from other starts: other samples, and other figures than the published ones.
 """
 
 import math

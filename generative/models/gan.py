@@ -62,7 +62,7 @@ class DCGANConfig:
     critic_norm: Literal["none", "batch", "instance", "layer", "group"] = "batch"
     """Normalisation in the critic; lipschitz=spectral-norm is a lever of its own."""
     critic_dropout: float = 0.0
-    """Chance that a unit of the critic is left out while training."""
+    """Probability that a unit of the critic is left out while training."""
     label_noise: float = 0.0
     """Real data's target is 1 minus up to this much, drawn for each datum; for the (non-)saturating losses."""
     critic_steps: int = 1
@@ -150,7 +150,7 @@ class DCGAN(nn.Module):
     }
 
     def __init__(self, config: DCGANConfig, beside: int = 0) -> None:
-        """Build the networks; `beside` is how many numbers of a condition both are told besides their input."""
+        """Build the networks; `beside` is how many numbers of a condition both are told in addition to their input."""
         super().__init__()
         self.config = config
         inputs, spectral = config.latent + beside, config.lipschitz == "spectral-norm"
@@ -183,7 +183,7 @@ class DCGAN(nn.Module):
         """What `decode` takes."""
         return LatentSpec("continuous", self.config.latent)
 
-    def objectives(self, batches: Sequence[Any], generator: torch.Generator) -> Iterator[Objective]:
+    def objectives(self, batches: Sequence[object], generator: torch.Generator) -> Iterator[Objective]:
         """Yield the critic's losses, then the generator's; clip the critic's weights and average the generator's."""
         labels: Tensor | None = None
         for batch in batches:

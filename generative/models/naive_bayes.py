@@ -9,9 +9,9 @@ are as likely to it as real ones, and the pixels of its samples know nothing of 
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -66,7 +66,7 @@ class Multinomial(nn.Module):
         return len(self.log_table) - 1
 
     @torch.no_grad()
-    def estimate(self, batches: Iterator[Any], generator: torch.Generator) -> None:
+    def estimate(self, batches: Iterator[Tensor | Sequence[Tensor]], generator: torch.Generator) -> None:
         """Count `count` rows (B F) of integers."""
         rows = self._index(take_items(batches, self.config.count))
         counts = torch.bincount(rows, minlength=len(self.log_table)).double()
@@ -146,7 +146,7 @@ class NaiveBayes(nn.Module):
         return sum(self.config.sizes) - len(self.config.sizes)
 
     @torch.no_grad()
-    def estimate(self, batches: Iterator[Any], generator: torch.Generator) -> None:
+    def estimate(self, batches: Iterator[Tensor | Sequence[Tensor]], generator: torch.Generator) -> None:
         """Count `count` images (B C H W) in [0, 1] or rows (B F) of integers."""
         rows = self._rows(take_items(batches, self.config.count))
         sizes = torch.tensor(self.config.sizes, device=rows.device)
@@ -225,7 +225,7 @@ class NaiveBayes(nn.Module):
         return (rows.to(self.log_tables.dtype) / (self.config.levels - 1)).unflatten(1, shape)
 
 
-def _check_counting(config: Any, categories: tuple[int, ...]) -> None:
+def _check_counting(config: object, categories: tuple[int, ...]) -> None:
     check_sizes(config, "count")
     check_not_negative(config, "smoothing")
     if categories and min(categories) < 1:

@@ -8,7 +8,6 @@ looks at some images once.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -133,10 +132,11 @@ class PCA(nn.Module):
         return error, {"squared_error": error.detach()}
 
     @torch.no_grad()
-    def estimate(self, batches: Iterator[Any], generator: torch.Generator) -> None:
+    def estimate(self, batches: Iterator[Tensor], generator: torch.Generator) -> None:
         """Set mean, components and spreads from `frames` images, (B C H W) in [0, 1].
 
-        The smaller of the two Gram matrices is diagonalised: of pixels, or of frames.
+        The smaller of the two Gram matrices is diagonalised, of pixels or of frames: scikit-learn's exact solver does
+        not choose, and has other signs than the published components.
         """
         frames = take(batches, self.config.frames).flatten(1)  # (N D)
         mean = frames.mean(0)

@@ -8,7 +8,7 @@ looked at.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NoReturn
+from typing import ClassVar, NoReturn
 
 import torch
 from jaxtyping import Float
@@ -93,7 +93,7 @@ class RandomConvolutions(nn.Module):
         off = (z.mean(0).square() + (z.std(0, correction=0) - 1).square()).mean()
         return off, {"off_scale": off}
 
-    def estimate(self, batches: Iterator[Any], generator: torch.Generator) -> None:
+    def estimate(self, batches: Iterator[Tensor], generator: torch.Generator) -> None:
         """Bring features to unit spread over some images, (B C H W) in [0, 1]."""
         obs = take(batches, ESTIMATE_FRAMES)
         self.scale.estimate(encode_many(lambda part: at_least_float32(self.encoder(part)), obs))

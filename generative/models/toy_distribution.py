@@ -1,8 +1,8 @@
 """The book's first model: a uniform distribution over the smallest box around the points seen."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -48,7 +48,7 @@ class ToyDistribution(nn.Module):
         self.register_buffer("high", torch.full((config.dimensions,), 100.0))
 
     @torch.no_grad()
-    def estimate(self, batches: Iterator[Any], generator: torch.Generator) -> None:
+    def estimate(self, batches: Iterator[Tensor | Sequence[Tensor]], generator: torch.Generator) -> None:
         """Put the box around `count` points (B D); raise ValueError where they are all equal in a dimension."""
         points = take_items(batches, self.config.count)
         self._check(points)
@@ -86,7 +86,7 @@ class ToyDistribution(nn.Module):
             )
 
 
-def take_items(batches: Iterator[Any], count: int) -> Tensor:
+def take_items(batches: Iterator[Tensor | Sequence[Tensor]], count: int) -> Tensor:
     """Return the first `count` items of a stream of batches; labels beside them are left out."""
     found: list[Tensor] = []
     while sum(map(len, found)) < count:

@@ -9,7 +9,7 @@ spread; `decode` takes any such numbers and puts every position on its nearest c
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -179,7 +179,7 @@ class VQVAE(nn.Module):
             metrics["restarted"] = restarted
         return error + self.config.commitment * commitment, metrics
 
-    def estimate(self, batches: Iterator[Any], generator: torch.Generator) -> None:
+    def estimate(self, batches: Iterator[Tensor], generator: torch.Generator) -> None:
         """Bring latents to unit spread over some images, (B C H W) in [0, 1]."""
 
         def flat(part: Tensor) -> Tensor:

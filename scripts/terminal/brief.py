@@ -110,7 +110,7 @@ def _own(marker: Any) -> list[tuple[str, Any]]:
     ]
 
 
-def _default(item: Field) -> Any:
+def _default(item: Field[object]) -> Any:
     return item.default if item.default_factory is MISSING else item.default_factory()
 
 

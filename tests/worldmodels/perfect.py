@@ -37,6 +37,11 @@ class Table(nn.Module):
         mean = torch.from_numpy(np.stack([self.known[decode(frame)] for frame in frames]))
         return mean, torch.zeros_like(mean)
 
+    def loss(self, obs, generator):
+        raise NotImplementedError
+
+    diagnose = loss
+
     def decode(self, z):
         return torch.stack([self.draw(row) for row in z.double().numpy()])
 
@@ -52,6 +57,12 @@ class Simulator(nn.Module):
     """A memory whose prediction is what will happen, with a spread of `STD`."""
 
     feature_size = 1
+    config = None
+
+    def set_reward_scale(self, mean, std):
+        raise NotImplementedError
+
+    set_event_scale = reward_explained = set_reward_scale
 
     def initial(self, batch):
         return (torch.zeros(batch, 1),)

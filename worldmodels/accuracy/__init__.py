@@ -4,7 +4,7 @@ Each file measures one thing on one set of held-out episodes (`data.HeldOut`) an
 together, `page` shows them. What cannot be measured says why: `{"skipped": reason}`.
 
     reconstruction   vision alone
-    one_step         likelihood of the next latent, beside simple guesses; action sensitivity; calibration
+    one_step         likelihood of the next latent, compared with simple guesses; action sensitivity; calibration
     open_loop        dreams with the recorded actions, by horizon, in latent and pixel space
     heads            reward and termination
     probes           what (z, h) knows of the simulator's true state, and dreams seen through that

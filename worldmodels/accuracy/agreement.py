@@ -5,9 +5,9 @@ spread over its log, which a replay of the logged scores brings back exactly, an
 of them drives real validation tracks and plays dreams.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -143,11 +143,13 @@ def agreement(
     }
 
 
-def _correlation(function: Any, a: np.ndarray, b: np.ndarray) -> Any:
+def _correlation(
+    function: Callable[[np.ndarray, np.ndarray], float], a: np.ndarray, b: np.ndarray
+) -> Callable[[np.ndarray], float]:
     """Return a correlation over the controllers of a resample; NaN where one side does not vary."""
 
     def statistic(index: np.ndarray) -> float:
         x, y = a[index], b[index]
-        return float(function(x, y)) if np.ptp(x) > 0 and np.ptp(y) > 0 else float("nan")
+        return function(x, y) if np.ptp(x) > 0 and np.ptp(y) > 0 else float("nan")
 
     return statistic

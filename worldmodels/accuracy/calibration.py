@@ -7,15 +7,16 @@ predictions are too wide, heaps at both ends that they are too narrow.
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from generative.mixture import Mixture
 from generative.plain import Facts
 from worldmodels.accuracy.data import HeldOut, pad
+from worldmodels.memories import Memory
 from worldmodels.statistics import estimate_mean
 
 BINS = 20
@@ -23,14 +24,14 @@ INTERVALS = (0.5, 0.9)
 """Central intervals whose coverage is measured."""
 
 
-def mixture_cdf(mixture: Any, z: Float[Tensor, "*B Z"]) -> Float[Tensor, "*B Z"]:
+def mixture_cdf(mixture: Mixture, z: Float[Tensor, "*B Z"]) -> Float[Tensor, "*B Z"]:
     """Return the probability that a mixture (`generative.mixture`) gives to values of at most `z`, per dimension."""
     share = torch.softmax(mixture.logits, dim=-1)  # (*B Z K)
     return (share * torch.special.ndtr((z.unsqueeze(-1) - mixture.mean) * torch.exp(-mixture.log_std))).sum(-1)
 
 
 @torch.inference_mode()
-def calibration(memory: Any, episodes: Sequence[HeldOut], seed: int) -> Facts:
+def calibration(memory: Memory, episodes: Sequence[HeldOut], seed: int) -> Facts:
     """Measure the calibration of the next latent's distribution, over all steps and dimensions of sampled latents.
 
     Returns:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from generative.plain import Facts, FactsView
 from worldmodels.accuracy.calibration import calibration
@@ -17,7 +17,9 @@ from worldmodels.accuracy.one_step import Guess, fit_guesses, one_step
 from worldmodels.accuracy.open_loop import open_loop, pixels
 from worldmodels.accuracy.probes import Watched, explained, physical, watch
 from worldmodels.accuracy.reconstruction import reconstruction
+from worldmodels.memories import Memory
 from worldmodels.rollouts.dataset import places_over
+from worldmodels.vision.contract import Vision
 from worldmodels.vision.latents import LatentFile
 
 FORMAT_VERSION = 1
@@ -81,9 +83,9 @@ COMPARISONS = (
 class Parts:
     """What is measured."""
 
-    vision: nn.Module
-    memory: nn.Module
-    untrained: nn.Module | None
+    vision: Vision
+    memory: Memory
+    untrained: Memory | None
     """A memory with its first weights, as a control for the probes."""
     state_names: Sequence[str]
     """Of the simulator's state; empty where there is none."""

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,11 +22,13 @@ from generative.plain import FactsView
 from worldmodels.accuracy.config import PIXEL_BATCH, AccuracyConfig
 from worldmodels.agent.bundle import Bundle
 from worldmodels.errors import RunError
+from worldmodels.memories import Remembers
 from worldmodels.memories.targets import TerminationTargetConfig, termination_target
 from worldmodels.rollouts.collect import CollectSetup, CollectWorker, Order
 from worldmodels.rollouts.config import CollectConfig, Driver
 from worldmodels.rollouts.episode import EpisodeFile, write_episode
 from worldmodels.seeds import VALIDATION
+from worldmodels.vision.contract import Vision
 
 SETS = ("random", "on-policy", "mixed")
 """The sets of episodes, by who drives."""
@@ -133,7 +135,7 @@ def record(
 
 
 def _fingerprint(env: EnvConfig, noise: float, agent: tuple[Bundle, np.ndarray] | None) -> str:
-    """Return a hash of all that an episode follows from beside its track and driver."""
+    """Return a hash of all that an episode follows from besides its track and driver."""
     digest = hashlib.sha256(repr((env, noise)).encode())
     if agent is not None:
         bundle, parameters = agent
@@ -160,7 +162,7 @@ def _kept(path: Path, facts: FactsView, track: int, driver: Driver) -> bool:
 
 
 @torch.inference_mode()
-def encode(file: EpisodeFile, vision: Any, termination: TerminationTargetConfig) -> HeldOut:
+def encode(file: EpisodeFile, vision: Vision, termination: TerminationTargetConfig) -> HeldOut:
     """Read an episode as a world model sees it."""
     episode = file.read()
     parts = [vision.encode(frames(episode.obs[start : start + PIXEL_BATCH]))
@@ -210,8 +212,8 @@ def spread(episodes: Sequence[HeldOut]) -> Float[Tensor, " Z"]:
 
 
 @torch.inference_mode()
-def remember(memory: Any, episodes: Sequence[HeldOut]) -> list[Float[Tensor, "_ H"]]:
-    """Return what the memory remembers at every frame of each episode, `h[t]` beside `z[t]`."""
+def remember(memory: Remembers, episodes: Sequence[HeldOut]) -> list[Float[Tensor, "_ H"]]:
+    """Return what the memory remembers at every frame of each episode, `h[t]` next to `z[t]`."""
     z, action, _ = pad([episode.mean for episode in episodes], [episode.action for episode in episodes])
     state = memory.initial(len(z))
     features = [memory.feature(state)]

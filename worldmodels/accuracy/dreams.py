@@ -1,7 +1,7 @@
 """Dreams with recorded actions: the memory watches some real steps, then goes on alone, many times over."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from worldmodels.accuracy.config import AccuracyConfig
 from worldmodels.accuracy.data import HeldOut
+from worldmodels.memories import Memory
 
 ROWS = 2048
 """Dreams that are advanced together."""
@@ -61,7 +62,7 @@ def choose_starts(episodes: Sequence[HeldOut], config: AccuracyConfig) -> HeldOu
 
 @torch.inference_mode()
 def dream_on(
-    memory: Any,
+    memory: Memory,
     episodes: Sequence[HeldOut],
     starts: HeldOutStarts,
     config: AccuracyConfig,
@@ -93,7 +94,7 @@ def dream_on(
 
 
 def _dream(
-    memory: Any, episodes: Sequence[HeldOut], origin: HeldOutStarts, course: HeldOutStarts, config: AccuracyConfig,
+    memory: Memory, episodes: Sequence[HeldOut], origin: HeldOutStarts, course: HeldOutStarts, config: AccuracyConfig,
     generator: torch.Generator,
 ) -> Dreams:  # fmt: skip
     """Wake at the places of `origin` and dream with the actions that followed those of `course`."""

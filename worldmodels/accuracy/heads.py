@@ -7,9 +7,8 @@ scipy and scikit-learn are imported where they are used: loading them takes two 
 wait. So it is in all files of this room.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,12 +17,21 @@ from generative.plain import Facts
 from worldmodels.accuracy.config import AccuracyConfig
 from worldmodels.accuracy.data import HeldOut, pad
 from worldmodels.accuracy.dreams import Dreams, HeldOutStarts
+from worldmodels.memories import Memory
 from worldmodels.statistics import Estimate, estimate
+
+Compare = Callable[[np.ndarray, np.ndarray], float]
+"""A figure of predicted and real values."""
 
 
 @torch.inference_mode()
 def reward(
-    memory: Any, dreams: Dreams, episodes: Sequence[HeldOut], starts: HeldOutStarts, config: AccuracyConfig, seed: int
+    memory: Memory,
+    dreams: Dreams,
+    episodes: Sequence[HeldOut],
+    starts: HeldOutStarts,
+    config: AccuracyConfig,
+    seed: int,
 ) -> Facts:
     """Measure the return over `config.return_steps` from each place, in the environment's units.
 
@@ -65,7 +73,7 @@ def reward(
 
 
 @torch.inference_mode()
-def termination(memory: Any, episodes: Sequence[HeldOut], seed: int) -> Facts:
+def termination(memory: Memory, episodes: Sequence[HeldOut], seed: int) -> Facts:
     """Measure how well the end is predicted step by step from real latents.
 
     Returns:
@@ -132,12 +140,14 @@ def _brier(score: np.ndarray, ends: np.ndarray) -> float:
     return float(brier_score_loss(ends, expit(score)))
 
 
-def _both(function: Any) -> Any:
+def _both(function: Compare) -> Compare:
     """Let a figure of ends and other steps be NaN where a resample holds only one of them."""
     return lambda score, ends: function(ends, score) if ends.any() and not ends.all() else float("nan")
 
 
-def _over(groups: Sequence[np.ndarray], function: Any, guess: np.ndarray, real: np.ndarray) -> Any:
+def _over(
+    groups: Sequence[np.ndarray], function: Compare, guess: np.ndarray, real: np.ndarray
+) -> Callable[[np.ndarray], float]:
     """Return a statistic of episode numbers from one of values, given each episode's values."""
 
     def statistic(episodes: np.ndarray) -> float:

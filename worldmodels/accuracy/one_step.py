@@ -9,7 +9,6 @@ these only loosely.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from generative.plain import Facts
 from worldmodels.accuracy.data import HeldOut, pad
+from worldmodels.memories import Memory
 from worldmodels.memories.baselines import SPREAD_FLOOR, shuffle_actions
 from worldmodels.statistics import estimate_mean
 
@@ -79,7 +79,7 @@ def _least_squares(x: Tensor, y: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def one_step(
-    memory: Any, episodes: Sequence[HeldOut], guesses: dict[str, Guess], scale: Float[Tensor, " Z"], seed: int
+    memory: Memory, episodes: Sequence[HeldOut], guesses: dict[str, Guess], scale: Float[Tensor, " Z"], seed: int
 ) -> Facts:
     """Measure the negative log-likelihood of the next latent, in nats per dimension of standardised latents.
 

@@ -1,4 +1,4 @@
-"""Error by horizon of dreams with recorded actions, in latent and pixel space, beside "nothing changes".
+"""Error by horizon of dreams with recorded actions, in latent and pixel space, compared with "nothing changes".
 
 All latent errors are in units of each dimension's spread (`data.spread`). Two questions are kept apart:
 
@@ -10,9 +10,8 @@ All latent errors are in units of each dimension's spread (`data.spread`). Two q
   "Nothing changes" is then a draw from the starting frame's posterior, and `floor` one from the true frame's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,8 +22,9 @@ from generative.plain import Facts
 from worldmodels.accuracy.config import AccuracyConfig
 from worldmodels.accuracy.data import HeldOut, frames
 from worldmodels.accuracy.dreams import Dreams, HeldOutStarts, at_horizons
-from worldmodels.accuracy.reconstruction import can_decode, pixel_error
+from worldmodels.accuracy.reconstruction import decoder_of, pixel_error
 from worldmodels.statistics import estimate_mean
+from worldmodels.vision.contract import Vision
 
 TRUTHS = 4
 """Draws of the true latent that an energy score is averaged over."""
@@ -145,10 +145,10 @@ def by_horizon(
     return found
 
 
-def _below(horizons: Sequence[int], figures: dict[str, list[Any]], share: float) -> list[int]:
+def _below(horizons: Sequence[int], figures: Mapping[str, Sequence[Facts | None]], share: float) -> list[int]:
     """Return the horizons at which dreams are below a share of persistence."""
     rows = zip(horizons, figures["memory"], figures["persistence"], strict=True)
-    return [horizon for horizon, mine, other in rows if mine is not None and mine["value"] < share * other["value"]]
+    return [horizon for horizon, mine, other in rows if mine and other and mine["value"] < share * other["value"]]
 
 
 def _unbroken(horizons: Sequence[int], at: Sequence[int]) -> int:
@@ -163,7 +163,12 @@ def _unbroken(horizons: Sequence[int], at: Sequence[int]) -> int:
 
 @torch.inference_mode()
 def pixels(
-    vision: Any, dreams: Dreams, episodes: Sequence[HeldOut], starts: HeldOutStarts, config: AccuracyConfig, seed: int
+    vision: Vision,
+    dreams: Dreams,
+    episodes: Sequence[HeldOut],
+    starts: HeldOutStarts,
+    config: AccuracyConfig,
+    seed: int,
 ) -> Facts:
     """Measure decoded dreams: the squared error of the decoded mean over dreams, above vision's own.
 
@@ -173,9 +178,9 @@ def pixels(
     Returns:
         `mse`: of the memory and of persistence, and `floor`, lists over horizons with intervals over episodes.
     """
-    reason = can_decode(vision, dreams.z[:1, 0, 0])
-    if reason is not None:
-        return {"skipped": reason}
+    decoder = decoder_of(vision, dreams.z[:1, 0, 0])
+    if isinstance(decoder, str):
+        return {"skipped": decoder}
     true = at_horizons([item.mean for item in episodes], starts, config.horizons)
     guess = dreams.expected.mean(2)
     errors = torch.zeros(3, *true.shape[:2])
@@ -187,7 +192,7 @@ def pixels(
         real = frames(obs[at.flatten().numpy()])  # (n*K C H W)
         still = episodes[row].mean[begin].repeat_interleave(len(config.horizons), 0)
         for part, latent in enumerate((guess[places].flatten(0, 1), still, true[places].flatten(0, 1))):
-            errors[part, places] = pixel_error(vision, latent, real).view(len(places), -1)
+            errors[part, places] = pixel_error(decoder, latent, real).view(len(places), -1)
     known = dreams.known.numpy()
     floor = errors[2]
     return {

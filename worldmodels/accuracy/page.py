@@ -117,7 +117,7 @@ def _left_out(card: Card) -> list[str]:
     return lines
 
 
-def figure(value: Any, significant: int = 3) -> str | Note:
+def figure(value: float | str | Sequence[object] | FactsView | None, significant: int = 3) -> str | Note:
     """Return a number, a list, or an estimate with its interval, as a cell; n/a where it is not known."""
     if value is None:
         return "n/a"

@@ -8,9 +8,9 @@ what a trained one knows beyond that it has learnt.
 Seen through a probe, dreams of different encoders can be compared: in metres and radians.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -25,20 +25,25 @@ from worldmodels.accuracy.heads import figures
 from worldmodels.accuracy.open_loop import by_horizon
 from worldmodels.statistics import estimate
 
-if TYPE_CHECKING:
-    from sklearn.pipeline import Pipeline
-
 RIDGES = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 """Penalties on the weights of standardised features, for each frame; each target takes the one that carries over best
 from one half of the fitting tracks to the other."""
 RESAMPLES = 200
 
 
+@runtime_checkable
+class Regression(Protocol):
+    """What scikit-learn has fitted."""
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Return the targets (B S)."""
+
+
 @dataclass(frozen=True)
 class Probe:
     """Linear maps from features to targets, one for each half of the tracks, fitted on the other half."""
 
-    models: tuple["Pipeline", "Pipeline"]
+    models: tuple[Regression, Regression]
 
     def __call__(self, features: Float[Tensor, "B F"], half: int) -> Float[Tensor, "B S"]:
         """Read the targets off features of a track in this half."""
@@ -89,18 +94,19 @@ def _choose_ridge(x: Sequence[np.ndarray], y: Sequence[np.ndarray], tracks: Sequ
     return np.array(RIDGES)[error.argmin(0)]
 
 
-def _fit(x: Float[np.ndarray, "N F"], y: Float[np.ndarray, "N S"], ridge: Float[np.ndarray, " S"]) -> "Pipeline":
+def _fit(x: Float[np.ndarray, "N F"], y: Float[np.ndarray, "N S"], ridge: Float[np.ndarray, " S"]) -> Regression:
     """Return the ridge regression of standardised features with a penalty for each target."""
     from sklearn.linear_model import Ridge  # takes long to import
     from sklearn.pipeline import make_pipeline  # takes long to import
     from sklearn.preprocessing import StandardScaler  # takes long to import
 
-    return make_pipeline(StandardScaler(), Ridge(len(x) * ridge, solver="cholesky")).fit(x, y)
+    model: Regression = make_pipeline(StandardScaler(), Ridge(len(x) * ridge, solver="cholesky")).fit(x, y)
+    return model
 
 
 @dataclass(frozen=True)
 class Watched:
-    """A set's episodes with what is known beside each frame."""
+    """A set's episodes with what is known of each frame."""
 
     episodes: Sequence[HeldOut]
     features: dict[str, list[Tensor]]
@@ -167,7 +173,7 @@ def explained(watched: Watched, names: Sequence[str], config: AccuracyConfig, se
 def _r_squared(sums: Float[np.ndarray, "E 4 S"], seed: int) -> list[Facts | None]:
     """Return R^2 of each state from episodes' counts, sums, sums of squares and sums of squared errors."""
 
-    def of(column: int) -> Any:
+    def of(column: int) -> Callable[[np.ndarray], float]:
         def statistic(episodes: np.ndarray) -> float:
             count, total, square, error = sums[episodes, :, column].sum(0)
             variance = square - total**2 / count

@@ -1,35 +1,36 @@
-"""What vision keeps of a frame: decoded latents beside the frames themselves."""
+"""What vision keeps of a frame: decoded latents compared with the frames themselves."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from generative.capabilities import Decodes
 from generative.plain import Facts
 from worldmodels.accuracy.config import PIXEL_BATCH
 from worldmodels.accuracy.data import HeldOut, frames
 from worldmodels.statistics import estimate_mean
+from worldmodels.vision.contract import Vision
 
 
-def can_decode(vision: Any, z: Tensor) -> str | None:
-    """Return why latents (B Z) of this vision cannot be turned into frames, or None if they can."""
-    if not hasattr(vision, "decode"):
+def decoder_of(vision: Vision, z: Float[Tensor, "B Z"]) -> Decodes | str:
+    """Return what turns latents of this vision into frames, or why nothing does."""
+    if not isinstance(vision, Decodes):
         return f"{type(vision).__name__} has no decoder"
     try:
         with torch.inference_mode():
             vision.decode(z[:1])
     except (ValueError, NotImplementedError) as error:  # components refuse with a ValueError that says why
         return str(error)
-    return None
+    return vision
 
 
 @torch.inference_mode()
-def reconstruction(vision: Any, episodes: Sequence[HeldOut], seed: int) -> Facts:
+def reconstruction(vision: Vision, episodes: Sequence[HeldOut], seed: int) -> Facts:
     """Measure the squared error of reconstructions from the posterior's mean.
 
     Pixels are in [0, 1]; an error is the mean over the pixels and channels of a frame, an episode's is the mean over
@@ -39,14 +40,14 @@ def reconstruction(vision: Any, episodes: Sequence[HeldOut], seed: int) -> Facts
         `mse` and `mse_mean_frame` with intervals; `psnr`, of the mean error, in dB; `explained`, the share of the
         baseline's error that reconstructions do not make.
     """
-    reason = can_decode(vision, episodes[0].mean)
-    if reason is not None:
-        return {"skipped": reason}
+    decoder = decoder_of(vision, episodes[0].mean)
+    if isinstance(decoder, str):
+        return {"skipped": decoder}
     average = frames(_mean_frame(episodes))
     errors, guesses = [], []
     for episode in episodes:
         real = frames(episode.file.read().obs)
-        errors.append(float(pixel_error(vision, episode.mean, real).double().mean()))
+        errors.append(float(pixel_error(decoder, episode.mean, real).double().mean()))
         guesses.append(float((average - real).square().mean((1, 2, 3)).double().mean()))
     mse, constant = estimate_mean(np.array(errors), seed), estimate_mean(np.array(guesses), seed)
     return {
@@ -65,10 +66,10 @@ def _mean_frame(episodes: Sequence[HeldOut]) -> np.ndarray:
     return frame
 
 
-def pixel_error(vision: Any, z: Float[Tensor, "B Z"], real: Float[Tensor, "B C H W"]) -> Float[Tensor, " B"]:
+def pixel_error(decoder: Decodes, z: Float[Tensor, "B Z"], real: Float[Tensor, "B C H W"]) -> Float[Tensor, " B"]:
     """Return the mean squared error over the pixels of each decoded latent."""
     errors = [
-        (vision.decode(z[low : low + PIXEL_BATCH]) - real[low : low + PIXEL_BATCH]).square().mean((1, 2, 3))
+        (decoder.decode(z[low : low + PIXEL_BATCH]) - real[low : low + PIXEL_BATCH]).square().mean((1, 2, 3))
         for low in range(0, len(z), PIXEL_BATCH)
     ]
     return torch.cat(errors)

@@ -6,7 +6,7 @@ The figures are those of the accuracy card; before there is one, those that the 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from generative.plain import FactsView
 from generative.report.pages import number
@@ -113,12 +113,11 @@ def findings_of_stages(vision: FactsView | None, memory: FactsView | None, run: 
     )
 
 
-def _known(content: Any, *path: str) -> float | None:
+def _known(content: object, *path: str) -> float | None:
     """Follow a path into nested data to a number; None where it ends early, or is at no number."""
     for key in path:
         content = content.get(key) if isinstance(content, Mapping) else None
-    known = isinstance(content, int | float) and math.isfinite(content)
-    return float(content) if known else None
+    return float(content) if isinstance(content, int | float) and math.isfinite(content) else None
 
 
 def verdict(found: Findings) -> Verdict:

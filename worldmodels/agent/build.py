@@ -2,7 +2,7 @@
 
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from torch import nn
@@ -19,14 +19,14 @@ from worldmodels.config import RunConfig
 from worldmodels.dream.env import DreamEnv
 from worldmodels.dream.starts import Starts, gather_starts, read_starts, save_starts, settings
 from worldmodels.errors import RunError
-from worldmodels.memories import agent_memory
+from worldmodels.memories import MemoryModule, agent_memory
 from worldmodels.memories.fit import check_dream, check_latents, check_memory
 from worldmodels.memories.registry import MEMORIES
 from worldmodels.memories.sequences import latent_targets
 from worldmodels.rollouts.dataset import episode_files, split
 from worldmodels.run.finished import check
 from worldmodels.run.folder import Run
-from worldmodels.vision.contract import check_vision
+from worldmodels.vision.contract import Vision, VisionModule, check_vision
 from worldmodels.vision.encode import encode_rollouts, latent_file
 from worldmodels.vision.latents import LatentFile
 from worldmodels.vision.registry import VISIONS
@@ -60,7 +60,7 @@ def env_shape(config: EnvConfig) -> EnvShape:
     return shape
 
 
-def new_vision(config: RunConfig, shape: EnvShape, seed: int) -> nn.Module:
+def new_vision(config: RunConfig, shape: EnvShape, seed: int) -> VisionModule:
     """Return an untrained vision whose sizes fit the environment.
 
     Raises:
@@ -69,12 +69,12 @@ def new_vision(config: RunConfig, shape: EnvShape, seed: int) -> nn.Module:
     height, _, channels = shape.spaces[0].shape
     try:
         options = _fill("vision", config.vision.options, image_size=height, channels=channels)
-        return VISIONS.create(config.vision.type, options, seed=seed)
+        return cast(VisionModule, VISIONS.create(config.vision.type, options, seed=seed))
     except ValueError as error:
         raise RunError(f"vision, at env.size={config.env.size}: {error}") from error
 
 
-def new_memory(config: RunConfig, latent: int, spec: ActionSpec, seed: int) -> nn.Module:
+def new_memory(config: RunConfig, latent: int, spec: ActionSpec, seed: int) -> MemoryModule:
     """Return an untrained memory whose sizes fit vision and environment.
 
     Raises:
@@ -83,12 +83,12 @@ def new_memory(config: RunConfig, latent: int, spec: ActionSpec, seed: int) -> n
     reward = config.memory.reward.type
     try:
         options = _fill("memory", config.memory.options, latent=latent, action=spec.size, reward_target=reward)
-        return MEMORIES.create(config.memory.type, options, seed=seed)
+        return cast(MemoryModule, MEMORIES.create(config.memory.type, options, seed=seed))
     except ValueError as error:
         raise RunError(f"memory: {error}") from error
 
 
-def check_parts(config: RunConfig, vision: nn.Module, memory: nn.Module, spec: ActionSpec) -> None:
+def check_parts(config: RunConfig, vision: VisionModule, memory: MemoryModule, spec: ActionSpec) -> None:
     """Refuse parts that cannot go together, trained or not.
 
     Args:
@@ -100,13 +100,11 @@ def check_parts(config: RunConfig, vision: nn.Module, memory: nn.Module, spec: A
     Raises:
         RunError: says which two do not fit, why, and what to choose instead.
     """
-    encoder: Any = vision
-    remembers: Any = agent_memory(memory)
-    latent = encoder.latent_spec.size
+    latent = vision.latent_spec.size
     try:
-        check_latents(encoder.latent_spec, memory)
+        check_latents(vision.latent_spec, memory)
         check_memory(memory, latent, spec.size)
-        feature_size(config.features, latent, remembers.feature_size)
+        feature_size(config.features, latent, agent_memory(memory).feature_size)
         if config.evolve.world == "dream":
             check_dream(memory, latent, spec.size)
     except ValueError as error:
@@ -120,7 +118,7 @@ def check_config(config: RunConfig) -> None:
     for name, bias in (("collect.bias", config.collect.bias), ("controller.bias", config.controller.bias)):
         if bias and len(bias) != shape.spec.size:
             raise RunError(f"{name}={bias}: {config.env.id} has {shape.spec.size} outputs; give a number for each")
-    vision: Any = new_vision(config, shape, config.seed)
+    vision = new_vision(config, shape, config.seed)
     try:
         check_vision(vision)
     except ValueError as error:
@@ -180,19 +178,19 @@ def start_from(module: nn.Module, stage: str, start: str) -> None:
     module.load_state_dict(before.state_dict())
 
 
-def load_vision(run: Run) -> nn.Module:
+def load_vision(run: Run) -> VisionModule:
     """Load a run's finished vision, ready to encode."""
     run.require("train-vision")
-    return load_component(run.folder("train-vision"), VISIONS).eval()
+    return cast(VisionModule, load_component(run.folder("train-vision"), VISIONS).eval())
 
 
-def load_memory(run: Run) -> nn.Module:
+def load_memory(run: Run) -> MemoryModule:
     """Load a run's finished memory, ready to step."""
     run.require("train-memory")
-    return load_component(run.folder("train-memory"), MEMORIES).eval()
+    return cast(MemoryModule, load_component(run.folder("train-memory"), MEMORIES).eval())
 
 
-def read_memory(run: Run, vision: nn.Module, spec: ActionSpec) -> nn.Module | None:
+def read_memory(run: Run, vision: Vision, spec: ActionSpec) -> MemoryModule | None:
     """Return the memory whose state the controller reads: trained (an ensemble's member 0) or random, or none.
 
     For a shuffled memory it is the trained one, from whose features the bank is made.
@@ -202,8 +200,7 @@ def read_memory(run: Run, vision: nn.Module, spec: ActionSpec) -> nn.Module | No
         return None
     if features.memory != "untrained":
         return agent_memory(load_memory(run))
-    latent: Any = vision
-    return agent_memory(new_memory(run.learnt, latent.latent_spec.size, spec, seed=drawn_from(run) + 1)).eval()
+    return agent_memory(new_memory(run.learnt, vision.latent_spec.size, spec, seed=drawn_from(run) + 1)).eval()
 
 
 def drawn_from(run: Run) -> int:
@@ -217,13 +214,12 @@ def drawn_from(run: Run) -> int:
     return int(read_agent(folder)[0].get("seed", run.learnt.seed))
 
 
-def dreaming_memory(run: Run, vision: nn.Module, spec: ActionSpec) -> nn.Module:
+def dreaming_memory(run: Run, vision: Vision, spec: ActionSpec) -> MemoryModule:
     """Return the memory that dreams: the trained one, or a random one with the trained one's scales as a control."""
     trained = load_memory(run)
     if run.learnt.dream.memory == "trained":
         return trained
-    latent: Any = vision
-    untrained = new_memory(run.learnt, latent.latent_spec.size, spec, seed=drawn_from(run) + 2).eval()
+    untrained = new_memory(run.learnt, vision.latent_spec.size, spec, seed=drawn_from(run) + 2).eval()
     for name, scale in trained.named_buffers():
         untrained.get_buffer(name).copy_(scale)
     return untrained

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -16,13 +16,15 @@ from torch import nn
 from agents import ActionSpec, Controller, ControllerConfig, make_controller
 from envs import EnvConfig
 from generative import ComponentError, component_bytes, component_from_bytes, config_from_mapping, config_to_mapping
+from generative.capabilities import Encodes
 from worldmodels.agent.config import FeaturesConfig
 from worldmodels.agent.features import Perception, feature_size
 from worldmodels.agent.precision import torch_dtype
 from worldmodels.errors import RunError
 from worldmodels.files import read_json, write_bytes, write_json
-from worldmodels.memories import ShuffledMemory, agent_memory
+from worldmodels.memories import MemoryModule, Remembers, ShuffledMemory, agent_memory
 from worldmodels.memories.registry import MEMORIES
+from worldmodels.vision.contract import VisionModule
 from worldmodels.vision.registry import VISIONS
 
 FORMAT_VERSION = 1
@@ -50,27 +52,27 @@ class Bundle:
     dtype: str = "float32"
     """Number type in which frames are encoded while playing and in which the memory dreams."""
 
-    def load_vision(self) -> nn.Module:
+    def load_vision(self) -> VisionModule:
         """Rebuild the vision."""
-        return component_from_bytes(self.vision, VISIONS)
+        return cast(VisionModule, component_from_bytes(self.vision, VISIONS))
 
-    def load_encoder(self) -> nn.Module:
+    def load_encoder(self) -> VisionModule:
         """Rebuild the vision in the number type in which it encodes while playing."""
         return self.load_vision().to(torch_dtype(self.dtype)).eval()
 
-    def load_memory(self) -> nn.Module | None:
+    def load_memory(self) -> MemoryModule | ShuffledMemory | None:
         """Rebuild the memory that the controller reads."""
         if self.bank is not None:
             return ShuffledMemory(torch.from_numpy(self.bank.copy()))
-        return None if self.memory is None else component_from_bytes(self.memory, MEMORIES)
+        return None if self.memory is None else cast(MemoryModule, component_from_bytes(self.memory, MEMORIES))
 
-    def load_generator(self) -> nn.Module:
+    def load_generator(self) -> MemoryModule:
         """Rebuild the memory that dreams."""
         if self.generator is None:
             raise ValueError("this bundle has no memory to dream with")
-        return component_from_bytes(self.generator, MEMORIES)
+        return cast(MemoryModule, component_from_bytes(self.generator, MEMORIES))
 
-    def perception(self, rows: int, vision: nn.Module | None = None, memory: nn.Module | None = None) -> Perception:
+    def perception(self, rows: int, vision: Encodes | None = None, memory: Remembers | None = None) -> Perception:
         """Return a perception of `rows` rows, over parts already loaded where given (vision: `load_encoder`)."""
         encoder = self.load_encoder() if vision is None else vision
         remembered = self.load_memory() if memory is None and self.features.uses_memory else memory
@@ -83,12 +85,12 @@ class Bundle:
     @cached_property
     def feature_size(self) -> int:
         """F, the number of features the controller reads."""
-        vision: Any = self.load_vision()
-        memory: Any = self.load_memory()
+        vision = self.load_vision()
+        memory = self.load_memory()
         return feature_size(self.features, vision.latent_spec.size, 0 if memory is None else memory.feature_size)
 
 
-def bundle_parts(vision: nn.Module, memory: nn.Module | None) -> dict[str, Any]:
+def bundle_parts(vision: nn.Module, memory: MemoryModule | None) -> dict[str, Any]:
     """Return the two components as bytes, as `Bundle` takes them; of an ensemble an agent carries member 0."""
     return {
         "vision": component_bytes(vision),

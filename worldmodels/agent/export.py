@@ -29,6 +29,7 @@ from torch import nn
 
 from generative import load_metadata, save_component
 from generative.files import sync_folder
+from generative.plain import Facts
 from generative.strict_yaml import write_yaml
 from worldmodels.agent.build import load_bundle, load_memory, load_starts, load_vision
 from worldmodels.config import RunConfig, write_config
@@ -150,7 +151,7 @@ def _copy(run: Run, new: Path, *names: str) -> None:
         write_bytes(new / name, content)
 
 
-def _spent(run: Run) -> list[dict[str, Any]]:
+def _spent(run: Run) -> list[Facts]:
     """Return what training the agent took, without what was spent on measuring or filming it."""
     return [line for line in read_lines(run.path / "spent.jsonl") if line["stage"] in (*TRAINED_BY, "loop")]
 

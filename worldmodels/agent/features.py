@@ -5,16 +5,17 @@ Timing (Ha and Schmidhuber 2018): at step t the controller reads `(z[t], h[t])`,
 """
 
 from copy import deepcopy
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from generative import to_float
+from generative.capabilities import Encodes
 from worldmodels.agent.config import FeaturesConfig
-from worldmodels.memories import choose_rows, first_state
+from worldmodels.memories import Remembers, choose_rows, first_state
 
 
 def feature_size(config: FeaturesConfig, latent: int, hidden: int) -> int:
@@ -40,8 +41,8 @@ class Perception:
 
     def __init__(
         self,
-        vision: nn.Module,
-        memory: nn.Module | None,
+        vision: Encodes,
+        memory: Remembers | None,
         config: FeaturesConfig,
         rows: int,
         dtype: torch.dtype = torch.float32,
@@ -57,10 +58,8 @@ class Perception:
         """
         if config.uses_memory and memory is None:
             raise ValueError("features.reads=vision+memory needs a memory")
-        self.vision: Any = vision
-        self.memory: Any = None
-        if config.uses_memory:
-            self.memory = memory
+        self.vision = vision
+        self.memory = memory if config.uses_memory else None
         self.config, self.rows, self.dtype = config, rows, dtype
         self._state: tuple[Tensor, ...] = self.memory.initial(rows) if self.memory is not None else ()
         self._stack: Tensor | None = None

@@ -6,7 +6,7 @@ natively; latents and states move by less than a hundredth of their spread, far 
 
 import copy
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -14,7 +14,8 @@ from torch import Tensor
 
 from generative import native_bfloat16
 from worldmodels.dream.step import FusedStep
-from worldmodels.memories import MDNRNN, Ensemble
+from worldmodels.memories import MDNRNN, Ensemble, Memory
+from worldmodels.vision.contract import VisionModule
 
 Dtype = Literal["float32", "bfloat16"]
 """What `dtype: auto` of a run is settled to."""
@@ -46,23 +47,23 @@ def resolve_dtype(chosen: str, measure: Callable[[], float]) -> tuple[Dtype, flo
 
 
 @torch.inference_mode()
-def latent_change(vision: Any, obs: Float[Tensor, "B C H W"]) -> float:
+def latent_change(vision: VisionModule, obs: Float[Tensor, "B C H W"]) -> float:
     """Return how much bfloat16 changes latents: RMS of the difference, over the RMS of their spread.
 
     `vision` is not changed; `obs` should be held-out frames, at least two different ones.
     """
-    half: Any = copy.deepcopy(vision).to(torch.bfloat16)
+    half = copy.deepcopy(vision).to(torch.bfloat16)
     return _change(half.encode(obs.to(torch.bfloat16))[0].float(), vision.encode(obs)[0])
 
 
 @torch.inference_mode()
-def state_change(memory: Any, z: Float[Tensor, "S steps Z"], action: Float[Tensor, "S steps A"]) -> float:
+def state_change(memory: Memory, z: Float[Tensor, "S steps Z"], action: Float[Tensor, "S steps A"]) -> float:
     """Return how much bfloat16 has changed the state `h` of an MDN-RNN after some steps; 0 for other memories.
 
     Of an ensemble it is the largest change among the members.
     """
     if isinstance(memory, Ensemble):
-        return max(state_change(member, z, action) for member in memory.members)
+        return max(state_change(member, z, action) for member in memory.each)
     if type(memory) is not MDNRNN:
         return 0.0
     states = []

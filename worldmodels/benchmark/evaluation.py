@@ -21,6 +21,8 @@ from worldmodels.benchmark.figure import BenchmarkFigure, Settings, paired, rate
 from worldmodels.benchmark.machine import use_cores
 from worldmodels.config import RunConfig
 from worldmodels.evolution.tasks import RealTask, TrialSetup, TrialWorker
+from worldmodels.memories import MemoryModule
+from worldmodels.vision.contract import VisionModule
 
 EVALUATION = BenchmarkFigure(
     "evaluation", "evaluation end to end on one core, against the usual loop over gymnasium's", "x", ">= 15", "frames/s"
@@ -36,8 +38,8 @@ class UntrainedAgent(NamedTuple):
     """An untrained agent of the default sizes: what it costs to act does not depend on what it has learned."""
 
     bundle: Bundle
-    vision: Any
-    memory: Any
+    vision: VisionModule
+    memory: MemoryModule
     parameters: np.ndarray
     """float32 (1 N)."""
 
@@ -47,8 +49,8 @@ def random_agent(steps: int) -> UntrainedAgent:
     env = EnvConfig(id=OURS, crop=(0, 84), action_repeat=1, max_steps=steps)
     config = RunConfig(env=env)
     shape = env_shape(env)
-    vision: Any = new_vision(config, shape, seed=0).eval()
-    memory: Any = new_memory(config, vision.latent_spec.size, shape.spec, seed=1).eval()
+    vision = new_vision(config, shape, seed=0).eval()
+    memory = new_memory(config, vision.latent_spec.size, shape.spec, seed=1).eval()
     frames = to_float(torch.from_numpy(driven_frames(env, 32)))
     dtype, _ = resolve_dtype(config.dtype, lambda: latent_change(vision, frames))
     bundle = Bundle(
@@ -85,7 +87,7 @@ class UsualLoop:
         self.steps, self.vision = steps, agent.vision
         options = agent.memory.config
         self.cell = nn.LSTMCell(options.latent + options.action, options.hidden)
-        for name, weight in agent.memory.lstm.named_parameters():
+        for name, weight in agent.memory.get_submodule("lstm").named_parameters():
             getattr(self.cell, name.removesuffix("_l0")).data.copy_(weight.data)
         flat = torch.from_numpy(agent.parameters[0])
         self.bias, self.weight = flat[: options.action], flat[options.action :].view(-1, options.action)

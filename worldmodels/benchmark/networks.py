@@ -85,7 +85,7 @@ def dream(settings: Settings) -> BenchmarkFigure:
     with use_cores(1):
         setup = dream_setup(settings.scaled(HORIZON, 2))
         steps = len(setup.parameters) * setup.dreams * setup.config.horizon
-        vision: Any = nn.Identity()  # nobody looks
+        vision = VAE(VAE.Config(latent=LATENT))  # nobody looks
         dtype = torch_dtype("bfloat16")
         features = RunConfig().features
         controller = make_controller(ControllerConfig(), LATENT + setup.memory.config.hidden, SPEC)

@@ -132,7 +132,7 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
         return self._observe(), earned, end not in ("", "horizon"), end == "horizon", info
 
     @torch.inference_mode()
-    def render(self) -> np.ndarray:  # type: ignore[override]
+    def render(self) -> np.ndarray:
         """Return the decoded frame, uint8 (H W C)."""
         if self._z is None:
             raise RuntimeError("call reset() before render()")

@@ -53,7 +53,7 @@ class Starts:
         """Return the starts that `arrays` took apart; a TypeError names what is missing."""
         parted = {name.removeprefix("residuals."): array for name, array in arrays.items() if "." in name}
         own = {name: array for name, array in arrays.items() if "." not in name}
-        return cls(**own, residuals=Residuals(**parted) if parted else None)  # type: ignore[arg-type]
+        return cls(**own, residuals=Residuals(**parted) if parted else None)
 
     def spread(self) -> np.ndarray:
         """Return the standard deviation of each latent dimension over all starts, float32 (Z)."""
@@ -172,4 +172,4 @@ def _goes_on(ended: np.ndarray, step: np.ndarray, least: int) -> np.ndarray:
     The end of the recording itself is no end.
     """
     ends = np.concatenate([[0], np.cumsum(ended != 0)])  # (T+1): ends in the first t steps
-    return ends[np.minimum(step + least, len(ended))] == ends[np.maximum(step - 1, 0)]  # type: ignore[no-any-return]
+    return ends[np.minimum(step + least, len(ended))] == ends[np.maximum(step - 1, 0)]

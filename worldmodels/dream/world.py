@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from worldmodels.dream.step import FusedStep, FusedSteps, dream_step
-from worldmodels.memories import Ensemble, State, choose_rows, first_state
+from worldmodels.memories import Ensemble, Remembers, State, choose_rows, first_state
 
 
 class Variants(NamedTuple):
@@ -55,7 +55,7 @@ class DreamWorld:
     def __init__(
         self,
         memory: nn.Module,
-        agent: nn.Module | None,
+        agent: Remembers | None,
         variants: Variants,
         candidates: int,
         dtype: torch.dtype = torch.float32,
@@ -194,11 +194,11 @@ class _Group:
         self.state = self.step.advance(self.of(z), self.of(action), self.state)
 
 
-def same_weights(memory: nn.Module, other: nn.Module) -> bool:
+def same_weights(memory: nn.Module, other: Remembers) -> bool:
     """Return whether two memories are one, or exact copies."""
     if memory is other:
         return True
-    if type(memory) is not type(other) or memory.config != other.config:
+    if not isinstance(other, nn.Module) or type(memory) is not type(other) or memory.config != other.config:
         return False
     mine, theirs = memory.state_dict(), other.state_dict()
     return mine.keys() == theirs.keys() and all(torch.equal(mine[name], theirs[name]) for name in mine)

@@ -2,13 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from worldmodels.memories import SequenceBatch, masked_mean, sample_latents
+from worldmodels.memories import Memory, SequenceBatch, masked_mean, sample_latents
 
 SPREAD_FLOOR = 1e-2
 """Smallest spread of the persistence guess: keeps the density of a constant latent finite."""
@@ -16,7 +15,7 @@ SPREAD_FLOOR = 1e-2
 
 @torch.no_grad()
 def baselines(
-    memory: nn.Module, batch: SequenceBatch, generator: torch.Generator, persistence_std: Float[Tensor, " Z"]
+    memory: Memory, batch: SequenceBatch, generator: torch.Generator, persistence_std: Float[Tensor, " Z"]
 ) -> dict[str, float | str]:
     """Compare a memory's figures with what a useless memory would reach on the same sampled latents.
 
@@ -34,11 +33,10 @@ def baselines(
     """
     from sklearn.metrics import average_precision_score, roc_auc_score  # takes a second, which few stages need to wait
 
-    module: Any = memory
     z = sample_latents(batch, generator)
     before, after, mask = z[:, :-1], z[:, 1:], batch.mask
-    prediction, _ = module.forward_sequence(before, batch.action)
-    blind, _ = module.forward_sequence(before, shuffle_actions(batch.action, mask, generator))
+    prediction, _ = memory.forward_sequence(before, batch.action)
+    blind, _ = memory.forward_sequence(before, shuffle_actions(batch.action, mask, generator))
     persistence = torch.distributions.Normal(before, persistence_std.clamp(min=SPREAD_FLOOR))
     densities = {
         "nll": prediction.log_prob(after),
@@ -48,7 +46,7 @@ def baselines(
     result: dict[str, float | str] = {}
     for name, density in densities.items():
         result[name] = masked_mean(-density.mean(-1), mask).item()
-    explained = float(module.reward_explained(prediction.reward, batch))
+    explained = float(memory.reward_explained(prediction.reward, batch))
     result["reward_explained"] = explained if math.isfinite(explained) else "n/a"
     score = prediction.termination_logit[mask].numpy(force=True)
     positive = batch.termination[mask].numpy(force=True) > 0.5

@@ -5,11 +5,11 @@ then `step(z[t], action[t], state)` predicts `z[t + 1]`, `reward[t]`, `terminate
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from generative.mixture import Mixture, mixture_log_prob, mixture_mean, mixture_sample
 
@@ -66,13 +66,8 @@ class Predicted(Protocol):
 
 
 @runtime_checkable
-class Memory(Protocol):
-    """A memory: an `nn.Module` that is also a `generative.Component` whose `loss` takes a `SequenceBatch`.
-
-    Its `Config` may have fields `latent`, `action` and `reward_target`, which are filled in at assembly.
-    """
-
-    config: Any
+class Remembers(Protocol):
+    """What a controller reads the past from: a memory, or a control in its place, which need not predict anything."""
 
     @property
     def feature_size(self) -> int:
@@ -90,6 +85,16 @@ class Memory(Protocol):
     def advance(self, z: Float[Tensor, "B Z"], action: Float[Tensor, "B A"], state: State) -> State:
         """Take in one step without predicting anything."""
         ...
+
+
+@runtime_checkable
+class Memory(Remembers, Protocol):
+    """A memory: an `nn.Module` that is also a `generative.Component` whose `loss` takes a `SequenceBatch`.
+
+    Its `Config` may have fields `latent`, `action` and `reward_target`, which are filled in at assembly.
+    """
+
+    config: Any
 
     def step(self, z: Float[Tensor, "B Z"], action: Float[Tensor, "B A"], state: State) -> tuple[Predicted, State]:
         """Take in one step and predict what follows."""
@@ -112,6 +117,21 @@ class Memory(Protocol):
     def set_event_scale(self, event_value: float, step_cost: float) -> None:
         """Set what an event rate earns."""
         ...
+
+
+if TYPE_CHECKING:
+
+    class MemoryModule(nn.Module, Memory):
+        """A memory as the `nn.Module` that it also is: to be moved, trained or saved."""
+
+        type_name: ClassVar[str]
+
+        def loss(self, batch: SequenceBatch, generator: torch.Generator) -> tuple[Float[Tensor, ""], Metrics]:
+            """Return what training lowers, and metrics by name."""
+            ...
+
+else:
+    MemoryModule = Memory
 
 
 class Prediction(NamedTuple):
@@ -169,7 +189,7 @@ def choose_rows(rows: Bool[Tensor, " B"], new: Sequence[Tensor], old: Sequence[T
     return tuple(torch.where(rows.view(-1, *[1] * (part.dim() - 1)), part, before) for part, before in pairs)
 
 
-def first_state(memory: Any, seeds: Int[Tensor, " B"]) -> State:
+def first_state(memory: Remembers, seeds: Int[Tensor, " B"]) -> State:
     """Return the state in which episodes of these seeds start; only a shuffled memory's depends on them."""
     state: State = memory.seeded(seeds) if hasattr(memory, "seeded") else memory.initial(len(seeds))
     return state

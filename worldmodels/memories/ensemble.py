@@ -8,7 +8,7 @@ member 0: what it reads must not depend on who dreams.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 import torch
 from jaxtyping import Float
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from generative import config_from_mapping
 from generative.mixture import Mixture
-from worldmodels.memories.contract import Metrics, SequenceBatch, State
+from worldmodels.memories.contract import MemoryModule, Metrics, Predicted, SequenceBatch, State
 from worldmodels.memories.members import MEMBERS
 from worldmodels.memories.targets import RewardTarget
 
@@ -66,7 +66,7 @@ class EnsembleConfig:
 class EnsemblePrediction(NamedTuple):
     """What all members together say: each is right with the same probability."""
 
-    members: Sequence[Any]
+    members: Sequence[Any]  # `Predicted`, which may have a mixture
     """Their predictions."""
 
     @property
@@ -126,39 +126,39 @@ class Ensemble(nn.Module):
         self.members = nn.ModuleList(MEMBERS.create(config.member, options, seed) for seed in seeds)
 
     @property
-    def agent(self) -> nn.Module:
+    def agent(self) -> MemoryModule:
         """The memory that an agent carries: member 0."""
-        return self.members[0]
+        return self.each[0]
 
     @property
     def feature_size(self) -> int:
         """H of member 0."""
-        size: int = self._each[0].feature_size
-        return size
+        return self.each[0].feature_size
 
     @property
-    def _each(self) -> list[Any]:
-        return list(self.members)
+    def each(self) -> list[MemoryModule]:
+        """The members, as memories."""
+        return [cast(MemoryModule, member) for member in self.members]
 
     def initial(self, batch: int) -> State:
         """Make all members' states, B rows."""
-        return tuple(part for member in self._each for part in member.initial(batch))
+        return tuple(part for member in self.each for part in member.initial(batch))
 
     def feature(self, state: State) -> Float[Tensor, "B H"]:
         """Return member 0's features."""
-        feature: Tensor = self._each[0].feature(self._split(state)[0])
+        feature: Tensor = self.each[0].feature(self._split(state)[0])
         return feature
 
     def advance(self, z: Float[Tensor, "B Z"], action: Float[Tensor, "B A"], state: State) -> State:
         """Let all members take in one step."""
-        pairs = zip(self._each, self._split(state), strict=True)
+        pairs = zip(self.each, self._split(state), strict=True)
         return tuple(part for member, own in pairs for part in member.advance(z, action, own))
 
     def step(
         self, z: Float[Tensor, "B Z"], action: Float[Tensor, "B A"], state: State
     ) -> tuple[EnsemblePrediction, State]:
         """Let all members take in one step and predict what follows."""
-        pairs = zip(self._each, self._split(state), strict=True)
+        pairs = zip(self.each, self._split(state), strict=True)
         return _together([member.step(z, action, own) for member, own in pairs])
 
     def forward_sequence(
@@ -167,7 +167,7 @@ class Ensemble(nn.Module):
         """Let all members take in T steps and predict what follows each of them."""
         states = [None] * len(self.members) if state is None else self._split(state)
         return _together(
-            [member.forward_sequence(z, action, own) for member, own in zip(self._each, states, strict=True)]
+            [member.forward_sequence(z, action, own) for member, own in zip(self.each, states, strict=True)]
         )
 
     def loss(self, batch: SequenceBatch, generator: torch.Generator) -> tuple[Float[Tensor, ""], Metrics]:
@@ -178,7 +178,7 @@ class Ensemble(nn.Module):
         a batch does not say which episodes its sequences are from, so over a training all members see all data.
         """
         losses, rows = [], []
-        for member in self._each:
+        for member in self.each:
             own = batch
             if self.training and self.config.bootstrap:
                 count = len(batch.mask)
@@ -191,17 +191,17 @@ class Ensemble(nn.Module):
 
     def reward_explained(self, reward: Float[Tensor, "B T"], batch: SequenceBatch) -> Float[Tensor, ""]:
         """Return the share of targets' variance that rewards, in the environment's units, explain; NaN if constant."""
-        explained: Tensor = self._each[0].reward_explained(reward, batch)
+        explained: Tensor = self.each[0].reward_explained(reward, batch)
         return explained
 
     def set_reward_scale(self, mean: float, std: float) -> None:
         """Set every member's scale of raw or smoothed reward targets."""
-        for member in self._each:
+        for member in self.each:
             member.set_reward_scale(mean, std)
 
     def set_event_scale(self, event_value: float, step_cost: float) -> None:
         """Set what a rate earns, for every member."""
-        for member in self._each:
+        for member in self.each:
             member.set_event_scale(event_value, step_cost)
 
     def _split(self, state: State) -> list[State]:
@@ -209,11 +209,11 @@ class Ensemble(nn.Module):
         return [state[start : start + size] for start in range(0, len(state), size)]
 
 
-def _together(results: list[tuple[Any, State]]) -> tuple[EnsemblePrediction, State]:
+def _together(results: list[tuple[Predicted, State]]) -> tuple[EnsemblePrediction, State]:
     predictions = EnsemblePrediction([prediction for prediction, _ in results])
     return predictions, tuple(part for _, state in results for part in state)
 
 
-def agent_memory(memory: nn.Module) -> nn.Module:
+def agent_memory(memory: MemoryModule) -> MemoryModule:
     """Return the memory that an agent carries: an ensemble's member 0, or the memory itself."""
     return memory.agent if isinstance(memory, Ensemble) else memory

@@ -188,9 +188,9 @@ class _Sizes(NamedTuple):
 
 
 def _sizes(config: RunConfig, shape: EnvShape) -> _Sizes:
-    vision: Any = new_vision(config, shape, config.seed)
+    vision = new_vision(config, shape, config.seed)
     latent = int(vision.latent_spec.size)
-    memory: Any = agent_memory(new_memory(config, latent, shape.spec, config.seed))
+    memory = agent_memory(new_memory(config, latent, shape.spec, config.seed))
     return _Sizes(latent, int(memory.feature_size))
 
 

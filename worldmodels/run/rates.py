@@ -78,8 +78,8 @@ class Rates:
     def measure(self) -> Iterator[Progress]:
         """Measure everything, and yield the progress in rates."""
         shape = env_shape(self.config.env)
-        vision: Any = new_vision(self.config, shape, 0).eval()
-        memory: Any = new_memory(self.config, vision.latent_spec.size, shape.spec, 0).eval()
+        vision = new_vision(self.config, shape, 0).eval()
+        memory = new_memory(self.config, vision.latent_spec.size, shape.spec, 0).eval()
         with tempfile.TemporaryDirectory() as folder:
             files: list[EpisodeFile] = []
             latents: list[LatentFile] = []

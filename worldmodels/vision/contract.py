@@ -1,12 +1,13 @@
 """What a vision (V) takes and gives: the one page that a vision from another package is written against."""
 
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from generative import LatentSpec
+from generative.plain import Facts
 
 
 @runtime_checkable
@@ -26,19 +27,28 @@ class Vision(Protocol):
         """Return mean and standard deviation of the latents of frames."""
         ...
 
-    def loss(self, obs: Float[Tensor, "B C H W"], generator: torch.Generator) -> tuple[Tensor, dict[str, Any]]:
+    def loss(self, obs: Float[Tensor, "B C H W"], generator: torch.Generator) -> tuple[Tensor, Facts]:
         """Return what training lowers, and metrics by name."""
         ...
 
-    def diagnose(
-        self, obs: Float[Tensor, "B C H W"], mean_frame: Float[Tensor, "C H W"] | None = None
-    ) -> dict[str, Any]:
+    def diagnose(self, obs: Float[Tensor, "B C H W"], mean_frame: Float[Tensor, "C H W"] | None = None) -> Facts:
         """Judge held-out frames: `verdict`, "healthy" or what is wrong, and `reason`.
 
         Training is repeated, or the run stopped, unless the verdict is "healthy". A vision that can decode also gives
         `squared_error` and `baseline_squared_error` per frame, the second of `mean_frame`.
         """
         ...
+
+
+if TYPE_CHECKING:
+
+    class VisionModule(nn.Module, Vision):
+        """A vision as the `nn.Module` that it also is: to be moved, trained or saved."""
+
+        type_name: ClassVar[str]
+
+else:
+    VisionModule = Vision
 
 
 def check_vision(vision: nn.Module) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from envs import EnvConfig
+from generative.mixture import Mixture
 from tests.worldmodels.perfect import NAMES, STD, Blind, Shuffled, Simulator, Table, state_of
 from worldmodels.accuracy import AccuracyConfig
 from worldmodels.accuracy import card as whole
@@ -22,6 +23,7 @@ from worldmodels.accuracy.one_step import fit_guesses, one_step
 from worldmodels.accuracy.open_loop import energy_score, open_loop, pixels
 from worldmodels.accuracy.probes import fit_probe, halves
 from worldmodels.accuracy.reconstruction import reconstruction
+from worldmodels.memories import Prediction
 from worldmodels.memories.targets import TerminationTargetConfig
 from worldmodels.rollouts.collect import CollectSetup, CollectWorker, Order
 from worldmodels.rollouts.config import CollectConfig
@@ -231,12 +233,9 @@ def test_vision_noise_is_in_the_floor_and_not_in_the_excess(world):
 
 @pytest.mark.parametrize(("wrong", "ends"), [(1.0, None), (0.3, "narrow"), (3.0, "wide")])
 def test_calibration_tells_narrow_from_wide(wrong, ends):
-    from generative.mixture import Mixture
-    from worldmodels.memories import Prediction
-
     rng = torch.Generator().manual_seed(0)
 
-    class Memory:
+    class Memory(Simulator):
         def forward_sequence(self, z, action):
             one = torch.zeros(*z.shape, 2)
             weights = torch.tensor([0.0, math.log(3.0)]).expand_as(one)
@@ -264,9 +263,7 @@ def held(mean, action, state=None, ends=None, track=0):
 
 
 def test_the_distribution_function_of_a_mixture_is_that_of_its_parts():
-    mixture = SimpleNamespace(
-        logits=torch.tensor([[0.0, math.log(3.0)]]), mean=torch.tensor([[0.0, 1.0]]), log_std=torch.tensor([[0.0, 0.7]])
-    )
+    mixture = Mixture(torch.tensor([[0.0, math.log(3.0)]]), torch.tensor([[0.0, 1.0]]), torch.tensor([[0.0, 0.7]]))
     normal = [torch.distributions.Normal(0.0, 1.0), torch.distributions.Normal(1.0, math.exp(0.7))]
     at = torch.tensor([0.4])
     expected = 0.25 * normal[0].cdf(at) + 0.75 * normal[1].cdf(at)
@@ -280,8 +277,9 @@ def test_termination_of_the_simulator_is_known_and_of_a_constant_is_not(world):
              for item in episodes]  # fmt: skip
     score = {id(item.mean): item.termination for item in noisy}
 
-    class Memory:
+    class Memory(Simulator):
         def __init__(self, logit):
+            super().__init__()
             self.logit = logit
 
         def forward_sequence(self, z, action):

@@ -37,7 +37,13 @@ SPEC = ActionSpec(2, (-1.0, -1.0), (1.0, 1.0), ("tanh", "tanh"), False)
 TINY = {"fit": {"steps": 10, "log_every": 5, "checkpoint_every": 10}}
 
 
+def unused(self, *arguments):
+    raise NotImplementedError
+
+
 class Vision(nn.Module):
+    encode = loss = diagnose = unused
+
     def __init__(self, kind="continuous"):
         super().__init__()
         self.latent_spec = LatentSpec(kind, 8)
@@ -45,6 +51,9 @@ class Vision(nn.Module):
 
 class Opaque(nn.Module):
     """A memory that does what it must and no more."""
+
+    config = None
+    advance = forward_sequence = reward_explained = set_reward_scale = set_event_scale = unused
 
     def __init__(self, feature_size=4):
         super().__init__()
@@ -337,6 +346,9 @@ class Moving(nn.Module):
         return nll + error, {"nll": nll.detach()}
 
     def set_reward_scale(self, mean, std):
+        pass
+
+    def set_event_scale(self, event_value, step_cost):
         pass
 
     def reward_explained(self, reward, batch):

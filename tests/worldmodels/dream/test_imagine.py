@@ -199,6 +199,8 @@ def test_terminated_dreams_earn_no_more_and_are_charged(parts, starts):
     class Ends(nn.Module):
         """Gives 1 a step and ends every dream at its third step."""
 
+        feature_size = 16
+
         def initial(self, rows):
             return (torch.zeros(rows, 1),)
 
