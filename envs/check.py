@@ -78,9 +78,7 @@ def _try_seeds(config: EnvConfig) -> None:
         used.close()
 
 
-def _play(
-    env: gym.Env, seed: int, actions: list[object]
-) -> list[tuple[np.ndarray, float, tuple[bool, bool]]]:
+def _play(env: gym.Env, seed: int, actions: list[object]) -> list[tuple[np.ndarray, float, tuple[bool, bool]]]:
     """Return frame, reward and ends of every step, the reset first."""
     seen = [(env.reset(seed=seed)[0].copy(), 0.0, (False, False))]
     for action in actions:
