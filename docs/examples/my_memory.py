@@ -22,7 +22,7 @@ class GRUConfig(HeadsConfig):
 class GRUMemory(HeadedMemory):
     """Its state is one tensor, the units of the GRU. The controller reads them as well as the latent."""
 
-    type = "gru"
+    type_name = "gru"
     Config = GRUConfig
 
     def __init__(self, config):

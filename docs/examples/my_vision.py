@@ -24,7 +24,7 @@ class ThumbnailConfig:
 class Thumbnail(nn.Module):
     """The latent is the frame, shrunk to `grid` x `grid` pixels."""
 
-    type = "thumbnail"
+    type_name = "thumbnail"
     seam = "vision"
     Config = ThumbnailConfig
 
