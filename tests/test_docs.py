@@ -2,8 +2,8 @@
 
 Fenced blocks say by their language what is done with them. `console`: carried out, in the order of the page, where any
 preset is a small world that takes seconds; pages of results, and what takes long even so, are only understood by the
-command's own parser; the shipped agent drives on the README alone. `yaml`: read as a configuration or a study. `python`: carried out. `bash`: free of syntax errors,
-and our commands in it are understood.
+command's own parser; the shipped agent drives on the README alone. `yaml`: read as a configuration or a study.
+`python`: carried out. `bash`: free of syntax errors, and our commands in it are understood.
 """
 
 import dataclasses
