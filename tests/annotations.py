@@ -8,6 +8,10 @@ import functools
 import inspect
 
 import jaxtyping
+from beartype import BeartypeConf, beartype
+
+NUMBERS = beartype(conf=BeartypeConf(is_pep484_tower=True))
+"""A whole number may stand where a `float` is asked for, as Python and mypy have it."""
 
 
 def check_annotations(packages):
@@ -21,11 +25,11 @@ def _checked(*, typechecker):
         made = what.__init__ if inspect.isclass(what) else what
         annotations = getattr(made, "__annotations__", {})
         if "jaxtyping" in repr(annotations) or any(isinstance(one, str) for one in annotations.values()):
-            return _with_shapes(what, typechecker=typechecker)
+            return _with_shapes(what, typechecker=NUMBERS)
         if not inspect.isclass(what):
-            return _without_shapes(what, typechecker)
+            return _without_shapes(what)
         if hasattr(what, "__dataclass_fields__") and not hasattr(made, "__wrapped__"):
-            what.__init__ = _without_shapes(made, typechecker)
+            what.__init__ = _without_shapes(made)
         return what
 
     return decorate
@@ -34,8 +38,8 @@ def _checked(*, typechecker):
 _with_shapes = jaxtyping.jaxtyped
 
 
-def _without_shapes(function, typechecker):
-    checked = typechecker(function)
+def _without_shapes(function):
+    checked = NUMBERS(function)
 
     @functools.wraps(function)
     def wrapped(*args, **options):
