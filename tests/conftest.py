@@ -94,6 +94,16 @@ def _seeded():
     torch.manual_seed(0)
 
 
+@pytest.fixture(scope="module")
+def hasty_vision():
+    """Visions that are trained for a few steps only go on to the next stage."""
+    from tests.small import accept_every_vision
+
+    with pytest.MonkeyPatch.context() as patch:
+        accept_every_vision(patch.setattr)
+        yield
+
+
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory):
     """Make a folder once for all processes of this session: `made_once(name, make)` returns its path."""

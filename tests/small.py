@@ -1,5 +1,7 @@
 """A configuration of the toy environment that runs in seconds; it learns next to nothing."""
 
+import importlib
+
 from worldmodels import preset
 from worldmodels.config import config_from
 from worldmodels.run.finished import write_done
@@ -36,6 +38,13 @@ def looped_config(**changes):
     """A loop whose rounds differ from it in seed, start and sigma, and in a field of the dream."""
     evolve = {"world": "dream", "generations": 2, "validation": {"every": 2, "top_k": 2, "top_k_tracks": 2}}
     return small_config(**{"loop": LOOP, "evolve": evolve, "collect": {"episodes": 6, "early_stop": True}, **changes})
+
+
+def accept_every_vision(patch=setattr):
+    """Takes every vision for a healthy one, as few steps do not make one; `patch` sets an attribute of a module."""
+    module = importlib.import_module("scripts.train_vision")
+    examine = module.examine
+    patch(module, "examine", lambda *given: {**examine(*given), "verdict": "healthy"})
 
 
 def seal(run, stage):

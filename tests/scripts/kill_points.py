@@ -31,7 +31,7 @@ import tyro  # noqa: F401
 from scripts.cli import main
 from scripts.generative.cli import main as generative
 from tests.scripts.test_mutations import LOOP, TINY
-from tests.small import small_config
+from tests.small import accept_every_vision, small_config
 from worldmodels.config import config_from, write_config
 from worldmodels.files import read_lines
 
@@ -181,4 +181,5 @@ def carry_out(folder, share):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    accept_every_vision()
     carry_out(Path(sys.argv[1]), float(sys.argv[2]))

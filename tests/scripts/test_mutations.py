@@ -68,7 +68,7 @@ def tiny(path, **changes):
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
+def runs(tmp_path_factory, hasty_vision):
     folder = tmp_path_factory.mktemp("runs")
     return {
         "plain": tiny(folder / "plain").path,

@@ -157,7 +157,7 @@ def test_training_again_gives_the_same_weights(_trained, tmp_path):
         assert one.read_bytes() == other.read_bytes()
 
 
-def test_another_seed_gives_other_weights(_trained, tmp_path):
+def test_another_seed_gives_other_weights(_trained, hasty_vision, tmp_path):
     run = Run.create(tmp_path / "other", small_config(seed=1))
     for stage in (collect, train_vision):
         for _ in stage(run):
@@ -181,7 +181,7 @@ class GreyToy(Toy):
 
 
 @pytest.mark.slow
-def test_another_environment_goes_through_every_stage(tmp_path):
+def test_another_environment_goes_through_every_stage(hasty_vision, tmp_path):
     gym.register(id="Tests/GreyToy-v0", entry_point=GreyToy, max_episode_steps=50)
     config = small_config(
         env={"id": "Tests/GreyToy-v0", "options": {}},
@@ -241,7 +241,7 @@ def test_the_toy_preset_learns_to_drive_in_one_command(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.ray
-def test_the_paper_preset_starts(tmp_path):
+def test_the_paper_preset_starts(hasty_vision, tmp_path):
     """Every number of the paper but the counts, which are days."""
     words = ["run", str(tmp_path / "paper"), "--preset", "paper", "--collect.episodes", "4",
              "--collect.max-frames", "40", "--executor.envs", "2", "--vision.fit.steps", "2",

@@ -12,9 +12,11 @@ CODE = """
 import resource, sys, torch
 torch.set_num_threads(1)
 from scripts.stages import collect, train_memory, train_vision
+from tests.small import accept_every_vision
 from worldmodels import Run
 # The held-out sample is bounded by this many frames, which 50 episodes do not fill: that is no growth.
 sys.modules["scripts.train_vision"].HELD_OUT_FRAMES = 64
+accept_every_vision()
 run = Run(sys.argv[1])
 for _ in {"collect": collect, "train-vision": train_vision, "train-memory": train_memory}[sys.argv[2]](run): pass
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

@@ -79,7 +79,10 @@ def test_every_stage_from_the_command_line(on_path, tmp_path, capsys):  # noqa: 
 def console(*words: object) -> str:
     """What the console command says, run where the package lies, which is on no path."""
     root = Path(__file__).parents[2]
-    code = f"import sys; sys.path[0] = {str(root)!r}; from scripts.cli import entry; entry()"
+    code = (
+        f"import sys; sys.path[0] = {str(root)!r}; from scripts.cli import entry; "
+        "from tests.small import accept_every_vision; accept_every_vision(); entry()"
+    )
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     environment.pop("PYTHONPATH", None)
     done = subprocess.run(
