@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import cv2
 import numpy as np
@@ -190,8 +190,8 @@ def test_the_command_line_knows_it(measured, capsys):
     assert main(["accuracy", str(measured.path)]) == 0
     assert "index.html" in capsys.readouterr().out
     with pytest.raises(SystemExit) as caught:
-        main(["accuracy", str(measured.path), "--help"])
+        main(["accuracy", str(measured.path), "--help-all"])
     assert caught.value.code == 0
     shown = capsys.readouterr().out
-    for field in AccuracyConfig.__dataclass_fields__:
-        assert f"--accuracy.{field.replace('_', '-')}" in shown
+    for field in fields(AccuracyConfig):
+        assert f"--accuracy.{field.name.replace('_', '-')}" in shown

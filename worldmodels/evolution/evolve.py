@@ -210,10 +210,11 @@ def top_k(config: ValidationConfig, validated: Sequence[dict[str, Any]]) -> list
 
 
 def measure_again(config: ValidationConfig, trials: Trials, parameters: np.ndarray, cost: Cost) -> dict[str, Any]:
-    """Return what a controller (N) of the top k scores on the tracks of the top-k re-evaluation."""
+    """Return what a controller (N) of the top k scores in the top-k re-evaluation, and on how many tracks."""
     places = config.top_k_places
     tracks = list(VALIDATION[places.start : places.stop])
-    return _summary(trials.real_scores(parameters[None], tracks, False, cost)[0])
+    scores = trials.real_scores(parameters[None], tracks, False, cost)[0]
+    return {"episodes": len(tracks), **_summary(scores)}
 
 
 def best_validated(log: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
