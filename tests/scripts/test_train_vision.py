@@ -45,6 +45,7 @@ OPTIONS = {
 @pytest.fixture
 def taken_as_it_is(monkeypatch):
     """A vision of few steps is kept where it would be refused; one that is only estimated has to pass."""
+
     def judged(module, *given):
         facts = examine(module, *given)
         return facts | {"verdict": "healthy"} if any(one.requires_grad for one in module.parameters()) else facts
