@@ -1,18 +1,20 @@
 """What README and pages say is so: every command and example is carried out, and links, pictures and fields exist.
 
 Fenced blocks say by their language what is done with them. `console`: carried out, in the order of the page, where any
-preset is a small world that takes seconds; pages of results, and what takes long even so, are only understood by the
-command's own parser; the shipped agent drives on the README alone. `yaml`: read as a configuration or a study.
+preset is a small world that takes seconds, and numbers that cost time are small; pages of results are only understood
+by the command's own parser; the shipped agent drives on the README alone. `yaml`: read as a configuration or a study.
 `python`: carried out. `bash`: free of syntax errors, and our commands in it are understood.
 """
 
 import dataclasses
+import importlib
 import re
 import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 import yaml
@@ -27,9 +29,21 @@ from worldmodels.config import SWAPPABLE
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = [ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG")] + sorted(DOCS.rglob("*.md"))
-EXAMPLES = sorted((DOCS / "examples").glob("*.py"))
+EXAMPLES = [file for file in sorted((DOCS / "examples").glob("*.py")) if not file.with_suffix(".yaml").exists()]
+"""Those that are carried out as they are; one with a configuration is what a command on a page runs."""
 FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-TAKES_LONG = re.compile(r"generative (train vae|attribute|evaluate|diagnose)|worldmodels accuracy .*--")
+COUNTS = re.compile(r"(population|tracks|controllers)(:? )\d+")
+LESS = {
+    "worldmodels evaluate pretrained": "--evaluate.tracks 2 --executor.type serial",
+    "worldmodels dream pretrained": "--film.steps 20",
+    "worldmodels benchmark": "--pairs 1 --seconds 0.05",
+    "generative train pca": "--data.count 2000 --model.frames 256",
+    "generative train vae": "--data.count 2000 --batch 8 --fit.steps 4",
+    "generative evaluate": "--samples 100",
+    "generative diagnose": "--samples 100",
+    "generative attribute": "--images 400 --judge-steps 0",
+}
+"""What commands are given besides, where a small preset does not make them short."""
 OF_OLD_NAMES = ("CHANGELOG.md", "dials.md")
 """Pages that say what settings were called before."""
 PREPARED = ("toy", "quick", "mine", "serial")
@@ -66,32 +80,32 @@ def understood(words):
     elif command == "train":
         parse_train(["runs/toy" if word.startswith("runs/") else word for word in rest])  # frames that are there
     else:
-        module = __import__(f"scripts.generative.{command}", fromlist=["Options"])
-        parse_options(command, module.Options, rest)
-
-
-def shortened(words):
-    """What a command is given besides, where a preset cannot make it short."""
-    if "pretrained" in words[2:3]:
-        rest = [word for word in words[2:] if not word.isdecimal() and word != "--evaluate.tracks"]
-        more = {"evaluate": ["--evaluate.tracks", "2", "--executor.type", "serial"], "dream": ["--film.steps", "20"]}
-        return [*words[:2], *rest, *more[words[1]]]
-    return [*words, "--pairs", "1", "--seconds", "0.05"] if words[1] == "benchmark" else words
+        module = importlib.import_module(f"scripts.generative.{command}")
+        parse_options(command, get_type_hints(module.main)["options"], rest)
 
 
 def carry_out(words):
     from scripts.generative.cli import main as generative
 
-    return (main if words[0] == "worldmodels" else generative)(shortened(words)[1:])
+    more = [word for start, options in LESS.items() if " ".join(words).startswith(start) for word in options.split()]
+    return (main if words[0] == "worldmodels" else generative)([*words[1:], *more])
+
+
+def smallest():
+    return small_config(
+        accuracy={"episodes": 2, "horizons": [1, 5], "controllers": 3, "controller_tracks": 2, "controller_dreams": 2}
+    )
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(_trained, tmp_path_factory):
     """A small run of which everything is finished."""
     from scripts.stages import STAGE_FUNCTIONS, stages_of
     from worldmodels import Run
 
-    run = Run.create(tmp_path_factory.mktemp("finished") / "run", small_config())
+    run = Run.create(tmp_path_factory.mktemp("finished") / "run", smallest())
+    for stage in ("collect", "train-vision", "train-memory"):
+        shutil.copytree(_trained.folder(stage), run.folder(stage), dirs_exist_ok=True)
     for stage in stages_of("run", run.config):
         for _ in STAGE_FUNCTIONS[stage](run):
             pass
@@ -104,7 +118,7 @@ def small(tmp_path, monkeypatch):
 
     def smaller(name):
         assert name in known_presets()
-        return small_config()
+        return smallest()
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(DOCS / "examples"))
@@ -128,6 +142,7 @@ def test_commands(page, small, finished, capsys):
     prepare(small, finished, page)
     settings = ""
     for kind, text in blocks(page, "yaml", "console"):
+        text = COUNTS.sub(r"\1\g<2>4", text)
         if kind == "yaml":
             settings = text.replace("[0, 1, 2]", "[0]")  # of a study, one seed
             continue
@@ -135,8 +150,7 @@ def test_commands(page, small, finished, capsys):
             for option in ("--config", "--file"):
                 if option in words and not (small / words[words.index(option) + 1]).exists():
                     (small / words[words.index(option) + 1]).write_text(settings)
-            known = "results" in page.parts or ("pretrained" in words and page.name != "README.md")
-            if known or TAKES_LONG.match(" ".join(words)):
+            if "results" in page.parts or ("pretrained" in words and page.name != "README.md"):
                 understood(words)
             else:
                 assert carry_out(words) == 0, (words, capsys.readouterr().err)
@@ -167,6 +181,14 @@ def test_an_environment_of_ones_own_is_named_as_the_file_says(tmp_path):
     assert config.env.crop == (0, 0) and config.vision == preset("quick-real").vision
 
 
+def test_an_example_with_a_configuration_is_run_on_a_page(small):
+    """Where `test_commands` carries it out."""
+    shown = [words for _, text in blocks(DOCS / "your-own-parts.md", "console") for words in commands(text)]
+    for file in (DOCS / "examples").glob("*.yaml"):
+        assert [words[1] for words in shown if file.name in words] == ["run"]
+        assert read_config(file).env.id.startswith(f"{file.stem}:")
+
+
 @pytest.mark.parametrize("study", sorted(DOCS.rglob("results/**/*.yaml")), ids=name_of)
 def test_studies_of_the_results_are_read(study, small, finished):
     from worldmodels.study.file import read_study
@@ -180,7 +202,7 @@ def test_studies_of_the_results_are_read(study, small, finished):
     "page", [page for page in PAGES if blocks(page, "python") and page.name != "README.md"], ids=name_of
 )
 def test_python_on_pages(page, small, finished):
-    """The README's own example is carried out, unchanged, in `test_readme`."""
+    """The README's own example is carried out in `test_readme`."""
     prepare(small, finished, page)
     for _, text in blocks(page, "python"):
         exec(compile(text, str(page), "exec"), {})
@@ -193,11 +215,6 @@ def test_examples(example, small, finished, monkeypatch, capsys):
 
     from worldmodels import open_run
 
-    if example.stem == "my_environment":
-        shutil.copy(example.with_suffix(".yaml"), small)
-        assert main(["run", "ball", "--config", "my_environment.yaml"]) == 0
-        assert open_run("ball").config.env.id == "my_environment:Ball-v0" and open_run("ball").done("evaluate")
-        return
     shutil.copytree(finished, small / "runs" / "quick")
     monkeypatch.setattr(sys, "argv", [str(example), "quick"])
     for registry in SWAPPABLE.values():  # what an example adds is gone after it

@@ -92,7 +92,7 @@ def test_the_data_decide_what_the_options_leave_open(tmp_path):
     points = config("dcgan", RING).model.options
     assert (points["layout"], points["dimensions"]) == ("points", 2)
     run = finished(tmp_path / "ring", "dcgan", RING)
-    assert picture(run.path / "samples" / "00000008.png").shape == (384, 384, 3)
+    assert picture(run.path / "samples" / "00000008.png").shape == (385, 385, 3)
 
 
 @pytest.mark.parametrize(
