@@ -67,7 +67,7 @@ CHECKS = {
     "env.size": (played, 16, {}),
     "env.crop": (played, [0, 16], {}),
     "env.action_repeat": (played, 2, {}),
-    "env.max_steps": (played, 20, {}),
+    "env.max_steps": (played, 5, {}),
     "env.no_reward_limit": (played, 4, {}),
     "env.options": (played, {"size": 32, "discrete": True}, {}),
     "controller.type": (begun, "mlp", {}),
