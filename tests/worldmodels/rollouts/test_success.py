@@ -41,7 +41,7 @@ class Ends:
 class Blank:
     """A vision whose latents are all zero."""
 
-    latent_spec = LatentSpec("continuous", (2,))
+    latent_spec = LatentSpec("continuous", 2)
 
     def encode(self, frames):
         return torch.zeros(len(frames), 2), torch.ones(len(frames), 2)
