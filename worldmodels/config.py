@@ -7,7 +7,7 @@ It comes from a preset or a YAML file and is saved, resolved in full, in the run
 import difflib
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -24,6 +24,7 @@ from worldmodels.dream.config import DreamConfig, FilmConfig
 from worldmodels.errors import RunError
 from worldmodels.evolution.config import EvaluateConfig, EvolveConfig, LoopConfig
 from worldmodels.files import write_text
+from worldmodels.idle import refuse_idle
 from worldmodels.memories.config import MemoryConfig
 from worldmodels.memories.registry import MEMORIES
 from worldmodels.memories.targets import RewardTargetConfig
@@ -164,6 +165,19 @@ def later_config(config: RunConfig, number: int, before: str, start: str) -> Run
     return later
 
 
+def check_acting(config: RunConfig, given: Iterable[str]) -> None:
+    """Refuse fields among those that a user has given that do nothing, in a loop in no round.
+
+    Raises:
+        RunError: names the field and what it needs.
+    """
+    rounds = [config]
+    if config.loop.rounds > 1:
+        before = "the round before"
+        rounds += [later_config(config, number, before, before) for number in (1, config.loop.rounds - 1)]
+    refuse_idle(given, rounds, RunConfig())
+
+
 def _check_differs(changes: Mapping[str, Any], where: str) -> None:
     """Refuse fields that are the same in all rounds, or that the loop itself sets."""
     for section, given in changes.items():
@@ -239,6 +253,15 @@ def nested(fields: Mapping[str, Any]) -> dict[str, Any]:
                 raise RunError(f"{name}: `{section}` has a value of its own already; leave one of them out")
         inner[last] = value
     return found
+
+
+def _names(fields: Mapping[str, Any], where: str = "") -> Iterator[str]:
+    """Yield the dotted names of nested fields."""
+    for key, value in fields.items():
+        if isinstance(value, Mapping) and value:
+            yield from _names(value, f"{where}{key}.")
+        else:
+            yield f"{where}{key}"
 
 
 def _merge(base: dict[str, Any], over: Any, where: str) -> dict[str, Any]:
@@ -341,7 +364,11 @@ def _config_of(mapping: dict[str, Any], path: Path) -> RunConfig:
     if version != FORMAT_VERSION:
         raise RunError(f"{path} has format {version}, this version reads {FORMAT_VERSION}: start a new run")
     try:
-        return _over(mapping, RunConfig() if saved else preset(str(mapping.get("preset", "default"))))
+        if saved:
+            return _over(mapping, RunConfig())
+        config = _over(mapping, preset(str(mapping.get("preset", "default"))))
+        check_acting(config, _names(mapping))
+        return config
     except RunError as error:
         raise RunError(f"{path}: {error}") from error
 

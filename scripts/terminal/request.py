@@ -147,7 +147,7 @@ def _for_kinds(command: str, base: "RunConfig", words: list[str]) -> tuple["RunC
 
 def _overridden(command: str, base: "RunConfig", words: list[str], name: str | None) -> "RunConfig":
     """Return the configuration with the fields that the words set."""
-    from worldmodels.config import RunConfig
+    from worldmodels.config import RunConfig, check_acting, differences
     from worldmodels.errors import RunError
 
     said, kinds = notes(RunConfig), {each.name: each for each in fields(RunConfig)}
@@ -160,6 +160,8 @@ def _overridden(command: str, base: "RunConfig", words: list[str], name: str | N
     if found.run != name:
         raise UsageError(f"name the run first: worldmodels {command} {found.run} --FIELD VALUE ...")
     try:
-        return replace(base, **{each: getattr(found, each) for each in values})
+        config = replace(base, **{each: getattr(found, each) for each in values})
     except ValueError as error:
         raise RunError(f"configuration: {error}") from error
+    check_acting(config, [field for field, _, _ in differences(base, config)])
+    return config

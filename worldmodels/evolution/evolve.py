@@ -201,7 +201,7 @@ def _validate(
 
 def _summary(scores: np.ndarray) -> dict[str, Any]:
     summary = summarise(scores, seed=0)
-    return {"mean": summary.mean, "std": summary.std, "ci_low": summary.ci_low, "ci_high": summary.ci_high}
+    return {name: getattr(summary, name) for name in ("episodes", "mean", "std", "ci_low", "ci_high")}
 
 
 def top_k(config: ValidationConfig, validated: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -167,7 +167,7 @@ def test_what_it_was_made_with_cannot_change(exported, capsys):
 
 def test_a_dream_begins_at_the_thinned_starts(finished, _exported):
     whole, kept = load_starts(finished), load_starts(Run(_exported[True]))
-    for name in ("still", "z", "action"):
+    for name in ("initial", "z", "action"):
         array, original = getattr(kept, name), getattr(whole, name)[:100]
         assert array.dtype == np.float32 and len(array) == min(100, len(original))
         np.testing.assert_allclose(array, original, rtol=1e-3, atol=1e-4)
@@ -178,7 +178,7 @@ def test_a_dream_begins_at_the_thinned_starts(finished, _exported):
 def test_starts_are_thinned_to_a_hundred():
     many = Starts(*(np.full(shape, 0.5, np.float32) for shape in ((250, 3), (250, 5, 3), (70, 4, 2))))
     thin = thin_starts(many, half=True)
-    assert (len(thin.still), len(thin.z), len(thin.action)) == (100, 100, 70)
+    assert (len(thin.initial), len(thin.z), len(thin.action)) == (100, 100, 70)
     assert thin.z.dtype == np.float16 and thin_starts(many, half=False).z.dtype == np.float32
 
 

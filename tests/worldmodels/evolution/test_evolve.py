@@ -15,6 +15,7 @@ from scripts.stages import evolve
 from tests.small import small_config
 from worldmodels import Run, RunError
 from worldmodels.agent.build import assemble, load_bundle
+from worldmodels.dream.imagine import BLOCK
 from worldmodels.evolution.config import EvolveConfig
 from worldmodels.evolution.drive import Cost
 from worldmodels.evolution.evolve import (
@@ -204,7 +205,7 @@ def test_a_score_does_not_depend_on_how_trials_are_cut(trained):
     assert together.shape == (5, 3)
     np.testing.assert_array_equal(together[4:], trials.dream_scores(parameters[4:], [1, 2, 3], Cost()))
     with pytest.raises(WorkerError, match="do not fit"):
-        executor.map([DreamTask(parameters.astype(np.float32), [1, 2])])
+        executor.map([DreamTask(np.zeros((BLOCK + 1, parameters.shape[1]), np.float32), [1, 2])])
 
 
 def test_steering_costs_in_training_only(trained):

@@ -9,6 +9,7 @@ import torch
 
 from agents import ActionSpec
 from envs import CAR_RACING, EnvConfig, VectorEnv, make_env
+from generative import LatentSpec
 from worldmodels.accuracy.data import encode
 from worldmodels.memories.sequences import latent_targets
 from worldmodels.memories.targets import RewardTargetConfig, TerminationTargetConfig
@@ -40,8 +41,16 @@ class Ends:
 class Blank:
     """A vision whose latents are all zero."""
 
+    latent_spec = LatentSpec("continuous", 2)
+
     def encode(self, frames):
         return torch.zeros(len(frames), 2), torch.ones(len(frames), 2)
+
+    def loss(self, obs, generator):
+        raise AssertionError("nobody trains it")
+
+    def diagnose(self, obs, mean_frame=None):
+        raise AssertionError("nobody judges it")
 
 
 def ended(config, lap):

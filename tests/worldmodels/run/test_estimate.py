@@ -108,7 +108,8 @@ def test_measuring_leaves_the_random_streams_alone(monkeypatch):
 def test_more_work_is_planned_longer():
     short, long = (plan_of(looped_config(loop={"rounds": rounds})) for rounds in (2, 3))
     assert sum(part.seconds for part in long) > sum(part.seconds for part in short)
-    more = plan_of(looped_config(loop={"rounds": 2}, evolve={"world": "dream", "generations": 20}))
+    loop = {"rounds": 2, "later": {"evolve": {"generations": 2}}}
+    more = plan_of(looped_config(loop=loop, evolve={"world": "dream", "generations": 20}))
     assert seconds(more, 0) > seconds(short, 0) and seconds(more, 1) == pytest.approx(seconds(short, 1))
 
 
