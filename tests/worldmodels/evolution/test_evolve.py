@@ -290,6 +290,7 @@ def test_the_top_k_are_measured_again_on_further_tracks(trained, tmp_path):
     assert chosen == facts["chosen_generation"] == said["generation"]
     np.testing.assert_array_equal(parameters, again[chosen][1])
     assert facts["validation"] == facts["top_k"][str(chosen)]
+    assert facts["validation"]["episodes"] == 5
     assert facts["validation_frames"] == sum(entry["validation_frames"] for entry in log) + cost.frames
     assert facts["env_frames"] == sum(entry["frames"] for entry in log) + facts["validation_frames"]
 
