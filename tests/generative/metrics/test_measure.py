@@ -39,7 +39,7 @@ TRAIN, HELD_OUT, FRESH = discs(300, 0), discs(300, 1), discs(300, 2)
 
 
 @pytest.mark.parametrize("name", OF_SETS)
-def test_fresh_real_images_measure_like_the_floor_and_far_from_the_ceiling(name):
+def test_fresh_real_images_measure_like_the_reference_and_far_from_the_baseline(name):
     figure = measure(name, FRESH, TRAIN, HELD_OUT, random_convolutions(1, features=16))
     assert figure.name == f"{name}[random-convolutions]"
     assert figure.extractor == random_convolutions(1, features=16).label
@@ -49,7 +49,7 @@ def test_fresh_real_images_measure_like_the_floor_and_far_from_the_ceiling(name)
 
 
 @pytest.mark.parametrize("name", OF_SETS)
-def test_the_baseline_measures_like_the_ceiling(name):
+def test_the_baseline_measures_like_itself(name):
     baseline = {
         "noise": torch.rand(300, 1, 12, 12, generator=torch.Generator().manual_seed(5)),
         "mean image": TRAIN.mean(0, keepdim=True).expand(300, -1, -1, -1),
