@@ -217,12 +217,12 @@ def memorised(
     train: Float[Tensor, "N F"], held_out: Float[Tensor, "M F"], samples: Float[Tensor, "K F"]
 ) -> Failure | None:
     """Find samples of which 5 per cent more copy training data than held-out data happen to."""
-    value, floor = memorisation(train, samples), memorisation(train, held_out)
-    if value <= floor + 0.05:
+    value, reference = memorisation(train, samples), memorisation(train, held_out)
+    if value <= reference + 0.05:
         return None
     return Failure(
         "memorisation",
-        f"{value:.0%} of the samples copy a training item, of held-out data {floor:.0%} (limit: 5 points more)",
+        f"{value:.0%} of the samples copy a training item, of held-out data {reference:.0%} (limit: 5 points more)",
         "train on more or augmented data, stop earlier, or use a smaller model",
     )
 

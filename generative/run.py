@@ -6,7 +6,7 @@
     samples/<step>.png               the same draws, over and over while the model learns
     metrics.jsonl  spent.jsonl       a row each time metrics are averaged; seconds of every session
     trained.json                     written last: steps, seconds, numbers
-    evaluation.json  report/         figures with floor and baseline; one HTML page
+    evaluation.json  report/         figures with reference and baseline; one HTML page
 
 Nothing in it is executable, every file is whole or not there, and the same configuration takes a training up where it
 was.
@@ -183,11 +183,15 @@ class TrainingRun:
     def facts(self, name: str = "trained") -> Facts | None:
         """Return what `trained.json`, `evaluation.json` or another such file says; None where it is not there."""
         path = self.path / f"{name}.json"
-        return (
-            read_json(path, "restore it, or remove it and run the command again that made it")
-            if path.exists()
-            else None
-        )
+        if not path.exists():
+            return None
+        facts = read_json(path, "restore it, or remove it and run the command again that made it")
+        if any("floor" in figure for figure in facts.get("figures", [])):
+            raise ComponentError(
+                f"{path}: its figures have `floor` and `ceiling`, which are now `reference` and `baseline_value`; "
+                f"run `generative evaluate {self.path}` again"
+            )
+        return facts
 
     def require_trained(self) -> Facts:
         """Return the facts of the finished training; raise ComponentError where it has not ended."""

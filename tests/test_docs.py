@@ -157,7 +157,8 @@ def test_commands(page, small, finished, capsys):
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "bash")], ids=name_of)
-def test_shell_commands_are_understood(page, small):
+def test_shell_commands_are_understood(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     for _, text in blocks(page, "bash"):
         assert subprocess.run(["bash", "-n", "-c", text], check=False).returncode == 0, text
         for words in commands(text, ".venv/bin/"):

@@ -1,4 +1,4 @@
-"""Figures for generative models that download nothing; each has a floor, a ceiling and a known extractor."""
+"""Figures for generative models that download nothing; each has a reference, a baseline and a known extractor."""
 
 from generative.metrics.continuity import (
     aggregate_posterior_gap,

@@ -123,17 +123,17 @@ def aggregate_posterior_gap(z: Float[Tensor, "N Z"]) -> float:
 
 
 def crossfade(first: Float[Tensor, "B ..."], last: Float[Tensor, "B ..."]) -> Generate:
-    """Return the generator that blends two outputs evenly, by the shares of the way (B 1): the floor of a path."""
+    """Return the generator that blends two outputs evenly, by the shares of the way (B 1): the reference of a path."""
     return lambda share: _spread(1 - share, first) * first + _spread(share, last) * last
 
 
 def hard_switch(first: Float[Tensor, "B ..."], last: Float[Tensor, "B ..."]) -> Generate:
-    """Return the generator that shows one output up to the middle and then the other: the ceiling of spikes."""
+    """Return the generator that shows one output up to the middle and then the other: the baseline of spikes."""
     return lambda share: torch.where(_spread(share, first) < 0.5, first, last)
 
 
 def unrelated_steps(first: Float[Tensor, "B ..."], last: Float[Tensor, "B ..."], steps: int) -> Generate:
-    """Return the generator that shows another pair's output at every step between the ends: the ceiling of lengths.
+    """Return the generator that shows another pair's output at every step between the ends: the baseline of lengths.
 
     Raises:
         ComponentError: fewer than three pairs, so neighbouring steps could not differ.

@@ -1,7 +1,7 @@
 """A figure with its scale, and the catalogue of metrics by name.
 
 A number such as "FD 13" says nothing. A `Figure` carries the same metric for real data against real data (its
-floor) and for a named bad baseline (its ceiling), the extractor's hash and how many samples it was made of.
+reference) and for a named bad baseline, the extractor's hash and how many samples it was made of.
 """
 
 import dataclasses
@@ -35,26 +35,27 @@ class Figure:
     """Metric, and the extractor's name in brackets if there is one: `FD[random-convolutions]`."""
     value: float
     """Of the model."""
-    floor: float
+    reference: float
     """The same of real data against real data: as good as it gets."""
-    ceiling: float
+    baseline_value: float
     """The same of the baseline."""
     baseline: str
-    """What the ceiling is made of."""
+    """What the baseline is made of."""
     better: Literal["lower", "higher"]
-    """Which way is good; where it is "higher" the floor lies above the ceiling."""
+    """Which way is good; where it is "higher" the reference lies above the baseline."""
     extractor: str | None
     """Name and hash of the extractor; only figures with the same one compare."""
     samples: int
-    """Rows that the value, floor and ceiling were each made of; only figures with the same number compare."""
+    """Rows that the value, reference and baseline were each made of; only figures with the same number compare."""
 
     @property
     def share(self) -> float:
-        """How far the value is from the ceiling (0) to the floor (1); NaN where both are equal."""
-        return (self.ceiling - self.value) / (self.ceiling - self.floor) if self.ceiling != self.floor else float("nan")
+        """How far the value is from the baseline (0) to the reference (1); NaN where both are equal."""
+        scale = self.baseline_value - self.reference
+        return (self.baseline_value - self.value) / scale if scale else float("nan")
 
     def __str__(self) -> str:
-        ends = f"real {self.floor:.4g}, {self.baseline} {self.ceiling:.4g}"
+        ends = f"real {self.reference:.4g}, {self.baseline} {self.baseline_value:.4g}"
         return f"{self.name} {self.value:.4g} ({ends}; {self.better} is better; {self.samples} samples)"
 
 
@@ -69,7 +70,7 @@ class Metric:
     better: Literal["lower", "higher"]
     """Which way is good."""
     baseline: Baseline
-    """What its ceiling is made of."""
+    """What its baseline is made of."""
     says: str
     """The question it answers."""
 

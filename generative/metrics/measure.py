@@ -1,4 +1,4 @@
-"""From a model's output to a `Figure`: the value, its floor and its ceiling by the same function on equal numbers.
+"""From a model's output to a `Figure`: value, reference and baseline by the same function on equal numbers.
 
 `measure` serves every metric of images; codes, paths, critics and seeds have a function each, since they take other
 things. All draw subsets by seed, so a figure is a function of its arguments.
@@ -34,10 +34,10 @@ def measure(
 ) -> Figure:
     """Return a metric of images with its scale.
 
-    A metric of two sets compares samples with training images; its floor compares held-out with training images
-    and its ceiling the baseline with them. A metric of pairs takes `samples` as reconstructions of `held_out`, row by
-    row; its floor looks every held-out image up among the training images (the nearest by pixels), which a model that
-    generalises beats.
+    A metric of two sets compares samples with training images; its reference compares held-out with training images
+    and its baseline something bad with them. A metric of pairs takes `samples` as reconstructions of `held_out`, row by
+    row; its reference looks every held-out image up among the training images (the nearest by pixels), which a model
+    that generalises beats.
 
     Args:
         name: of a metric that needs images and an extractor, or pairs; see `METRICS`.
@@ -62,11 +62,11 @@ def measure(
     count = min(len(samples), len(train), len(held_out), most)
     samples, train, held_out = (draw(images, count, seed) for images in (samples, train, held_out))
     real = extractor(train)
-    value, floor, ceiling = (
+    value, reference, baseline_value = (
         metric.function(real, extractor(images)) for images in (samples, held_out, _baseline(metric, train, seed))
     )
     title = f"{name}[{extractor.name}]"
-    return Figure(title, value, floor, ceiling, metric.baseline, metric.better, extractor.label, count)
+    return Figure(title, value, reference, baseline_value, metric.baseline, metric.better, extractor.label, count)
 
 
 def measure_code(
@@ -79,8 +79,8 @@ def measure_code(
 ) -> Figure:
     """Return a metric of latent codes with its scale.
 
-    With factors, the floor is the factors as their own code and the ceiling the codes shuffled over images.
-    Without, the floor is a sample of the prior N(0, I) and the ceiling a code that is 0 for every image.
+    With factors, the reference is the factors as their own code and the baseline the codes shuffled over images.
+    Without, the reference is a sample of the prior N(0, I) and the baseline a code that is 0 for every image.
 
     Args:
         name: of a metric that needs latents, or latents and factors.
@@ -97,7 +97,9 @@ def measure_code(
     rows, codes = len(codes), features64("codes", draw(codes, most, seed))
     if metric.needs == ("latents",):
         prior = torch.randn(codes.shape, generator=generator, dtype=torch.float64)
-        value, floor, ceiling = (float(metric.function(each)) for each in (codes, prior, torch.zeros_like(codes)))
+        value, reference, baseline_value = (
+            float(metric.function(each)) for each in (codes, prior, torch.zeros_like(codes))
+        )
     else:
         _expect(name, metric, ("latents", "factors"), "measure_code")
         if factors is None:
@@ -106,8 +108,8 @@ def measure_code(
             raise ComponentError(f"factors: {len(factors)} rows for {rows} codes; both must describe the same images")
         factors = features64("factors", draw(factors, most, seed))
         shuffled = codes[torch.randperm(len(codes), generator=generator)]
-        value, floor, ceiling = (metric.function(each, factors) for each in (codes, factors, shuffled))
-    return Figure(name, value, floor, ceiling, metric.baseline, metric.better, None, len(codes))
+        value, reference, baseline_value = (metric.function(each, factors) for each in (codes, factors, shuffled))
+    return Figure(name, value, reference, baseline_value, metric.baseline, metric.better, None, len(codes))
 
 
 def measure_path(
@@ -122,7 +124,7 @@ def measure_path(
 ) -> Figure:
     """Return a metric of interpolations with its scale.
 
-    The floor blends the images at both ends; the ceiling switches between them at once (`spike-ratio`), or shows
+    The reference blends the images at both ends; the baseline switches between them at once (`spike-ratio`), or shows
     unrelated images at every step (lengths). Without an extractor, pixels are compared.
 
     Args:
@@ -149,12 +151,12 @@ def measure_path(
     shares = torch.zeros(len(start), 1, device=start.device), torch.ones(len(start), 1, device=start.device)
     value = metric.function(lambda z: see(decode(z)), start, end, steps=steps, mode=mode)
     blend = continuity.crossfade(first, last)
-    floor, ceiling = (
+    reference, baseline_value = (
         metric.function(lambda share, each=each: see(each(share)), *shares, steps=steps) for each in (blend, worst)
     )
     title = f"{name}[{extractor.name if extractor else 'pixels'}]"
     label = extractor.label if extractor else None
-    return Figure(title, value, floor, ceiling, metric.baseline, metric.better, label, len(start))
+    return Figure(title, value, reference, baseline_value, metric.baseline, metric.better, label, len(start))
 
 
 def measure_lipschitz(
@@ -168,7 +170,7 @@ def measure_lipschitz(
 ) -> Figure:
     """Return the steepest gradient of a critic on samples, real images and mixtures of both.
 
-    The floor is its steepest slope between real images, training against held-out; the ceiling is the upper bound
+    The reference is its steepest slope between real images, training against held-out; the baseline is the upper bound
     from its weights. A 1-Lipschitz critic has a value of at most 1.
 
     Args:
@@ -189,9 +191,9 @@ def measure_lipschitz(
     points = torch.cat([samples, train, share * samples + (1 - share) * train])
     bounds = lipschitz.lipschitz_bounds(critic, points, seed=seed)
     training = critic.training
-    floor = lipschitz.slope(critic.eval(), train, held_out)
+    reference = lipschitz.slope(critic.eval(), train, held_out)
     critic.train(training)
-    return Figure("lipschitz", bounds.lower, floor, bounds.upper, metric.baseline, metric.better, None, len(points))
+    return Figure("lipschitz", bounds.lower, reference, bounds.upper, metric.baseline, metric.better, None, len(points))
 
 
 def measure_stability(finals: Sequence[float], repeated: Sequence[float], untrained: Sequence[float]) -> Figure:
@@ -199,8 +201,8 @@ def measure_stability(finals: Sequence[float], repeated: Sequence[float], untrai
 
     Args:
         finals: the figure of one training per seed, 3 or more.
-        repeated: the figure of a single training, measured again on other samples: how exact it is, the floor.
-        untrained: the figure of models that were not trained; its mean distance from `finals` is the ceiling.
+        repeated: the figure of a single training, measured again on other samples: how exact it is, the reference.
+        untrained: the figure of models that were not trained; its mean distance from `finals` is the baseline.
 
     Raises:
         ComponentError: fewer than 3 of the first two, none of the last, or a number that is not finite.
@@ -208,9 +210,11 @@ def measure_stability(finals: Sequence[float], repeated: Sequence[float], untrai
     if not untrained or not np.isfinite(untrained).all():
         raise ComponentError("untrained: none given or not finite; measure a model before its first step")
     metric = find_metric("spread-over-seeds")
-    value, floor = spread_over_seeds(finals), spread_over_seeds(repeated)
-    ceiling = abs(float(np.mean(untrained)) - float(np.mean(finals)))
-    return Figure("spread-over-seeds", value, floor, ceiling, metric.baseline, metric.better, None, len(finals))
+    value, reference = spread_over_seeds(finals), spread_over_seeds(repeated)
+    baseline_value = abs(float(np.mean(untrained)) - float(np.mean(finals)))
+    return Figure(
+        "spread-over-seeds", value, reference, baseline_value, metric.baseline, metric.better, None, len(finals)
+    )
 
 
 def _check_images(samples: Tensor, train: Tensor, held_out: Tensor) -> None:
@@ -219,7 +223,7 @@ def _check_images(samples: Tensor, train: Tensor, held_out: Tensor) -> None:
             raise ComponentError(f"{label} of {tuple(images.shape[1:])}: train has {tuple(train.shape[1:])}; resize")
         unit_images(label, images)
     if torch.equal(train, held_out):
-        raise ComponentError("held_out: is the training set, so the floor would be 0; split the data first")
+        raise ComponentError("held_out: is the training set, so the reference would be 0; split the data first")
 
 
 def _measure_pairs(
@@ -234,8 +238,8 @@ def _measure_pairs(
     away = torch.cdist(held_out.flatten(1), train.flatten(1), compute_mode="use_mm_for_euclid_dist")
     found = away.argmin(1)
     mean = train.mean(0, keepdim=True).expand_as(held_out)
-    value, floor, ceiling = (metric.function(held_out, copy) for copy in (samples, train[found], mean))
-    return Figure(name, value, floor, ceiling, metric.baseline, metric.better, None, len(samples))
+    value, reference, baseline_value = (metric.function(held_out, copy) for copy in (samples, train[found], mean))
+    return Figure(name, value, reference, baseline_value, metric.baseline, metric.better, None, len(samples))
 
 
 def _baseline(metric: Metric, train: Tensor, seed: int) -> Tensor:

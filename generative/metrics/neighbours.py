@@ -56,7 +56,7 @@ def memorisation(train: Float[Tensor, "N F"], samples: Float[Tensor, "M F"], *, 
     """Return the share of samples that are copies of a training row, exact or nearly so.
 
     A sample counts when its distance to the nearest training row is at most `ratio` of the distance at which
-    that row has its own nearest neighbour in the training set; held-out data, the floor, hardly ever do.
+    that row has its own nearest neighbour in the training set; held-out data, the reference, hardly ever do.
     After the authenticity of Alaa et al. 2022 (arXiv 2102.08921), which has `ratio` 1.
 
     Raises:

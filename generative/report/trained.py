@@ -91,7 +91,8 @@ def _headline(evaluation: Facts | None) -> str:
     said = "better" if evaluation["beats_baseline"] else "not better"
     return (
         f"{row['name'].split('[')[0]} {number(row['value'], 4)}: {said} than the baseline ({row['baseline']}, "
-        f"{number(row['ceiling'], 4)}). Real data: {number(row['floor'], 4)}. A {row['better']} figure is better."
+        f"{number(row['baseline_value'], 4)}). Real data: {number(row['reference'], 4)}. "
+        f"A {row['better']} figure is better."
     )
 
 
@@ -100,8 +101,8 @@ def _figures(rows: Sequence[Facts]) -> list[tuple[str, ...]]:
         (
             row["name"].split("[")[0],
             number(row["value"], 4),
-            number(row["floor"], 4),
-            f"{number(row['ceiling'], 4)} ({row['baseline']})",
+            number(row["reference"], 4),
+            f"{number(row['baseline_value'], 4)} ({row['baseline']})",
             row["better"],
             f"{row['samples']:,}",
         )

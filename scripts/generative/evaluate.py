@@ -1,4 +1,4 @@
-"""`generative evaluate`: the figures that a model's capabilities allow, each with floor and baseline."""
+"""`generative evaluate`: the figures that a model's capabilities allow, each with reference and baseline."""
 
 import dataclasses
 import math
@@ -61,8 +61,8 @@ def main(run: TrainingRun, options: EvaluateOptions) -> Sequence[str]:
     module, data = open_run(run)
     facts = evaluate(run, module, data, options)
     lines = [
-        f"{row['name']:28} {row['value']:10.4g}   real {_number(row['floor']):>9}   "
-        f"{row['baseline']} {_number(row['ceiling'])}   ({row['better']} is better, {row['samples']} samples)"
+        f"{row['name']:28} {row['value']:10.4g}   real {_number(row['reference']):>9}   "
+        f"{row['baseline']} {_number(row['baseline_value'])}   ({row['better']} is better, {row['samples']} samples)"
         for row in facts["figures"]
     ]
     lines += [f"{each['problem']}: {each['evidence']}. {each['remedy']}" for each in facts["verdicts"]]
@@ -88,7 +88,7 @@ def evaluate(run: TrainingRun, module: nn.Module, data: Data, options: EvaluateO
 
 def beats(row: Facts) -> bool:
     """Return whether a figure is better than its baseline."""
-    return row["value"] < row["ceiling"] if row["better"] == "lower" else row["value"] > row["ceiling"]
+    return row["value"] < row["baseline_value"] if row["better"] == "lower" else row["value"] > row["baseline_value"]
 
 
 @torch.no_grad()
@@ -135,7 +135,7 @@ def _of_samples(module: nn.Module, train: Tensor, held: Tensor, options: Evaluat
         figure = measure(name, made, train, held, extractor, seed=options.seed)
         if name == "FD":  # noise is no opponent; the right share of every pixel by itself is one
             naive = measure(name, mixed, train, held, extractor, seed=options.seed)
-            figure = dataclasses.replace(figure, ceiling=naive.value, baseline="independent pixels")
+            figure = dataclasses.replace(figure, baseline_value=naive.value, baseline="independent pixels")
         yield figure
 
 
@@ -181,15 +181,15 @@ def _of_points(module: nn.Module, data: PointData, options: EvaluateOptions) -> 
         "high-quality share": lambda points: high_quality_share(points, centres, radius=radius),
     }
     for name, function in what.items():
-        value, floor, ceiling = (function(points) for points in (made, held, gaussian))
-        yield Figure(name, value, floor, ceiling, "one Gaussian", "higher", None, len(held))
+        value, reference, baseline_value = (function(points) for points in (made, held, gaussian))
+        yield Figure(name, value, reference, baseline_value, "one Gaussian", "higher", None, len(held))
     if offers(module, "log_prob"):
         bell = MultivariateNormal(real.mean(0).double(), scale_tril=spread)
-        value, ceiling = (
+        value, baseline_value = (
             -float(said.mean()) for said in (cast(Any, module).log_prob(held), bell.log_prob(held.double()))
         )
-        floor = -float(data.log_prob(held.numpy()).mean())
-        yield Figure("nats per point", value, floor, ceiling, "one Gaussian", "lower", None, len(held))
+        reference = -float(data.log_prob(held.numpy()).mean())
+        yield Figure("nats per point", value, reference, baseline_value, "one Gaussian", "lower", None, len(held))
 
 
 def _of_rows(module: nn.Module, data: RowData, options: EvaluateOptions) -> Iterator[Figure]:
@@ -199,22 +199,24 @@ def _of_rows(module: nn.Module, data: RowData, options: EvaluateOptions) -> Iter
     if offers(module, "log_prob"):
         fair = math.log(2) * len(data.categories)  # nats per row to bits per number
         value, uniform = -float(model.log_prob(held).mean()) / fair, math.log(math.prod(data.categories)) / fair
-        floor = -float(data.log_prob(held.numpy()).mean()) / fair if data.log_prob else math.nan
-        yield Figure("bits per number", value, floor, uniform, "all values alike", "lower", None, len(held))
+        reference = -float(data.log_prob(held.numpy()).mean()) / fair if data.log_prob else math.nan
+        yield Figure("bits per number", value, reference, uniform, "all values alike", "lower", None, len(held))
     if offers(module, "sample"):
         generator = torch.Generator().manual_seed(options.seed)
         made = model.sample(len(held), 1.0, generator)
         mixed = train.gather(0, torch.rand(train.shape, generator=generator).argsort(0))
-        value, floor, ceiling = (pair_distance(held, rows, data.categories) for rows in (made, train, mixed))
-        yield Figure("pair distance", value, floor, ceiling, "independent features", "lower", None, len(held))
+        value, reference, baseline_value = (pair_distance(held, rows, data.categories) for rows in (made, train, mixed))
+        yield Figure(
+            "pair distance", value, reference, baseline_value, "independent features", "lower", None, len(held)
+        )
 
 
 def _bits(module: nn.Module, train: Tensor, held: Tensor) -> Figure:
     """Return the likelihood of a model that counts: a fair code needs so many bits for each number of an image."""
     model: Any = module
-    value, floor = (float(-model.log_prob(each).mean()) / (math.log(2) * each[0].numel()) for each in (held, train))
+    value, reference = (float(-model.log_prob(each).mean()) / (math.log(2) * each[0].numel()) for each in (held, train))
     uniform = math.log2(model.config.levels)
-    return Figure("bits per number", value, floor, uniform, "all values alike", "lower", None, len(held))
+    return Figure("bits per number", value, reference, uniform, "all values alike", "lower", None, len(held))
 
 
 def _accuracy(module: nn.Module, data: ImageData, images: Tensor, labels: Tensor) -> Figure:

@@ -111,8 +111,8 @@ def _row(model: str, measured: Sequence[tuple[TrainingRun, Facts]], options: Tab
         cells += [
             f"{name}, {better} is better",
             _spread([each["value"] for each in headlines]),
-            f"{statistics.mean(each['floor'] for each in headlines):.3g}",
-            f"{statistics.mean(each['ceiling'] for each in headlines):.3g} ({headlines[0]['baseline']})",
+            f"{statistics.mean(each['reference'] for each in headlines):.3g}",
+            f"{statistics.mean(each['baseline_value'] for each in headlines):.3g} ({headlines[0]['baseline']})",
             f"{wins} of {len(headlines)}",
         ]
     else:

@@ -159,3 +159,12 @@ def test_edited_facts_are_refused(tmp_path):
     (run.path / "trained.json").write_text((run.path / "trained.json").read_text().replace("3", "4", 1))
     with pytest.raises(ComponentError, match=r"trained\.json is not what was written"):
         run.require_trained()
+
+
+def test_figures_of_older_names_are_refused_with_the_remedy(tmp_path):
+    run = TrainingRun.create(tmp_path / "run", CONFIG)
+    write_json(run.path / "evaluation.json", {"figures": [{"name": "FD", "floor": 0.1, "ceiling": 1.0}]})
+    with pytest.raises(
+        ComponentError, match=r"evaluation\.json.*`reference` and `baseline_value`.*generative evaluate"
+    ):
+        run.facts("evaluation")

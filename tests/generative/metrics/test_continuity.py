@@ -70,7 +70,7 @@ def test_a_model_that_ignores_its_latent_is_named():
     assert path_length(lambda z: torch.zeros(len(z), 4), z, -z) == 0
 
 
-def test_floor_and_ceiling_generators():
+def test_reference_and_baseline_generators():
     first, last = normal(4, 3), normal(4, 3, seed=1)
     shares = torch.zeros(4, 1), torch.ones(4, 1)
     assert spike_ratio(crossfade(first, last), *shares, steps=8) == pytest.approx(1)

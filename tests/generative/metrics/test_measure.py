@@ -39,17 +39,17 @@ TRAIN, HELD_OUT, FRESH = discs(300, 0), discs(300, 1), discs(300, 2)
 
 
 @pytest.mark.parametrize("name", OF_SETS)
-def test_fresh_real_images_measure_like_the_floor_and_far_from_the_ceiling(name):
+def test_fresh_real_images_measure_like_the_reference_and_far_from_the_baseline(name):
     figure = measure(name, FRESH, TRAIN, HELD_OUT, random_convolutions(1, features=16))
     assert figure.name == f"{name}[random-convolutions]"
     assert figure.extractor == random_convolutions(1, features=16).label
     assert figure.samples == 300 and figure.baseline == METRICS[name].baseline
-    assert (figure.floor < figure.ceiling) == (figure.better == "lower")
+    assert (figure.reference < figure.baseline_value) == (figure.better == "lower")
     assert figure.share == pytest.approx(1, abs=0.15)
 
 
 @pytest.mark.parametrize("name", OF_SETS)
-def test_the_baseline_measures_like_the_ceiling(name):
+def test_the_baseline_measures_like_itself(name):
     baseline = {
         "noise": torch.rand(300, 1, 12, 12, generator=torch.Generator().manual_seed(5)),
         "mean image": TRAIN.mean(0, keepdim=True).expand(300, -1, -1, -1),
@@ -61,9 +61,9 @@ def test_the_baseline_measures_like_the_ceiling(name):
 
 def test_copies_deceive_every_metric_of_sets_but_memorisation():
     figures = {name: measure(name, TRAIN, TRAIN, HELD_OUT, pixels()) for name in ("precision", "recall", "coverage")}
-    assert all(figure.value >= figure.floor for figure in figures.values())
+    assert all(figure.value >= figure.reference for figure in figures.values())
     memorised = measure("memorisation", TRAIN, TRAIN, HELD_OUT, pixels())
-    assert memorised.value == 1 and memorised.floor < 0.05
+    assert memorised.value == 1 and memorised.reference < 0.05
 
 
 @pytest.mark.parametrize("name", OF_PAIRS)
@@ -72,12 +72,12 @@ def test_reconstructions_beat_looking_up_and_the_mean_image(name):
     assert near.share > 1 and near.extractor is None and near.baseline == "mean image"
     nothing = measure(name, TRAIN.mean(0, keepdim=True).expand_as(HELD_OUT), TRAIN, HELD_OUT)
     assert nothing.share == pytest.approx(0, abs=1e-6)
-    assert near.floor == nothing.floor and near.ceiling == nothing.ceiling
+    assert near.reference == nothing.reference and near.baseline_value == nothing.baseline_value
 
 
 def test_pairs_look_up_the_nearest_training_image():
     train = torch.cat([TRAIN, HELD_OUT])  # so looking up finds the image itself
-    assert measure("MSE", FRESH, train, HELD_OUT).floor == 0
+    assert measure("MSE", FRESH, train, HELD_OUT).reference == 0
     with pytest.raises(ComponentError, match="reconstruction of each"):
         measure("MSE", FRESH[:10], TRAIN, HELD_OUT)
 
@@ -90,8 +90,8 @@ def test_all_sets_are_cut_to_the_same_number_by_the_seed():
     assert fd(300, 0, FRESH[:60]).samples == 60
     assert fd(100, 0) == fd(100, 0)
     assert fd(100, 0).value != fd(100, 1).value
-    # The bias of few samples is in the floor too.
-    assert fd(60, 0).floor > 1.5 * fd(300, 0).floor
+    # The bias of few samples is in the reference too.
+    assert fd(60, 0).reference > 1.5 * fd(300, 0).reference
 
 
 @pytest.mark.parametrize("name", OF_CODES)
@@ -101,7 +101,7 @@ def test_codes_have_a_scale(name):
     good = (factors - 1.5) / factors.std(0) + 0.05 * noise
     figure = measure_code(name, good, factors)
     assert figure.share > 0.9
-    assert (figure.floor < figure.ceiling) == (figure.better == "lower")
+    assert (figure.reference < figure.baseline_value) == (figure.better == "lower")
     bad = measure_code(name, 0 * good if METRICS[name].needs == ("latents",) else noise, factors)
     assert bad.share == pytest.approx(0, abs=0.1)
 
@@ -120,34 +120,34 @@ def test_paths_have_a_scale(name):
     good, bad = (measure_path(name, each, start, end) for each in (smooth, jumping))
     assert good.share == pytest.approx(1, abs=1e-4) and good.samples == 20
     assert good.name == f"{name}[pixels]" and good.extractor is None
-    assert good.value < 0.5 * bad.value if name == "spike-ratio" else good.floor < good.ceiling
+    assert good.value < 0.5 * bad.value if name == "spike-ratio" else good.reference < good.baseline_value
     seen = measure_path(name, smooth, start, end, random_convolutions(1))
-    assert seen.extractor == random_convolutions(1).label and seen.floor < seen.ceiling
+    assert seen.extractor == random_convolutions(1).label and seen.reference < seen.baseline_value
 
 
 def test_a_critic_has_a_scale():
     critic = nn.Sequential(nn.Flatten(), nn.Linear(144, 1, bias=False))
     critic[1].weight.data = torch.full((1, 144), 3 / 12)
     figure = measure_lipschitz(critic, FRESH, TRAIN, HELD_OUT)
-    assert figure.value == pytest.approx(3, rel=1e-4) and figure.ceiling == pytest.approx(3, rel=1e-4)
-    assert 0 < figure.floor <= 3
+    assert figure.value == pytest.approx(3, rel=1e-4) and figure.baseline_value == pytest.approx(3, rel=1e-4)
+    assert 0 < figure.reference <= 3
     assert figure.samples == 3 * 256 and critic.training
 
 
 def test_seeds_have_a_scale():
     figure = measure_stability([1.0, 2.0, 3.0], [1.9, 2.0, 2.1], [10.0, 14.0])
-    assert (figure.value, figure.ceiling) == (1.0, 10.0)
-    assert figure.floor == pytest.approx(0.1)
+    assert (figure.value, figure.baseline_value) == (1.0, 10.0)
+    assert figure.reference == pytest.approx(0.1)
     with pytest.raises(ComponentError, match="before its first step"):
         measure_stability([1.0, 2.0, 3.0], [1.9, 2.0, 2.1], [])
 
 
 def test_a_figure_reads_as_one_line():
     figure = measure("FD", FRESH, TRAIN, HELD_OUT, pixels(2))
-    text = str(dataclasses.replace(figure, value=2.0, floor=1.0, ceiling=9.0))
+    text = str(dataclasses.replace(figure, value=2.0, reference=1.0, baseline_value=9.0))
     assert text == "FD[pixels-2] 2 (real 1, noise 9; lower is better; 300 samples)"
-    assert dataclasses.replace(figure, value=2.0, floor=1.0, ceiling=9.0).share == 7 / 8
-    assert math.isnan(dataclasses.replace(figure, floor=1.0, ceiling=1.0).share)
+    assert dataclasses.replace(figure, value=2.0, reference=1.0, baseline_value=9.0).share == 7 / 8
+    assert math.isnan(dataclasses.replace(figure, reference=1.0, baseline_value=1.0).share)
 
 
 def test_every_metric_is_in_the_catalogue_with_a_place_that_measures_it():

@@ -35,9 +35,9 @@ def test_a_model_of_linear_data_beats_independent_pixels_and_its_figures_have_a_
     facts = evaluate(run, module, data, EvaluateOptions(samples=100))
     found = {row["name"]: row for row in facts["figures"]}
     assert facts["headline"]["name"] == "FD[random-convolutions]" and facts["beats_baseline"] is True
-    assert found["MSE"]["value"] < found["MSE"]["ceiling"]
-    assert found["linear-probe"]["value"] > found["linear-probe"]["ceiling"] + 0.1
-    assert found["linear-probe"]["floor"] > 0.85
+    assert found["MSE"]["value"] < found["MSE"]["baseline_value"]
+    assert found["linear-probe"]["value"] > found["linear-probe"]["baseline_value"] + 0.1
+    assert found["linear-probe"]["reference"] > 0.85
     assert run.facts("evaluation")["figures"] == facts["figures"]
 
 
@@ -55,15 +55,15 @@ def test_a_classifier_is_measured_by_its_accuracy(tmp_path):
     places = np.arange(len(held))
     said = module(torch.from_numpy(held.images(places)).permute(0, 3, 1, 2) / 255).argmax(1).numpy()
     assert found.value == pytest.approx((said == held.labels(places)).mean())
-    assert found.ceiling == pytest.approx(np.bincount(held.labels(places)).max() / len(held))
+    assert found.baseline_value == pytest.approx(np.bincount(held.labels(places)).max() / len(held))
 
 
 def test_counted_pixels_are_measured_in_bits(tmp_path):
     module, data = open_run(finished(tmp_path / "run", "naive-bayes"))
     found = {figure.name: figure for figure in figures(module, data, EvaluateOptions(samples=100))}
     bits = found["bits per number"]
-    assert 0 < bits.floor <= bits.value + 0.1 and bits.value < bits.ceiling
-    assert bits.ceiling == pytest.approx(np.log2(module.config.levels))
+    assert 0 < bits.reference <= bits.value + 0.1 and bits.value < bits.baseline_value
+    assert bits.baseline_value == pytest.approx(np.log2(module.config.levels))
 
 
 def test_rows_are_measured_by_their_likelihood_and_by_what_goes_together(tmp_path):
@@ -77,9 +77,9 @@ def test_rows_are_measured_by_their_likelihood_and_by_what_goes_together(tmp_pat
     bits, pairs = (found["naive-bayes"][name] for name in ("bits per number", "pair distance"))
     held = data.held_out()
     truth = -data.log_prob(held.rows(np.arange(200))).mean() / 6 / np.log(2)
-    assert bits["floor"] == pytest.approx(truth) and bits["floor"] < bits["value"] < bits["ceiling"]
-    assert bits["ceiling"] == pytest.approx(np.log2(data.categories).mean())
-    assert pairs["floor"] < pairs["ceiling"]
+    assert bits["reference"] == pytest.approx(truth) and bits["reference"] < bits["value"] < bits["baseline_value"]
+    assert bits["baseline_value"] == pytest.approx(np.log2(data.categories).mean())
+    assert pairs["reference"] < pairs["baseline_value"]
     counted = found["multinomial"]["pair distance"]
     assert counted["value"] < pairs["value"]  # which takes features as independent
 
@@ -103,7 +103,7 @@ def test_a_density_over_points_is_measured_against_the_true_one(tmp_path):
     held = data.held_out().points(np.arange(200))
     sides = module.high - module.low
     assert nats["value"] == pytest.approx(float(sides.log().sum()), rel=1e-5)
-    assert nats["floor"] < nats["value"] < nats["ceiling"] and nats["floor"] == pytest.approx(
+    assert nats["reference"] < nats["value"] < nats["baseline_value"] and nats["reference"] == pytest.approx(
         -data.log_prob(held).mean(), abs=0.3
     )
 
