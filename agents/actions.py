@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Float32, Int64, Real
 from torch import Tensor
 
-from agents.names import choose
+from agents.lookup import choose
 
 Array = TypeVar("Array", np.ndarray, torch.Tensor)
 

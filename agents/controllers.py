@@ -19,7 +19,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from agents.actions import ActionSpec
-from agents.names import choose
+from agents.lookup import choose
 
 MOST_UNITS = 1_000_000
 

@@ -1,7 +1,7 @@
 """The seams of this package on one page: what a controller, an optimiser and a policy must offer.
 
 Implementations live in `agents.controllers`, `agents.optimisers` and `agents.policies`; each of these holds
-one dict from name to class, and `agents.names.choose` looks a name up in it.
+one dict from name to class, and `agents.lookup.choose` looks a name up in it.
 
 Axes: B rows, P population, N parameters, E episodes, F features, A action, W slots of a vector env.
 """

@@ -20,7 +20,7 @@ from jaxtyping import Float64
 from threadpoolctl import ThreadpoolController
 
 from agents.interfaces import Best
-from agents.names import choose
+from agents.lookup import choose
 
 MOST_CANDIDATES = 1_000_000
 FULL_COVARIANCE_LIMIT = 5000  # pycma keeps about 3 N^2 doubles, and an eigendecomposition takes N^3 steps

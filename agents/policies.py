@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float32, UInt8
 
 from agents.actions import ActionSpec
 from agents.interfaces import Policy
-from agents.names import choose
+from agents.lookup import choose
 
 CENTRE_SPREAD = 0.5
 """Standard deviation of the centres of Ornstein-Uhlenbeck processes, in the units of a controller's outputs."""

@@ -18,9 +18,9 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from generative.facts import Facts, FactsView
 from generative.files import write_folder
 from generative.options import ComponentError
-from generative.plain import Facts, FactsView
 
 logger = logging.getLogger(__name__)
 

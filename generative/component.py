@@ -34,9 +34,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from generative.facts import Facts, FactsView
 from generative.files import parsed_object, sealed, sync_folder, unsealed, write_beside, write_folder
 from generative.options import ComponentError, config_from_mapping, config_to_mapping, did_you_mean
-from generative.plain import Facts, FactsView
 
 FORMAT_VERSION = 2
 """2: `layout: fast` of a VAE is another one than in 1."""

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from generative.facts import Facts, FactsView
 from generative.options import ComponentError
-from generative.plain import Facts, FactsView
 
 
 def write_beside(path: Path, content: bytes) -> Path:

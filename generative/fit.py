@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from generative.checkpoint import load_checkpoint, save_checkpoint
 from generative.component import Component, HasObjectives, Objective, Part, resolve_device, seeded
+from generative.facts import Facts
 from generative.options import check_numbers, config_to_mapping
-from generative.plain import Facts
 from generative.precision import native_bfloat16
 
 

@@ -6,9 +6,9 @@ data (shape, classes, counts), so that commands that only draw from it ask for n
 
 from generative.data import Data, ImageData, RowData
 from generative.data.origin import differences
+from generative.facts import Facts
 from generative.files import read_json, write_json
 from generative.options import ComponentError
-from generative.plain import Facts
 from generative.run import TrainingRun
 
 FILE = "data.json"

@@ -14,7 +14,7 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeVar, Union
 
-from generative.plain import Facts
+from generative.facts import Facts
 
 ConfigT = TypeVar("ConfigT")
 LARGEST = 10**9

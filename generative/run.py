@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
+from generative.facts import Facts
 from generative.files import (
     append_line,
     half_made,
@@ -37,7 +38,6 @@ from generative.files import (
 )
 from generative.fit import FitConfig
 from generative.options import ComponentError, check_numbers, config_from_mapping, config_to_mapping
-from generative.plain import Facts
 from generative.source import commit
 from generative.strict_yaml import read_yaml, write_yaml
 

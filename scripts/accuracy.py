@@ -11,16 +11,16 @@ from generative.report.images import write_png
 from worldmodels.accuracy.agreement import History, agreement, controllers, evenly
 from worldmodels.accuracy.card import Parts, card, measure, training_guesses
 from worldmodels.accuracy.data import SETS, HeldOut, driven, encode, record
+from worldmodels.accuracy.fingerprint import fingerprint
 from worldmodels.accuracy.page import render_card
 from worldmodels.accuracy.plots import sheet
-from worldmodels.accuracy.subject import fingerprint
 from worldmodels.accuracy.verdict import findings_of_card, judged_set, verdict
 from worldmodels.agent.build import env_shape, load_bundle, load_memory, load_starts, load_vision, new_memory
 from worldmodels.agent.bundle import Bundle
 from worldmodels.dream.imagine import BLOCK
 from worldmodels.errors import RunError
 from worldmodels.evolution.drive import BATCHES, Cost, drive
-from worldmodels.evolution.evolve import Trials, optimiser_seed
+from worldmodels.evolution.generations import Trials, optimiser_seed
 from worldmodels.evolution.starting_point import starting_point
 from worldmodels.evolution.tasks import TrialSetup, TrialWorker
 from worldmodels.evolution.warm_start import same_parts

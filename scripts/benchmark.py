@@ -11,7 +11,7 @@ import tyro
 
 from scripts.terminal.commands import COMMANDS
 from scripts.terminal.console import nearest
-from scripts.terminal.words import UsageError, parsed
+from scripts.terminal.parsing import UsageError, parsed
 
 if TYPE_CHECKING:
     from worldmodels.benchmark import BenchmarkFigure

@@ -13,11 +13,11 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
-from scripts.terminal.brief import COLUMNS, cut
 from scripts.terminal.commands import COMMANDS, PLANNED, SHORT
 from scripts.terminal.console import answer
-from scripts.terminal.ending import carry_out
 from scripts.terminal.request import Request, parse
+from scripts.terminal.short_help import COLUMNS, cut
+from scripts.terminal.signals import carry_out
 
 OTHERS = ("export", "info", "study", "benchmark")
 """Commands that are no stages of a run: each has a module of its name with a `main`."""

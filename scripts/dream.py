@@ -14,8 +14,8 @@ from torch import nn
 from envs import EnvConfig, make_env
 from envs.car_racing import CarRacing, shows_road
 from generative.capabilities import refusal
-from generative.report.film import write_webm
 from generative.report.images import as_rgb, captioned, outlined, side_by_side, write_png
+from generative.report.video import write_webm
 from worldmodels.agent.build import dreaming_memory, env_shape, load_bundle, load_starts, load_vision
 from worldmodels.dream.config import DreamConfig, FilmConfig
 from worldmodels.dream.film import (

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from envs import frame_rate, make_env
-from generative.report.film import write_webm
 from generative.report.images import as_rgb
+from generative.report.video import write_webm
 from worldmodels.agent.agent import Agent
 from worldmodels.agent.build import env_shape, load_bundle
 from worldmodels.agent.bundle import Bundle

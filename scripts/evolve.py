@@ -14,8 +14,8 @@ from worldmodels.agent.precision import latent_change, resolve_dtype, state_chan
 from worldmodels.dream.imagine import BLOCK
 from worldmodels.errors import RunError
 from worldmodels.evolution.drive import Cost
-from worldmodels.evolution.evolve import Trials, best_validated, measure_again, restore, top_k
-from worldmodels.evolution.evolve import evolve as generations
+from worldmodels.evolution.generations import Trials, best_validated, measure_again, restore, top_k
+from worldmodels.evolution.generations import evolve as generations
 from worldmodels.evolution.starting_point import start_facts, starting_point
 from worldmodels.evolution.tasks import TrialSetup, TrialWorker
 from worldmodels.files import append_line, read_lines

@@ -7,8 +7,8 @@ from pathlib import Path
 import tyro
 
 from scripts.terminal.commands import COMMANDS
+from scripts.terminal.parsing import parsed
 from scripts.terminal.request import run_folder
-from scripts.terminal.words import parsed
 from worldmodels.agent.export import export_agent
 from worldmodels.run.folder import Run
 

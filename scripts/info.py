@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import tyro
 
-from generative.plain import Facts
+from generative.facts import Facts
 from scripts.terminal.commands import COMMANDS
+from scripts.terminal.parsing import parsed
 from scripts.terminal.request import run_folder
-from scripts.terminal.words import parsed
-from worldmodels.evolution.evolve import best_validated
-from worldmodels.evolution.loop import round_name
+from worldmodels.evolution.generations import best_validated
+from worldmodels.evolution.rounds import round_name
 from worldmodels.files import read_lines
 from worldmodels.run.folder import STAGES, Run
 

@@ -17,8 +17,8 @@ from worldmodels.agent.build import check_config, load_bundle
 from worldmodels.dream.imagine import BLOCK
 from worldmodels.errors import RunError
 from worldmodels.evolution.drive import Cost
-from worldmodels.evolution.evolve import Trials, measure_again, top_k
-from worldmodels.evolution.loop import LEARNT, best_round, exploited, keeps_vision, round_config, round_name
+from worldmodels.evolution.generations import Trials, measure_again, top_k
+from worldmodels.evolution.rounds import LEARNT, best_round, exploited, keeps_vision, round_config, round_name
 from worldmodels.evolution.tasks import TrialSetup, TrialWorker
 from worldmodels.files import append_line, link_tree, read_json, read_lines
 from worldmodels.machine import available_cores

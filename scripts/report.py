@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from worldmodels.accuracy.subject import fingerprint
+from worldmodels.accuracy.fingerprint import fingerprint
 from worldmodels.files import write_text
 from worldmodels.report.gather import gather
 from worldmodels.report.report import render_report

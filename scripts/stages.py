@@ -17,7 +17,7 @@ from scripts.report import report
 from scripts.train_memory import train_memory
 from scripts.train_vision import train_vision
 from worldmodels.config import RunConfig
-from worldmodels.evolution.loop import LEARNT
+from worldmodels.evolution.rounds import LEARNT
 from worldmodels.run.folder import Progress, Run
 
 STAGE_FUNCTIONS: dict[str, Callable[[Run], Iterator[Progress]]] = {

@@ -22,9 +22,9 @@ from generative.report.images import write_png
 from generative.report.plots import picture
 from scripts.study_jobs import MEASURE, Job, StudySetup, StudyWorker, measures, take
 from scripts.terminal.commands import COMMANDS
+from scripts.terminal.parsing import UsageError, parsed
 from scripts.terminal.progress import show
 from scripts.terminal.request import run_path
-from scripts.terminal.words import UsageError, parsed
 from worldmodels.errors import RunError
 from worldmodels.files import half_made, read_json, read_lines, sweep, write_text
 from worldmodels.parallel.executor import Executor

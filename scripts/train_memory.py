@@ -18,7 +18,7 @@ from worldmodels.memories.targets import event_scale, reward_scale
 from worldmodels.rollouts.dataset import episode_files, split
 from worldmodels.run.folder import Progress, Run
 from worldmodels.vision.encode import encode_rollouts, latent_file
-from worldmodels.vision.latents import LatentFile
+from worldmodels.vision.latent_files import LatentFile
 
 PERSISTENCE_BATCHES = 8
 

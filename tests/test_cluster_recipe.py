@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.test_readme import ROOT, block
-from worldmodels.config import config_from, write_config
+from worldmodels.config import config_from
+from worldmodels.config_files import write_config
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray]
 HEAD, NODE = "10.77.0.1", "10.77.0.2"

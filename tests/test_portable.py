@@ -26,7 +26,7 @@ for name in {names!r}:
 from pathlib import Path
 
 import pytest
-from scripts.terminal.ending import carry_out
+from scripts.terminal.signals import carry_out
 from generative.files import locked
 assert carry_out(lambda: 3) == 3
 """

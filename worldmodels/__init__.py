@@ -7,7 +7,8 @@ run, with gymnasium.
 """
 
 from worldmodels.agent.agent import Agent, AgentState
-from worldmodels.config import RunConfig, config_from, known_presets, preset, read_config
+from worldmodels.config import RunConfig, config_from
+from worldmodels.config_files import known_presets, preset, read_config
 from worldmodels.errors import RunError
 from worldmodels.load import load_agent, load_dream, make_env, open_run
 from worldmodels.run.folder import Progress, Run

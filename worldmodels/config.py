@@ -5,25 +5,20 @@ It comes from a preset or a YAML file and is saved, resolved in full, in the run
 """
 
 import difflib
-import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from importlib import resources
-from pathlib import Path
 from typing import Any, Literal
 
 from agents import ControllerConfig
 from envs import EnvConfig, same_world
 from generative import ComponentError, Registry, config_from_mapping, config_to_mapping
 from generative.options import check_numbers
-from generative.strict_yaml import read_yaml, write_yaml
 from worldmodels.accuracy.config import AccuracyConfig
 from worldmodels.agent.config import FeaturesConfig
 from worldmodels.dream.config import DreamConfig, FilmConfig
 from worldmodels.errors import RunError
 from worldmodels.evolution.config import EvaluateConfig, EvolveConfig, LoopConfig
-from worldmodels.files import write_text
 from worldmodels.idle import refuse_idle
 from worldmodels.memories.config import MemoryConfig
 from worldmodels.memories.registry import MEMORIES
@@ -34,9 +29,6 @@ from worldmodels.rollouts.config import CollectConfig
 from worldmodels.vision.config import VisionConfig
 from worldmodels.vision.registry import VISIONS
 
-FORMAT_VERSION = 1
-PRESETS = resources.files("worldmodels.presets")
-SEAL = "# written by worldmodels; sha256 of the lines below: "
 SWAPPABLE: dict[str, Registry] = {"vision": VISIONS, "memory": MEMORIES}
 """The sections whose `type` names a component and whose `options` are that component's config."""
 SAME = ("preset", "seed", "device", "dtype", "env", "loop", "evaluate", "film", "accuracy", "executor")
@@ -215,23 +207,6 @@ def for_environment(config: RunConfig, env_id: str) -> RunConfig:
     )
 
 
-def left_out(config: RunConfig) -> list[tuple[str, Any]]:
-    """Return what a configuration has of its own instead of what its preset sets for another environment.
-
-    Dotted fields and their values, those that `for_environment` gave.
-    """
-    base = preset(config.preset) if config.preset in known_presets() else config
-    if same_world(base.env.id, config.env.id):
-        return []
-    neutral = for_environment(base, config.env.id)
-    ours = dict((name, new) for name, _, new in differences(base, config))
-    return [
-        (name, new)
-        for name, _, new in differences(base, neutral)
-        if name != "env.id" and name in ours and ours[name] == new
-    ]
-
-
 def config_mapping(config: RunConfig) -> dict[str, Any]:
     """Return a configuration as nested plain types."""
     return config_to_mapping(config)
@@ -255,11 +230,11 @@ def nested(fields: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _names(fields: Mapping[str, Any], where: str = "") -> Iterator[str]:
+def field_names(fields: Mapping[str, Any], where: str = "") -> Iterator[str]:
     """Yield the dotted names of nested fields."""
     for key, value in fields.items():
         if isinstance(value, Mapping) and value:
-            yield from _names(value, f"{where}{key}.")
+            yield from field_names(value, f"{where}{key}.")
         else:
             yield f"{where}{key}"
 
@@ -289,131 +264,6 @@ def _laid(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         inner = base.get(key)
         laid[key] = _laid(inner, value) if isinstance(inner, Mapping) and isinstance(value, Mapping) else value
     return laid
-
-
-def known_presets() -> dict[str, str]:
-    """Return the presets by name, each with the first line of its file as a description."""
-    found = {}
-    for entry in sorted(PRESETS.iterdir(), key=lambda entry: entry.name):
-        if entry.name.endswith(".yaml"):
-            found[entry.name.removesuffix(".yaml")] = entry.read_text().splitlines()[0].lstrip("# ")
-    return found
-
-
-def preset(name: str) -> RunConfig:
-    """Return a preset's configuration.
-
-    Raises:
-        RunError: it, or one that it builds on, is unknown, which lists the known ones; or they build on each other.
-    """
-    return _preset(name, ())
-
-
-def _preset(name: str, above: tuple[str, ...]) -> RunConfig:
-    """Return a preset that presets `above` build on."""
-    known = known_presets()
-    if name not in known:
-        near = difflib.get_close_matches(name, known, 1)
-        hint = f"did you mean `{near[0]}`? " if near else ""
-        raise RunError(f"unknown preset `{name}`; {hint}Known: {', '.join(known)}")
-    if name in above:
-        raise RunError(f"presets build on each other in a circle: {' -> '.join((*above, name))}; end it in one of them")
-    mapping = read_yaml(PRESETS.joinpath(f"{name}.yaml").read_text(), f"{name}.yaml") or {}
-    base = _preset(str(mapping["preset"]), (*above, name)) if "preset" in mapping else RunConfig()
-    return _over({**mapping, "preset": name}, base)
-
-
-def _over(mapping: Mapping[str, Any], base: RunConfig) -> RunConfig:
-    """Lay what a file says over what it builds on; its `env.options` stand as they are written."""
-    env = mapping.get("env")
-    if isinstance(env, Mapping) and "options" in env:
-        base = replace(base, env=replace(base.env, options={}))
-    return config_from(mapping, base)
-
-
-def read_config(path: Path) -> RunConfig:
-    """Read a configuration file.
-
-    One that a run saved (it has a `format_version` and every section) is complete in itself. One that a user wrote says
-    what differs from its `preset`, or from the default one; its `env.options` stand as they are written.
-    """
-    return _config_of(read_mapping(path, "configuration"), path)
-
-
-def read_sealed(path: Path) -> RunConfig:
-    """Read the configuration of a run folder.
-
-    Raises:
-        RunError: it cannot be read, or is not what `write_config` wrote.
-    """
-    try:
-        first, _, rest = path.read_bytes().partition(b"\n")
-    except OSError as error:
-        raise RunError(f"cannot read the configuration {path}: {error.strerror}") from error
-    if first.startswith(SEAL.encode()) and first.decode(errors="replace") != SEAL + _digest(rest):
-        raise RunError(
-            f"{path} is not what was written (edited, or damaged): restore it, or start a new run with it, "
-            f"`worldmodels run NEW --config {path}`. Fields change on the command line: --FIELD VALUE"
-        )
-    return read_config(path)
-
-
-def _config_of(mapping: dict[str, Any], path: Path) -> RunConfig:
-    saved = "format_version" in mapping and all(item.name in mapping for item in fields(RunConfig))
-    version = mapping.pop("format_version", FORMAT_VERSION)
-    if version != FORMAT_VERSION:
-        raise RunError(f"{path} has format {version}, this version reads {FORMAT_VERSION}: start a new run")
-    try:
-        if saved:
-            return _over(mapping, RunConfig())
-        config = _over(mapping, preset(str(mapping.get("preset", "default"))))
-        check_acting(config, _names(mapping))
-        return config
-    except RunError as error:
-        raise RunError(f"{path}: {error}") from error
-
-
-def read_mapping(path: Path, what: str) -> dict[str, Any]:
-    """Read a YAML file that holds a mapping; `what` it is called in messages.
-
-    Raises:
-        RunError: it cannot be read, says nothing or something else, or is not strict (see `generative.strict_yaml`).
-    """
-    try:
-        mapping = read_yaml(path.read_bytes(), str(path))
-    except OSError as error:
-        raise RunError(f"cannot read the {what} {path}: {error.strerror}") from error
-    except ComponentError as error:
-        raise RunError(str(error)) from error
-    if mapping is None:
-        raise RunError(f"{path} says nothing: a {what} is a YAML mapping of fields; for the defaults write `seed: 0`")
-    if not isinstance(mapping, dict):
-        raise RunError(f"{path} must be a YAML mapping of fields, for example `seed: 1`")
-    return mapping
-
-
-def write_config(path: Path, config: RunConfig) -> None:
-    """Write a run's configuration in full, with a seal above it by which `read_sealed` sees that it is still this one.
-
-    Raises:
-        RunError: it could not be read again, as a learning rate of infinity; nothing is written.
-    """
-    check_readable(config)
-    text = write_yaml({"format_version": FORMAT_VERSION, **config_mapping(config)})
-    write_text(path, f"{SEAL}{_digest(text.encode())}\n{text}")
-
-
-def check_readable(config: RunConfig) -> None:
-    """Refuse a configuration that could be written but not read again, as a learning rate of infinity."""
-    try:
-        plain = read_yaml(write_yaml(config_mapping(config)), "configuration")
-    except ComponentError as error:
-        raise RunError(str(error)) from error
-    config_from(plain)
-
-
-def _digest(text: bytes) -> str:
-    return hashlib.sha256(text).hexdigest()
 
 
 def differences(old: Any, new: Any, prefix: str = "") -> list[tuple[str, Any, Any]]:

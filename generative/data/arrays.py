@@ -17,8 +17,8 @@ from generative.data.contract import ImageData, ImageSource, image_data
 from generative.data.labels import check_labels
 from generative.data.origin import Origin, file_digest
 from generative.data.pixels import Layout, Range, as_array, range_problem, stored
+from generative.facts import FactsView
 from generative.options import ComponentError, did_you_mean
-from generative.plain import FactsView
 
 _BESIDE = ("factors", "factor_names", "groups")
 _CHUNK = 4096  # images looked at together, so that a file larger than memory can be checked

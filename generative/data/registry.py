@@ -19,8 +19,8 @@ from generative.data.folder import FolderConfig
 from generative.data.idx import IdxConfig
 from generative.data.points import GridConfig, RingConfig
 from generative.data.shapes import ShapesConfig
+from generative.facts import FactsView
 from generative.options import ComponentError, config_from_mapping, did_you_mean
-from generative.plain import FactsView
 
 
 class DataConfig(Protocol):

@@ -18,9 +18,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from generative.component import component_bytes
+from generative.facts import FactsView
 from generative.metrics.checks import features64, unit_images
 from generative.options import ComponentError
-from generative.plain import FactsView
 
 BATCH = 256
 

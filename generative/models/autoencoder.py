@@ -14,13 +14,13 @@ from torch import Tensor, nn
 
 from generative.component import LatentSpec
 from generative.convolutions import draw_he, fast_decoder, fast_encoder
+from generative.facts import Facts
 from generative.models.checks import check_image_size, check_not_negative, check_obs, check_sizes, check_temperature
 from generative.models.density import GaussianMixture
 from generative.models.health import active_units, errors, verdict
 from generative.models.latents import ESTIMATE_FRAMES, LatentScale, encode_many, interpolate, take
 from generative.models.objective import at_least_float32, squared_error
 from generative.options import ComponentError
-from generative.plain import Facts
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from generative.facts import Facts
 from generative.models.checks import check_not_negative, check_obs, check_sizes, check_temperature
 from generative.models.toy_distribution import REFUSALS, take_items
-from generative.plain import Facts
 
 LARGEST_TABLE = 1_000_000
 

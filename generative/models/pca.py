@@ -14,11 +14,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from generative.component import LatentSpec
+from generative.facts import Facts
 from generative.models.checks import check_obs, check_sizes, check_temperature
 from generative.models.health import active_units, errors, verdict
 from generative.models.latents import interpolate, take
 from generative.models.objective import at_least_float32, squared_error
-from generative.plain import Facts
 
 LEAST_SHARE = 1e-4
 """A component's variance counts as at least this share of the largest, or rounding errors would be blown up."""

@@ -16,12 +16,12 @@ from torch import Tensor, nn
 
 from generative.component import LatentSpec
 from generative.convolutions import draw_he, fast_encoder
+from generative.facts import Facts
 from generative.models.checks import check_image_size, check_obs, check_sizes
 from generative.models.health import active_units, check_different, effective_dimensions
 from generative.models.latents import ESTIMATE_FRAMES, LatentScale, encode_many, take
 from generative.models.objective import at_least_float32
 from generative.options import ComponentError
-from generative.plain import Facts
 
 NO_WAY_BACK = "random convolutions are never trained to give an image back, so their frames cannot be shown"
 

@@ -24,6 +24,7 @@ from generative.convolutions import (
     paper_decoder,
     paper_encoder,
 )
+from generative.facts import Facts
 from generative.models.checks import check_image_size, check_not_negative, check_obs, check_sizes, check_temperature
 from generative.models.health import active_units, errors, verdict
 from generative.models.latents import interpolate
@@ -36,7 +37,6 @@ from generative.models.objective import (
     r_loss_factor_from_beta,
     squared_error,
 )
-from generative.plain import Facts
 
 
 @dataclass(frozen=True)

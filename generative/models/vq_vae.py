@@ -17,12 +17,12 @@ from torch import Tensor, nn
 
 from generative.component import LatentSpec
 from generative.convolutions import PATCH, draw_he, grid_decoder, grid_encoder
+from generative.facts import Facts
 from generative.models.checks import check_image_size, check_not_negative, check_obs, check_sizes
 from generative.models.health import active_units, errors, verdict
 from generative.models.latents import ESTIMATE_FRAMES, LatentScale, encode_many, interpolate, take
 from generative.models.objective import at_least_float32, squared_error
 from generative.options import ComponentError
-from generative.plain import Facts
 
 MOST_FEATURES = 64
 """Numbers that a controller and a memory take from a vision at most."""

@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 from markupsafe import Markup
 
+from generative.facts import Facts
 from generative.files import read_json
 from generative.options import ComponentError
-from generative.plain import Facts
 from generative.report.images import png_bytes
 from generative.report.pages import duration, number, render
 from generative.report.plots import loss_curves, svg

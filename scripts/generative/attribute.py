@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from generative import require
 from generative.data import ImageData
+from generative.facts import Facts
 from generative.files import write_json
 from generative.latent import Attribute, Judgement, added, judge, learn_attribute
 from generative.latent.interpolation import encode_means
-from generative.plain import Facts
 from generative.report.images import column, write_png
 from generative.run import TrainingRun
 from scripts.generative.feed import decoder, open_run, places, require_images, take

@@ -11,7 +11,7 @@ from typing import get_type_hints
 
 from scripts.generative.request import COMMANDS, RUNS, parse_options, parse_train
 from scripts.terminal.console import answer
-from scripts.terminal.ending import carry_out
+from scripts.terminal.signals import carry_out
 
 
 def main(argv: Sequence[str] | None = None) -> int:

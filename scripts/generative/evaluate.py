@@ -13,6 +13,7 @@ from torch.distributions import MultivariateNormal
 
 from generative import offers
 from generative.data import Data, ImageData, PointData, RowData
+from generative.facts import Facts
 from generative.files import write_json
 from generative.latent.interpolation import encode_means
 from generative.metrics import (
@@ -27,7 +28,6 @@ from generative.metrics import (
     pair_distance,
     random_convolutions,
 )
-from generative.plain import Facts
 from generative.run import TrainingRun
 from scripts.generative.feed import codes, decoder, open_run, places, says_classes, take
 from scripts.generative.verdicts import verdicts

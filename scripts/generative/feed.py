@@ -18,10 +18,10 @@ from generative import MODELS, ComponentError, config_from_mapping, config_to_ma
 from generative.data import Data, ImageData, RowData, check_data, data_class, data_names, in_values
 from generative.data.contract import Beside
 from generative.data.registry import DATA
+from generative.facts import Facts
 from generative.files import write_bytes
 from generative.identity import compare_data, data_facts
 from generative.latent.interpolation import encode_means
-from generative.plain import Facts
 from generative.run import Choice, TrainingConfig, TrainingRun
 from scripts.generative.car_racing import CarRacingConfig
 from scripts.generative.preflight import check_data_options

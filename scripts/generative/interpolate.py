@@ -15,8 +15,8 @@ from generative import ComponentError
 from generative.files import write_bytes
 from generative.latent import between, morph
 from generative.latent.interpolation import Mode
-from generative.report.film import gif_bytes
 from generative.report.images import labelled_rows, write_png
+from generative.report.video import gif_bytes
 from generative.run import TrainingRun
 from scripts.generative.feed import decoder, open_model, starts
 from scripts.generative.pictures import rgb, tiled

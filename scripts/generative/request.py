@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from scripts.terminal.brief import notes, settings_of
-from scripts.terminal.words import UsageError, first_of, folder_of, parsed, peeked, section, wants_help
+from scripts.terminal.parsing import UsageError, first_of, folder_of, parsed, peeked, section, wants_help
+from scripts.terminal.short_help import notes, settings_of
 
 if TYPE_CHECKING:
     from generative.run import Choice, TrainingConfig

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from generative import MODELS, ComponentError
+from generative.facts import Facts
 from generative.files import write_bytes, write_text
 from generative.options import did_you_mean
-from generative.plain import Facts
 from generative.run import TrainingRun, preset, preset_names
 from scripts.generative import evaluate
 from scripts.generative.feed import open_run, resolve

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from generative import offers
 from generative.data import Data, ImageData, RowData, one_hot
 from generative.diagnosis import Evidence, Failure, diagnose
+from generative.facts import Facts
 from generative.latent.interpolation import encode_means
 from generative.metrics import random_convolutions
-from generative.plain import Facts
 from generative.run import TrainingRun
 from scripts.generative.feed import take
 

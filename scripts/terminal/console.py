@@ -7,9 +7,9 @@ import difflib
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from scripts.terminal.ending import UNREAD, unread
 from scripts.terminal.failures import report
-from scripts.terminal.words import UsageError
+from scripts.terminal.parsing import UsageError
+from scripts.terminal.signals import UNREAD, unread
 
 
 def answer(

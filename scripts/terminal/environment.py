@@ -6,8 +6,9 @@ from typing import Any
 from envs.ids import OWN_LIMIT, find_spec
 from generative import ComponentError
 from generative.strict_yaml import read_yaml
-from scripts.terminal.words import UsageError, peeked_below
-from worldmodels.config import RunConfig, left_out
+from scripts.terminal.parsing import UsageError, peeked_below
+from worldmodels.config import RunConfig
+from worldmodels.config_files import left_out
 from worldmodels.errors import RunError
 
 OPTIONS = "env.options"

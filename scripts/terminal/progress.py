@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, TextIO
 
-from worldmodels.evolution.loop import round_name
+from worldmodels.evolution.rounds import round_name
 from worldmodels.run.folder import Progress
 from worldmodels.run.plan import WORKERS, Forecast, Pace
 

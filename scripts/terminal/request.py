@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import tyro
 
-from scripts.terminal.brief import notes
 from scripts.terminal.commands import BEGINNING, COMMANDS, DRY, SECTIONS, SHORT, settings
-from scripts.terminal.words import UsageError, first_of, folder_of, parsed, peeked, section, wants_help
+from scripts.terminal.parsing import UsageError, first_of, folder_of, parsed, peeked, section, wants_help
+from scripts.terminal.short_help import notes
 
 if TYPE_CHECKING:
     from worldmodels.config import RunConfig
@@ -105,7 +105,7 @@ def _in_full(word: str) -> str:
 def _base(command: str, name: str | None, path: Path, start: Start, helping: bool) -> "RunConfig":
     """Return the configuration before the command line sets its fields."""
     from worldmodels.agent.export import PRETRAINED, shipped_agent
-    from worldmodels.config import preset, read_config
+    from worldmodels.config_files import preset, read_config
     from worldmodels.run.folder import Run
 
     if start.config:
@@ -130,7 +130,7 @@ def _for_kinds(command: str, base: "RunConfig", words: list[str]) -> tuple["RunC
     tyro must know all fields before it reads the first. Which there are depends on these.
     """
     from scripts.terminal.environment import with_options
-    from scripts.terminal.rounds import take_rounds
+    from scripts.terminal.round_fields import take_rounds
     from worldmodels.config import config_from, for_environment
     from worldmodels.renamed import refuse_old_words
 

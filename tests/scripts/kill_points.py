@@ -32,7 +32,8 @@ from scripts.cli import main
 from scripts.generative.cli import main as generative
 from tests.scripts.test_mutations import LOOP, TINY
 from tests.small import accept_every_vision, small_config
-from worldmodels.config import config_from, write_config
+from worldmodels.config import config_from
+from worldmodels.config_files import write_config
 from worldmodels.files import read_lines
 
 ROOT = Path(__file__).parents[2]

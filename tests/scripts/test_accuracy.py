@@ -20,8 +20,8 @@ from tests.page import Page
 from tests.small import seal, small_config
 from worldmodels import Run
 from worldmodels.accuracy import AccuracyConfig
+from worldmodels.accuracy.fingerprint import fingerprint
 from worldmodels.accuracy.page import render_card
-from worldmodels.accuracy.subject import fingerprint
 from worldmodels.accuracy.verdict import findings_of_card, verdict
 from worldmodels.errors import RunError
 from worldmodels.rollouts.episode import EpisodeFile

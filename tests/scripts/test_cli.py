@@ -14,10 +14,10 @@ import pytest
 from scripts.cli import main, parse, presets
 from scripts.stages import collect
 from scripts.terminal.commands import COMMANDS, SECTIONS, SETTINGS, SHORT, settings
-from scripts.terminal.words import UsageError
+from scripts.terminal.parsing import UsageError
 from tests.small import small_config
 from worldmodels import Run
-from worldmodels.config import known_presets, preset, write_config
+from worldmodels.config_files import known_presets, preset, write_config
 from worldmodels.files import read_lines
 from worldmodels.study.file import read_study
 

@@ -10,7 +10,8 @@ from scripts.dream import dream_panels, prediction_panels, strip
 from scripts.info import info
 from scripts.stages import dream, evolve
 from worldmodels import Run
-from worldmodels.config import config_from, write_config
+from worldmodels.config import config_from
+from worldmodels.config_files import write_config
 from worldmodels.dream.film import Dream, PredictedFrames, RealDrive, reel
 from worldmodels.report.gather import dream_captions
 

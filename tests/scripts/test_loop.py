@@ -15,7 +15,7 @@ from worldmodels.agent.build import load_bundle, new_memory
 from worldmodels.agent.export import export_agent
 from worldmodels.errors import RunError
 from worldmodels.evolution.config import LoopConfig
-from worldmodels.evolution.loop import LEARNT, best_round, exploited, keeps_vision, round_config
+from worldmodels.evolution.rounds import LEARNT, best_round, exploited, keeps_vision, round_config
 from worldmodels.files import read_lines
 from worldmodels.memories.registry import MEMORIES
 from worldmodels.report.gather import gather

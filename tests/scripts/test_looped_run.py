@@ -10,7 +10,7 @@ import pytest
 from scripts.cli import main
 from tests.small import seal
 from worldmodels import Run, load_dream
-from worldmodels.accuracy.subject import fingerprint
+from worldmodels.accuracy.fingerprint import fingerprint
 from worldmodels.accuracy.verdict import findings_of_card, findings_of_stages, verdict
 from worldmodels.errors import RunError
 from worldmodels.files import read_lines

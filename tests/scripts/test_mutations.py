@@ -15,7 +15,8 @@ from scripts.cli import main
 from scripts.stages import STAGE_FUNCTIONS
 from tests.small import small_config
 from worldmodels import Run
-from worldmodels.config import config_from, write_config
+from worldmodels.config import config_from
+from worldmodels.config_files import write_config
 
 EVERY = os.environ.get("WORLDMODELS_MUTATIONS") == "all"
 SAMPLE = 40

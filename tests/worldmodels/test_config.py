@@ -3,16 +3,8 @@ import dataclasses
 import pytest
 
 from generative.strict_yaml import read_yaml, write_yaml
-from worldmodels.config import (
-    RunConfig,
-    config_from,
-    config_mapping,
-    differences,
-    known_presets,
-    preset,
-    read_config,
-    write_config,
-)
+from worldmodels.config import RunConfig, config_from, config_mapping, differences
+from worldmodels.config_files import known_presets, preset, read_config, write_config
 from worldmodels.errors import RunError
 
 
@@ -109,7 +101,7 @@ def test_a_file_builds_on_the_preset_it_names(tmp_path):
 @pytest.fixture
 def presets(tmp_path, monkeypatch):
     """A folder of presets, each of the text that it is given."""
-    monkeypatch.setattr("worldmodels.config.PRESETS", tmp_path)
+    monkeypatch.setattr("worldmodels.config_files.PRESETS", tmp_path)
     return lambda **texts: [(tmp_path / f"{name}.yaml").write_text(f"# a\n{text}") for name, text in texts.items()]
 
 

@@ -24,11 +24,12 @@ from scripts.stages import evolve, train_memory, train_vision
 from tests.small import looped_config, small_config
 from worldmodels import Run
 from worldmodels.agent.build import assemble, env_shape, keep_starts
-from worldmodels.config import PRESETS, RunConfig, check_acting, config_from, known_presets, nested, preset, read_config
+from worldmodels.config import RunConfig, check_acting, config_from, nested
+from worldmodels.config_files import PRESETS, known_presets, preset, read_config
 from worldmodels.errors import RunError
 from worldmodels.evolution.drive import Cost
-from worldmodels.evolution.evolve import Trials, next_episodes
-from worldmodels.evolution.loop import exploited, keeps_vision, round_config
+from worldmodels.evolution.generations import Trials, next_episodes
+from worldmodels.evolution.rounds import exploited, keeps_vision, round_config
 from worldmodels.evolution.tasks import TrialWorker
 from worldmodels.files import link_tree, read_lines
 from worldmodels.idle import TABLE

@@ -6,7 +6,8 @@ import re
 import pytest
 
 from scripts.terminal.request import parse
-from worldmodels.config import RunConfig, config_from, nested, read_config
+from worldmodels.config import RunConfig, config_from, nested
+from worldmodels.config_files import read_config
 from worldmodels.errors import RunError
 from worldmodels.renamed import FIELDS, VALUES
 

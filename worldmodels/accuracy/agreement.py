@@ -13,9 +13,9 @@ import numpy as np
 from jaxtyping import Float
 
 from agents import OptimiserConfig, make_optimiser
-from generative.plain import Facts
-from worldmodels.accuracy.heads import figures
-from worldmodels.evolution.evolve import check_mean
+from generative.facts import Facts
+from worldmodels.accuracy.reward_and_end import figures
+from worldmodels.evolution.generations import check_mean
 from worldmodels.statistics import estimate, pearson, spearman
 
 DISTURBANCE = (0.25, 0.5, 1.0)

@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from generative.facts import Facts
 from generative.mixture import Mixture
-from generative.plain import Facts
 from worldmodels.accuracy.data import HeldOut, pad
 from worldmodels.memories import Memory
 from worldmodels.statistics import estimate_mean

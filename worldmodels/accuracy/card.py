@@ -7,20 +7,20 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from generative.plain import Facts, FactsView
+from generative.facts import Facts, FactsView
 from worldmodels.accuracy.calibration import calibration
 from worldmodels.accuracy.config import AccuracyConfig
 from worldmodels.accuracy.data import HeldOut, remember, spread
 from worldmodels.accuracy.dreams import choose_starts, dream_on, elsewhere
-from worldmodels.accuracy.heads import reward, termination
 from worldmodels.accuracy.one_step import Guess, fit_guesses, one_step
 from worldmodels.accuracy.open_loop import open_loop, pixels
 from worldmodels.accuracy.probes import Watched, explained, physical, watch
 from worldmodels.accuracy.reconstruction import reconstruction
+from worldmodels.accuracy.reward_and_end import reward, termination
 from worldmodels.memories import Memory
 from worldmodels.rollouts.dataset import places_over
 from worldmodels.vision.contract import Vision
-from worldmodels.vision.latents import LatentFile
+from worldmodels.vision.latent_files import LatentFile
 
 FORMAT_VERSION = 1
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from envs import EnvConfig
 from generative import to_float
-from generative.plain import FactsView
+from generative.facts import FactsView
 from worldmodels.accuracy.config import PIXEL_BATCH, AccuracyConfig
 from worldmodels.agent.bundle import Bundle
 from worldmodels.errors import RunError

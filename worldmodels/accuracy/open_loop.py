@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from generative.plain import Facts
+from generative.facts import Facts
 from worldmodels.accuracy.config import AccuracyConfig
 from worldmodels.accuracy.data import HeldOut, frames
 from worldmodels.accuracy.dreams import Dreams, HeldOutStarts, at_horizons

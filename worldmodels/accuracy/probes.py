@@ -17,12 +17,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from generative.plain import Facts
+from generative.facts import Facts
 from worldmodels.accuracy.config import AccuracyConfig
 from worldmodels.accuracy.data import HeldOut
 from worldmodels.accuracy.dreams import Dreams, HeldOutStarts
-from worldmodels.accuracy.heads import figures
 from worldmodels.accuracy.open_loop import by_horizon
+from worldmodels.accuracy.reward_and_end import figures
 from worldmodels.statistics import estimate
 
 RIDGES = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)

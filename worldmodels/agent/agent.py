@@ -7,8 +7,8 @@ from jaxtyping import Bool, Int
 
 from envs import model_frame
 from worldmodels.agent.bundle import Bundle
+from worldmodels.agent.controller_policy import ControllerPolicy
 from worldmodels.agent.features import Remembered
-from worldmodels.agent.policy import ControllerPolicy
 from worldmodels.errors import RunError
 
 

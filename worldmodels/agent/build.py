@@ -14,7 +14,7 @@ from worldmodels.agent.bundle import Bundle, bundle_parts, read_agent
 from worldmodels.agent.config import FeaturesConfig
 from worldmodels.agent.features import feature_size
 from worldmodels.agent.precision import torch_dtype
-from worldmodels.agent.shuffle import shuffled_bank
+from worldmodels.agent.shuffled_states import shuffled_bank
 from worldmodels.config import RunConfig
 from worldmodels.dream.env import DreamEnv
 from worldmodels.dream.starts import Starts, gather_starts, read_starts, save_starts, settings
@@ -28,7 +28,7 @@ from worldmodels.run.finished import check
 from worldmodels.run.folder import Run
 from worldmodels.vision.contract import Vision, VisionModule, check_vision
 from worldmodels.vision.encode import encode_rollouts, latent_file
-from worldmodels.vision.latents import LatentFile
+from worldmodels.vision.latent_files import LatentFile
 from worldmodels.vision.registry import VISIONS
 
 

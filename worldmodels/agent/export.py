@@ -28,14 +28,15 @@ import torch
 from torch import nn
 
 from generative import load_metadata, save_component
+from generative.facts import Facts
 from generative.files import sync_folder
-from generative.plain import Facts
 from generative.strict_yaml import write_yaml
 from worldmodels.agent.build import load_bundle, load_memory, load_starts, load_vision
-from worldmodels.config import RunConfig, write_config
+from worldmodels.config import RunConfig
+from worldmodels.config_files import write_config
 from worldmodels.dream.starts import Starts, save_starts
 from worldmodels.errors import RunError
-from worldmodels.evolution.loop import round_name
+from worldmodels.evolution.rounds import round_name
 from worldmodels.files import append_line, read_lines, write_bytes, write_json, write_text
 from worldmodels.run.finished import write_done
 from worldmodels.run.folder import STAGES, Run

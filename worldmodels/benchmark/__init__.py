@@ -12,8 +12,8 @@ from worldmodels.benchmark.exactness import EQUALITY, FIDELITY, equality, fideli
 from worldmodels.benchmark.figure import BenchmarkFigure, Settings, Skip
 from worldmodels.benchmark.generation import GENERATION, generation
 from worldmodels.benchmark.machine import describe_machine, disturbed
+from worldmodels.benchmark.memory_use import MEMORY, memory
 from worldmodels.benchmark.networks import COMPONENT, DREAM, VISION, component, dream, vision
-from worldmodels.benchmark.resident import MEMORY, memory
 
 __all__ = ["FIGURES", "BenchmarkFigure", "Settings", "Skip", "describe_machine", "disturbed", "measure"]
 

@@ -20,7 +20,8 @@ from worldmodels.benchmark.environments import OURS
 from worldmodels.benchmark.evaluation import driven_frames
 from worldmodels.benchmark.figure import BenchmarkFigure, Settings, paired, rate
 from worldmodels.benchmark.machine import use_cores
-from worldmodels.config import RunConfig, preset
+from worldmodels.config import RunConfig
+from worldmodels.config_files import preset
 from worldmodels.dream.config import DreamConfig
 from worldmodels.dream.imagine import BLOCK, imagine
 from worldmodels.dream.starts import Starts

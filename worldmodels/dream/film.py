@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from envs import make_env
 from generative import to_float, to_uint8
 from worldmodels.agent.bundle import Bundle
-from worldmodels.agent.policy import ControllerPolicy
+from worldmodels.agent.controller_policy import ControllerPolicy
 from worldmodels.dream.config import DreamConfig, FilmConfig
 from worldmodels.dream.ends import Outcome
 from worldmodels.dream.imagine import Moment, moments

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float32, Int
 from torch import Tensor
 
-from worldmodels.vision.latents import LatentFile
+from worldmodels.vision.latent_files import LatentFile
 
 PART = 1000
 """Least number of recorded steps, others at each step of a dream, of which the most similar one is taken."""

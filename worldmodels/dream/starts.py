@@ -18,7 +18,7 @@ from worldmodels.dream.config import DreamConfig
 from worldmodels.dream.residuals import ResidualBootstrap, Residuals, record_residuals
 from worldmodels.errors import RunError
 from worldmodels.files import write_bytes
-from worldmodels.vision.latents import LatentFile
+from worldmodels.vision.latent_files import LatentFile
 
 STARTS = 1000
 """Starting points that are drawn, as many at first frames as inside episodes."""

@@ -14,7 +14,7 @@ import numpy as np
 from agents import ActionSpec, Policy, PolicyConfig, make_policy
 from envs import VectorEnv, draws_on_demand, env_facts, make_env
 from worldmodels.agent.bundle import Bundle
-from worldmodels.agent.policy import ControllerPolicy
+from worldmodels.agent.controller_policy import ControllerPolicy
 from worldmodels.dream.config import DreamConfig
 from worldmodels.dream.imagine import BLOCK, imagine
 from worldmodels.dream.starts import Starts

@@ -16,10 +16,10 @@ from worldmodels.memories.contract import (
     sample_latents,
 )
 from worldmodels.memories.ensemble import Ensemble, EnsembleConfig, EnsemblePrediction, agent_memory
+from worldmodels.memories.ensemble_members import BUILT_IN, MEMBERS
 from worldmodels.memories.feed_forward import FeedForward, FeedForwardConfig
 from worldmodels.memories.lstm import LSTMConfig, LSTMMemory
 from worldmodels.memories.mdn_rnn import MDNRNN, MDNRNNConfig
-from worldmodels.memories.members import BUILT_IN, MEMBERS
 from worldmodels.memories.registry import MEMORIES
 from worldmodels.memories.shuffled import ShuffledMemory
 from worldmodels.memories.transformer import Transformer, TransformerConfig

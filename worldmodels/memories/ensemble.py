@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from generative import config_from_mapping
 from generative.mixture import Mixture
 from worldmodels.memories.contract import MemoryModule, Metrics, Predicted, SequenceBatch, State
-from worldmodels.memories.members import MEMBERS
+from worldmodels.memories.ensemble_members import MEMBERS
 from worldmodels.memories.targets import RewardTarget
 
 MOST_MEMBERS = 1_000

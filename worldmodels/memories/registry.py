@@ -2,6 +2,6 @@
 
 from generative import Registry
 from worldmodels.memories.ensemble import Ensemble
-from worldmodels.memories.members import BUILT_IN
+from worldmodels.memories.ensemble_members import BUILT_IN
 
 MEMORIES = Registry("memory", {**BUILT_IN, "ensemble": Ensemble})

@@ -15,7 +15,7 @@ from safetensors import safe_open
 from worldmodels.errors import RunError
 from worldmodels.memories.contract import SequenceBatch
 from worldmodels.memories.targets import RewardTargetConfig, TerminationTargetConfig, episode_targets
-from worldmodels.vision.latents import LatentFile
+from worldmodels.vision.latent_files import LatentFile
 
 
 def latent_targets(

@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from generative.plain import Facts, FactsView
+from generative.facts import Facts, FactsView
 from generative.report.pages import number
 from generative.strict_yaml import write_yaml
 from worldmodels.accuracy.verdict import Verdict, findings_of_card, findings_of_stages, verdict

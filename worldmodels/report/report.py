@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from generative.plain import Facts, FactsView
+from generative.facts import Facts, FactsView
 from generative.report.pages import Share, duration, number, render
 from generative.report.plots import Breaks, loss_curves, svg
 from worldmodels.accuracy.verdict import Verdict

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from generative.plain import Facts, FactsView
+from generative.facts import Facts, FactsView
 from generative.report.pages import Note, duration, number
 from generative.report.plots import svg
-from worldmodels.evolution.loop import best_round, round_name
+from worldmodels.evolution.rounds import best_round, round_name
 from worldmodels.report.plots import rounds_curve
 from worldmodels.statistics import Summary
 

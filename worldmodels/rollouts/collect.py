@@ -11,7 +11,7 @@ from torch import nn
 from agents import ActionSpec, Policy, PolicyConfig, make_policy
 from envs import EnvConfig, VectorEnv, make_env
 from worldmodels.agent.bundle import Bundle
-from worldmodels.agent.policy import ControllerPolicy
+from worldmodels.agent.controller_policy import ControllerPolicy
 from worldmodels.rollouts.config import CollectConfig, Driver
 from worldmodels.rollouts.episode import encode_episode
 from worldmodels.rollouts.play import Play, play

@@ -13,7 +13,7 @@ import numpy as np
 from worldmodels.config import RunConfig
 from worldmodels.dream.film import DREAMS
 from worldmodels.dream.imagine import BLOCK
-from worldmodels.evolution.loop import LEARNT, keeps_vision, round_config
+from worldmodels.evolution.rounds import LEARNT, keeps_vision, round_config
 from worldmodels.rollouts.config import Driver
 from worldmodels.run.plan import WORKERS, StagePart
 from worldmodels.run.rates import NETWORK_DRIVERS, Rates

@@ -1,7 +1,7 @@
 """What a finished stage leaves beside its files: `done.json`, with its facts and the digest of every file.
 
 Later stages read through `check` and `checked`, so what was changed, lost or put in since is refused, not computed
-with. Latents are not listed: each says itself what it is of (`worldmodels.vision.latents`).
+with. Latents are not listed: each says itself what it is of (`worldmodels.vision.latent_files`).
 """
 
 import fnmatch

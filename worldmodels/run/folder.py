@@ -20,9 +20,10 @@ from typing import Any, Literal
 from generative.files import locked
 from generative.source import commit
 from worldmodels.agent.precision import Dtype
-from worldmodels.config import RunConfig, check_readable, differences, read_sealed, write_config
+from worldmodels.config import RunConfig, differences
+from worldmodels.config_files import check_readable, read_sealed, write_config
 from worldmodels.errors import RunError
-from worldmodels.evolution.loop import round_name
+from worldmodels.evolution.rounds import round_name
 from worldmodels.files import append_line, half_made, read_json, read_lines, sweep, write_json
 from worldmodels.machine import available_cores
 from worldmodels.run.finished import DONE, check, read_done, write_done

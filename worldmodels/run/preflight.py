@@ -25,7 +25,7 @@ from worldmodels.config import RunConfig
 from worldmodels.dream.imagine import BLOCK
 from worldmodels.dream.starts import STARTS
 from worldmodels.errors import RunError
-from worldmodels.evolution.loop import LEARNT, round_config
+from worldmodels.evolution.rounds import LEARNT, round_config
 from worldmodels.machine import available_cores, check_fits
 from worldmodels.memories import agent_memory
 from worldmodels.run.folder import STAGES, Run

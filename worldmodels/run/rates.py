@@ -35,7 +35,7 @@ from worldmodels.rollouts.dataset import FrameBatches
 from worldmodels.rollouts.episode import EpisodeFile, write_episode
 from worldmodels.run.folder import Progress
 from worldmodels.seeds import EVOLVE, training_tracks
-from worldmodels.vision.latents import LatentFile, encode_episode_latents
+from worldmodels.vision.latent_files import LatentFile, encode_episode_latents
 
 BUDGET = 0.5
 """Seconds spent on measuring each rate, first calls aside."""

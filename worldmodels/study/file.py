@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from generative import ComponentError, config_from_mapping, config_to_mapping
+from generative.facts import Facts, FactsView
 from generative.options import did_you_mean
-from generative.plain import Facts, FactsView
 from generative.strict_yaml import read_yaml, write_yaml
-from worldmodels.config import FORMAT_VERSION, RunConfig, config_from, preset, read_config, read_mapping
+from worldmodels.config import RunConfig, config_from
+from worldmodels.config_files import FORMAT_VERSION, preset, read_config, read_mapping
 from worldmodels.errors import RunError
 from worldmodels.files import write_text
 from worldmodels.study.study import EXAMPLE, Study, flat, nested

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from generative.plain import Facts
+from generative.facts import Facts
 from generative.report.pages import number, render
 from generative.report.plots import svg
 from worldmodels.statistics import Estimate

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from generative import ComponentError
-from generative.plain import Facts, FactsView
+from generative.facts import Facts, FactsView
 from worldmodels.config import RunConfig, config_from, config_mapping, differences, nested
 from worldmodels.errors import RunError
-from worldmodels.evolution.loop import LEARNT
+from worldmodels.evolution.rounds import LEARNT
 from worldmodels.run.folder import DEPENDS
 from worldmodels.run.preflight import check_plan
 from worldmodels.seeds import TEST, VALIDATION

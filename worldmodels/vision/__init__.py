@@ -1,4 +1,5 @@
 """Vision (V): frames -> latents.
 
-`contract` is what a vision takes and gives; `latents` are a run's frames, encoded once by the trained vision.
+`contract` is what a vision takes and gives, `registry` knows them by name. `encode` encodes a run's frames once with
+the trained vision, `latent_files` keeps and reads what came of it.
 """

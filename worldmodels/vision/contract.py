@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from generative import LatentSpec
-from generative.plain import Facts
+from generative.facts import Facts
 
 
 @runtime_checkable

@@ -12,7 +12,7 @@ from generative import resolve_device
 from worldmodels.rollouts.episode import EpisodeFile
 from worldmodels.run.finished import digest
 from worldmodels.run.folder import Run
-from worldmodels.vision.latents import LatentFile, encode_episode_latents
+from worldmodels.vision.latent_files import LatentFile, encode_episode_latents
 
 
 def encode_rollouts(run: Run, files: Sequence[EpisodeFile], vision: nn.Module) -> Iterator[int]:

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from generative.report import pages
-from generative.report.film import gif_bytes, webm_bytes
 from generative.report.images import png_bytes
 from generative.report.pages import Note, Share, data_url, duration, media_type, number
+from generative.report.video import gif_bytes, webm_bytes
 from tests.page import Page
 
 EVIL = "<script>alert('x')</script>"

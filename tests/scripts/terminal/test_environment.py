@@ -2,7 +2,7 @@ import pytest
 
 from scripts.cli import main, parse
 from scripts.terminal.environment import remarks
-from scripts.terminal.words import UsageError
+from scripts.terminal.parsing import UsageError
 from tests.strange import on_path  # noqa: F401  # a fixture
 from worldmodels import preset
 from worldmodels.config import config_from

@@ -18,11 +18,11 @@ from worldmodels.accuracy.calibration import calibration, mixture_cdf
 from worldmodels.accuracy.card import Parts, card, measure
 from worldmodels.accuracy.data import HeldOut, encode, spread
 from worldmodels.accuracy.dreams import at_horizons, choose_starts, dream_on, elsewhere
-from worldmodels.accuracy.heads import r_squared, reward, termination
 from worldmodels.accuracy.one_step import fit_guesses, one_step
 from worldmodels.accuracy.open_loop import energy_score, open_loop, pixels
 from worldmodels.accuracy.probes import fit_probe, halves
 from worldmodels.accuracy.reconstruction import reconstruction
+from worldmodels.accuracy.reward_and_end import r_squared, reward, termination
 from worldmodels.memories import Prediction
 from worldmodels.memories.targets import TerminationTargetConfig
 from worldmodels.rollouts.collect import CollectSetup, CollectWorker, Order

@@ -31,7 +31,7 @@ from worldmodels.dream.starts import read_starts
 from worldmodels.evolution.tasks import DreamTask, TrialSetup, TrialWorker
 from worldmodels.memories import MDNRNN, Ensemble, ShuffledMemory
 from worldmodels.memories.registry import MEMORIES
-from worldmodels.vision.latents import LatentFile
+from worldmodels.vision.latent_files import LatentFile
 
 SPEC = ActionSpec(2, (-1.0, -1.0), (1.0, 1.0), ("tanh", "tanh"), False)
 TINY = {"fit": {"steps": 10, "log_every": 5, "checkpoint_every": 10}}

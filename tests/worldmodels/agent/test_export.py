@@ -17,7 +17,8 @@ from scripts.stages import collect, evaluate, evolve
 from worldmodels import Run, RunError, load_agent, load_dream, make_env
 from worldmodels.agent.build import load_memory, load_starts, load_vision
 from worldmodels.agent.export import agent_folder, export_agent, thin_starts, unpack_pretrained
-from worldmodels.config import config_from, write_config
+from worldmodels.config import config_from
+from worldmodels.config_files import write_config
 from worldmodels.dream.starts import Starts
 from worldmodels.files import append_line, read_lines
 from worldmodels.seeds import VALIDATION

@@ -5,8 +5,8 @@ import torch
 from agents import ActionSpec, ControllerConfig, make_controller
 from generative import VAE, VAEConfig
 from worldmodels.agent.config import FeaturesConfig
+from worldmodels.agent.controller_policy import ControllerPolicy
 from worldmodels.agent.features import Perception, feature_size
-from worldmodels.agent.policy import ControllerPolicy
 from worldmodels.memories import MDNRNN, MDNRNNConfig, ShuffledMemory
 from worldmodels.memories.registry import MEMORIES
 

@@ -16,7 +16,7 @@ from worldmodels.dream.residuals import ResidualBootstrap, Residuals, record_res
 from worldmodels.dream.starts import gather_starts, read_starts, save_starts
 from worldmodels.errors import RunError
 from worldmodels.memories.registry import MEMORIES
-from worldmodels.vision.latents import LatentFile
+from worldmodels.vision.latent_files import LatentFile
 
 STEPS = 30
 SPEC = ActionSpec(1, (-1.0,), (1.0,), ("tanh",), False)

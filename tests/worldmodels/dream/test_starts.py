@@ -11,7 +11,7 @@ from worldmodels.dream.starts import Starts, gather_starts, read_starts, save_st
 from worldmodels.errors import RunError
 from worldmodels.memories.sequences import SequenceBatches
 from worldmodels.memories.targets import RewardTargetConfig, TerminationTargetConfig
-from worldmodels.vision.latents import LatentFile
+from worldmodels.vision.latent_files import LatentFile
 
 STEPS = 30
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from generative.report.film import webm_bytes
 from generative.report.images import png_bytes, side_by_side
 from generative.report.plots import svg
+from generative.report.video import webm_bytes
 from tests.page import Page
 from worldmodels.accuracy.verdict import Verdict
 from worldmodels.report.plots import learning_curve, return_strip

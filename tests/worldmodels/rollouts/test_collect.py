@@ -12,8 +12,8 @@ from tests.small import small_config
 from worldmodels.agent.build import env_shape
 from worldmodels.agent.bundle import Bundle, bundle_parts
 from worldmodels.agent.config import FeaturesConfig
+from worldmodels.agent.controller_policy import ControllerPolicy
 from worldmodels.agent.features import Perception
-from worldmodels.agent.policy import ControllerPolicy
 from worldmodels.memories import MDNRNN, MDNRNNConfig
 from worldmodels.rollouts.collect import CollectSetup, CollectWorker, Order
 from worldmodels.rollouts.config import CollectConfig

@@ -15,7 +15,7 @@ from worldmodels.memories.sequences import latent_targets
 from worldmodels.memories.targets import RewardTargetConfig, TerminationTargetConfig
 from worldmodels.rollouts.episode import EpisodeFile, encode_episode, write_episode
 from worldmodels.rollouts.play import Play, play
-from worldmodels.vision.latents import LatentFile, encode_episode_latents
+from worldmodels.vision.latent_files import LatentFile, encode_episode_latents
 
 ENV = TerminationTargetConfig(type="env")
 

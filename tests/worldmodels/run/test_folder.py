@@ -8,7 +8,7 @@ import pytest
 
 from tests.small import small_config
 from worldmodels import Run, RunError
-from worldmodels.config import read_config
+from worldmodels.config_files import read_config
 from worldmodels.files import append_line, read_lines, write_bytes
 from worldmodels.run.folder import STAGES
 

@@ -13,7 +13,7 @@ from worldmodels.memories.targets import RewardTargetConfig, TerminationTargetCo
 from worldmodels.rollouts.dataset import episode_files, split
 from worldmodels.rollouts.episode import EpisodeFile, encode_episode
 from worldmodels.vision.encode import latent_file, latent_path
-from worldmodels.vision.latents import LatentFile, encode_episode_latents
+from worldmodels.vision.latent_files import LatentFile, encode_episode_latents
 
 PROGRESS = RewardTargetConfig(type="progress", window=1)
 ENDS = TerminationTargetConfig(type="env")

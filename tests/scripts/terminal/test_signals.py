@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 CODE = """
 import sys, time
-from scripts.terminal.ending import carry_out
+from scripts.terminal.signals import carry_out
 
 def main():
     try:

@@ -6,10 +6,10 @@ import gymnasium as gym
 import psutil
 import torch
 
-from worldmodels.benchmark.children import Child
 from worldmodels.benchmark.environments import THEIRS, make
 from worldmodels.benchmark.evaluation import random_agent
 from worldmodels.benchmark.figure import BenchmarkFigure, Settings
+from worldmodels.benchmark.processes import Child
 from worldmodels.evolution.tasks import RealTask, TrialSetup, TrialWorker
 from worldmodels.seeds import TRAINING
 

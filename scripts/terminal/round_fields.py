@@ -4,7 +4,7 @@ from typing import Any
 
 from generative import ComponentError
 from generative.strict_yaml import read_yaml
-from scripts.terminal.words import UsageError
+from scripts.terminal.parsing import UsageError
 from worldmodels.config import RunConfig, config_from, nested
 
 MAPPINGS = ("loop.later", "loop.final")

@@ -18,7 +18,7 @@ from worldmodels.agent.build import assemble, load_bundle
 from worldmodels.dream.imagine import BLOCK
 from worldmodels.evolution.config import EvolveConfig
 from worldmodels.evolution.drive import Cost
-from worldmodels.evolution.evolve import (
+from worldmodels.evolution.generations import (
     Trials,
     best_validated,
     next_episodes,

@@ -61,7 +61,7 @@ def parsed(
     Raises:
         UsageError: an option is unknown or a value is wrong, in one line.
     """
-    from scripts.terminal.brief import brief, sentence
+    from scripts.terminal.short_help import brief, sentence
 
     if "--help-all" in words:
         return _tyro(kind, ["--help"], default, prog=program, description=sentence(said))
