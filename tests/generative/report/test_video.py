@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from generative.report import film as module
+from generative.report import video as module
 from generative.report.video import gif_bytes, webm_bytes, write_webm
 
 COLOURS = ((220, 30, 30), (30, 200, 30), (30, 30, 220))
