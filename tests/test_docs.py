@@ -122,7 +122,7 @@ def small(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(DOCS / "examples"))
-    for module in ("worldmodels", "worldmodels.config"):
+    for module in ("worldmodels", "worldmodels.config_files"):
         monkeypatch.setattr(sys.modules[module], "preset", smaller)
     return tmp_path
 

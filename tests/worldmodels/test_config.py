@@ -147,8 +147,8 @@ def test_a_saved_configuration_is_complete_in_itself(tmp_path):
     assert read_config(tmp_path / "config.yaml") == bare
     shortened = read_yaml((tmp_path / "config.yaml").read_text(), "config.yaml")
     del shortened["vision"]  # what is left of it is a user's own
-    (tmp_path / "mine.yaml").write_text(write_yaml({**shortened, "preset": "quick"}))
-    assert read_config(tmp_path / "mine.yaml").vision == preset("quick").vision
+    (tmp_path / "mine.yaml").write_text(write_yaml({**shortened, "preset": "quick-real"}))
+    assert read_config(tmp_path / "mine.yaml").vision == preset("quick-real").vision
 
 
 def test_a_missing_file(tmp_path):
