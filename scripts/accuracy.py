@@ -1,4 +1,4 @@
-"""Measure the world model itself on held-out tracks: predictions beside simple guesses, and dreams beside reality."""
+"""Measure the world model itself on held-out tracks: predictions compared with simple guesses, dreams with reality."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace

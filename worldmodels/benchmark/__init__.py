@@ -1,4 +1,4 @@
-"""What the toolkit's speed and exactness are on this machine, each figure measured beside what it is compared with.
+"""What the toolkit's speed and exactness are on this machine, each measured together with what it is compared with.
 
 `FIGURES` has a function for every name; `measure` calls one and knows what to do where it cannot be measured.
 """

@@ -1,4 +1,4 @@
-"""What a generation costs in a dream, beside the same number of steps in the fast real environment."""
+"""What a generation costs in a dream, compared with as many steps in the fast real environment."""
 
 import itertools
 from dataclasses import replace

@@ -68,7 +68,10 @@ def read_along(bundle: Bundle, episodes: Sequence[Episode]) -> Float32[np.ndarra
 
 
 def least_squares(features: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return bias and weights (1 + F, A) of the ridge regression of `wanted` (S A), and the variance explained."""
+    """Return bias and weights (1 + F, A) of the ridge regression of `wanted` (S A), and the variance explained.
+
+    It is ours as the rounds of a loop begin at its last digits, which another solver would change.
+    """
     inputs = np.concatenate([np.ones((len(features), 1)), features], axis=1).astype(np.float64)
     products = inputs.T @ inputs / len(inputs)
     penalty = RIDGE * np.trace(products[1:, 1:]) / max(1, len(products) - 1) * np.eye(len(products))
