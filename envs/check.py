@@ -70,7 +70,7 @@ def _try_seeds(config: EnvConfig) -> None:
                 if not np.array_equal(np.asarray(first), np.asarray(second)):
                     raise ValueError(
                         f"id={config.id}: after reset(seed={SEED}) the same actions led to other {name} the second "
-                        f"time, at step {step}. Runs could not be resumed or compared: draw all chance from "
+                        f"time, at step {step}. Runs could not be resumed or compared: draw all random numbers from "
                         "`self.np_random`, which `super().reset(seed=seed)` seeds, and forget every earlier episode."
                     )
     finally:

@@ -95,7 +95,7 @@ def _progress(config: FilmConfig, part: int) -> Progress:
 
 
 def dream_facts(config: DreamConfig, dreams: Sequence[Dream]) -> dict[str, Any]:
-    """Return how dreams went: how many, their mean return, how they ended, and what chance was."""
+    """Return how dreams went: how many, their mean return, how they ended, and what their noise was."""
     return {
         "dreams": len(dreams),
         "mean_return": _known(float(np.mean([each.gained for each in dreams]))),

@@ -23,7 +23,7 @@ FIELDS: dict[str, str] = {
     "evolve.final_tracks": "is now `evolve.validation.top_k_tracks`",
     "evolve.temperatures": "is gone: a study compares temperatures, `grid: {dream.temperature: [1.0, 1.3]}`",
     "evolve.trial_generations": "is gone with `evolve.temperatures`",
-    "evolve.worst": "is gone: a mean over the worst dreams was no better than the mean over all",
+    "evolve.worst": "is gone: no preset and no result used it; a score is the mean over all episodes",
     "evolve.alarm": "is gone: a loop has `loop.rollback`, and evolution keeps its best validated generation",
     "evolve.alarm_share": "is gone: it is always 0.7",
     "evolve.envs": "is now `executor.envs`, one number for all stages",

@@ -25,7 +25,7 @@ from worldmodels.errors import RunError
 from worldmodels.memories import Remembers
 from worldmodels.memories.targets import TerminationTargetConfig, termination_target
 from worldmodels.rollouts.collect import CollectSetup, CollectWorker, Order
-from worldmodels.rollouts.config import CollectConfig, Driver
+from worldmodels.rollouts.config import CollectConfig, PolicyName
 from worldmodels.rollouts.episode import EpisodeFile, write_episode
 from worldmodels.seeds import VALIDATION
 from worldmodels.vision.contract import Vision
@@ -37,7 +37,7 @@ SETS = ("random", "on-policy", "mixed")
 class Driven(NamedTuple):
     """Who drives the episodes of a set, by turns, and with how much noise where it is the agent."""
 
-    drivers: tuple[Driver, ...]
+    drivers: tuple[PolicyName, ...]
     noise: float
 
 
@@ -149,7 +149,7 @@ def _fingerprint(env: EnvConfig, noise: float, agent: tuple[Bundle, np.ndarray] 
     return digest.hexdigest()
 
 
-def _kept(path: Path, facts: FactsView, track: int, driver: Driver) -> bool:
+def _kept(path: Path, facts: FactsView, track: int, driver: PolicyName) -> bool:
     """Return whether an episode is there; one that is damaged or another one is recorded again."""
     if not path.exists():
         return False

@@ -1,7 +1,7 @@
 """How a dream ends and what its steps earn: the one rule of evolution, of the gymnasium environment and of the film.
 
 A dream is terminated with the probability that the memory predicts, or where nothing was earned for too long; either
-costs the termination penalty. It is over without cost where it has earned enough, and at the horizon.
+costs the termination penalty. It ends without cost where it has earned enough, and at the horizon.
 """
 
 from typing import NamedTuple

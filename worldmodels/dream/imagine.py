@@ -68,7 +68,7 @@ class Noise:
 
 
 class StepNoise:
-    """Gives the noise of each step of E dreams for C candidates, as `World.step` takes it."""
+    """Gives the noise of each step of E dreams for C candidates, as `DreamWorld.step` takes it."""
 
     def __init__(self, noise: Noise, starts: Starts, config: DreamConfig, member: Tensor, candidates: int) -> None:
         self._first, self._member = noise.first, member
@@ -161,14 +161,14 @@ def moments(
     variants = draw_variants(seeds, generator)
     world = DreamWorld(generator, perception.memory, variants, candidates, perception.dtype)
     z = _wake(world, perception, starts, noise, candidates)
-    chance = StepNoise(noise, starts, config, variants.member, candidates)
+    steps = StepNoise(noise, starts, config, variants.member, candidates)
     end = _by_step(noise.end, candidates)
     ends = Ends(config, float(starts.step_value), perception.rows)
     for step in range(config.horizon):
         perception.adopt(world.agent_state)
         features = perception.features(z)
         action = controller.act_population(features.view(candidates, dreams, -1), padded).flatten(0, 1)
-        after, reward, end_logit = world.step(z, action, config.temperature, *chance.draw(step, z, action))
+        after, reward, end_logit = world.step(z, action, config.temperature, *steps.draw(step, z, action))
         yield Moment(z, action, after, ends.step(reward, end_logit, end[step]))
         z = after
 

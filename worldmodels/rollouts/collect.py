@@ -12,7 +12,7 @@ from agents import ActionSpec, Policy, PolicyConfig, make_policy
 from envs import EnvConfig, VectorEnv, make_env
 from worldmodels.agent.bundle import Bundle
 from worldmodels.agent.controller_policy import ControllerPolicy
-from worldmodels.rollouts.config import CollectConfig, Driver
+from worldmodels.rollouts.config import CollectConfig, PolicyName
 from worldmodels.rollouts.episode import encode_episode
 from worldmodels.rollouts.play import Play, play
 
@@ -21,7 +21,7 @@ class Order(NamedTuple):
     """One episode to record."""
 
     number: int
-    policy: Driver
+    policy: PolicyName
     track: int
     seed: int
     """Of the policy's randomness."""
@@ -85,12 +85,12 @@ class CollectWorker:
         """Free the environments."""
         self.env.close()
 
-    def _policy(self, name: Driver) -> Policy:
+    def _policy(self, name: PolicyName) -> Policy:
         if name not in self._policies:
             self._policies[name] = self._build(name)
         return self._policies[name]
 
-    def _build(self, name: Driver) -> Policy:
+    def _build(self, name: PolicyName) -> Policy:
         setup = self.setup
         if name == "agent" or name == "perturbed-agent" or name == "random-controller":
             assert setup.bundle is not None and setup.parameters is not None

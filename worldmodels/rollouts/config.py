@@ -5,7 +5,7 @@ from typing import Literal
 
 from generative.options import check_numbers
 
-Driver = Literal[
+PolicyName = Literal[
     "uniform",
     "action-hold",
     "brownian",
@@ -15,7 +15,7 @@ Driver = Literal[
     "perturbed-agent",
     "random-controller",
 ]
-AGENTS: tuple[Driver, ...] = ("agent", "perturbed-agent", "random-controller")
+AGENTS: tuple[PolicyName, ...] = ("agent", "perturbed-agent", "random-controller")
 """Drivers that need the agent of a run."""
 
 
@@ -23,7 +23,7 @@ AGENTS: tuple[Driver, ...] = ("agent", "perturbed-agent", "random-controller")
 class CollectConfig:
     """What is recorded before anything is learnt."""
 
-    policies: tuple[Driver, ...] = ("action-hold", "brownian")
+    policies: tuple[PolicyName, ...] = ("action-hold", "brownian")
     """Who drives, episode by episode in turn: uniform (action_space.sample()), action-hold, brownian,
     ornstein-uhlenbeck, random-agent (the paper's randomly initialised networks), agent (a trained one, see `agent`),
     perturbed-agent (the same, its controller's parameters moved at random), random-controller (a random one over that
@@ -65,6 +65,6 @@ class CollectConfig:
         check_numbers(self, "collect")
 
     @property
-    def needs_agent(self) -> list[Driver]:
+    def needs_agent(self) -> list[PolicyName]:
         """The policies that drive with the trained agent."""
         return [name for name in AGENTS if name in self.policies]

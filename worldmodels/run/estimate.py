@@ -14,7 +14,7 @@ from worldmodels.config import RunConfig
 from worldmodels.dream.film import DREAMS
 from worldmodels.dream.imagine import BLOCK
 from worldmodels.evolution.rounds import LEARNT, keeps_vision, round_config
-from worldmodels.rollouts.config import Driver
+from worldmodels.rollouts.config import PolicyName
 from worldmodels.run.plan import WORKERS, StagePart
 from worldmodels.run.rates import NETWORK_DRIVERS, Rates
 
@@ -213,7 +213,7 @@ def _pieces(count: int, size: int) -> list[int]:
     return [min(size, count - start) for start in range(0, count, size)]
 
 
-def _driver(policies: Sequence[Driver], number: int) -> Driver:
+def _driver(policies: Sequence[PolicyName], number: int) -> PolicyName:
     return policies[number % len(policies)]
 
 

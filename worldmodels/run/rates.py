@@ -30,7 +30,7 @@ from worldmodels.dream.starts import Starts
 from worldmodels.machine import available_cores
 from worldmodels.memories import agent_memory
 from worldmodels.memories.sequences import SequenceBatches
-from worldmodels.rollouts.collect import CollectSetup, CollectWorker, Driver, Order
+from worldmodels.rollouts.collect import CollectSetup, CollectWorker, Order, PolicyName
 from worldmodels.rollouts.dataset import FrameBatches
 from worldmodels.rollouts.episode import EpisodeFile, write_episode
 from worldmodels.run.folder import Progress
@@ -100,7 +100,7 @@ class Rates:
     def _record(self, shape: EnvShape, folder: Path) -> list[EpisodeFile]:
         """Record short episodes and longer ones with a driver that needs no networks."""
         config = self.config
-        free: list[Driver] = [name for name in config.collect.policies if name not in NETWORK_DRIVERS]
+        free: list[PolicyName] = [name for name in config.collect.policies if name not in NETWORK_DRIVERS]
         collect = replace(config.collect, policies=tuple(free[:1]) or ("action-hold",), early_stop=False, agent="")
         tracks = training_tracks(0, EVOLVE, 0, config.executor.envs)
         orders = [Order(number, collect.policies[0], track, number) for number, track in enumerate(tracks)]
