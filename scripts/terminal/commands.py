@@ -22,15 +22,15 @@ COMMANDS = {
 
 SECTIONS = {
     "run": (
-        *("seed", "device", "env", "collect", "vision", "memory", "features", "controller", "evolve", "dream"),
+        *("seed", "device", "dtype", "env", "collect", "vision", "memory", "features", "controller", "evolve", "dream"),
         *("loop", "evaluate", "film", "accuracy", "executor"),
     ),
     "collect": ("seed", "env", "collect", "executor"),
     "train-vision": ("device", "vision"),
-    "train-memory": ("device", "memory", "dream"),
-    "evolve": ("features", "controller", "evolve", "dream", "executor"),
+    "train-memory": ("device", "memory"),
+    "evolve": ("dtype", "features", "controller", "evolve", "dream", "executor"),
     "loop": (
-        *("seed", "device", "env", "collect", "vision", "memory", "features", "controller", "evolve", "dream"),
+        *("seed", "device", "dtype", "env", "collect", "vision", "memory", "features", "controller", "evolve", "dream"),
         *("loop", "executor"),
     ),
     "evaluate": ("evaluate", "executor"),
@@ -43,6 +43,7 @@ SECTIONS = {
 SETTINGS = {
     "seed": "Number that every random draw follows from",
     "device": "Where networks train: auto, cpu, cuda or mps",
+    "dtype": "Numbers while agents play and dream: auto, float32 or bfloat16",
     "env.id": "Environment, by its gymnasium id",
     "env.crop": "Rows of its frames to keep",
     "env.action_repeat": "Frames for which an action is held",

@@ -17,6 +17,7 @@ from scripts.terminal.commands import COMMANDS, SECTIONS, SETTINGS, SHORT, setti
 from scripts.terminal.parsing import UsageError
 from tests.small import small_config
 from worldmodels import Run
+from worldmodels.config import RunConfig
 from worldmodels.config_files import known_presets, preset, write_config
 from worldmodels.files import read_lines
 from worldmodels.study.file import read_study
@@ -326,3 +327,13 @@ def _only(config, stage):
 
     section = {"train-vision": "vision", "train-memory": "memory", "evolve": "evolve"}[stage]
     return {section: config_mapping(config)[section]}
+
+
+def test_every_field_can_be_set_where_it_acts(tmp_path):
+    """What a run has, `run` can set; what a stage does not read, its command refuses."""
+    assert {each.name for each in fields(RunConfig)} - {"preset"} == set(SECTIONS["run"])
+    words = [str(tmp_path / "run"), "--preset", "toy", "--dtype", "float32"]
+    for command in ("run", "evolve", "loop"):
+        assert parse(command, words).config.dtype == "float32"
+    with pytest.raises(UsageError, match=r"dream\.horizon"):
+        parse("train-memory", [str(tmp_path / "run"), "--preset", "toy", "--dream.horizon", "20"])
