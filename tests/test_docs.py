@@ -122,8 +122,11 @@ def small(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(DOCS / "examples"))
-    for module in ("worldmodels", "worldmodels.config_files"):
-        monkeypatch.setattr(sys.modules[module], "preset", smaller)
+    importlib.import_module("scripts.study")  # what reads presets, or it would keep the small ones
+
+    for name, module in list(sys.modules.items()):
+        if name.split(".")[0] in ("worldmodels", "scripts") and getattr(module, "preset", None) is preset:
+            monkeypatch.setattr(module, "preset", smaller)
     return tmp_path
 
 
