@@ -46,7 +46,7 @@ HOLD = 0.6
 OVER, OPEN = (230, 120, 0), (200, 30, 120)
 """Colours around the last frame of a dream, and around what is predicted."""
 
-ENDS = {"termination": "terminated", "no reward": "no reward", "goal": "goal reached", "horizon": "time is up"}
+ENDS = {"termination": "terminated", "no reward": "no reward", "horizon": "time is up"}
 """What is said of the end of a dream."""
 
 

@@ -203,7 +203,6 @@ def for_environment(config: RunConfig, env_id: str) -> RunConfig:
         collect=replace(config.collect, bias=()),
         controller=replace(config.controller, bias=()),
         memory=replace(config.memory, reward=reward, termination=termination),
-        dream=replace(config.dream, goal=0.0),
     )
 
 

@@ -58,6 +58,7 @@ FIELDS: dict[str, str] = {
     "dream.termination_charge": "is gone: an end costs `dream.termination_penalty`, wherever in the dream it comes",
     "dream.newest": "is now `dream.recent_episodes`",
     "dream.survives": "is now `dream.min_steps_to_end`",
+    "dream.goal": "is gone: it had no effect that could be shown; a dream ends at its horizon",
     "dream.starts": "is gone: there are always 1,000 starting points",
     "dream.among": "is gone: a residual is always the most similar one's of at least 1,000 recorded steps",
     "dream.block": "is gone: 16 candidates are always imagined in one batch",

@@ -399,7 +399,6 @@ CHECKS = {
     "dream.initial_state_fraction": ("dreams", 1.0, {}),
     "dream.warmup": ("dreams", 3, {}),
     "dream.no_reward_limit": ("dreams", 2, {}),
-    "dream.goal": ("dreams", 0.01, {}),
     "dream.termination_penalty": ("dreams", 10.0, NO_REWARD),
     "dream.recent_episodes": ("dreams", 1, {}),
     "dream.min_steps_to_end": ("dreams", 8, {}),

@@ -24,8 +24,6 @@ class DreamConfig:
     no_reward_limit: int = 0
     """Steps in a row without a reward above 0 after which a dream ends, at the cost of a termination; 0 for never.
     Without it, a driver who fears the end brakes before a bend and stays there."""
-    goal: float = 0.0
-    """Return at which a dream is over, as a lap is once its road has been driven; 0 for none."""
     termination_penalty: float = 100.0
     """What an end costs, in steps of what the recorded drivers gained or lost per step. The default is the default
     horizon: an end costs what a whole dream is worth. A free end teaches to die where rewards are negative."""
@@ -54,8 +52,6 @@ class DreamConfig:
             raise ValueError(
                 f"dream.termination_penalty={self.termination_penalty}: must be at least 0; 0 makes an end free"
             )
-        if not self.goal >= 0:
-            raise ValueError(f"dream.goal={self.goal}: must be at least 0; 0 sets none")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """How a dream ends and what its steps earn: the one rule of evolution, of the gymnasium environment and of the film.
 
 A dream is terminated with the probability that the memory predicts, or where nothing was earned for too long; either
-costs the termination penalty. It ends without cost where it has earned enough, and at the horizon.
+costs the termination penalty. At the horizon it ends without cost.
 """
 
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from worldmodels.dream.config import DreamConfig
 
 
 class Outcome(NamedTuple):
-    """What a step meant to B dreams. At most one of the four ends is true in a row, and none after the end."""
+    """What a step meant to B dreams. At most one of the three ends is true in a row, and none after the end."""
 
     reward: Float[Tensor, " B"]
     """What the memory predicts, 0 in dreams that were over before."""
@@ -26,17 +26,14 @@ class Outcome(NamedTuple):
     """Whether the termination head ends it here."""
     unrewarded: Bool[Tensor, " B"]
     """Whether it ends here because it has earned nothing for too long."""
-    arrived: Bool[Tensor, " B"]
-    """Whether it ends here because it has earned enough."""
     truncated: Bool[Tensor, " B"]
     """Whether it ends here because it has reached the horizon."""
 
     def end(self, row: int) -> str:
-        """Return why a dream ends here: termination, no reward, goal or horizon; empty where it goes on."""
+        """Return why a dream ends here: termination, no reward or horizon; empty where it goes on."""
         ends = {
             "termination": self.terminated,
             "no reward": self.unrewarded,
-            "goal": self.arrived,
             "horizon": self.truncated,
         }
         return next((name for name, flags in ends.items() if flags[row]), "")
@@ -57,7 +54,6 @@ class Ends:
         self.playing = torch.ones(rows, dtype=torch.bool)
         self._steps = 0
         self._unrewarded = torch.zeros(rows, dtype=torch.int64)
-        self._gained = torch.zeros(rows, dtype=torch.float64)
 
     def step(self, reward: Tensor, termination_logit: Tensor, uniform: Tensor) -> Outcome:
         """Take in a step of all dreams.
@@ -71,16 +67,12 @@ class Ends:
         self._steps += 1
         none = torch.zeros_like(playing)
         terminated = playing & (uniform < torch.sigmoid(termination_logit))
-        going, unrewarded, arrived = playing & ~terminated, none, none
+        going, unrewarded = playing & ~terminated, none
         if config.no_reward_limit:
             self._unrewarded = torch.where(reward > 0, 0, self._unrewarded + 1)
             unrewarded = going & (self._unrewarded >= config.no_reward_limit)
             going = going & ~unrewarded
-        if config.goal:
-            self._gained += reward
-            arrived = going & (self._gained >= config.goal)
-            going = going & ~arrived
         truncated = going if self._steps >= config.horizon else none
         self.playing = going & ~truncated
         penalty = (terminated | unrewarded).double() * self.penalty
-        return Outcome(torch.where(playing, reward, 0), penalty, playing, terminated, unrewarded, arrived, truncated)
+        return Outcome(torch.where(playing, reward, 0), penalty, playing, terminated, unrewarded, truncated)

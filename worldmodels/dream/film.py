@@ -47,7 +47,7 @@ class Dream(NamedTuple):
     reward: Float32[Tensor, " T"]
     """NaN where the memory has no reward head."""
     end: str
-    """Why it ended: termination, no reward, goal or horizon."""
+    """Why it ended: termination, no reward or horizon."""
 
     @property
     def gained(self) -> float:

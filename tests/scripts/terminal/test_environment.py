@@ -54,18 +54,18 @@ def test_commands_that_play_nothing_new_take_no_options():
 
 def test_another_environment_leaves_what_is_the_preset_s_own():
     words = ["mine", "--preset", "quick", "--env.id", "WorldModels/Toy-v0"]
-    config = parse("run", [*words, "--env.crop", "0", "48", "--dream.goal", "7"]).config
+    config = parse("run", [*words, "--env.crop", "0", "48", "--dream.horizon", "7"]).config
     assert (config.env.crop, config.env.max_steps, config.env.action_repeat) == ((0, 48), 0, 1)
     assert config.env.no_reward_limit == 0 and config.env.limit == 50
-    assert config.collect.bias == config.controller.bias == () and config.dream.goal == 7
+    assert config.collect.bias == config.controller.bias == () and config.dream.horizon == 7
     assert (config.memory.reward.type, config.memory.termination.type) == ("smoothed", "env")
     assert config.vision == preset("quick").vision and config.evolve.optimiser == preset("quick").evolve.optimiser
     (line,) = remarks(config)
     assert "another environment than the preset `quick` is for" in line and "env.max_steps=0" in line
     assert "memory.termination.type=env" in line and "collect.bias=()" in line
-    assert "env.crop" not in line and "dream.goal" not in line and "env.id=()" not in line
-    assert config_from({"env": {"id": "WorldModels/Toy-v0", "crop": [0, 48]}, "dream": {"goal": 7}}, preset("quick")) \
-        == config  # fmt: skip
+    assert "env.crop" not in line and "dream.horizon" not in line and "env.id=()" not in line
+    fields = {"env": {"id": "WorldModels/Toy-v0", "crop": [0, 48]}, "dream": {"horizon": 7}}
+    assert config_from(fields, preset("quick")) == config
 
 
 def test_another_drawing_of_the_same_world_changes_nothing():

@@ -22,9 +22,8 @@ DREAMS = {
     "plain": {},
     "free": {"termination_penalty": 0.0},
     "no-reward-limit": {"no_reward_limit": 2},
-    "goal": {"goal": 1.0},
     "residual": {"noise": "residual", "temperature": 0.5},
-    "all": {"noise": "residual", "no_reward_limit": 2, "goal": 1.0, "horizon": 7},
+    "all": {"noise": "residual", "no_reward_limit": 2, "horizon": 7},
 }
 
 
@@ -64,7 +63,7 @@ def test_the_environment_dreams_what_evolution_dreams(parts, starts, name, kind)
         seen.add(end)
     assert "termination" in seen
     if kind == "mdn-rnn":
-        wanted = {"no-reward-limit": "no reward", "goal": "goal", "all": "no reward"}.get(name, "horizon")
+        wanted = {"no-reward-limit": "no reward", "all": "no reward"}.get(name, "horizon")
         assert wanted in seen
     score = dream(parts, starts, candidates(1), config, SEEDS)[0]
     np.testing.assert_allclose(score, [sum(rewards) for _, rewards, _ in expected], rtol=1e-5, atol=1e-5)
@@ -98,8 +97,6 @@ def test_the_rule_by_hand():
     assert rule(config, [1.0], [0.0], uniform=0.501)[0][2] == ""
     idle = dataclasses.replace(config, no_reward_limit=2)
     assert rule(idle, [0.0, 1.0, 0.0, -1.0], [-9.0] * 4)[2:] == [(0.0, 0.0, ""), (-1.0, 3.0, "no reward")]
-    enough = dataclasses.replace(config, goal=2.5)
-    assert rule(enough, [1.0, 1.5, 1.0], [-9.0] * 3)[1:] == [(1.5, 0.0, "goal"), (0.0, 0.0, "")]
 
 
 def test_at_the_last_step_an_end_goes_before_the_horizon():

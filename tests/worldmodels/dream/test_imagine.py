@@ -63,8 +63,6 @@ def by_hand(parts, starts, parameters, seed, config=CONFIG, agent=None):
             return total - penalty
         if 0 < config.no_reward_limit <= unrewarded:
             return total - penalty
-        if 0 < config.goal <= total:
-            return total
     return total
 
 
@@ -104,7 +102,6 @@ WORLDS = {
     "ensemble": ("ensemble", ENSEMBLE, {}),
     "ensemble-of-lstms": ("ensemble", {**ENSEMBLE, "member": "lstm"}, {}),
     "no-reward-limit": ("mdn-rnn", {"hidden": 16}, {"no_reward_limit": 3}),
-    "goal": ("mdn-rnn", {"hidden": 16}, {"goal": 0.3}),
     "residual": ("mdn-rnn", {"hidden": 16}, {"noise": "residual", "temperature": 0.7}),
     "residual-lstm": ("lstm", {"hidden": 16}, {"noise": "residual"}),
     "residual-ensemble": ("ensemble", ENSEMBLE, {"noise": "residual"}),
