@@ -1,0 +1,105 @@
+"""A fixed sequence of operations that is carried out many times: recorded once as a CUDA graph and replayed on a GPU.
+
+Small networks leave a GPU idle: starting an operation takes the processor longer than the GPU needs for it. A replay
+starts all of them at once. On any other device the same function is simply called, so there is one path of code.
+"""
+
+import functools
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, ParamSpec, TypeVar, cast
+
+import torch
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+WARM_UP = 2
+"""Plain calls before the recording: libraries choose their kernels and take their memory in them."""
+
+
+class Replayed(Generic[T]):
+    """Calls a function of fixed tensors; on a GPU it is recorded after the first calls and then replayed.
+
+    The function takes no argument and does the same operations on the same tensors every time: what differs from call
+    to call is copied into these tensors before it. It does not wait for the device, as `Tensor.item` does. What it
+    returns is overwritten by the next call.
+    """
+
+    def __init__(
+        self, function: Callable[[], T], device: torch.device, generators: Sequence[torch.Generator] = ()
+    ) -> None:
+        """Hold the function.
+
+        Args:
+            function: to call.
+            device: of all its tensors.
+            generators: that it draws from, apart from the device's default one; each replay draws from where they are
+                set.
+        """
+        self._function, self._device, self._generators = function, device, generators
+        self._calls = 0
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._result: T | None = None
+
+    def __call__(self) -> T:
+        """Carry out the operations and return what the function returned."""
+        if self._device.type != "cuda":
+            return self._function()
+        if self._graph is None:
+            if self._calls < WARM_UP:
+                self._calls += 1
+                return self._aside()
+            self._graph = self._record()
+        self._graph.replay()
+        return cast(T, self._result)
+
+    def _aside(self) -> T:
+        """Call the function on a stream of its own, as a recording asks for."""
+        here = torch.cuda.current_stream(self._device)
+        stream = torch.cuda.Stream(self._device)
+        stream.wait_stream(here)
+        with torch.cuda.stream(stream):
+            result = self._function()
+        here.wait_stream(stream)
+        return result
+
+    def _record(self) -> torch.cuda.CUDAGraph:
+        graph = torch.cuda.CUDAGraph()
+        for generator in self._generators:
+            graph.register_generator_state(generator)
+        torch.cuda.synchronize(self._device)
+        with torch.cuda.graph(graph):
+            self._result = self._function()
+        return graph
+
+
+def fused(function: Callable[P, T]) -> Callable[P, T]:
+    """Compile a function of tensors into few kernels where its first argument is on a GPU.
+
+    Elsewhere it is called as it is, to the last digit. Where compiling fails, for example because a C compiler is
+    missing, it is called as it is too, with one warning.
+    """
+    compiled: Callable[..., Any] | None = None
+    failed = False
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        nonlocal compiled, failed
+        first = args[0]
+        if failed or not (isinstance(first, torch.Tensor) and first.is_cuda):
+            return function(*args, **kwargs)
+        if compiled is None:
+            compiled = torch.compile(function, fullgraph=True)
+        try:
+            result: T = compiled(*args, **kwargs)
+        except Exception as error:  # a compiler may fail in any way
+            failed = True
+            warnings.warn(
+                f"{function.__qualname__} is not compiled for the GPU and runs slower: {str(error).splitlines()[0]}",
+                stacklevel=2,
+            )
+            return function(*args, **kwargs)
+        return result
+
+    return call

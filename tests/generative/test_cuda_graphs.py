@@ -1,0 +1,61 @@
+"""Sequences of operations that are recorded on a GPU; here they are plain calls with the same numbers."""
+
+import pytest
+import torch
+
+from generative.cuda_graphs import Replayed, fused
+
+CPU = torch.device("cpu")
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+def test_off_a_gpu_it_is_a_call():
+    x = torch.zeros(3)
+    twice = Replayed(lambda: x * 2, CPU)
+    for value in (1.0, -4.0, 7.0, 0.5):
+        x.fill_(value)
+        assert twice().tolist() == [2 * value] * 3
+
+
+def test_off_a_gpu_nothing_is_compiled(monkeypatch):
+    monkeypatch.setattr(torch, "compile", lambda *_, **__: pytest.fail("compiled"))
+    assert fused(torch.add)(torch.ones(2), 1).tolist() == [2, 2]
+
+
+@needs_gpu
+def test_a_replay_draws_from_where_the_generators_are_set_and_sees_what_was_copied_in():
+    device = torch.device("cuda")
+    x, generator = torch.zeros(5, device=device), torch.Generator(device)
+
+    def function():
+        return x + torch.randn(5, device=device, generator=generator) + torch.rand(5, device=device)
+
+    replayed = Replayed(function, device, [generator])
+    for seed in (3, 4, 5, 3, 6, 3):
+        found = []
+        for call in (function, replayed):
+            x.fill_(seed)
+            generator.manual_seed(seed)
+            torch.cuda.manual_seed(seed + 1)
+            found.append(call().clone())
+        assert torch.equal(*found)
+
+
+@needs_gpu
+def test_a_function_that_does_not_compile_is_called_as_it_is():
+    def odd(x):
+        return x + float(x.sum().item())
+
+    with pytest.warns(UserWarning, match="odd is not compiled"):
+        call = fused(odd)
+        assert call(torch.ones(2, device="cuda")).tolist() == [3, 3]
+    assert call(torch.ones(2, device="cuda")).tolist() == [3, 3]
+
+
+@needs_gpu
+def test_a_compiled_function_gives_the_numbers_of_the_plain_one():
+    def smooth(x, scale):
+        return torch.sigmoid(x) * scale + x.sin()
+
+    x = torch.randn(1000, device="cuda")
+    torch.testing.assert_close(fused(smooth)(x, 3.0), smooth(x, 3.0))
