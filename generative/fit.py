@@ -11,10 +11,10 @@ component: they are among its weights, so they are saved and restored with them.
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -246,18 +246,21 @@ def _description(module: nn.Module, config: FitConfig, seed: int) -> Facts:
     }
 
 
-def _batch_size(batch: Any) -> int:
+def _batch_size(batch: object) -> int:
     first = batch
     while not isinstance(first, Tensor):
+        assert isinstance(first, Iterable)
         first = next(iter(first.values() if isinstance(first, dict) else first))
     return first.shape[0]
 
 
-def _to_device(batch: Any, device: torch.device) -> Any:
+def _to_device(batch: object, device: torch.device) -> object:
     """Move a tensor, or a tuple, list, named tuple or dict of them."""
     if isinstance(batch, Tensor):
         return batch.to(device, non_blocking=True)
     if isinstance(batch, dict):
         return {name: _to_device(each, device) for name, each in batch.items()}
+    assert isinstance(batch, (tuple, list))
     moved = [_to_device(each, device) for each in batch]
-    return type(batch)(*moved) if hasattr(batch, "_fields") else type(batch)(moved)
+    kind: Callable[..., object] = type(batch)
+    return kind(*moved) if hasattr(batch, "_fields") else kind(moved)

@@ -6,14 +6,13 @@ dream/prediction.webm  strip.png    real | reconstruction | prediction from the 
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
-from torch import nn
 
 from envs import EnvConfig, make_env
 from envs.car_racing import CarRacing, shows_road
-from generative.capabilities import refusal
+from generative.capabilities import Decodes, refusal
+from generative.facts import Facts
 from generative.report.images import as_rgb, captioned, outlined, side_by_side, write_png
 from generative.report.video import write_webm
 from worldmodels.agent.build import dreaming_memory, env_shape, load_bundle, load_starts, load_vision
@@ -32,7 +31,9 @@ from worldmodels.dream.film import (
     shown,
 )
 from worldmodels.dream.imagine import imagine
+from worldmodels.memories import Memory
 from worldmodels.run.folder import Progress, Run
+from worldmodels.vision.contract import DecodingVision
 
 PARTS = 4
 """Parts of the work: dreams, real drive, film, prediction."""
@@ -64,6 +65,7 @@ def dream(run: Run) -> Iterator[Progress]:
             run.finish("dream", {"steps": 0, "not_filmed": f"no film: {reason}"})
             yield _progress(config, PARTS)
             return
+        assert isinstance(vision, DecodingVision)
         yield _progress(config, 0)
         memory, starts = dreaming_memory(run, load_vision(run), bundle.spec).eval(), load_starts(run)
         dreams = dream_drives(bundle, parameters, memory, starts, dreamt, DREAMS)
@@ -94,7 +96,7 @@ def _progress(config: FilmConfig, part: int) -> Progress:
     return Progress("dream", config.steps * part // PARTS, config.steps, "steps")
 
 
-def dream_facts(config: DreamConfig, dreams: Sequence[Dream]) -> dict[str, Any]:
+def dream_facts(config: DreamConfig, dreams: Sequence[Dream]) -> Facts:
     """Return how dreams went: how many, their mean return, how they ended, and what their noise was."""
     return {
         "dreams": len(dreams),
@@ -107,7 +109,7 @@ def dream_facts(config: DreamConfig, dreams: Sequence[Dream]) -> dict[str, Any]:
     }
 
 
-def mean_score(run: Run, memory: nn.Module, seeds: Sequence[int]) -> float | None:
+def mean_score(run: Run, memory: Memory, seeds: Sequence[int]) -> float | None:
     """Return the mean of dreams as evolution counts it: less the penalties for ends and the cost of effort."""
     bundle, parameters, _ = load_bundle(run)
     config, cost = run.learnt.dream, run.learnt.evolve.action_cost * bundle.env.action_repeat
@@ -116,13 +118,13 @@ def mean_score(run: Run, memory: nn.Module, seeds: Sequence[int]) -> float | Non
     return _known(float(scores.mean()))
 
 
-def road_share(env: EnvConfig, vision: Any, dreams: Sequence[Dream]) -> float | None:
+def road_share(env: EnvConfig, vision: Decodes, dreams: Sequence[Dream]) -> float | None:
     """Return the share of all dreamt frames that show road; None where the environment is no CarRacing.
 
     The frame that a dream begins with is a real one, and does not count.
     """
     world = make_env(env)
-    base: Any = world.unwrapped
+    base = world.unwrapped
     known = isinstance(base, CarRacing) and not base.domain_randomize  # colours are the usual ones
     world.close()
     if not known:
@@ -136,7 +138,7 @@ def _known(reward: float) -> float | None:
 
 
 def dream_panels(
-    vision: Any,
+    vision: Decodes,
     dreams: Sequence[Dream],
     scenes: Sequence[Scene],
     real: RealDrive,

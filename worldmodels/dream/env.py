@@ -5,15 +5,19 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from agents import ActionSpec
 from generative import to_uint8
+from generative.capabilities import Decodes
+from generative.facts import Facts
 from worldmodels.dream.config import DreamConfig
 from worldmodels.dream.ends import Ends
 from worldmodels.dream.imagine import Noise, StepNoise
 from worldmodels.dream.starts import Starts
 from worldmodels.dream.world import DreamWorld, draw_variants
+from worldmodels.memories import MemoryModule
+from worldmodels.vision.contract import VisionModule
 
 
 class DreamEnv(gym.Env[np.ndarray, Any]):
@@ -24,12 +28,12 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
     or warm) and why it ended (`end`). The dream of a seed is that of evolution: the same start, noise, rewards and end.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 50}  # noqa: RUF012
+    metadata: Facts = {"render_modes": ["rgb_array"], "render_fps": 50}  # noqa: RUF012
 
     def __init__(
         self,
-        vision: nn.Module,
-        memory: nn.Module,
+        vision: VisionModule,
+        memory: MemoryModule,
         starts: Starts,
         spaces: tuple[gym.Space[Any], gym.Space[Any]],
         spec: ActionSpec,
@@ -53,8 +57,7 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
         """
         if observe not in ("frames", "latents"):
             raise ValueError(f"observe={observe!r}: choose 'frames' or 'latents'")
-        self.vision: Any = vision.eval()
-        self.memory: Any = memory.eval()
+        self.vision, self.memory = vision.eval(), memory.eval()
         self.starts, self.action_spec, self.config = starts, spec, config or DreamConfig()
         self._spaces = spaces
         self.observe, self.render_mode = observe, "rgb_array"
@@ -84,9 +87,7 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
         )
 
     @torch.inference_mode()
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[np.ndarray, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: Facts | None = None) -> tuple[np.ndarray, Facts]:
         """Begin the dream of a seed, or another one each time without a seed.
 
         `options={"start": "initial" | "warm", "index": i}` chooses where it starts.
@@ -114,7 +115,7 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
         return self._observe(), {"z": self._z[0].numpy().copy(), "start": start}
 
     @torch.inference_mode()
-    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, Facts]:
         """Dream one step; the reward of the last one is less the termination penalty, where there is one."""
         if self._z is None or not self._ends.playing[0]:
             raise RuntimeError("the dream has not begun or is over: call reset() before step()")
@@ -136,8 +137,11 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
         """Return the decoded frame, uint8 (H W C)."""
         if self._z is None:
             raise RuntimeError("call reset() before render()")
-        frame: np.ndarray = to_uint8(self.vision.decode(self._z))[0].numpy()
-        return frame
+        if not isinstance(self.vision, Decodes):
+            raise TypeError(
+                f"{type(self.vision).__name__} has no `decode`: observe latents, or choose a vision that has it"
+            )
+        return to_uint8(self.vision.decode(self._z))[0].numpy()
 
     def _observe(self) -> np.ndarray:
         assert self._z is not None

@@ -7,21 +7,24 @@ noise: each latent is the expectation of the next one.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
-from torch import Tensor, nn
+from torch import Tensor
 
 from envs import make_env
 from generative import to_float, to_uint8
+from generative.capabilities import Decodes
 from worldmodels.agent.bundle import Bundle
 from worldmodels.agent.controller_policy import ControllerPolicy
 from worldmodels.dream.config import DreamConfig, FilmConfig
 from worldmodels.dream.ends import Outcome
 from worldmodels.dream.imagine import Moment, moments
 from worldmodels.dream.starts import Starts
+from worldmodels.memories import Memory, MemoryModule
+from worldmodels.vision.contract import DecodingVision
 
 DREAMS = range(16)
 """Seeds of the dreams whose mean return is noted; the film shows the first of them."""
@@ -89,7 +92,12 @@ def drive(bundle: Bundle, parameters: np.ndarray, track: int, steps: int) -> Rea
 
 @torch.inference_mode()
 def dream_drives(
-    bundle: Bundle, parameters: np.ndarray, memory: nn.Module, starts: Starts, config: DreamConfig, seeds: Sequence[int]
+    bundle: Bundle,
+    parameters: np.ndarray,
+    memory: MemoryModule,
+    starts: Starts,
+    config: DreamConfig,
+    seeds: Sequence[int],
 ) -> list[Dream]:
     """Let the agent drive in dreams, as when controllers are evolved in them, and return one dream a seed."""
     perception, controller = bundle.perception(len(seeds)), bundle.build_controller()
@@ -117,7 +125,7 @@ def _dream(moments: Sequence[Moment], number: int) -> Dream:
 
 
 @torch.inference_mode()
-def predict(vision: Any, memory: Any, real: RealDrive, config: FilmConfig) -> PredictedFrames:
+def predict(vision: DecodingVision, memory: Memory, real: RealDrive, config: FilmConfig) -> PredictedFrames:
     """Let the memory watch a real drive, then predict the rest of its first `context + ahead` steps."""
     steps = min(len(real.action), config.context + config.ahead)
     context = min(config.context, steps)
@@ -134,7 +142,7 @@ def predict(vision: Any, memory: Any, real: RealDrive, config: FilmConfig) -> Pr
 
 
 @torch.inference_mode()
-def decode(vision: Any, z: Float32[Tensor, "T Z"]) -> UInt8[np.ndarray, "T H W C"]:
+def decode(vision: Decodes, z: Float32[Tensor, "T Z"]) -> UInt8[np.ndarray, "T H W C"]:
     """Return the frames that latents stand for."""
     return np.concatenate([to_uint8(vision.decode(part)).numpy() for part in z.split(DECODED)])
 

@@ -9,12 +9,12 @@ by all candidates.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32
-from torch import Tensor, nn
+from torch import Tensor
 
 from agents import Controller
 from worldmodels.agent.features import Perception
@@ -22,6 +22,7 @@ from worldmodels.dream.config import DreamConfig
 from worldmodels.dream.ends import Ends, Outcome
 from worldmodels.dream.starts import Starts
 from worldmodels.dream.world import DreamWorld, draw_variants
+from worldmodels.memories import Memory
 
 BLOCK = 16
 """Candidates that evolution imagines in one batch."""
@@ -50,7 +51,7 @@ class Noise:
     def draw(cls, seeds: Sequence[int], starts: Starts, config: DreamConfig) -> "Noise":
         """Draw the noise of one dream per seed."""
         shape = (config.horizon if config.noise == "mixture" else 0), starts.initial.shape[1]
-        rows: list[tuple[Any, ...]] = []
+        rows: list[tuple[object, ...]] = []
         for seed in seeds:
             rng = np.random.default_rng(seed)
             rows.append(
@@ -104,7 +105,7 @@ class Moment(NamedTuple):
 
 @torch.inference_mode()
 def imagine(
-    generator: nn.Module,
+    generator: Memory,
     perception: Perception,
     controller: Controller,
     parameters: np.ndarray,
@@ -139,7 +140,7 @@ def imagine(
 
 
 def moments(
-    generator: nn.Module,
+    generator: Memory,
     perception: Perception,
     controller: Controller,
     parameters: np.ndarray,

@@ -10,13 +10,14 @@ expectation.
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Int
 from torch import Tensor
 
+from worldmodels.memories import Ensemble, Memory
 from worldmodels.vision.latent_files import LatentFile
 
 PART = 1000
@@ -36,7 +37,7 @@ class Residuals(NamedTuple):
 
 @torch.inference_mode()
 def record_residuals(
-    memory: Any,
+    memory: Memory,
     files: Sequence[LatentFile],
     ended: Sequence[np.ndarray] | None,
     latent: Literal["sample", "mean"],
@@ -51,7 +52,7 @@ def record_residuals(
         latent: whether latents are drawn from their posteriors or are their means.
         rng: of that draw and of the order.
     """
-    members = list(getattr(memory, "members", [memory]))
+    members: Sequence[Memory] = memory.each if isinstance(memory, Ensemble) else [memory]
     parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for number, file in enumerate(files):
         z, action = file.read("mean"), file.read("action", 0, file.steps)

@@ -8,16 +8,18 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from generative.facts import Facts
 from worldmodels.dream.config import DreamConfig
 from worldmodels.dream.residuals import ResidualBootstrap, Residuals, record_residuals
 from worldmodels.errors import RunError
 from worldmodels.files import write_bytes
+from worldmodels.memories import Memory
 from worldmodels.vision.latent_files import LatentFile
 
 STARTS = 1000
@@ -70,7 +72,7 @@ class Starts:
         return ResidualBootstrap(self.residuals, self.spread())
 
 
-def settings(config: DreamConfig) -> dict[str, Any]:
+def settings(config: DreamConfig) -> Facts:
     """Return the settings that starts follow from, by name."""
     return {name: getattr(config, name) for name in SETTINGS}
 
@@ -80,7 +82,7 @@ def save_starts(path: Path, starts: Starts, config: DreamConfig) -> None:
     write_bytes(path, save(starts.arrays(), {"settings": json.dumps(settings(config))}))
 
 
-def read_starts(path: Path) -> tuple[Starts, dict[str, Any]]:
+def read_starts(path: Path) -> tuple[Starts, Facts]:
     """Return the starts that `save_starts` wrote, as float32, and the settings they were made with.
 
     Raises:
@@ -102,7 +104,7 @@ def gather_starts(
     seed: int,
     ended: Sequence[np.ndarray] | None = None,
     latent: Literal["sample", "mean"] = "sample",
-    memory: Any = None,
+    memory: Memory | None = None,
 ) -> Starts:
     """Draw starting points from encoded episodes.
 
@@ -149,6 +151,7 @@ def gather_starts(
     starts = Starts(np.stack(initial), np.stack(z), np.stack(action), _step_value(files, drivers, ended))
     if config.noise == "mixture":
         return starts
+    assert memory is not None, "residuals are a memory's"
     seen = None if ended is None else [ended[place] for place in drivers]
     return replace(starts, residuals=record_residuals(memory, [files[place] for place in drivers], seen, latent, rng))
 

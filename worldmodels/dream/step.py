@@ -8,15 +8,15 @@ memory dreams through `PlainStep`.
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, cast, runtime_checkable
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from generative.mixture import LOG_STD_RANGE
-from worldmodels.memories import MDNRNN
+from worldmodels.memories import MDNRNN, Memory, Remembers, State
 
 
 class Dreamt(NamedTuple):
@@ -28,7 +28,7 @@ class Dreamt(NamedTuple):
     """In the environment's units; NaN without a reward head."""
     termination_logit: Float[Tensor, " B"]
     """Log-odds of the end; minus infinity without a termination head."""
-    state: tuple[Tensor, ...]
+    state: State
     """The memory's state after the step."""
 
 
@@ -40,7 +40,7 @@ class DreamStep(Protocol):
     drawn, with standard normal `spread`.
     """
 
-    def advance(self, z: Tensor, action: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def advance(self, z: Tensor, action: Tensor, state: State) -> State:
         """Take one step without predicting anything."""
         ...
 
@@ -48,7 +48,7 @@ class DreamStep(Protocol):
         self,
         z: Tensor,
         action: Tensor,
-        state: tuple[Tensor, ...],
+        state: State,
         temperature: float,
         uniform: Tensor | None,
         spread: Tensor,
@@ -57,11 +57,11 @@ class DreamStep(Protocol):
         ...
 
 
-def dream_step(memory: nn.Module, dtype: torch.dtype = torch.float32) -> DreamStep:
+def dream_step(memory: Remembers, dtype: torch.dtype = torch.float32) -> DreamStep:
     """Return the fastest step there is for a memory.
 
     Args:
-        memory: that dreams.
+        memory: that dreams, or is only advanced.
         dtype: of its products, where it is a choice.
     """
     return FusedStep(memory, dtype) if type(memory) is MDNRNN else PlainStep(memory)
@@ -70,25 +70,24 @@ def dream_step(memory: nn.Module, dtype: torch.dtype = torch.float32) -> DreamSt
 class PlainStep:
     """A memory's own `step`, then a sample of its prediction."""
 
-    def __init__(self, memory: Any) -> None:
+    def __init__(self, memory: Remembers) -> None:
         self.memory = memory
 
-    def advance(self, z: Tensor, action: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def advance(self, z: Tensor, action: Tensor, state: State) -> State:
         """Take one step without predicting anything."""
-        advanced: tuple[Tensor, ...] = self.memory.advance(z, action, state)
-        return advanced
+        return self.memory.advance(z, action, state)
 
     def __call__(
         self,
         z: Tensor,
         action: Tensor,
-        state: tuple[Tensor, ...],
+        state: State,
         temperature: float,
         uniform: Tensor | None,
         spread: Tensor,
     ) -> Dreamt:
         """Take one step."""
-        prediction, state = self.memory.step(z, action, state)
+        prediction, state = cast(Memory, self.memory).step(z, action, state)
         if uniform is None:
             z = torch.add(prediction.expected_latent(), spread, alpha=math.sqrt(temperature))
         else:
@@ -125,7 +124,7 @@ class FusedStep:
         self,
         z: Tensor,
         action: Tensor,
-        state: tuple[Tensor, ...],
+        state: State,
         temperature: float,
         uniform: Tensor | None,
         spread: Tensor,
@@ -139,7 +138,7 @@ class FusedStep:
             moved = self._sample(out, temperature, uniform, spread)
         return Dreamt(moved, *self._heads(out), (h, c))
 
-    def advance(self, z: Tensor, action: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def advance(self, z: Tensor, action: Tensor, state: State) -> State:
         """The LSTM of `torch.nn.LSTM`, its hyperbolic tangents as sigmoids, tanh(x) = 2 sigmoid(2 x) - 1."""
         h, c = state
         seen = torch.cat([part.to(self.dtype) for part in (z, action, h)], dim=1)  # (B Z+A+H)

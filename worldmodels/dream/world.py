@@ -7,15 +7,15 @@ not advanced a second time.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from worldmodels.dream.step import FusedStep, FusedSteps, dream_step
-from worldmodels.memories import Ensemble, Remembers, State, choose_rows, first_state
+from worldmodels.dream.step import Dreamt, FusedStep, FusedSteps, dream_step
+from worldmodels.memories import Ensemble, Memory, Remembers, State, choose_rows, first_state
 
 
 class Variants(NamedTuple):
@@ -37,7 +37,7 @@ class Moved(NamedTuple):
     """Log-odds of the end."""
 
 
-def draw_variants(seeds: Sequence[int], memory: nn.Module) -> Variants:
+def draw_variants(seeds: Sequence[int], memory: Memory) -> Variants:
     """Draw each dream's member from its seed.
 
     Args:
@@ -54,7 +54,7 @@ class DreamWorld:
 
     def __init__(
         self,
-        memory: nn.Module,
+        memory: Memory,
         agent: Remembers | None,
         variants: Variants,
         candidates: int,
@@ -69,7 +69,7 @@ class DreamWorld:
             candidates: C.
             dtype: of the memories' products, where it is a choice.
         """
-        members = list(memory.members) if isinstance(memory, Ensemble) else [memory]
+        members: Sequence[Memory] = memory.each if isinstance(memory, Ensemble) else [memory]
         self._rows = candidates * len(variants.member)
         self._groups = []
         lender = None
@@ -148,7 +148,7 @@ class DreamWorld:
             group.state = piece
         return self._put_back([order], [dreamt])
 
-    def _put_back(self, rows: Sequence[Tensor | None], moves: Sequence[Any]) -> Moved:
+    def _put_back(self, rows: Sequence[Tensor | None], moves: Sequence[Dreamt]) -> Moved:
         """Return what groups came to, in the order of the rows."""
         z = moves[0].z
         whole = Moved(z.new_empty(self._rows, z.shape[1]), z.new_empty(self._rows), z.new_empty(self._rows))
@@ -169,7 +169,7 @@ def _join(groups: Sequence["_Group"]) -> FusedSteps | None:
 class _Group:
     """The rows that one memory steps: those of some dreams, for all candidates."""
 
-    def __init__(self, memory: Any, own: Tensor, variants: Variants, candidates: int, dtype: torch.dtype) -> None:
+    def __init__(self, memory: Remembers, own: Tensor, variants: Variants, candidates: int, dtype: torch.dtype) -> None:
         self.memory, self.own, self.candidates = memory, own, candidates
         self.rows = None if own.all() else own.repeat(candidates).nonzero()[:, 0]
         self.seeds = variants.seeds[own]
@@ -194,11 +194,15 @@ class _Group:
         self.state = self.step.advance(self.of(z), self.of(action), self.state)
 
 
-def same_weights(memory: nn.Module, other: Remembers) -> bool:
+def same_weights(memory: Memory, other: Remembers) -> bool:
     """Return whether two memories are one, or exact copies."""
     if memory is other:
         return True
-    if not isinstance(other, nn.Module) or type(memory) is not type(other) or memory.config != other.config:
+    if (
+        not (isinstance(memory, nn.Module) and isinstance(other, nn.Module))
+        or type(memory) is not type(other)
+        or memory.config != other.config
+    ):
         return False
     mine, theirs = memory.state_dict(), other.state_dict()
     return mine.keys() == theirs.keys() and all(torch.equal(mine[name], theirs[name]) for name in mine)

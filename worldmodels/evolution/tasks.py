@@ -18,6 +18,7 @@ from worldmodels.agent.controller_policy import ControllerPolicy
 from worldmodels.dream.config import DreamConfig
 from worldmodels.dream.imagine import BLOCK, imagine
 from worldmodels.dream.starts import Starts
+from worldmodels.memories import Memory
 from worldmodels.rollouts.episode import encode_episode
 from worldmodels.rollouts.play import Clock, Play, Played, play
 
@@ -85,11 +86,11 @@ class TrialWorker:
         self._vision = setup.bundle.load_encoder()
         self._memory = setup.bundle.load_memory()
         self._controller = setup.bundle.build_controller()
-        self._generator = None
+        self._generator: Memory | None = None
         if setup.dream is not None:
             # One module for both uses lets a dream advance it once a step.
-            same = setup.bundle.generator == setup.bundle.memory and self._memory is not None
-            self._generator = self._memory if same else setup.bundle.load_generator().eval()
+            same, own = setup.bundle.generator == setup.bundle.memory, self._memory
+            self._generator = own if same and isinstance(own, Memory) else setup.bundle.load_generator().eval()
 
     def __call__(self, task: RealTask | DreamTask | BlindTask) -> Tried:
         """Carry out a task."""

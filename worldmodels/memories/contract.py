@@ -66,6 +66,16 @@ class Predicted(Protocol):
 
 
 @runtime_checkable
+class PredictedMixture(Predicted, Protocol):
+    """A prediction of the next latent that is a mixture of Gaussians."""
+
+    @property
+    def mixture(self) -> Mixture:
+        """`logits`, `mean` and `log_std`, each (*B Z K)."""
+        ...
+
+
+@runtime_checkable
 class Remembers(Protocol):
     """What a controller reads the past from: a memory, or a control in its place, which need not predict anything."""
 
@@ -94,7 +104,7 @@ class Memory(Remembers, Protocol):
     Its `Config` may have fields `latent`, `action` and `reward_target`, which are filled in at assembly.
     """
 
-    config: Any
+    config: Any  # a dataclass, another one for each type
 
     def step(self, z: Float[Tensor, "B Z"], action: Float[Tensor, "B A"], state: State) -> tuple[Predicted, State]:
         """Take in one step and predict what follows."""

@@ -6,7 +6,7 @@ member 0: what it reads must not depend on who dreams.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, NamedTuple, cast
 
@@ -15,8 +15,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from generative import config_from_mapping
+from generative.facts import FactsView
 from generative.mixture import Mixture
-from worldmodels.memories.contract import MemoryModule, Metrics, Predicted, SequenceBatch, State
+from worldmodels.memories.contract import MemoryModule, Metrics, Predicted, PredictedMixture, SequenceBatch, State
 from worldmodels.memories.ensemble_members import MEMBERS
 from worldmodels.memories.targets import RewardTarget
 
@@ -31,7 +32,7 @@ class EnsembleConfig:
     """Type of the members: any memory but another ensemble."""
     members: int = 5
     """M, how many there are; training takes M times as long, dreaming does not."""
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: FactsView = field(default_factory=dict)
     """The members' own fields; those left out keep their defaults."""
     bootstrap: bool = True
     """Draw, for each member, each training batch's sequences anew with repetition."""
@@ -51,7 +52,7 @@ class EnsembleConfig:
             raise ValueError(f"members={self.members}: more than {MOST_MEMBERS}; give fewer")
         self.member_config()
 
-    def member_config(self) -> Any:
+    def member_config(self) -> object:
         """Return the config of a member, its sizes filled in.
 
         Raises:
@@ -66,7 +67,7 @@ class EnsembleConfig:
 class EnsemblePrediction(NamedTuple):
     """What all members together say: each is right with the same probability."""
 
-    members: Sequence[Any]  # `Predicted`, which may have a mixture
+    members: Sequence[Predicted]
     """Their predictions."""
 
     @property
@@ -84,7 +85,7 @@ class EnsemblePrediction(NamedTuple):
     @property
     def mixture(self) -> Mixture:
         """All members' Gaussians with equal shares, (*B Z M*K), where members predict mixtures."""
-        parts = [each.mixture for each in self.members]
+        parts = [each.mixture for each in cast(Sequence[PredictedMixture], self.members)]
         logits = torch.cat([torch.log_softmax(part.logits, dim=-1) for part in parts], dim=-1)
         return Mixture(logits, *(torch.cat(list(column), dim=-1) for column in list(zip(*parts, strict=True))[1:]))
 
@@ -146,8 +147,7 @@ class Ensemble(nn.Module):
 
     def feature(self, state: State) -> Float[Tensor, "B H"]:
         """Return member 0's features."""
-        feature: Tensor = self.each[0].feature(self._split(state)[0])
-        return feature
+        return self.each[0].feature(self._split(state)[0])
 
     def advance(self, z: Float[Tensor, "B Z"], action: Float[Tensor, "B A"], state: State) -> State:
         """Let all members take in one step."""
@@ -191,8 +191,7 @@ class Ensemble(nn.Module):
 
     def reward_explained(self, reward: Float[Tensor, "B T"], batch: SequenceBatch) -> Float[Tensor, ""]:
         """Return the share of targets' variance that rewards, in the environment's units, explain; NaN if constant."""
-        explained: Tensor = self.each[0].reward_explained(reward, batch)
-        return explained
+        return self.each[0].reward_explained(reward, batch)
 
     def set_reward_scale(self, mean: float, std: float) -> None:
         """Set every member's scale of raw or smoothed reward targets."""

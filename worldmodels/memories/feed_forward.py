@@ -39,6 +39,7 @@ class FeedForward(HeadedMemory):
 
     type_name: ClassVar[str] = "feed-forward"
     Config = FeedForwardConfig
+    config: FeedForwardConfig
 
     def __init__(self, config: FeedForwardConfig) -> None:
         super().__init__(config, config.hidden)

@@ -5,15 +5,14 @@ anything is trained.
 """
 
 import math
-from typing import Any
 
 import torch
-from torch import nn
 
 from generative import LatentSpec
+from worldmodels.memories.contract import Memory
 
 
-def check_latents(spec: LatentSpec, memory: nn.Module) -> None:
+def check_latents(spec: LatentSpec, memory: Memory) -> None:
     """Refuse latents that a memory cannot predict; it may name other kinds in a class attribute `latent_kinds`.
 
     Raises:
@@ -28,18 +27,17 @@ def check_latents(spec: LatentSpec, memory: nn.Module) -> None:
 
 
 @torch.inference_mode()
-def check_memory(memory: nn.Module, latent: int, action: int) -> None:
+def check_memory(memory: Memory, latent: int, action: int) -> None:
     """Try one step of zeros.
 
     Raises:
         ValueError: the memory does not keep the contract, or has other sizes than the latent and the actions.
     """
-    module: Any = memory
     z, taken = torch.zeros(2, latent), torch.zeros(2, action)
     try:
-        prediction, state = module.step(z, taken, module.initial(2))
+        prediction, state = memory.step(z, taken, memory.initial(2))
         found = prediction.sample(1.0, torch.zeros(2, latent), torch.zeros(2, latent)).shape
-        feature, size = module.feature(state).shape, module.feature_size
+        feature, size = memory.feature(state).shape, memory.feature_size
     except (RuntimeError, AttributeError, TypeError, ValueError) as error:
         raise ValueError(
             f"the memory cannot take a step with latents of {latent} and actions of {action} numbers ({error}); see "
@@ -53,14 +51,13 @@ def check_memory(memory: nn.Module, latent: int, action: int) -> None:
 
 
 @torch.inference_mode()
-def check_dream(memory: nn.Module, latent: int, action: int) -> None:
+def check_dream(memory: Memory, latent: int, action: int) -> None:
     """Refuse a memory in whose dreams no controller can evolve.
 
     Raises:
         ValueError: it predicts no reward.
     """
-    module: Any = memory
-    prediction, _ = module.step(torch.zeros(1, latent), torch.zeros(1, action), module.initial(1))
+    prediction, _ = memory.step(torch.zeros(1, latent), torch.zeros(1, action), memory.initial(1))
     if math.isnan(float(prediction.reward[0])):
         raise ValueError(
             "a controller cannot evolve in the dream of a memory that predicts no reward; set its option reward: true, "

@@ -74,8 +74,9 @@ class HeadedMemory(nn.Module):
     reward_std: Tensor
     event_value: Tensor
     step_cost: Tensor
+    config: Any  # a `HeadsConfig` that each type adds its own fields to
 
-    def __init__(self, config: Any, hidden: int) -> None:
+    def __init__(self, config: HeadsConfig, hidden: int) -> None:
         super().__init__()
         if config.latent < 1 or config.action < 1:
             raise ValueError(

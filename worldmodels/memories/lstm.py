@@ -15,18 +15,13 @@ from torch import Tensor, nn
 
 from generative.mixture import Mixture
 from worldmodels.memories.contract import PointPrediction, Prediction
-from worldmodels.memories.heads import STD_FLOOR, HeadsConfig
-from worldmodels.memories.mdn_rnn import RecurrentMemory
+from worldmodels.memories.heads import STD_FLOOR
+from worldmodels.memories.mdn_rnn import RecurrentConfig, RecurrentMemory
 
 
 @dataclass(frozen=True)
-class LSTMConfig(HeadsConfig):
+class LSTMConfig(RecurrentConfig):
     """Sizes and heads of the deterministic LSTM."""
-
-    hidden: int = 256
-    """Units of the LSTM: what the controller reads beside the latent."""
-
-    SIZES: ClassVar[tuple[str, ...]] = ("hidden",)
 
 
 class LSTMMemory(RecurrentMemory):

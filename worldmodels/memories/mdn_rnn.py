@@ -6,7 +6,7 @@ predict reward[t] and whether step t ends the episode: a dream needs them.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -17,11 +17,19 @@ from worldmodels.memories.heads import HeadedMemory, HeadsConfig
 
 
 @dataclass(frozen=True)
-class MDNRNNConfig(HeadsConfig):
-    """Sizes and heads of the MDN-RNN."""
+class RecurrentConfig(HeadsConfig):
+    """Sizes and heads of an LSTM."""
 
     hidden: int = 256
     """Units of the LSTM: what the controller reads beside the latent."""
+
+    SIZES: ClassVar[tuple[str, ...]] = ("hidden",)
+
+
+@dataclass(frozen=True)
+class MDNRNNConfig(RecurrentConfig):
+    """Sizes and heads of the MDN-RNN."""
+
     mixtures: int = 5
     """Gaussians in the mixture of each latent dimension."""
 
@@ -35,7 +43,9 @@ class RecurrentMemory(HeadedMemory):
         config: the options it was built from; `config.hidden` is the size of `feature`.
     """
 
-    def __init__(self, config: Any) -> None:
+    config: RecurrentConfig
+
+    def __init__(self, config: RecurrentConfig) -> None:
         super().__init__(config, config.hidden)
         self.lstm = nn.LSTM(config.latent + config.action, config.hidden, batch_first=True)
         self.add_heads()
@@ -64,3 +74,4 @@ class MDNRNN(RecurrentMemory):
 
     type_name: ClassVar[str] = "mdn-rnn"
     Config = MDNRNNConfig
+    config: MDNRNNConfig

@@ -5,8 +5,6 @@ feature, and every combination of features of one moment, is as frequent as in t
 this episode is gone. (Exchanging hidden units would not do: a controller learns to read them in any order.)
 """
 
-from typing import Any
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -20,6 +18,8 @@ class ShuffledMemory(nn.Module):
     Its state is the seed and the step, int64 (B 1) each.
     """
 
+    bank: Tensor
+
     def __init__(self, bank: Float[Tensor, "S H"]) -> None:
         super().__init__()
         self.register_buffer("bank", bank)
@@ -27,12 +27,7 @@ class ShuffledMemory(nn.Module):
     @property
     def feature_size(self) -> int:
         """H."""
-        return int(self._bank.shape[1])
-
-    @property
-    def _bank(self) -> Tensor:
-        bank: Any = self.bank
-        return bank
+        return int(self.bank.shape[1])
 
     def initial(self, batch: int) -> State:
         """Return the state in which episodes of seed 0 start."""
@@ -45,7 +40,7 @@ class ShuffledMemory(nn.Module):
     def feature(self, state: State) -> Float[Tensor, "B H"]:
         """Return the features of the moment that goes with seed and step."""
         seed, step = state
-        return self._bank[_mixed(_mixed(seed[:, 0]) + step[:, 0]) % len(self._bank)]
+        return self.bank[_mixed(_mixed(seed[:, 0]) + step[:, 0]) % len(self.bank)]
 
     def advance(self, z: Tensor, action: Tensor, state: State) -> State:
         """Go on to the next step, whatever was seen."""

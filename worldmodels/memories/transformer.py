@@ -8,7 +8,7 @@ are the state.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -56,6 +56,7 @@ class Transformer(HeadedMemory):
 
     type_name: ClassVar[str] = "transformer"
     Config = TransformerConfig
+    config: TransformerConfig
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__(config, config.hidden)
@@ -86,8 +87,7 @@ class Transformer(HeadedMemory):
         token = self.embed(torch.cat([z, action], dim=-1))  # (B T H)
         keys, values = [], []
         for layer, block in enumerate(self.blocks):
-            attend: Any = block
-            token, key, value = attend(token, turns, visible, old_keys[:, layer], old_values[:, layer])
+            token, key, value = block(token, turns, visible, old_keys[:, layer], old_values[:, layer])
             keys.append(key[:, key.shape[1] - window :])
             values.append(value[:, value.shape[1] - window :])
         hidden = self.norm(token)

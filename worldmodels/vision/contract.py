@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from generative import LatentSpec
+from generative.capabilities import Decodes
 from generative.facts import Facts
 
 
@@ -38,6 +39,11 @@ class Vision(Protocol):
         `squared_error` and `baseline_squared_error` per frame, the second of `mean_frame`.
         """
         ...
+
+
+@runtime_checkable
+class DecodingVision(Vision, Decodes, Protocol):
+    """A vision that also turns latents into frames."""
 
 
 if TYPE_CHECKING:

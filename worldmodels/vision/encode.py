@@ -6,16 +6,15 @@ Memory training encodes what it reads; so does whoever comes later, such as a dr
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from torch import nn
-
 from generative import resolve_device
 from worldmodels.rollouts.episode import EpisodeFile
 from worldmodels.run.finished import digest
 from worldmodels.run.folder import Run
+from worldmodels.vision.contract import VisionModule
 from worldmodels.vision.latent_files import LatentFile, encode_episode_latents
 
 
-def encode_rollouts(run: Run, files: Sequence[EpisodeFile], vision: nn.Module) -> Iterator[int]:
+def encode_rollouts(run: Run, files: Sequence[EpisodeFile], vision: VisionModule) -> Iterator[int]:
     """Encode the episodes that are not encoded yet, on the training device, and yield how many are, from the start."""
     device = resolve_device(run.config.device)
     vision.to(device)

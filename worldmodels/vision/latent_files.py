@@ -8,7 +8,6 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from generative import to_float
+from generative.capabilities import Encodes
 from worldmodels.errors import RunError
 from worldmodels.files import write_bytes
 from worldmodels.memories.targets import step_worth
@@ -26,7 +26,9 @@ AGAIN = "delete it and run the command again, which encodes the episode anew"
 
 
 @torch.inference_mode()
-def encode_episode_latents(file: EpisodeFile, vision: Any, path: Path, device: str = "cpu", weights: str = "") -> None:
+def encode_episode_latents(
+    file: EpisodeFile, vision: Encodes, path: Path, device: str = "cpu", weights: str = ""
+) -> None:
     """Encode an episode's frames and write latents, actions, rewards and states to a safetensors file.
 
     Args:

@@ -4,10 +4,10 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from agents import ControllerConfig, make_controller
 from tests.worldmodels.dreaming import BLOCK, CONFIG, SEEDS, SPEC, candidates, dream, endless, lively
+from tests.worldmodels.perfect import Simulator
 from worldmodels.agent.config import FeaturesConfig
 from worldmodels.agent.features import Perception
 from worldmodels.dream.imagine import Noise, imagine
@@ -193,7 +193,7 @@ def test_a_frame_stack_is_filled_with_the_frames_before_the_dream(parts, starts)
 
 
 def test_terminated_dreams_earn_no_more_and_are_charged(parts, starts):
-    class Ends(nn.Module):
+    class Ends(Simulator):
         """Gives 1 a step and ends every dream at its third step."""
 
         feature_size = 16
