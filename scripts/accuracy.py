@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from generative import component_bytes
+from generative.facts import Facts
 from generative.report.images import write_png
 from worldmodels.accuracy.agreement import History, agreement, controllers, evenly
 from worldmodels.accuracy.card import Parts, card, measure, training_guesses
@@ -51,14 +52,14 @@ def accuracy(run: Run) -> Iterator[Progress]:
     with run.working("accuracy"):
         agent = load_agent_of(run)
         sets: dict[str, list[HeldOut]] = {}
-        skipped: dict[str, Any] = {}
+        skipped: Facts = {}
         for count, name in enumerate(SETS):
             yield Progress("accuracy", count, total, "parts")
             if agent is None and "agent" in driven(name, run.config.accuracy).drivers:
                 skipped[name] = {"skipped": f"no controller yet: run `worldmodels evolve {run.path}` first"}
             else:
                 sets[name] = held_out(run, name, agent)
-        found: dict[str, dict[str, Any]] = {}
+        found: dict[str, Facts] = {}
         for name, measured in _measure(run, sets):
             found[name] = measured
             yield Progress("accuracy", len(SETS) + len(found), total, "parts")
@@ -90,7 +91,7 @@ def held_out(run: Run, name: str, agent: Agent | None) -> list[HeldOut]:
     return [encode(file, vision, config.memory.termination) for file in files]
 
 
-def _measure(run: Run, sets: dict[str, list[HeldOut]]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _measure(run: Run, sets: dict[str, list[HeldOut]]) -> Iterator[tuple[str, Facts]]:
     vision, memory = load_vision(run), load_memory(run)
     learnt = run.learnt
     shape = env_shape(learnt.env)
@@ -103,7 +104,7 @@ def _measure(run: Run, sets: dict[str, list[HeldOut]]) -> Iterator[tuple[str, di
     yield from measure(parts, sets, guesses, run.config.accuracy, run.config.seed)
 
 
-def _agreement(run: Run, agent: Agent | None) -> dict[str, Any]:
+def _agreement(run: Run, agent: Agent | None) -> Facts:
     """Let controllers of many qualities act in both worlds."""
     config, asked = run.learnt, run.config.accuracy
     if not asked.controllers:
@@ -165,7 +166,7 @@ def _drive(
     return real, frames
 
 
-def _facts(run: Run) -> dict[str, Any]:
+def _facts(run: Run) -> Facts:
     config, chosen = run.learnt, run.chosen_round()
     vision: Any = load_vision(run)
     memory: Any = load_memory(run)
@@ -183,7 +184,7 @@ def _facts(run: Run) -> dict[str, Any]:
     }
 
 
-def headline(result: dict[str, Any]) -> dict[str, Any]:
+def headline(result: Facts) -> Facts:
     """Return the figures that a run folder's overview shows, of the agent's own episodes where there are some."""
     name = judged_set(result)
     found = result["sets"][name]

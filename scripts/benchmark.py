@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from generative.facts import Facts
 from scripts.terminal.commands import COMMANDS
 from scripts.terminal.console import nearest
 from scripts.terminal.parsing import UsageError, parsed
@@ -87,10 +88,10 @@ def _known(names: Sequence[str], known: Sequence[str]) -> list[str]:
 
 
 def _document(
-    machine: dict[str, Any],
+    machine: Facts,
     begun: datetime.datetime,
     seconds: float,
-    options: dict[str, Any],
+    options: Facts,
     found: "list[BenchmarkFigure]",
 ) -> str:
     document = {
@@ -104,7 +105,7 @@ def _document(
     return json.dumps(document, indent=2, allow_nan=False)
 
 
-def table(machine: dict[str, Any], found: "Sequence[BenchmarkFigure]", seconds: float) -> str:
+def table(machine: Facts, found: "Sequence[BenchmarkFigure]", seconds: float) -> str:
     """Return the machine, one line for each figure, and below them what else is to be known of each."""
     versions = ", ".join(f"{name} {version or 'missing'}" for name, version in machine["versions"].items())
     lines = [
@@ -137,7 +138,7 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def _said(detail: dict[str, Any]) -> str:
+def _said(detail: Facts) -> str:
     return "; ".join(f"{name.replace('_', ' ')}: {_plain(value)}" for name, value in detail.items() if value != "")
 
 

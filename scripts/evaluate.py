@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from envs import frame_rate, make_env
+from generative.facts import Facts
 from generative.report.images import as_rgb
 from generative.report.video import write_webm
 from worldmodels.agent.agent import Agent
@@ -79,14 +80,14 @@ def _play(run: Run, executor: Executor, name: str, parameters: np.ndarray | None
         yield len(kept), float(np.mean([row["return"] for row in kept.values()]))
 
 
-def _kept(run: Run, name: str) -> dict[int, dict[str, Any]]:
+def _kept(run: Run, name: str) -> dict[int, Facts]:
     """Return the finished episodes of an arm by track, those that the configuration asks for."""
     env, tracks = run.config.evaluate.env or run.learnt.env.id, TEST[: run.config.evaluate.tracks]
     lines = read_lines(run.folder("evaluate") / f"{name}.jsonl")
     return {row["track"]: row for row in lines if row["track"] in tracks and row["env"] == env}
 
 
-def _facts(run: Run, rows: dict[str, list[dict[str, Any]]], agent: dict[str, Any]) -> dict[str, Any]:
+def _facts(run: Run, rows: dict[str, list[Facts]], agent: Facts) -> Facts:
     summaries = {name: summarise_rows(found)[1] for name, found in rows.items()}
     trained = run.done("evolve") or {}
     collected = run.done("collect") or {}
@@ -107,10 +108,10 @@ def _facts(run: Run, rows: dict[str, list[dict[str, Any]]], agent: dict[str, Any
     return facts
 
 
-def _paired(run: Run, rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _paired(run: Run, rows: list[Facts]) -> Facts:
     """Return, for every other environment in which these tracks were all driven, the paired difference in return."""
     tracks = {row["track"] for row in rows}
-    others: dict[str, dict[int, dict[str, Any]]] = {}
+    others: dict[str, dict[int, Facts]] = {}
     for row in read_lines(run.folder("evaluate") / "episodes.jsonl"):
         if row["env"] != rows[0]["env"] and row["track"] in tracks:
             others.setdefault(row["env"], {})[row["track"]] = row

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from generative import to_float
+from generative.facts import Facts
 from worldmodels.agent.build import assemble, keep_starts, load_memory, load_starts, load_vision
 from worldmodels.agent.bundle import Bundle, read_agent, save_agent
 from worldmodels.agent.precision import latent_change, resolve_dtype, state_change
@@ -72,12 +72,12 @@ def evolve(run: Run) -> Iterator[Progress]:
 
 
 def _measure_again(
-    run: Run, bundle: Bundle, trials: Trials, log: list[dict[str, Any]], start: np.ndarray | None
-) -> Iterator[tuple[Progress, dict[str, Any]]]:
+    run: Run, bundle: Bundle, trials: Trials, log: list[Facts], start: np.ndarray | None
+) -> Iterator[tuple[Progress, Facts]]:
     """Measure the best generations again and keep the best one's mean; yield the progress and the facts so far."""
     config, size, cost = run.config.evolve.validation, bundle.build_controller().parameters_size, Cost()
     entries = top_k(config, [entry for entry in log if "validation" in entry])
-    measured: dict[int, dict[str, Any]] = {}
+    measured: dict[int, Facts] = {}
     spent = _facts(log, size)
     yield Progress("evolve", 0, len(entries), "top k"), {}
     for entry in entries:
@@ -105,7 +105,7 @@ def _drop_torn_agent(folder: Path) -> None:
             (folder / name).unlink(missing_ok=True)
 
 
-def _mean_after(run: Run, size: int, log: list[dict[str, Any]], start: np.ndarray | None) -> np.ndarray:
+def _mean_after(run: Run, size: int, log: list[Facts], start: np.ndarray | None) -> np.ndarray:
     """Return the distribution's mean, float32 (N), after the logged generations."""
     config = run.config.evolve
     return restore(config, size, config.seed_in(run.config.seed), log, start).mean.astype(np.float32)
@@ -136,7 +136,7 @@ def worker_setup(run: Run, bundle: Bundle) -> TrialSetup:
     return TrialSetup(bundle, config.executor.envs, config.dream, load_starts(run), config.evolve.action_cost)
 
 
-def _read_log(run: Run) -> list[dict[str, Any]]:
+def _read_log(run: Run) -> list[Facts]:
     path = run.folder("evolve") / "generations.jsonl"
     log = read_lines(path)
     if [entry["generation"] for entry in log] != list(range(len(log))):
@@ -144,14 +144,14 @@ def _read_log(run: Run) -> list[dict[str, Any]]:
     return log
 
 
-def _shown(entry: dict[str, Any]) -> dict[str, Any]:
+def _shown(entry: Facts) -> Facts:
     shown = {name: entry[name] for name in ("mean", "best", "episodes", "frames", "seconds")}
     if "validation" in entry:
         shown["validation"] = entry["validation"]["mean"]
     return shown
 
 
-def _facts(log: list[dict[str, Any]], size: int) -> dict[str, Any]:
+def _facts(log: list[Facts], size: int) -> Facts:
     best = best_validated(log)
     assert best is not None, "the last generation is always validated"
     return {

@@ -7,8 +7,8 @@ RUN/rollouts vision memory controller     those of the chosen round, as links
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
+from generative.facts import Facts
 from scripts.collect import collect
 from scripts.evolve import evolve
 from scripts.train_memory import train_memory
@@ -80,7 +80,7 @@ def round_folder(run: Run, number: int) -> Path:
     return run.folder("loop") / round_name(number)
 
 
-def _round(run: Run, curve: list[dict[str, Any]]) -> Iterator[Progress]:
+def _round(run: Run, curve: list[Facts]) -> Iterator[Progress]:
     """Carry out the round after those of the curve, from where it stands."""
     number, config = len(curve), run.config.loop
     before, start = None, None
@@ -101,7 +101,7 @@ def _keep_vision(before: Run, this: Run) -> None:
     link_tree(before.folder("train-vision"), this.folder("train-vision"))
 
 
-def _row(run: Run, curve: list[dict[str, Any]]) -> dict[str, Any]:
+def _row(run: Run, curve: list[Facts]) -> Facts:
     """Return what the round after those of the curve came to."""
     this = Run(round_folder(run, len(curve)))
     evolved, remembered, seen = this.done("evolve"), this.done("train-memory"), this.done("train-vision")
@@ -129,7 +129,7 @@ def _row(run: Run, curve: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _measure(run: Run, curve: list[dict[str, Any]]) -> Iterator[Progress]:
+def _measure(run: Run, curve: list[Facts]) -> Iterator[Progress]:
     """Measure the best rounds on validation tracks that no round has seen, and yield the progress in rounds."""
     config, width = run.config.evolve, run.config.executor.envs
     rows = top_k(config.validation, curve)
@@ -148,18 +148,18 @@ def _measure(run: Run, curve: list[dict[str, Any]]) -> Iterator[Progress]:
         yield Progress("loop", done, len(rows), "top k", {"mean": final["mean"]})
 
 
-def _measured(run: Run, curve: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _measured(run: Run, curve: list[Facts]) -> list[Facts]:
     """Return the rows of the best rounds that are measured, with their `final`, the best validated first."""
     kept = {row["round"]: row for row in read_lines(run.folder("loop") / TOP_K)}
     return [kept[row["round"]] for row in top_k(run.config.evolve.validation, curve) if row["round"] in kept]
 
 
-def _frames(curve: list[dict[str, Any]], measured: list[dict[str, Any]]) -> int:
+def _frames(curve: list[Facts], measured: list[Facts]) -> int:
     """Return every real frame that was played to arrive at the chosen controller."""
     return int(curve[-1]["frames"] + sum(row["final_frames"] for row in measured))
 
 
-def _adopt(run: Run, curve: list[dict[str, Any]], measured: list[dict[str, Any]], chosen: dict[str, Any]) -> None:
+def _adopt(run: Run, curve: list[Facts], measured: list[Facts], chosen: Facts) -> None:
     """Make the chosen round's results those of the run itself."""
     source = Run(round_folder(run, chosen["round"]))
     source.require(*LEARNT)
@@ -173,7 +173,7 @@ def _adopt(run: Run, curve: list[dict[str, Any]], measured: list[dict[str, Any]]
     run.settle(source.config.dtype)
 
 
-def _shown(curve: list[dict[str, Any]]) -> dict[str, Any]:
+def _shown(curve: list[Facts]) -> Facts:
     if not curve:
         return {}
     last = curve[-1]

@@ -10,6 +10,7 @@ from torch import nn
 
 from generative import fit, save_component
 from generative.checkpoint import last_step
+from generative.facts import Facts
 from worldmodels.agent.build import env_shape, load_vision, new_memory, start_from
 from worldmodels.memories import SequenceBatch
 from worldmodels.memories.baselines import baselines, fit_persistence
@@ -101,13 +102,13 @@ def held_out_nll(module: Any, test: list[SequenceBatch]) -> float:
 
 
 @torch.inference_mode()
-def examine(module: Any, batches: SequenceBatches, test: list[SequenceBatch]) -> dict[str, Any]:
+def examine(module: Any, batches: SequenceBatches, test: list[SequenceBatch]) -> Facts:
     """Return the memory's figures on held-out episodes, with those of persistence and of shuffled actions."""
     stream = batches(0)
     std = fit_persistence([next(stream) for _ in range(PERSISTENCE_BATCHES)])
     rows = [baselines(module, batch, torch.Generator().manual_seed(0), std) for batch in test]
     weights = np.array([int(batch.mask.sum()) for batch in test], dtype=float)
-    facts: dict[str, Any] = {}
+    facts: Facts = {}
     for name in rows[0]:
         known = [(float(row[name]), weight) for row, weight in zip(rows, weights, strict=True) if row[name] != "n/a"]
         facts[name] = (

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from envs import CAR_RACING
 from generative import Estimates, fit, offers, resolve_device, save_component, to_float, to_uint8
 from generative.checkpoint import last_step
+from generative.facts import Facts
 from generative.report.images import as_rgb, write_png
 from worldmodels.agent.build import env_shape, new_vision, start_from
 from worldmodels.errors import RunError
@@ -131,7 +132,7 @@ def _device(module: nn.Module) -> torch.device:
     return next(iter(module.state_dict().values())).device
 
 
-def _given_up(config: VisionConfig, failed: list[dict[str, Any]], trains: bool) -> RunError:
+def _given_up(config: VisionConfig, failed: list[Facts], trains: bool) -> RunError:
     slower = f"with `--vision.fit.learning-rate {config.fit.learning_rate / 3 ** len(failed):.1e}`, " if trains else ""
     return RunError(
         f"vision failed {len(failed)} times: {failed[-1]['reason']}. Later stages would learn nothing from it. Start a "
@@ -155,7 +156,7 @@ def mean_frame(frames: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def examine(module: Any, frames: Tensor, guess: Tensor, car: bool = True) -> dict[str, Any]:
+def examine(module: Any, frames: Tensor, guess: Tensor, car: bool = True) -> Facts:
     """Return squared error per image on the whole frame, and around the `car`, the mean frame's, and the verdict.
 
     A vision that cannot decode has no errors, only a verdict.

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from agents import ControllerConfig
 from envs import EnvConfig, same_world
 from generative import ComponentError, Registry, config_from_mapping, config_to_mapping
+from generative.facts import Facts, FactsView
 from generative.options import check_numbers
 from worldmodels.accuracy.config import AccuracyConfig
 from worldmodels.agent.config import FeaturesConfig
@@ -74,7 +75,7 @@ class RunConfig:
             )
 
 
-def config_from(mapping: Mapping[str, Any], base: RunConfig | None = None) -> RunConfig:
+def config_from(mapping: FactsView, base: RunConfig | None = None) -> RunConfig:
     """Build a configuration from nested plain types, over `base` or the defaults.
 
     Where `env.id` names another world than the base's, what was set for that one is left out (`for_environment`).
@@ -91,13 +92,13 @@ def config_from(mapping: Mapping[str, Any], base: RunConfig | None = None) -> Ru
     return config
 
 
-def _built(mapping: Mapping[str, Any], base: RunConfig, where: str) -> RunConfig:
+def _built(mapping: FactsView, base: RunConfig, where: str) -> RunConfig:
     """Lay a mapping over a configuration; `where` stands before its fields' names in messages."""
     env = mapping.get("env")
     if isinstance(env, Mapping) and isinstance(env.get("id"), str):
         base = for_environment(base, env["id"])
     merged = _merge(config_mapping(base), mapping, where)
-    options: dict[str, Any] = {}
+    options: dict[str, object] = {}
     try:
         for section, registry in SWAPPABLE.items():
             chosen = merged[section]["type"]
@@ -170,7 +171,7 @@ def check_acting(config: RunConfig, given: Iterable[str]) -> None:
     refuse_idle(given, rounds, RunConfig())
 
 
-def _check_differs(changes: Mapping[str, Any], where: str) -> None:
+def _check_differs(changes: FactsView, where: str) -> None:
     """Refuse fields that are the same in all rounds, or that the loop itself sets."""
     for section, given in changes.items():
         if section in SAME and section in RunConfig.__dataclass_fields__:
@@ -206,18 +207,18 @@ def for_environment(config: RunConfig, env_id: str) -> RunConfig:
     )
 
 
-def config_mapping(config: RunConfig) -> dict[str, Any]:
+def config_mapping(config: RunConfig) -> Facts:
     """Return a configuration as nested plain types."""
     return config_to_mapping(config)
 
 
-def nested(fields: Mapping[str, Any]) -> dict[str, Any]:
+def nested(fields: FactsView) -> Facts:
     """Return dotted fields as nested ones; the opposite of `flat`.
 
     Raises:
         RunError: a field is given as a value and as a section.
     """
-    found: dict[str, Any] = {}
+    found: Facts = {}
     for name, value in fields.items():
         *sections, last = name.split(".")
         inner = found
@@ -229,7 +230,7 @@ def nested(fields: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def field_names(fields: Mapping[str, Any], where: str = "") -> Iterator[str]:
+def field_names(fields: FactsView, where: str = "") -> Iterator[str]:
     """Yield the dotted names of nested fields."""
     for key, value in fields.items():
         if isinstance(value, Mapping) and value:
@@ -238,7 +239,7 @@ def field_names(fields: Mapping[str, Any], where: str = "") -> Iterator[str]:
             yield f"{where}{key}"
 
 
-def _merge(base: dict[str, Any], over: Any, where: str) -> dict[str, Any]:
+def _merge(base: Facts, over: Any, where: str) -> Facts:
     """Lay `over` over `base`; every key must exist there, except inside `options`."""
     if not isinstance(over, Mapping):
         raise RunError(f"configuration: `{where.rstrip('.')}` must be a mapping of fields, got {over!r}")
@@ -256,7 +257,7 @@ def _merge(base: dict[str, Any], over: Any, where: str) -> dict[str, Any]:
     return merged
 
 
-def _laid(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def _laid(base: FactsView, over: FactsView) -> Facts:
     """Return nested fields with those of `over` laid over them."""
     laid = dict(base)
     for key, value in over.items():

@@ -10,6 +10,7 @@ from typing import Any
 
 from envs import same_world
 from generative import ComponentError
+from generative.facts import Facts, FactsView
 from generative.strict_yaml import read_yaml, write_yaml
 from worldmodels.config import (
     RunConfig,
@@ -77,7 +78,7 @@ def left_out(config: RunConfig) -> list[tuple[str, Any]]:
     ]
 
 
-def _over(mapping: Mapping[str, Any], base: RunConfig) -> RunConfig:
+def _over(mapping: FactsView, base: RunConfig) -> RunConfig:
     """Lay what a file says over what it builds on; its `env.options` stand as they are written."""
     env = mapping.get("env")
     if isinstance(env, Mapping) and "options" in env:
@@ -112,7 +113,7 @@ def read_sealed(path: Path) -> RunConfig:
     return read_config(path)
 
 
-def _config_of(mapping: dict[str, Any], path: Path) -> RunConfig:
+def _config_of(mapping: Facts, path: Path) -> RunConfig:
     saved = "format_version" in mapping and all(item.name in mapping for item in fields(RunConfig))
     version = mapping.pop("format_version", FORMAT_VERSION)
     if version != FORMAT_VERSION:
@@ -127,7 +128,7 @@ def _config_of(mapping: dict[str, Any], path: Path) -> RunConfig:
         raise RunError(f"{path}: {error}") from error
 
 
-def read_mapping(path: Path, what: str) -> dict[str, Any]:
+def read_mapping(path: Path, what: str) -> Facts:
     """Read a YAML file that holds a mapping; `what` it is called in messages.
 
     Raises:

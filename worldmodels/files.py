@@ -2,9 +2,9 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 from generative import ComponentError, files
+from generative.facts import Facts
 from generative.files import append_line, half_made, sweep, write_bytes, write_json, write_lines, write_text
 from worldmodels.errors import RunError
 
@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 
-def read_json(path: Path, remedy: str) -> dict[str, Any]:
+def read_json(path: Path, remedy: str) -> Facts:
     """Return what `write_json` wrote; a RunError, which ends in the remedy, where it is no more what was written."""
     try:
         return files.read_json(path, remedy)
@@ -31,7 +31,7 @@ def read_json(path: Path, remedy: str) -> dict[str, Any]:
         raise RunError(str(error)) from error
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
+def read_lines(path: Path) -> list[Facts]:
     """Return the whole lines of a log, none where it is not there; a RunError names one that was damaged."""
     try:
         return files.read_lines(path)

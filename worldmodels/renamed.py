@@ -4,8 +4,8 @@ A configuration of an old name is refused with what is said here, never translat
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from generative.facts import FactsView
 from worldmodels.errors import RunError
 
 FIELDS: dict[str, str] = {
@@ -89,7 +89,7 @@ VALUES: dict[str, dict[str, str]] = {
 """Old values of fields that still are, each with the new one."""
 
 
-def refuse_old(mapping: Mapping[str, Any], where: str = "") -> None:
+def refuse_old(mapping: FactsView, where: str = "") -> None:
     """Refuse nested fields of which one has an old name or an old value.
 
     Raises:

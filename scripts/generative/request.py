@@ -192,7 +192,7 @@ def _with_options(data: "Choice", words: list[str], helping: bool) -> "Choice":
     return absolute(replace(data, options=config_to_mapping(found.options)))
 
 
-def _missing(kind: type, options: Mapping[str, Any]) -> list[str]:
+def _missing(kind: type, options: Mapping[str, object]) -> list[str]:
     """Return the options without default that are not given."""
     nothing = dataclasses.MISSING
     needed = [each.name for each in fields(kind) if each.default is nothing and each.default_factory is nothing]

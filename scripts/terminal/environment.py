@@ -5,6 +5,7 @@ from typing import Any
 
 from envs.ids import OWN_LIMIT, find_spec
 from generative import ComponentError
+from generative.facts import Facts
 from generative.strict_yaml import read_yaml
 from scripts.terminal.parsing import UsageError, peeked_below
 from worldmodels.config import RunConfig
@@ -37,7 +38,7 @@ def with_options(base: RunConfig, words: list[str]) -> tuple[RunConfig, list[str
     return replace(base, env=replace(base.env, options=options)), words
 
 
-def _mapping(values: list[str]) -> dict[str, Any]:
+def _mapping(values: list[str]) -> Facts:
     if len(values) % 2 == 0:
         return {key: _scalar(key, value) for key, value in zip(values[::2], values[1::2], strict=True)}
     try:

@@ -8,10 +8,11 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, TextIO
+from typing import TextIO
 
+from generative.facts import FactsView
 from worldmodels.evolution.rounds import round_name
 from worldmodels.run.folder import Progress
 from worldmodels.run.plan import WORKERS, Forecast, Pace
@@ -155,7 +156,7 @@ def _bar(share: float, width: int) -> str:
     return f" {'━' * filled}{'╌' * (width - filled)}"
 
 
-def _figures(metrics: Mapping[str, Any]) -> list[str]:
+def _figures(metrics: FactsView) -> list[str]:
     numbers = {name: value for name, value in metrics.items() if isinstance(value, int | float)}
     shown = list(numbers.items())[:FIGURES]
     if "best" in numbers:

@@ -10,6 +10,7 @@ from torch import nn
 from agents import ActionSpec
 from envs import EnvConfig, frame_rate, make_env
 from generative import component_bytes, load_component
+from generative.facts import Facts
 from worldmodels.agent.bundle import Bundle, bundle_parts, read_agent
 from worldmodels.agent.config import FeaturesConfig
 from worldmodels.agent.features import feature_size
@@ -272,7 +273,7 @@ def load_starts(run: Run) -> Starts:
     """
     folder, dream = run.folder("evolve"), run.learnt.dream
     path = starts_path(run)
-    kept: dict[str, Any] = {}
+    kept: Facts = {}
     if path.exists():
         check(folder)
         starts, kept = read_starts(path)
@@ -314,7 +315,7 @@ def draw_starts(run: Run) -> Starts:
     return gather_starts(files, config.dream, config.seed, ended, memory.latent, load_memory(run))
 
 
-def load_bundle(run: Run) -> tuple[Bundle, np.ndarray, dict[str, Any]]:
+def load_bundle(run: Run) -> tuple[Bundle, np.ndarray, Facts]:
     """Return the bundle, the parameters (N) and the facts of a run's evolved controller."""
     check(run.folder("evolve"))
     description, arrays = read_agent(run.folder("evolve"))

@@ -1,11 +1,10 @@
 """Everything a controller needs to act, in one piece that travels: to worker processes as bytes, to disk as files."""
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from agents import ActionSpec, Controller, ControllerConfig, make_controller
 from envs import EnvConfig
 from generative import ComponentError, component_bytes, component_from_bytes, config_from_mapping, config_to_mapping
 from generative.capabilities import Encodes
+from generative.facts import Facts, FactsView
 from worldmodels.agent.config import FeaturesConfig
 from worldmodels.agent.features import Perception, feature_size
 from worldmodels.agent.precision import torch_dtype
@@ -39,11 +39,11 @@ class Bundle:
     spec: ActionSpec
     features: FeaturesConfig
     controller: ControllerConfig
-    vision: Mapping[str, Any]
+    vision: FactsView
     """`component_bytes` of the vision."""
-    memory: Mapping[str, Any] | None
+    memory: FactsView | None
     """`component_bytes` of the memory whose state the controller reads; None where it reads none, or a shuffled one."""
-    generator: Mapping[str, Any] | None = None
+    generator: FactsView | None = None
     """`component_bytes` of the memory that dreams; None where nothing dreams."""
     bank: np.ndarray | None = None
     """float32 (S H): what a memory remembered at S moments, where the controller reads a shuffled memory."""
@@ -90,7 +90,7 @@ class Bundle:
         return feature_size(self.features, vision.latent_spec.size, 0 if memory is None else memory.feature_size)
 
 
-def bundle_parts(vision: nn.Module, memory: MemoryModule | None) -> dict[str, Any]:
+def bundle_parts(vision: nn.Module, memory: MemoryModule | None) -> Facts:
     """Return the two components as bytes, as `Bundle` takes them; of an ensemble an agent carries member 0."""
     return {
         "vision": component_bytes(vision),
@@ -98,7 +98,7 @@ def bundle_parts(vision: nn.Module, memory: MemoryModule | None) -> dict[str, An
     }
 
 
-def save_agent(folder: Path, bundle: Bundle, parameters: np.ndarray, facts: Mapping[str, Any]) -> None:
+def save_agent(folder: Path, bundle: Bundle, parameters: np.ndarray, facts: FactsView) -> None:
     """Write the controller of a bundle: `agent.json`, and `agent.safetensors` with parameters and bank."""
     arrays = {"parameters": np.asarray(parameters, dtype=np.float32)}
     if bundle.bank is not None:
@@ -119,7 +119,7 @@ def save_agent(folder: Path, bundle: Bundle, parameters: np.ndarray, facts: Mapp
     write_json(folder / "agent.json", description)
 
 
-def read_agent(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def read_agent(folder: Path) -> tuple[Facts, dict[str, np.ndarray]]:
     """Read what `save_agent` wrote: the description with its configs rebuilt, and the arrays.
 
     Raises:

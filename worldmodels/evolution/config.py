@@ -1,10 +1,10 @@
 """How controllers evolve, how rounds of a loop follow each other, and how the chosen controller is measured."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from agents import OptimiserConfig
+from generative.facts import Facts, FactsView
 from generative.options import check_numbers
 from worldmodels.seeds import TEST, VALIDATION
 
@@ -90,9 +90,9 @@ class LoopConfig:
 
     rounds: int = 0
     """Rounds in all; 0 for no loop: every stage runs once."""
-    later: dict[str, Any] = field(default_factory=dict)
+    later: Facts = field(default_factory=dict)
     """Fields in which later rounds differ from the first one, nested as in a file: {collect: {episodes: 8}}."""
-    final: dict[str, Any] = field(default_factory=dict)
+    final: Facts = field(default_factory=dict)
     """Fields in which the last `final_rounds` differ from the other later ones."""
     final_rounds: int = 1
     """Last rounds that `final` is for."""
@@ -110,7 +110,7 @@ class LoopConfig:
                 raise ValueError(f"loop.{name}={getattr(self, name)}: must be at least {least}")
         check_numbers(self, "loop")
 
-    def changes(self, number: int) -> list[tuple[str, Mapping[str, Any]]]:
+    def changes(self, number: int) -> list[tuple[str, FactsView]]:
         """Return the mappings that a later round differs by, each with its field's name, in the order they apply."""
         last = number >= self.rounds - self.final_rounds
         return [("loop.later", self.later), *([("loop.final", self.final)] if last else [])]

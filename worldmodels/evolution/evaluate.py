@@ -4,17 +4,17 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 
+from generative.facts import Facts
 from worldmodels.rollouts.play import Played
 from worldmodels.statistics import Summary, paired_difference, summarise
 
 COLUMNS = ("track", "return", "steps", "frames", "terminated", "tiles", "lap")
 
 
-def episode_row(track: int, played: Played, state_names: Sequence[str]) -> dict[str, Any]:
+def episode_row(track: int, played: Played, state_names: Sequence[str]) -> Facts:
     """Return an episode as a row of `episodes.csv`; `tiles` is the share of tiles visited, empty where unknown."""
     tiles = ""
     if "tiles_visited" in state_names:
@@ -30,7 +30,7 @@ def episode_row(track: int, played: Played, state_names: Sequence[str]) -> dict[
     }
 
 
-def episodes_csv(rows: Sequence[dict[str, Any]]) -> str:
+def episodes_csv(rows: Sequence[Facts]) -> str:
     """Return rows as CSV text in the order of tracks."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n", extrasaction="ignore")
@@ -39,14 +39,14 @@ def episodes_csv(rows: Sequence[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def summarise_rows(rows: Sequence[dict[str, Any]]) -> tuple[Summary, dict[str, Any]]:
+def summarise_rows(rows: Sequence[Facts]) -> tuple[Summary, Facts]:
     """Return the summary of the rows' returns, and it as plain data with the frames they took."""
     ordered = sorted(rows, key=lambda row: row["track"])
     summary = summarise(np.array([row["return"] for row in ordered]), seed=0)
     return summary, {**asdict(summary), "env_frames": sum(row["frames"] for row in ordered)}
 
 
-def paired_rows(rows: Sequence[dict[str, Any]], others: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def paired_rows(rows: Sequence[Facts], others: Sequence[Facts]) -> Facts:
     """Return the difference `rows - others` in return on the tracks that both hold, as plain data.
 
     Raises:
@@ -58,7 +58,7 @@ def paired_rows(rows: Sequence[dict[str, Any]], others: Sequence[dict[str, Any]]
     return asdict(paired_difference(ours, np.array([returns[row["track"]] for row in shared]), seed=0))
 
 
-def median_track(rows: Sequence[dict[str, Any]]) -> int:
+def median_track(rows: Sequence[Facts]) -> int:
     """Return the track of an episode of median return (the lower one of two)."""
     ordered = sorted(rows, key=lambda row: (row["return"], row["track"]))
     return int(ordered[(len(ordered) - 1) // 2]["track"])

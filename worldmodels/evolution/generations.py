@@ -9,12 +9,12 @@ The log of scores is the state: an optimiser that is told the same scores again 
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
 from agents import replay
 from agents.optimisers import AskTell
+from generative.facts import Facts
 from worldmodels.errors import RunError
 from worldmodels.evolution.config import EvolveConfig, ValidationConfig
 from worldmodels.evolution.drive import BATCHES, Cost, drive, drive_in_order, share
@@ -81,9 +81,7 @@ def rank_agreement(scores: np.ndarray) -> float:
     return spearman(even, odd)
 
 
-def restore(
-    config: EvolveConfig, size: int, seed: int, log: Sequence[dict[str, Any]], x0: np.ndarray | None = None
-) -> AskTell:
+def restore(config: EvolveConfig, size: int, seed: int, log: Sequence[Facts], x0: np.ndarray | None = None) -> AskTell:
     """Return the optimiser as it stands after the logged generations, which began at `x0`.
 
     Raises:
@@ -94,7 +92,7 @@ def restore(
     return optimiser
 
 
-def check_mean(log: Sequence[dict[str, Any]], mean: np.ndarray) -> None:
+def check_mean(log: Sequence[Facts], mean: np.ndarray) -> None:
     """Check the mean to which a replay of logged generations has led, against the norm that the last of them notes.
 
     Raises:
@@ -118,8 +116,8 @@ def optimiser_seed(seed: int) -> int:
 
 
 def evolve(
-    config: EvolveConfig, optimiser: AskTell, trials: Trials, seed: int, log: list[dict[str, Any]]
-) -> Iterator[tuple[dict[str, Any], np.ndarray, list[bytes]]]:
+    config: EvolveConfig, optimiser: AskTell, trials: Trials, seed: int, log: list[Facts]
+) -> Iterator[tuple[Facts, np.ndarray, list[bytes]]]:
     """Yield each generation's entry, the mean after it, and what validation recorded, from where the log ends.
 
     The entry is plain data and has to be appended to the log before the next one is asked for.
@@ -168,9 +166,7 @@ def _timings(cost: Cost, validation: Cost, optimiser: float, whole: float, trial
     return {name: round(seconds, 3) for name, seconds in {**parts, "waiting for workers": waiting}.items()}
 
 
-def _entry(
-    scores: np.ndarray, episodes: int, cost: Cost, log: list[dict[str, Any]], config: EvolveConfig
-) -> dict[str, Any]:
+def _entry(scores: np.ndarray, episodes: int, cost: Cost, log: list[Facts], config: EvolveConfig) -> Facts:
     means = scores.mean(axis=1)
     agreement = rank_agreement(scores)
     earlier = [entry["agreement"] for entry in log if entry["episodes"] == episodes]
@@ -189,7 +185,7 @@ def _entry(
 
 def _validate(
     config: EvolveConfig, trials: Trials, mean: np.ndarray, seed: int, cost: Cost
-) -> tuple[dict[str, Any], list[bytes]]:
+) -> tuple[Facts, list[bytes]]:
     """Return what the mean scores on validation tracks, or on training tracks with the files of its episodes."""
     if config.validation.record:
         tracks = training_tracks(seed, RECORDED, 0, config.validation.tracks)
@@ -199,17 +195,17 @@ def _validate(
     return _summary(trials.real_scores(mean[None], tracks, False, cost)[0]), []
 
 
-def _summary(scores: np.ndarray) -> dict[str, Any]:
+def _summary(scores: np.ndarray) -> Facts:
     summary = summarise(scores, seed=0)
     return {name: getattr(summary, name) for name in ("episodes", "mean", "std", "ci_low", "ci_high")}
 
 
-def top_k(config: ValidationConfig, validated: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def top_k(config: ValidationConfig, validated: Sequence[Facts]) -> list[Facts]:
     """Return the best of some generations or rounds that have a `validation`, the best first: those measured again."""
     return sorted(validated, key=lambda row: -row["validation"]["mean"])[: config.top_k]
 
 
-def measure_again(config: ValidationConfig, trials: Trials, parameters: np.ndarray, cost: Cost) -> dict[str, Any]:
+def measure_again(config: ValidationConfig, trials: Trials, parameters: np.ndarray, cost: Cost) -> Facts:
     """Return what a controller (N) of the top k scores in the top-k re-evaluation, and on how many tracks."""
     places = config.top_k_places
     tracks = list(VALIDATION[places.start : places.stop])
@@ -217,7 +213,7 @@ def measure_again(config: ValidationConfig, trials: Trials, parameters: np.ndarr
     return {"episodes": len(tracks), **_summary(scores)}
 
 
-def best_validated(log: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+def best_validated(log: Sequence[Facts]) -> Facts | None:
     """Return the entry with the highest validation mean, the earliest of equals, or None."""
     validated = [entry for entry in log if "validation" in entry]
     return max(validated, key=lambda entry: entry["validation"]["mean"], default=None)

@@ -11,8 +11,8 @@ module says with which configuration.
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from generative.facts import Facts
 from worldmodels.config import RunConfig, later_config
 from worldmodels.evolution.config import LoopConfig
 from worldmodels.seeds import LOOP, stream
@@ -60,7 +60,7 @@ def keeps_vision(config: RunConfig, number: int) -> bool:
     return (here.type, here.options) == (there.type, there.options)
 
 
-def exploited(config: LoopConfig, curve: Sequence[dict[str, Any]]) -> bool:
+def exploited(config: LoopConfig, curve: Sequence[Facts]) -> bool:
     """Return whether the last round's dream promised more than the best round's and the real environment paid less.
 
     Args:
@@ -75,6 +75,6 @@ def exploited(config: LoopConfig, curve: Sequence[dict[str, Any]]) -> bool:
     return bool(earned and fell and last["dream_reward"] > best["dream_reward"])
 
 
-def best_round(curve: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def best_round(curve: Sequence[Facts]) -> Facts:
     """Return the row of the round with the highest validation mean, the earliest of equals."""
     return max(curve, key=lambda row: row["validation"]["mean"])

@@ -2,11 +2,11 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file, save
 
+from generative.facts import Facts
 from worldmodels.agent.build import load_bundle
 from worldmodels.agent.bundle import Bundle
 from worldmodels.errors import RunError
@@ -49,7 +49,7 @@ def starting_point(run: Run, bundle: Bundle) -> np.ndarray | None:
     return parameters
 
 
-def _spent(run: Run, before: Run) -> dict[str, Any]:
+def _spent(run: Run, before: Run) -> Facts:
     """Return the frames and core-hours that went into an earlier run's controller, without frames that `run` has."""
     evolved, collected = before.done("evolve") or {}, before.done("collect") or {}
     frames = evolved.get("env_frames", 0) + evolved.get("start_frames", 0)
@@ -69,7 +69,7 @@ def _extended(run: Run) -> set[Path]:
     return found
 
 
-def start_facts(folder: Path) -> dict[str, Any]:
+def start_facts(folder: Path) -> Facts:
     """Return what the controller at which evolution began had cost."""
     path = folder / "start.json"
     if not path.exists():

@@ -20,6 +20,7 @@ from typing import Any
 
 import psutil
 
+from generative.facts import Facts
 from worldmodels.machine import available_cores
 from worldmodels.parallel.config import ExecutorConfig
 from worldmodels.parallel.executor import CLOSED, ENDED, Executor, ExecutorError, Factory, Setup, WorkerError
@@ -34,7 +35,7 @@ DEATHS_BEFORE_BLAME = 3
 """An item that was running when so many workers were lost is taken for the cause."""
 
 
-def answers(facts: dict[str, Any]) -> bool:
+def answers(facts: Facts) -> bool:
     """Return whether a machine of the cluster is there: Ray itself knows up to a minute later that one is lost."""
     return facts["Alive"] and is_healthy(f"{facts['NodeManagerAddress']}:{facts['NodeManagerPort']}")
 
@@ -190,7 +191,7 @@ class RayExecutor(Executor):
             return [(call.item, result)]
         return []
 
-    def _check_host(self, slot: Slot, report: dict[str, Any]) -> None:
+    def _check_host(self, slot: Slot, report: Facts) -> None:
         ours, theirs = describe_host(), f"the worker on {report['host']}"
         names = [name for name in COMPARED if report[name] != ours[name]]
         if names:

@@ -18,6 +18,7 @@ from typing import Any
 
 import psutil
 
+from generative.facts import Facts
 from worldmodels.parallel.config import ExecutorConfig
 from worldmodels.parallel.executor import ExecutorError
 from worldmodels.parallel.host import project_path
@@ -58,7 +59,7 @@ def start_ray(ray: Any, config: ExecutorConfig, workers: int, folder: str) -> No
     settings = QUIET
     if folder:
         settings = QUIET | PRIVATE | {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
-        options: dict[str, Any] = {"address": "local", "num_cpus": workers, "include_dashboard": False}
+        options: Facts = {"address": "local", "num_cpus": workers, "include_dashboard": False}
         # Ray opens its own folder to everybody, so that is not the one whose path ends here.
         options |= {"_temp_dir": f"{folder}/r", "object_store_memory": config.object_store_mb * 2**20}
         # Ray itself forgets to quote the interpreter, whose path may hold a space.

@@ -1,8 +1,8 @@
 """Collecting rollouts: who drives, and the worker that records whole episodes and hands them back compressed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch import nn
 
 from agents import ActionSpec, Policy, PolicyConfig, make_policy
 from envs import EnvConfig, VectorEnv, make_env
+from generative.facts import FactsView
 from worldmodels.agent.bundle import Bundle
 from worldmodels.agent.controller_policy import ControllerPolicy
 from worldmodels.rollouts.config import CollectConfig, PolicyName
@@ -46,7 +47,7 @@ class CollectSetup:
     bundle: Bundle | None
     """For the policies that drive with networks; `random-agent` takes only its architecture."""
     parameters: np.ndarray | None
-    facts: Mapping[str, Any]
+    facts: FactsView
     """Written into every episode's record."""
     width: int
     """Environments that a worker steps together."""

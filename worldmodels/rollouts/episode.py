@@ -15,15 +15,14 @@ import json
 import math
 import os
 import zipfile
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import zstandard
 
+from generative.facts import Facts, FactsView
 from worldmodels.errors import RunError
 from worldmodels.files import write_bytes
 
@@ -54,7 +53,7 @@ class Episode:
     """The seed the environment was reset with."""
     goal_reached: bool = False
     """Whether the episode ended in success, as a finished lap, which the environment declares."""
-    meta: Mapping[str, Any] = field(default_factory=dict)
+    meta: FactsView = field(default_factory=dict)
     """Policy, environment facts and whatever else belongs to the record; JSON types."""
 
     def __post_init__(self) -> None:
@@ -136,7 +135,7 @@ class EpisodeFile:
         return RunError(f"{self.path} is no whole episode ({reason}); delete it and run `worldmodels collect` again")
 
     @cached_property
-    def meta(self) -> dict[str, Any]:
+    def meta(self) -> Facts:
         """The record's facts: `track`, `steps`, `obs_shape`, `terminated`, `truncated`, policy, environment."""
         meta = self._facts("meta.json")
         if meta.get("format_version") != FORMAT_VERSION:
@@ -160,7 +159,7 @@ class EpisodeFile:
         except (zipfile.BadZipFile, OSError, ValueError) as error:
             raise self._damaged(error) from error
 
-    def _facts(self, name: str) -> dict[str, Any]:
+    def _facts(self, name: str) -> Facts:
         try:
             facts = json.loads(self._read([name])[0])
         except (ValueError, RecursionError) as error:
@@ -169,7 +168,7 @@ class EpisodeFile:
             raise self._damaged(f"{name} holds no facts")
         return facts
 
-    def env(self) -> dict[str, Any]:
+    def env(self) -> Facts:
         """Return the facts of the environment it was recorded in; read each time, they are long."""
         return self._facts("env.json")
 

@@ -8,12 +8,12 @@ of a network's output depend on it; so the result of an episode depends on the e
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from agents import ActionSpec, Policy
 from envs import VectorEnv
+from generative.facts import Facts
 from worldmodels.rollouts.episode import Episode
 
 
@@ -150,7 +150,7 @@ def _begin(
 
 
 def _finish(slot: _Slot, terminated: bool, truncated: bool, state: np.ndarray, record: bool) -> Played:
-    facts: dict[str, Any] = {"terminated": terminated, "truncated": truncated}
+    facts: Facts = {"terminated": terminated, "truncated": truncated}
     episode = None
     if record:
         episode = Episode(

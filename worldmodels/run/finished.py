@@ -7,10 +7,10 @@ with. Latents are not listed: each says itself what it is of (`worldmodels.visio
 import fnmatch
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
+from generative.facts import Facts, FactsView
 from worldmodels.errors import RunError
 from worldmodels.files import read_json, write_json
 
@@ -24,7 +24,7 @@ _known: dict[tuple[str, int, int, int], str] = {}
 """Digests by path, time of change, size and inode, so that a process reads a file once for them."""
 
 
-def write_done(folder: Path, stage: str, facts: Mapping[str, Any]) -> None:
+def write_done(folder: Path, stage: str, facts: FactsView) -> None:
     """Mark a stage as finished, with the facts it leaves and the digests of the files that are there."""
     files = {path.relative_to(folder).as_posix(): [path.stat().st_size, digest(path)] for path in _listed(folder)}
     write_json(folder / DONE, {"stage": stage, **facts, "files": files})
@@ -37,7 +37,7 @@ def _listed(folder: Path) -> Iterator[Path]:
                 yield path
 
 
-def read_done(folder: Path, stage: str) -> dict[str, Any] | None:
+def read_done(folder: Path, stage: str) -> Facts | None:
     """Return the facts of a finished stage, or None.
 
     Raises:
@@ -90,7 +90,7 @@ def _check(folder: Path, wanted: Callable[[str], bool]) -> set[Path] | None:
     return {folder / name for name in listed}
 
 
-def _read(folder: Path) -> dict[str, Any] | None:
+def _read(folder: Path) -> Facts | None:
     if not os.path.lexists(folder / DONE):
         return None
     return read_json(folder / DONE, "restore the file, or remove it and run the stage again")

@@ -11,12 +11,13 @@ import importlib.metadata
 import os
 import platform
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
+from generative.facts import Facts, FactsView
 from generative.files import locked
 from generative.source import commit
 from worldmodels.agent.precision import Dtype
@@ -28,6 +29,9 @@ from worldmodels.files import append_line, half_made, read_json, read_lines, swe
 from worldmodels.machine import available_cores
 from worldmodels.run.finished import DONE, check, read_done, write_done
 from worldmodels.version import __version__
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 STAGES = {
     "loop": "rounds",
@@ -73,7 +77,7 @@ class Progress:
     done: int
     total: int
     unit: str
-    metrics: Mapping[str, Any] = field(default_factory=dict)
+    metrics: FactsView = field(default_factory=dict)
     """The newest figures, by name."""
     inner: "Progress | None" = None
     """How far the part under way is: of a loop, the stage of the round after those that are done."""
@@ -90,7 +94,7 @@ class Run:
                 f"`worldmodels run {self.path} --preset quick`, or name an existing folder"
             )
         self.config = read_sealed(self.path / "config.yaml")
-        self._boards: dict[str, Any] = {}
+        self._boards: dict[str, SummaryWriter] = {}
 
     @property
     def learnt(self) -> RunConfig:
@@ -178,7 +182,7 @@ class Run:
         folder = self.folder(stage)
         return folder.is_dir() and any(folder.iterdir())
 
-    def done(self, stage: str) -> dict[str, Any] | None:
+    def done(self, stage: str) -> Facts | None:
         """Return the facts a finished stage left, or None."""
         return read_done(self.folder(stage), stage)
 
@@ -191,7 +195,7 @@ class Run:
                 )
             check(self.folder(stage))
 
-    def finish(self, stage: str, facts: Mapping[str, Any]) -> None:
+    def finish(self, stage: str, facts: FactsView) -> None:
         """Mark a stage as finished; the last thing that a stage does."""
         write_done(self.folder(stage), stage, {"finished": time.strftime("%Y-%m-%dT%H:%M:%S"), **facts})
 
@@ -199,11 +203,11 @@ class Run:
         """Mark a stage as not finished, before a file of it is written anew."""
         (self.folder(stage) / DONE).unlink(missing_ok=True)
 
-    def versions(self) -> dict[str, Any]:
+    def versions(self) -> Facts:
         """Return what the run was made with: packages, interpreter, commit, machine."""
         return read_json(self.path / "versions.json", "restore it from a copy of the run")
 
-    def log(self, stage: str, step: int, metrics: Mapping[str, Any]) -> None:
+    def log(self, stage: str, step: int, metrics: FactsView) -> None:
         """Append figures to metrics.jsonl, then to TensorBoard's files."""
         append_line(self.path / "metrics.jsonl", {"stage": stage, "step": step, **metrics})
         if stage not in self._boards:
@@ -214,7 +218,7 @@ class Run:
             if isinstance(value, int | float):
                 self._boards[stage].add_scalar(name, value, step)
 
-    def history(self, stage: str) -> list[dict[str, Any]]:
+    def history(self, stage: str) -> list[Facts]:
         """Return the logged figures of a stage by step; what a resumed stage logged twice counts once."""
         entries = {line["step"]: line for line in read_lines(self.path / "metrics.jsonl") if line["stage"] == stage}
         return [entries[step] for step in sorted(entries)]
@@ -241,7 +245,7 @@ class Run:
         return sum(line["seconds"] * line["cores"] for line in read_lines(self.path / "spent.jsonl")) / 3600
 
 
-def versions() -> dict[str, Any]:
+def versions() -> Facts:
     """Return what the run is made with: packages, interpreter, commit, machine."""
     packages = ("torch", "numpy", "gymnasium", "box2d", "opencv-python-headless", "cma", "ray")
     found = {}
