@@ -12,7 +12,7 @@ from generative.report.images import as_rgb, contact_sheet, episode_caption, wri
 from worldmodels.agent.build import EnvShape, env_shape, load_bundle, new_memory, new_vision
 from worldmodels.agent.bundle import Bundle, bundle_parts
 from worldmodels.agent.config import FeaturesConfig
-from worldmodels.agent.export import agent_folder
+from worldmodels.agent.pretrained import agent_folder
 from worldmodels.errors import RunError
 from worldmodels.files import link_file, link_tree, write_json, write_text
 from worldmodels.machine import available_cores

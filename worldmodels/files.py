@@ -1,18 +1,36 @@
-"""Files as `generative.files` writes and checks them, and links between the folders of runs."""
+"""Files as `generative.files` writes and checks them, new folders, and links between the folders of runs."""
 
+import errno
+import glob
 import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from generative import ComponentError, files
 from generative.facts import Facts
-from generative.files import append_line, half_made, sweep, write_bytes, write_json, write_lines, write_text
+from generative.files import (
+    append_line,
+    half_made,
+    sweep,
+    sync_folder,
+    write_bytes,
+    write_json,
+    write_lines,
+    write_text,
+)
 from worldmodels.errors import RunError
 
 __all__ = [
     "append_line",
+    "files_in",
     "half_made",
     "link_file",
     "link_tree",
+    "new_folder",
     "read_json",
     "read_lines",
     "sweep",
@@ -21,6 +39,9 @@ __all__ = [
     "write_lines",
     "write_text",
 ]
+
+STALE = 3600
+"""Seconds after which a half-filled folder counts as one of a killed process."""
 
 
 def read_json(path: Path, remedy: str) -> Facts:
@@ -59,3 +80,32 @@ def link_file(path: Path, beside: Path) -> None:
         os.link(path, beside)
     except OSError:
         write_bytes(beside, path.read_bytes())
+
+
+def files_in(folder: Path) -> dict[str, Path]:
+    """Return the files of a folder, at any depth, by their names in it."""
+    return {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Give a folder to fill that becomes `folder` at the end, or vanishes when something raises."""
+    taken = RunError(f"{folder} cannot be made: something of that name is in the way; name a new folder")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise taken from None
+    for stale in folder.parent.glob(f".{glob.escape(folder.name)}.*.partial"):
+        if time.time() - stale.stat().st_mtime > STALE:
+            shutil.rmtree(stale, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent) as temporary:
+        new = Path(temporary) / folder.name
+        new.mkdir()
+        yield new
+        try:
+            os.rename(new, folder)
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise taken from None
+            raise
+    sync_folder(folder.parent)

@@ -14,7 +14,7 @@ import envs
 from envs import EnvConfig, VectorEnv
 from worldmodels.agent.agent import Agent
 from worldmodels.agent.build import build_dream, load_bundle
-from worldmodels.agent.export import agent_folder
+from worldmodels.agent.pretrained import agent_folder
 from worldmodels.dream.env import DreamEnv
 from worldmodels.errors import RunError
 from worldmodels.run.folder import Run

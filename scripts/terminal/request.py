@@ -87,7 +87,7 @@ def run_path(name: str) -> Path:
 
 def run_folder(name: str) -> Path:
     """Return the folder of a run that should be there; the shipped agent is unpacked when it is first named."""
-    from worldmodels.agent.export import PRETRAINED, unpack_pretrained
+    from worldmodels.agent.pretrained import PRETRAINED, unpack_pretrained
 
     path = run_path(name)
     return unpack_pretrained(path) if name == PRETRAINED else path
@@ -104,7 +104,7 @@ def _in_full(word: str) -> str:
 
 def _base(command: str, name: str | None, path: Path, start: Start, helping: bool) -> "RunConfig":
     """Return the configuration before the command line sets its fields."""
-    from worldmodels.agent.export import PRETRAINED, shipped_agent
+    from worldmodels.agent.pretrained import PRETRAINED, shipped_agent
     from worldmodels.config_files import preset, read_config
     from worldmodels.run.folder import Run
 

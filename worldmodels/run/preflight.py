@@ -19,8 +19,8 @@ from agents.optimisers import FULL_COVARIANCE_LIMIT
 from envs import make_env
 from generative import resolve_device
 from worldmodels.agent.build import EnvShape, check_config, env_shape, new_memory, new_vision
-from worldmodels.agent.export import agent_folder
 from worldmodels.agent.features import feature_size
+from worldmodels.agent.pretrained import agent_folder
 from worldmodels.config import RunConfig
 from worldmodels.dream.imagine import BLOCK
 from worldmodels.dream.starts import STARTS

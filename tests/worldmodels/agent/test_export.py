@@ -1,68 +1,21 @@
-import hashlib
 import json
-import re
-import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import yaml
 from safetensors.numpy import load_file
 
 from generative import save_component
-from scripts.cli import main, parse
-from scripts.stages import collect, evaluate, evolve
+from scripts.cli import main
+from tests.worldmodels.agent.cards import table
 from worldmodels import Run, RunError, load_agent, load_dream, make_env
 from worldmodels.agent.build import load_memory, load_starts, load_vision
-from worldmodels.agent.export import agent_folder, export_agent, thin_starts, unpack_pretrained
+from worldmodels.agent.export import export_agent, thin_starts
 from worldmodels.config import config_from
 from worldmodels.config_files import write_config
 from worldmodels.dream.starts import Starts
-from worldmodels.files import append_line, read_lines
-from worldmodels.seeds import VALIDATION
-
-
-@pytest.fixture(scope="module")
-def finished(_trained, tmp_path_factory):
-    path = tmp_path_factory.mktemp("finished") / "run"
-    shutil.copytree(_trained.path, path)
-    run = Run(path)
-    for stage in (evolve, evaluate):
-        for _ in stage(run):
-            pass
-    return run
-
-
-@pytest.fixture(scope="module")
-def _exported(finished, tmp_path_factory):
-    folders = {half: tmp_path_factory.mktemp("exported") / "agent" for half in (True, False)}
-    for half, folder in folders.items():
-        export_agent(finished, folder, half)
-    return folders
-
-
-@pytest.fixture
-def exported(_exported, tmp_path):
-    """A copy of a run exported in half precision, under a name that no command uses by itself."""
-    return shutil.copytree(_exported[True], tmp_path / "agent")
-
-
-@pytest.fixture
-def copy(finished, tmp_path):
-    """A copy of a run whose controller is evolved and evaluated."""
-    shutil.copytree(finished.path, tmp_path / "copy")
-    return Run(tmp_path / "copy")
-
-
-@pytest.fixture
-def shipped(_exported, monkeypatch, tmp_path):
-    """An installation that ships an agent, seen from an empty folder."""
-    monkeypatch.setattr("worldmodels.agent.export.SHIPPED", _exported[True])
-    (tmp_path / "work").mkdir()
-    monkeypatch.chdir(tmp_path / "work")
-    return _exported[True]
+from worldmodels.files import read_lines
 
 
 def actions(agents, run):
@@ -216,62 +169,6 @@ def test_a_run_without_a_controller_cannot_be_exported(trained, tmp_path):
         export_agent(trained, tmp_path / "agent")
 
 
-def table(card):
-    """The rows of the card's tables, first column to the others."""
-    return {cells[0]: cells[1:] for cells in (row.split(" | ") for row in re.findall(r"^\| (.*) \|$", card, re.M))}
-
-
-def test_the_model_card_tells_the_runs_own_numbers(finished, _exported):
-    card = (_exported[True] / "README.md").read_text()
-    rows, head = table(card), yaml.safe_load(card.split("---\n")[1])
-    assert head["license"] == "mit" and head["library_name"] == "worldmodels" and "vae" in head["tags"]
-    collected, evolved = finished.done("collect")["env_frames"], finished.done("evolve")
-    log = read_lines(finished.folder("evolve") / "generations.jsonl")
-    validated = sum(entry["validation_frames"] for entry in log)
-    assert f"{collected:,} frames" in rows["collection"][0] and "12 episodes" in rows["collection"][0]
-    in_all = validated + sum(entry["frames"] for entry in log)
-    assert rows["evolution"] == [
-        f"3 generations in the real world; {in_all:,} real frames, {validated:,} of them for validation"
-    ]
-    assert rows["real frames in all"] == [f"{collected + in_all:,}"]
-    assert f"generation {evolved['chosen_generation']}, " in rows["chosen"][0]
-    versions = json.loads((finished.path / "versions.json").read_text())
-    assert rows["commit"] == [versions["commit"]] and f"torch {versions['torch']}" in rows["versions"][0]
-    count = sum(parameter.numel() for parameter in load_vision(finished).parameters())
-    assert rows["vision"] == ["vae", f"{count:,}", "float16"]
-    assert rows["controller"] == ["linear", f"{evolved['parameters']:,}", "float32"]
-    for name in ("vision/model.safetensors", "controller/agent.json", "spent.jsonl"):
-        content = (_exported[True] / name).read_bytes()
-        assert rows[f"`{name}`"] == [f"{len(content):,}", f"`{hashlib.sha256(content).hexdigest()}`"]
-
-
-def test_the_model_card_says_on_which_weights_the_score_was_measured(finished, _exported, copy, tmp_path):
-    summary = finished.done("evaluate")["summary"]
-    score = f"Mean return **{summary['mean']:.1f} ± {summary['std']:.1f}** over 4 test tracks"
-    for half, folder in _exported.items():
-        card = (folder / "README.md").read_text()
-        assert score in card and ("exactly these weights" in card) == (not half)
-        assert ("until they are evaluated again" in card) == half
-    # What is exported in half precision and evaluated again is not rounded twice.
-    again = Run(shutil.copytree(_exported[True], tmp_path / "again"))
-    for _ in evaluate(again):
-        pass
-    export_agent(again, tmp_path / "twice")
-    assert "exactly these weights" in (tmp_path / "twice" / "README.md").read_text()
-    shutil.rmtree(copy.folder("evaluate"))
-    export_agent(copy, tmp_path / "unmeasured")
-    assert "Not evaluated yet" in (tmp_path / "unmeasured" / "README.md").read_text()
-
-
-def test_core_hours_are_those_of_training(copy, tmp_path):
-    (copy.path / "spent.jsonl").unlink()
-    for stage, seconds in (("collect", 3600), ("evolve", 1800), ("evaluate", 9000), ("evolve", 1800)):
-        append_line(copy.path / "spent.jsonl", {"stage": stage, "seconds": seconds, "cores": 2})
-    export_agent(copy, tmp_path / "agent")
-    assert table((tmp_path / "agent" / "README.md").read_text())["core-hours"] == ["4.00"]
-    assert Run(tmp_path / "agent").core_hours() == 4
-
-
 @pytest.mark.parametrize(
     "name",
     [
@@ -300,92 +197,3 @@ def test_the_command_says_how_big_it_is(finished, tmp_path, monkeypatch, capsys)
     monkeypatch.setattr("scripts.export.SHIPPABLE", 1000)
     assert main(["export", str(finished.path), str(tmp_path / "again")]) == 0
     assert "warning" in capsys.readouterr().out
-
-
-def test_pretrained_is_unpacked_once(shipped, capsys, tmp_path):
-    before = {path: path.read_bytes() for path in shipped.rglob("*") if path.is_file()}
-    assert main(["evaluate", "pretrained", "--tracks", "2", "--evaluate.video", "False"]) == 0
-    unpacked = tmp_path / "work" / "runs" / "pretrained"
-    assert "over 2 test tracks" in capsys.readouterr().out and (unpacked / "evaluation" / "summary.json").exists()
-    (unpacked / "README.md").write_text("mine")
-    assert main(["info", "pretrained"]) == 0
-    assert main(["evaluate", "pretrained", "--tracks", "2"]) == 0
-    assert (unpacked / "README.md").read_text() == "mine"
-    assert {path.name for path in unpacked.parent.iterdir()} == {"pretrained"}
-    assert {path: path.read_bytes() for path in shipped.rglob("*") if path.is_file()} == before
-
-
-def test_a_run_of_the_users_that_is_named_pretrained_is_used(shipped, copy, capsys):
-    shutil.copytree(copy.path, "runs/pretrained")
-    assert main(["info", "pretrained"]) == 0
-    assert "3 generations" in capsys.readouterr().out and Run("runs/pretrained").begun("evaluate")
-    shutil.copytree(copy.path, "pretrained")
-    shutil.rmtree("runs")
-    assert main(["dream", "pretrained"]) == 0
-    assert not list(shipped.glob("dream")) and Run("pretrained").done("dream")
-
-
-def test_a_new_run_may_be_named_pretrained_and_asking_writes_nothing(shipped, monkeypatch, capsys):
-    monkeypatch.setattr("worldmodels.run.rates.BUDGET", 0.1)
-    assert main(["run", "pretrained", "--preset", "toy", "--dry-run"]) == 0
-    with pytest.raises(SystemExit):
-        main(["evaluate", "pretrained", "--help"])
-    assert parse("evaluate", ["pretrained", "--dry-run"]).config == Run(shipped).config
-    assert not Path("runs").exists()
-
-
-def test_without_a_shipped_agent_the_message_says_so(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr("worldmodels.agent.export.SHIPPED", tmp_path / "nothing")
-    monkeypatch.chdir(tmp_path)
-    for words in (["evaluate", "pretrained"], ["info", "pretrained"], ["export", "pretrained", "copy"]):
-        assert main(words) == 1
-        assert "holds no agent named `pretrained`" in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
-
-
-def test_the_shipped_agent_is_read_where_it_is(shipped, finished, tmp_path):
-    before = sorted(shipped.rglob("*"))
-    agent = load_agent("pretrained")
-    assert agent.env_config == finished.config.env
-    assert sorted(shipped.rglob("*")) == before and not list((tmp_path / "work").iterdir())
-    shutil.copytree(shipped, "pretrained")
-    assert str(agent_folder("pretrained")) == "pretrained"
-
-
-def test_the_agent_in_the_package_is_small_and_drives():
-    folder = agent_folder("pretrained")
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) < 10e6
-    assert {path.suffix for path in files} == {".md", ".yaml", ".json", ".jsonl", ".safetensors"}
-    rows = table((folder / "README.md").read_text())
-    for path in files:
-        if (name := path.relative_to(folder).as_posix()) != "README.md":
-            content = path.read_bytes()
-            assert rows[f"`{name}`"] == [f"{len(content):,}", f"`{hashlib.sha256(content).hexdigest()}`"], name
-    agent = load_agent("pretrained")
-    env = make_env(agent.env_config)
-    obs, _ = env.reset(seed=VALIDATION[0])
-    earned = 0.0
-    for _ in range(300):
-        obs, reward, *_ = env.step(agent.act(obs))
-        earned += float(reward)
-    env.close()
-    assert earned > 150  # a car that stands still loses 30, one that goes straight on gains some 50
-
-
-def test_two_that_unpack_at_once_both_find_it(shipped, monkeypatch, tmp_path):
-    folder = tmp_path / "runs" / "pretrained"
-
-    def while_another_is_first(_):
-        shutil.copytree(shipped, folder)
-        return {}
-
-    monkeypatch.setattr("worldmodels.agent.export._files", while_another_is_first)
-    assert unpack_pretrained(folder) == folder
-    assert (folder / "config.yaml").exists() and len(list(folder.parent.iterdir())) == 1
-
-
-def test_the_shipped_agent_drives_for_a_collection_by_its_name(shipped, finished):
-    policies = {"policies": ["agent"], "agent": "pretrained", "episodes": 2, "max_frames": 12, "extends": ""}
-    run = Run.create("runs/driven", config_from({"collect": policies, "vision": {"batch": 8}}, finished.config))
-    assert list(collect(run))[-1].done == 2
