@@ -16,9 +16,11 @@ from worldmodels.accuracy.fingerprint import fingerprint
 from worldmodels.accuracy.page import render_card
 from worldmodels.accuracy.plots import sheet
 from worldmodels.accuracy.verdict import findings_of_card, judged_set, verdict
-from worldmodels.agent.build import env_shape, load_bundle, load_memory, load_starts, load_vision, new_memory
+from worldmodels.agent.build import env_shape, new_memory
 from worldmodels.agent.bundle import Bundle
+from worldmodels.agent.trained import load_bundle, load_memory, load_vision
 from worldmodels.dream.imagine import BLOCK
+from worldmodels.dream.of_run import load_starts
 from worldmodels.errors import RunError
 from worldmodels.evolution.drive import BATCHES, Cost, drive
 from worldmodels.evolution.generations import Trials, optimiser_seed

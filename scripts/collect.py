@@ -9,10 +9,11 @@ import numpy as np
 
 from envs import EnvConfig, check_environment, env_facts
 from generative.report.images import as_rgb, contact_sheet, episode_caption, write_png
-from worldmodels.agent.build import EnvShape, env_shape, load_bundle, new_memory, new_vision
+from worldmodels.agent.build import EnvShape, env_shape, new_memory, new_vision
 from worldmodels.agent.bundle import Bundle, bundle_parts
 from worldmodels.agent.config import FeaturesConfig
 from worldmodels.agent.pretrained import agent_folder
+from worldmodels.agent.trained import load_bundle
 from worldmodels.errors import RunError
 from worldmodels.files import link_file, link_tree, write_json, write_text
 from worldmodels.machine import available_cores

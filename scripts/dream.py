@@ -15,7 +15,8 @@ from generative.capabilities import Decodes, refusal
 from generative.facts import Facts
 from generative.report.images import as_rgb, captioned, outlined, side_by_side, write_png
 from generative.report.video import write_webm
-from worldmodels.agent.build import dreaming_memory, env_shape, load_bundle, load_starts, load_vision
+from worldmodels.agent.build import env_shape
+from worldmodels.agent.trained import dreaming_memory, load_bundle, load_vision
 from worldmodels.dream.config import DreamConfig, FilmConfig
 from worldmodels.dream.film import (
     DREAMS,
@@ -31,6 +32,7 @@ from worldmodels.dream.film import (
     shown,
 )
 from worldmodels.dream.imagine import imagine
+from worldmodels.dream.of_run import load_starts
 from worldmodels.memories import Memory
 from worldmodels.run.folder import Progress, Run
 from worldmodels.vision.contract import DecodingVision

@@ -11,8 +11,9 @@ from generative.facts import Facts
 from generative.report.images import as_rgb
 from generative.report.video import write_webm
 from worldmodels.agent.agent import Agent
-from worldmodels.agent.build import env_shape, load_bundle
+from worldmodels.agent.build import env_shape
 from worldmodels.agent.bundle import Bundle
+from worldmodels.agent.trained import load_bundle
 from worldmodels.evolution.drive import drive
 from worldmodels.evolution.evaluate import episode_row, episodes_csv, median_track, paired_rows, summarise_rows
 from worldmodels.evolution.tasks import TrialSetup, TrialWorker

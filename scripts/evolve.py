@@ -8,10 +8,11 @@ import torch
 
 from generative import to_float
 from generative.facts import Facts
-from worldmodels.agent.build import assemble, keep_starts, load_memory, load_starts, load_vision
 from worldmodels.agent.bundle import Bundle, read_agent, save_agent
 from worldmodels.agent.precision import latent_change, resolve_dtype, state_change
+from worldmodels.agent.trained import assemble, load_memory, load_vision
 from worldmodels.dream.imagine import BLOCK
+from worldmodels.dream.of_run import keep_starts, load_starts
 from worldmodels.errors import RunError
 from worldmodels.evolution.drive import Cost
 from worldmodels.evolution.generations import Trials, best_validated, measure_again, restore, top_k

@@ -13,7 +13,8 @@ from scripts.collect import collect
 from scripts.evolve import evolve
 from scripts.train_memory import train_memory
 from scripts.train_vision import train_vision
-from worldmodels.agent.build import check_config, load_bundle
+from worldmodels.agent.build import check_config
+from worldmodels.agent.trained import load_bundle
 from worldmodels.dream.imagine import BLOCK
 from worldmodels.errors import RunError
 from worldmodels.evolution.drive import Cost

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scripts.stages import STAGE_FUNCTIONS
-from worldmodels.agent.build import env_shape, load_bundle, load_vision
+from worldmodels.agent.build import env_shape
+from worldmodels.agent.trained import load_bundle, load_vision
 from worldmodels.config import RunConfig
 from worldmodels.errors import RunError
 from worldmodels.evolution.drive import drive

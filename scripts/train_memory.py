@@ -11,7 +11,8 @@ from torch import nn
 from generative import fit, save_component
 from generative.checkpoint import last_step
 from generative.facts import Facts
-from worldmodels.agent.build import env_shape, load_vision, new_memory, start_from
+from worldmodels.agent.build import env_shape, new_memory
+from worldmodels.agent.trained import load_vision, start_from
 from worldmodels.memories import SequenceBatch
 from worldmodels.memories.baselines import baselines, fit_persistence
 from worldmodels.memories.sequences import SequenceBatches, held_out_batches, latent_targets

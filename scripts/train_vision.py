@@ -18,7 +18,8 @@ from generative import Estimates, fit, offers, resolve_device, save_component, t
 from generative.checkpoint import last_step
 from generative.facts import Facts
 from generative.report.images import as_rgb, write_png
-from worldmodels.agent.build import env_shape, new_vision, start_from
+from worldmodels.agent.build import env_shape, new_vision
+from worldmodels.agent.trained import start_from
 from worldmodels.errors import RunError
 from worldmodels.files import append_line, read_lines, write_json
 from worldmodels.rollouts.dataset import FrameBatches, episode_files, frames_over, sample_frames, split

@@ -13,9 +13,10 @@ import gymnasium as gym
 import envs
 from envs import EnvConfig, VectorEnv
 from worldmodels.agent.agent import Agent
-from worldmodels.agent.build import build_dream, load_bundle
 from worldmodels.agent.pretrained import agent_folder
+from worldmodels.agent.trained import load_bundle
 from worldmodels.dream.env import DreamEnv
+from worldmodels.dream.of_run import build_dream
 from worldmodels.errors import RunError
 from worldmodels.run.folder import Run
 

@@ -11,8 +11,9 @@ from scripts.info import info
 from scripts.stages import loop, stages_of
 from tests.small import LOOP, looped_config, small_config
 from worldmodels import Run, load_agent
-from worldmodels.agent.build import load_bundle, new_memory
+from worldmodels.agent.build import new_memory
 from worldmodels.agent.export import export_agent
+from worldmodels.agent.trained import load_bundle
 from worldmodels.errors import RunError
 from worldmodels.evolution.config import LoopConfig
 from worldmodels.evolution.rounds import LEARNT, best_round, exploited, keeps_vision, round_config

@@ -15,8 +15,8 @@ from scripts.cli import main
 from scripts.stages import collect, dream, evaluate, evolve, report, train_memory, train_vision
 from tests.small import small_config
 from worldmodels import Run, load_agent, load_dream, make_env
-from worldmodels.agent.build import load_starts
 from worldmodels.agent.export import thin_starts
+from worldmodels.dream.of_run import load_starts
 from worldmodels.files import read_lines
 from worldmodels.rollouts.dataset import episode_files, split
 from worldmodels.vision.encode import latent_file

@@ -11,7 +11,7 @@ from scripts.stages import train_vision
 from scripts.train_vision import examine, mean_frame
 from tests.small import small_config
 from worldmodels import Run
-from worldmodels.agent.build import load_vision
+from worldmodels.agent.trained import load_vision
 from worldmodels.errors import RunError
 from worldmodels.rollouts.dataset import episode_files, sample_frames
 

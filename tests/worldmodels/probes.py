@@ -18,9 +18,11 @@ from scripts.evolve import worker_setup
 from scripts.stages import evolve, train_memory, train_vision
 from tests.small import small_config
 from worldmodels import Run
-from worldmodels.agent.build import assemble, env_shape, keep_starts
+from worldmodels.agent.build import env_shape
+from worldmodels.agent.trained import assemble
 from worldmodels.config import config_from
 from worldmodels.config_files import read_config
+from worldmodels.dream.of_run import keep_starts
 from worldmodels.errors import RunError
 from worldmodels.evolution.drive import Cost
 from worldmodels.evolution.generations import Trials, next_episodes

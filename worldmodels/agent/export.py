@@ -16,10 +16,11 @@ import torch
 from torch import nn
 
 from generative import load_metadata, save_component
-from worldmodels.agent.build import load_bundle, load_memory, load_starts, load_vision
 from worldmodels.agent.model_card import model_card
+from worldmodels.agent.trained import load_bundle, load_memory, load_vision
 from worldmodels.config import RunConfig
 from worldmodels.config_files import write_config
+from worldmodels.dream.of_run import load_starts
 from worldmodels.dream.starts import Starts, save_starts
 from worldmodels.errors import RunError
 from worldmodels.files import append_line, files_in, new_folder, read_lines, write_bytes, write_json, write_text

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from generative.facts import FactsView
 from generative.strict_yaml import write_yaml
-from worldmodels.agent.build import load_memory, load_vision
+from worldmodels.agent.trained import load_memory, load_vision
 from worldmodels.evolution.rounds import round_name
 from worldmodels.files import files_in, read_lines
 from worldmodels.run.folder import Run

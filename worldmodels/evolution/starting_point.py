@@ -7,8 +7,8 @@ import numpy as np
 from safetensors.numpy import load_file, save
 
 from generative.facts import Facts
-from worldmodels.agent.build import load_bundle
 from worldmodels.agent.bundle import Bundle
+from worldmodels.agent.trained import load_bundle
 from worldmodels.errors import RunError
 from worldmodels.evolution.warm_start import imitate, same_parts
 from worldmodels.files import read_json, write_bytes, write_json

@@ -10,10 +10,11 @@ from generative import save_component
 from scripts.cli import main
 from tests.worldmodels.agent.cards import table
 from worldmodels import Run, RunError, load_agent, load_dream, make_env
-from worldmodels.agent.build import load_memory, load_starts, load_vision
 from worldmodels.agent.export import export_agent, thin_starts
+from worldmodels.agent.trained import load_memory, load_vision
 from worldmodels.config import config_from
 from worldmodels.config_files import write_config
+from worldmodels.dream.of_run import load_starts
 from worldmodels.dream.starts import Starts
 from worldmodels.files import read_lines
 

@@ -7,8 +7,8 @@ import yaml
 from scripts.stages import evaluate
 from tests.worldmodels.agent.cards import table
 from worldmodels import Run
-from worldmodels.agent.build import load_vision
 from worldmodels.agent.export import export_agent
+from worldmodels.agent.trained import load_vision
 from worldmodels.files import append_line, read_lines
 
 

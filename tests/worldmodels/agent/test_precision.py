@@ -10,8 +10,8 @@ from tests.small import small_config
 from tests.worldmodels.perfect import Simulator
 from worldmodels import Run, RunError
 from worldmodels.agent import precision
-from worldmodels.agent.build import load_bundle
 from worldmodels.agent.precision import TOLERANCE, latent_change, resolve_dtype, state_change
+from worldmodels.agent.trained import load_bundle
 from worldmodels.memories import MDNRNN, MDNRNNConfig
 from worldmodels.memories.registry import MEMORIES
 

@@ -14,7 +14,7 @@ from scripts.evolve import worker_setup
 from scripts.stages import evolve
 from tests.small import small_config
 from worldmodels import Run, RunError
-from worldmodels.agent.build import assemble, load_bundle
+from worldmodels.agent.trained import assemble, load_bundle
 from worldmodels.dream.imagine import BLOCK
 from worldmodels.evolution.config import EvolveConfig
 from worldmodels.evolution.drive import Cost

@@ -8,7 +8,7 @@ import pytest
 from scripts.stages import evaluate, evolve, train_vision
 from tests.small import small_config
 from worldmodels import Run, RunError
-from worldmodels.agent.build import load_bundle
+from worldmodels.agent.trained import load_bundle
 from worldmodels.evolution.warm_start import imitate, least_squares, read_along, same_parts
 from worldmodels.files import read_lines
 from worldmodels.rollouts.dataset import episode_files

@@ -7,7 +7,7 @@ from safetensors.numpy import load_file, save
 from scripts.stages import collect, evolve, train_memory, train_vision
 from tests.small import small_config
 from worldmodels import Run, RunError
-from worldmodels.agent.build import load_vision
+from worldmodels.agent.trained import load_vision
 from worldmodels.memories.sequences import latent_targets
 from worldmodels.memories.targets import RewardTargetConfig, TerminationTargetConfig
 from worldmodels.rollouts.dataset import episode_files, split
