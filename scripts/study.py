@@ -11,33 +11,35 @@ import secrets
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import tyro
 
 from generative.files import locked
 from generative.report.images import write_png
 from generative.report.plots import picture
-from scripts.study_jobs import MEASURE, Job, StudySetup, StudyWorker, measures, take
+from scripts.study_jobs import MEASURE, Job, StudySetup, StudyWorker, take
+from scripts.study_session import Session
 from scripts.terminal.commands import COMMANDS
 from scripts.terminal.parsing import UsageError, parsed
 from scripts.terminal.progress import show
 from scripts.terminal.request import run_path
 from worldmodels.errors import RunError
-from worldmodels.files import half_made, read_json, read_lines, sweep, write_text
+from worldmodels.files import half_made, read_lines, sweep, write_text
 from worldmodels.parallel.executor import Executor
 from worldmodels.parallel.open import open_executor
-from worldmodels.run.folder import STAGES, Progress, Run
+from worldmodels.run.folder import Progress, Run
 from worldmodels.study.file import read_study, write_study
 from worldmodels.study.page import render_study
 from worldmodels.study.plots import accuracy_panels, drawn
-from worldmodels.study.study import Cell, Step, Study, impossible, refuse_changes, steps
-from worldmodels.study.table import LEARNING, Row, read_row, summaries, table_csv
+from worldmodels.study.study import Cell, Step, refuse_changes, steps
+from worldmodels.study.table import LEARNING, summaries, table_csv
 
 MONTH = 30 * 86_400.0
 """Seconds after which a job counts as hung, where the configuration does not say: trainings take hours."""
+
+
 FILE = """The file names a `preset` or `config`, fields to `set` for all, and `cells` or a `grid`:
 
   preset: quick-real       # or run: RUN, its configuration and what it has finished
@@ -51,107 +53,6 @@ FILE = """The file names a `preset` or `config`, fields to `set` for all, and `c
 
 On a cluster FOLDER must be on a disk that all machines share, at the same path.
 This is checked before the first job."""
-
-
-@dataclass
-class Session:
-    """A study at work in its folder."""
-
-    folder: Path
-    study: Study
-    cells: list[Cell] = field(default_factory=list)
-    stopped: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """State and reason of cells that do not go on, by folder name."""
-
-    def __post_init__(self) -> None:
-        self.cells = self.study.expand()
-
-    def live(self) -> list[Cell]:
-        """Return the cells that go on."""
-        return [cell for cell in self.cells if cell.folder not in self.stopped]
-
-    def shared(self, step: Step) -> Path:
-        """Return the run folder in which a step is done."""
-        return self.folder / "shared" / step.folder
-
-    def path(self, cell: Cell) -> Path:
-        """Return a cell's run folder."""
-        return self.folder / "cells" / cell.folder
-
-    def learning(self) -> list[Cell]:
-        """Return the cells that go on and have no controller yet."""
-        return [cell for cell in self.live() if not _done(self.path(cell), steps(cell.config)[-1].stage)]
-
-    def check(self) -> None:
-        """Find the cells that cannot be run; parts do not depend on the seed.
-
-        Raises:
-            RunError: none can be run, with every reason.
-        """
-        reasons: dict[str, str | None] = {}
-        for cell in self.cells:
-            if cell.name not in reasons:
-                reasons[cell.name] = impossible(cell)
-            reason = reasons[cell.name]
-            if reason is not None:
-                self.stopped[cell.folder] = ("impossible", reason)
-        if not self.live():
-            raise RunError("\n".join(["no cell of the study can be run, nothing was made", *self.reasons()]))
-
-    def reasons(self) -> list[str]:
-        """Return a line for each reason why cells do not go on: their folders' names, the state, the reason."""
-        found: dict[tuple[str, str], list[str]] = {}
-        for name, why in self.stopped.items():
-            found.setdefault(why, []).append(name)
-        return [f"{', '.join(names)} {state}: {reason}" for (state, reason), names in found.items()]
-
-    def jobs(self, stage: str) -> dict[Path, tuple[Job, list[Cell]]]:
-        """Return the jobs of a phase by folder, finished ones included, each with the cells that need it.
-
-        A cell that has its controller needs no stage, so `shared` can be deleted once all have theirs.
-        """
-        found: dict[Path, tuple[Job, list[Cell]]] = {}
-        for cell in self.live() if stage == MEASURE else self.learning():
-            plan = steps(cell.config)
-            if stage == MEASURE:
-                sources = tuple((step.stage, self.shared(step)) for step in plan)
-                found[self.path(cell)] = (Job(stage, self.path(cell), cell.config, sources, self.study), [cell])
-                continue
-            for place, step in enumerate(plan):
-                if step.stage == stage:
-                    sources = tuple((before.stage, self.shared(before)) for before in plan[:place])
-                    job = Job(stage, self.shared(step), cell.config, sources, self.study)
-                    found.setdefault(job.folder, (job, []))[1].append(cell)
-        return found
-
-    def finished(self, job: Job) -> bool:
-        """Return whether a job needs no more doing."""
-        if job.stage == MEASURE:
-            path = job.folder / "measured.json"
-            return path.exists() and _measured(path) == measures(self.study, job.config)
-        encoded = job.stage != "train-vision" or (job.folder / "encoded.json").exists()
-        return _done(job.folder, job.stage) and encoded
-
-    def rows(self) -> list[Row]:
-        """Return the table as it stands."""
-        measured = {folder for folder, (job, _) in self.jobs(MEASURE).items() if self.finished(job)}
-        rows = []
-        for cell in self.cells:
-            if cell.folder in self.stopped:
-                rows.append(Row(cell, *self.stopped[cell.folder]))
-            elif self.path(cell) in measured:
-                rows.append(read_row(Run(self.path(cell)), cell, self.study))
-            else:
-                rows.append(Row(cell, "unfinished"))
-        return rows
-
-
-def _measured(path: Path) -> Any:
-    return read_json(path, "remove it, and the study measures the cell again").get("measures")
-
-
-def _done(folder: Path, stage: str) -> bool:
-    return (folder / STAGES[stage] / "done.json").exists()
 
 
 def study(session: Session) -> Iterator[Progress]:

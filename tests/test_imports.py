@@ -24,12 +24,13 @@ Trees = dict[str, ast.Module]
 Graph = dict[str, set[str]]
 
 ABOVE_STAGES = {
-    *("scripts.cli", "scripts.stages", "scripts.loop", "scripts.study", "scripts.study_jobs"),
+    *("scripts.cli", "scripts.stages", "scripts.loop", "scripts.study", "scripts.study_jobs", "scripts.study_session"),
     *("scripts.generative.cli", "scripts.generative.table"),
 }
 """What puts stages together. Any other stage stands alone: what two need is in the library."""
 SHARED = ("scripts.terminal", *(f"scripts.generative.{name}" for name in
-          ("feed", "car_racing", "judges", "pictures", "preflight", "request", "verdicts")))  # fmt: skip
+          ("assembly", "car_racing", "data_sets", "items", "judges", "kept_codes", "pictures", "preflight", "request",
+           "verdicts")))  # fmt: skip
 """What all commands share, and no stage: how they speak, and of generative models how a run's data are opened."""
 
 

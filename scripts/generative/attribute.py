@@ -21,7 +21,8 @@ from generative.latent import Attribute, Judgement, added, judge, learn_attribut
 from generative.latent.interpolation import encode_means
 from generative.report.images import column, write_png
 from generative.run import TrainingRun
-from scripts.generative.feed import decoder, open_run, places, require_images, take
+from scripts.generative.assembly import open_run
+from scripts.generative.items import decoder, places, require_images, take
 from scripts.generative.judges import CLASSES, Judge, look_up, middles, train_judge
 from scripts.generative.pictures import tiled
 

@@ -7,7 +7,7 @@ from generative import CAPABILITIES, MODELS
 from generative.capabilities import having
 from generative.metrics import METRICS
 from generative.run import preset_names
-from scripts.generative.feed import known_data
+from scripts.generative.data_sets import known_data
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,8 @@ def _other(command: str, words: list[str]) -> Sequence[str]:
 def _train(words: list[str]) -> Sequence[str]:
     path, config, data = parse_train(words)
     from generative import resolve_device
-    from scripts.generative.feed import begin, load_again
+    from scripts.generative.assembly import begin
+    from scripts.generative.data_sets import load_again
     from scripts.generative.preflight import check_sizes
     from scripts.generative.report import write_report
     from scripts.generative.train import train

@@ -7,7 +7,8 @@ from torch import nn
 
 from generative.data import Data, ImageData
 from generative.run import TrainingRun
-from scripts.generative.feed import open_run, take
+from scripts.generative.assembly import open_run
+from scripts.generative.items import take
 from scripts.generative.verdicts import verdicts
 
 

@@ -29,7 +29,8 @@ from generative.metrics import (
     random_convolutions,
 )
 from generative.run import TrainingRun
-from scripts.generative.feed import codes, decoder, open_run, places, says_classes, take
+from scripts.generative.assembly import open_run
+from scripts.generative.items import codes, decoder, places, says_classes, take
 from scripts.generative.verdicts import verdicts
 
 OF_SAMPLES = ("FD", "KD", "precision", "recall", "density", "coverage", "NDB", "vendi", "memorisation")

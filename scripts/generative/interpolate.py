@@ -18,7 +18,9 @@ from generative.latent.interpolation import Mode
 from generative.report.images import labelled_rows, write_png
 from generative.report.video import gif_bytes
 from generative.run import TrainingRun
-from scripts.generative.feed import decoder, open_model, starts
+from scripts.generative.assembly import open_model
+from scripts.generative.items import decoder
+from scripts.generative.kept_codes import starts
 from scripts.generative.pictures import rgb, tiled
 
 

@@ -17,7 +17,8 @@ from torch import Tensor
 from generative import MODELS, FitConfig, fit, load_component, load_metadata, save_component
 from generative.data import ImageData, in_values
 from generative.run import Choice, TrainingRun
-from scripts.generative.feed import load, places
+from scripts.generative.data_sets import load
+from scripts.generative.items import places
 
 OTHER_SEED = 7919
 """Added to the seed of drawn data for the judges' own images."""

@@ -12,7 +12,7 @@ from generative import offers, to_uint8
 from generative.data import Data, ImageData, RowData, in_values
 from generative.report.images import column, enlarged, grid
 from generative.report.plots import points_picture
-from scripts.generative.feed import Items, says_classes, take
+from scripts.generative.items import Items, says_classes, take
 
 LEAST_SIDE = 48
 """Pixels that the side of an image has at least in a picture; small ones are enlarged by whole numbers."""

@@ -7,7 +7,8 @@ from pathlib import Path
 from generative import require
 from generative.report.images import write_png
 from generative.run import TrainingRun
-from scripts.generative.feed import open_run, require_images, take
+from scripts.generative.assembly import open_run
+from scripts.generative.items import require_images, take
 from scripts.generative.pictures import reconstructions
 
 

@@ -91,7 +91,8 @@ def parse_train(words: Sequence[str]) -> tuple[Path, "TrainingConfig", Any]:
     """
     from generative import MODELS, config_to_mapping
     from generative.run import Choice
-    from scripts.generative.feed import load, sizes
+    from scripts.generative.assembly import sizes
+    from scripts.generative.data_sets import load
 
     start, others = peeked(TrainingStart, words)
     name, helping = first_of(others), wants_help(words)
@@ -120,7 +121,7 @@ def parse_train(words: Sequence[str]) -> tuple[Path, "TrainingConfig", Any]:
 def _training(config: "TrainingConfig") -> Any:
     """Return a configuration as a command line has it: what can be chosen by name, with the fields of the choice."""
     from generative import MODELS, config_from_mapping
-    from scripts.generative.feed import data_config
+    from scripts.generative.data_sets import data_config
 
     values = {each.name: getattr(config, each.name) for each in fields(config) if each.name not in APART}
     notes_of = notes(type(config))
@@ -140,7 +141,7 @@ def _training(config: "TrainingConfig") -> Any:
 def _again(path: Path, words: list[str]) -> "TrainingConfig | None":
     """Return the configuration of a run, its data perhaps in another place; None if more is to change than that."""
     from generative.run import TrainingRun
-    from scripts.generative.feed import absolute, path_options
+    from scripts.generative.data_sets import absolute, path_options
 
     if not (path / "config.yaml").is_file():
         return None
@@ -169,7 +170,7 @@ def _with_options(data: "Choice", words: list[str], helping: bool) -> "Choice":
     """
     from generative import config_from_mapping, config_to_mapping
     from generative.options import check_numbers
-    from scripts.generative.feed import absolute, data_config
+    from scripts.generative.data_sets import absolute, data_config
 
     kind = data_config(data.type)
     given, _ = _data_words(_missing(kind, data.options), words)

@@ -11,7 +11,7 @@ from generative import ComponentError, require
 from generative.identity import data_facts
 from generative.report.images import write_png
 from generative.run import TrainingRun
-from scripts.generative.feed import open_data, open_model
+from scripts.generative.assembly import open_data, open_model
 from scripts.generative.pictures import drawn, tiled
 
 

@@ -15,7 +15,7 @@ from generative.files import write_bytes, write_text
 from generative.options import did_you_mean
 from generative.run import TrainingRun, preset, preset_names
 from scripts.generative import evaluate
-from scripts.generative.feed import open_run, resolve
+from scripts.generative.assembly import open_run, resolve
 from scripts.generative.report import write_report
 from scripts.generative.train import train
 from scripts.terminal.progress import show

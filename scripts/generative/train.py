@@ -8,12 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from generative import Estimates, fit, offers, resolve_device, save_component
+from generative.data import Data
 from generative.files import write_json
 from generative.identity import keep_data
 from generative.latent.interpolation import encode_means
 from generative.report.images import write_png
 from generative.run import TrainingRun
-from scripts.generative.feed import Data, Items, build, keep_starts, load, stream, take, values_stream
+from scripts.generative.assembly import build
+from scripts.generative.data_sets import load
+from scripts.generative.items import Items, stream, take, values_stream
+from scripts.generative.kept_codes import keep_starts
 from scripts.generative.pictures import shown
 from worldmodels.run.folder import Progress
 

@@ -12,7 +12,9 @@ from torch import nn
 from generative.latent import spread_order, traverse
 from generative.report.images import labelled_rows, write_png
 from generative.run import TrainingRun
-from scripts.generative.feed import MOST_STARTS, decoder, open_model, starts
+from scripts.generative.assembly import open_model
+from scripts.generative.items import decoder
+from scripts.generative.kept_codes import MOST_STARTS, starts
 from scripts.generative.pictures import tiled
 
 

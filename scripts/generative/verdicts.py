@@ -13,7 +13,7 @@ from generative.facts import Facts
 from generative.latent.interpolation import encode_means
 from generative.metrics import random_convolutions
 from generative.run import TrainingRun
-from scripts.generative.feed import take
+from scripts.generative.items import take
 
 
 @torch.no_grad()

@@ -13,8 +13,9 @@ from scripts import study_jobs
 from scripts.cli import main
 from scripts.info import info
 from scripts.stages import evaluate
-from scripts.study import Session, study
+from scripts.study import study
 from scripts.study_jobs import take
+from scripts.study_session import Session
 from tests.small import SMALL
 from worldmodels import Run
 from worldmodels.errors import RunError

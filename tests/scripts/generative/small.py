@@ -2,7 +2,7 @@
 
 from generative.fit import FitConfig
 from generative.run import Choice, TrainingConfig, TrainingRun
-from scripts.generative.feed import resolve
+from scripts.generative.assembly import resolve
 from scripts.generative.train import train
 
 SHAPES = Choice("shapes", {"size": 16, "channels": 1, "count": 400})

@@ -4,7 +4,7 @@ import pytest
 from generative import ComponentError
 from generative.run import Choice
 from scripts.generative.car_racing import BEND, CarRacingConfig
-from scripts.generative.feed import load
+from scripts.generative.data_sets import load
 from tests.small import small_config
 
 

@@ -9,8 +9,9 @@ from generative.data import load_data
 from generative.metrics import pixels
 from generative.run import TrainingRun
 from scripts.generative import pictures, sample
+from scripts.generative.assembly import open_run
 from scripts.generative.evaluate import EvaluateOptions, Remembering, beats, evaluate, figures, independent_pixels
-from scripts.generative.feed import codes, open_run
+from scripts.generative.items import codes
 from scripts.generative.verdicts import verdicts
 from tests.scripts.generative.small import AVATARS, GRID, RING, config, finished
 

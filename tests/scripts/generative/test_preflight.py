@@ -5,7 +5,7 @@ import pytest
 from generative import MODELS
 from generative.run import Choice, TrainingRun
 from scripts.generative.cli import main
-from scripts.generative.feed import load
+from scripts.generative.data_sets import load
 from worldmodels.errors import RunError
 from worldmodels.run.preflight import imagined
 

@@ -5,7 +5,8 @@ import torch
 from generative import MODELS as REGISTRY
 from generative import ComponentError, Estimates, load_component
 from generative.run import Choice, TrainingRun
-from scripts.generative.feed import build, load, open_run
+from scripts.generative.assembly import build, open_run
+from scripts.generative.data_sets import load
 from scripts.generative.train import train
 from tests.scripts.generative.small import DIGITS, MODELS, RING, config, finished
 

@@ -1,0 +1,58 @@
+"""Codes of held-out images that a run folder keeps, so that pictures can be begun where the data are gone."""
+
+from typing import Any, cast
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import nn
+
+from generative import ComponentError, offers, require
+from generative.data import Data, ImageData
+from generative.files import write_bytes
+from generative.identity import data_facts
+from generative.latent.interpolation import encode_means
+from generative.run import TrainingRun
+from scripts.generative.items import Items, no_images, take
+
+STARTS = "codes.safetensors"
+"""File of a run with codes of held-out images, and their labels, to start pictures from."""
+
+
+MOST_STARTS = 1024
+"""How many of them."""
+
+
+@torch.no_grad()
+def keep_starts(run: TrainingRun, module: nn.Module, data: Data) -> None:
+    """Write codes of held-out images and their labels into a run folder, for pictures that need no data then."""
+    if not (isinstance(data, ImageData) and offers(module, "decode")):
+        return
+    items = take(module, data.held_out(), MOST_STARTS)
+    kept = {} if items.labels is None else {"labels": items.labels}
+    if offers(module, "encode"):
+        kept["codes"] = encode_means(module, items.values, items.condition).contiguous()
+    write_bytes(run.path / STARTS, safetensors.torch.save(kept))
+
+
+def starts(run: TrainingRun, module: nn.Module, count: int, seed: int, command: str) -> Items:
+    """Return latents to start from, as `codes` does, of what the run folder keeps: it asks for no data.
+
+    Raises:
+        ComponentError: the model cannot decode, its data are no images, or the file is missing or damaged.
+    """
+    require(module, "decode")
+    facts, path = data_facts(run), run.path / STARTS
+    if facts["kind"] != "images":
+        raise ComponentError(no_images(command, facts["name"], facts["kind"]))
+    try:
+        kept = safetensors.torch.load(path.read_bytes())
+    except (OSError, safetensors.SafetensorError) as error:
+        raise ComponentError(f"{path}: cannot be read ({error}); train anew with --out") from error
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(min(MOST_STARTS, facts["held_out"]), generator=generator)[:count]
+    labels = kept["labels"][order] if "labels" in kept else None
+    if "codes" in kept:
+        return Items(kept["codes"][order], labels)
+    number = count if labels is None else len(order)
+    return Items(torch.randn(number, cast(Any, module).latent_spec.size, generator=generator), labels)
