@@ -52,8 +52,8 @@ TIMES = (
 TINY = {
     "dtype": "float32",
     "collect": {"episodes": 3, "max_frames": 8},
-    "vision": {"batch": 8, "fit": {"steps": 4, "log_every": 2, "checkpoint_every": 2}},
-    "memory": {"batch": 4, "fit": {"steps": 4, "log_every": 2, "checkpoint_every": 2}},
+    "vision": {"batch": 8, "fit": {"steps": 4}},
+    "memory": {"batch": 4, "fit": {"steps": 4}},
     "evolve": {"generations": 1, "optimiser": {"population": 4}, "validation": {"tracks": 2}},
     "dream": {"horizon": 10},
     "evaluate": {"tracks": 2, "baseline": False, "video": False},
@@ -297,12 +297,9 @@ FIT = {
     "learning_rate": 0.01,
     "warmup": 3,
     "schedule": "constant",
-    "weight_decay": 5.0,
     "gradient_clip": 0.001,
     "clip_value": 1e-6,
     "precision": "bfloat16",
-    "log_every": 1,
-    "checkpoint_every": 1,
 }
 FREE = {"vision.options.kl_floor": 0.0}
 NO_REWARD = {"dream.no_reward_limit": 2}

@@ -34,7 +34,7 @@ from worldmodels.memories.registry import MEMORIES
 from worldmodels.vision.latent_files import LatentFile
 
 SPEC = ActionSpec(2, (-1.0, -1.0), (1.0, 1.0), ("tanh", "tanh"), False)
-TINY = {"fit": {"steps": 10, "log_every": 5, "checkpoint_every": 10}}
+TINY = {"fit": {"steps": 10}}
 
 
 def unused(self, *arguments):
