@@ -29,18 +29,16 @@ from generative.precision import native_bfloat16
 
 @dataclass(frozen=True)
 class FitConfig:
-    """How long and how fast to train (AdamW, which is Adam when weight_decay is 0)."""
+    """How long and how fast to train, with Adam."""
 
     steps: int = 10_000
     """Optimiser steps in total, those before a resume included."""
     learning_rate: float = 1e-3
-    """Step size of AdamW after the warm-up."""
+    """Step size of Adam after the warm-up."""
     warmup: int = 0
     """Steps over which the learning rate rises linearly to its full value."""
     schedule: Literal["constant", "cosine"] = "constant"
     """Learning rate after the warm-up: constant, or half a cosine down to 0 at the last step."""
-    weight_decay: float = 0.0
-    """Decoupled decay of matrices and kernels (not of biases and gains)."""
     gradient_clip: float = 0.0
     """Largest norm of the whole gradient; 0 turns it off."""
     clip_value: float = 0.0
@@ -48,21 +46,25 @@ class FitConfig:
     precision: Literal["float32", "bfloat16", "auto"] = "float32"
     """Number type of products and convolutions; weights, sums and losses stay float32. auto: bfloat16 where the device
     has it."""
-    log_every: int = 100
-    """Steps over which yielded metrics are averaged."""
-    checkpoint_every: int = 1_000
-    """Steps between checkpoints; one is written at the end in any case."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "log_every", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: must be at least 1")
+        if self.steps < 1:
+            raise ValueError(f"steps={self.steps}: must be at least 1")
         if not 0 < self.learning_rate <= 100:
             raise ValueError(f"learning_rate={self.learning_rate}: must be above 0, at most 100; 0.001 is usual")
-        for name in ("warmup", "weight_decay", "gradient_clip", "clip_value"):
+        for name in ("warmup", "gradient_clip", "clip_value"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name}={getattr(self, name)}: must not be negative; 0 turns it off")
         check_numbers(self)
+
+    def log_every(self, rows: int) -> int:
+        """Return the steps over which metrics are averaged: 100, or fewer for at least `rows` rows."""
+        return max(1, min(100, self.steps // rows))
+
+    @property
+    def checkpoint_every(self) -> int:
+        """Steps between checkpoints, which are lost where a training is killed; one is written at the end too."""
+        return max(1, min(1_000, self.steps // 10))
 
     def resolved(self, device: torch.device) -> "FitConfig":
         """Return this configuration with `precision` settled for a device."""
@@ -90,6 +92,7 @@ def fit(
     seed: int,
     device: str = "cpu",
     checkpoint: Path | None = None,
+    log_every: int = 100,
 ) -> Iterator[dict[str, float]]:
     """Train a component in place and yield the mean metrics of every `log_every` steps.
 
@@ -103,11 +106,12 @@ def fit(
         batches: called with the number of the first batch to use (a step uses one, or `batches_per_step`), returns
             the endless stream of batches from there on: a tensor, or a tuple, list, named tuple or dict of tensors
             with the batch axis first.
-        config: length, step size, clipping and intervals.
+        config: length, step size and clipping.
         seed: determines the noise of every step, dropout included.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         checkpoint: folder for checkpoints, such as `<component>/checkpoints`; training resumes from the
             newest there.
+        log_every: steps over which metrics are averaged.
 
     Raises:
         TrainingDiverged: loss or gradient became infinite or NaN; says at which step and what to do.
@@ -138,7 +142,7 @@ def fit(
         step, count, samples = step + 1, count + 1, samples + sum(map(_batch_size, taken))
         for name, value in metrics.items():
             totals[name] = totals.get(name, 0.0) + value
-        if step % config.log_every == 0 or step == config.steps:
+        if step % log_every == 0 or step == config.steps:
             row = {"step": step, **{name: total / count for name, total in totals.items()}}
             rate = samples / (time.perf_counter() - clock)
             yield {**row, "learning_rate": config.rate(step - 1), "samples_per_second": rate}
@@ -223,21 +227,15 @@ def _optimiser(module: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
         parameters = [each for each in module.get_submodule(name).parameters() if each.requires_grad]
         if not parameters:
             raise ValueError(f"{type(module).__name__}{name and '.'}{name}: has no parameters to train")
-        shared = {"rate": part.rate, "betas": part.betas}
-        matrices, vectors = (
-            [each for each in parameters if each.ndim >= 2],
-            [each for each in parameters if each.ndim < 2],
-        )
-        groups.append({"params": matrices, "weight_decay": config.weight_decay, **shared})
-        groups.append({"params": vectors, "weight_decay": 0.0, **shared})
+        groups.append({"params": parameters, "rate": part.rate, "betas": part.betas})
     # One fused kernel per step; on a CPU it is several times faster than one loop per tensor.
     fused = next(module.parameters()).device.type in ("cpu", "cuda")
-    return torch.optim.AdamW([group for group in groups if group["params"]], lr=config.learning_rate, fused=fused)
+    return torch.optim.Adam(groups, lr=config.learning_rate, fused=fused)
 
 
 def _description(module: nn.Module, config: FitConfig, seed: int) -> Facts:
     """Return everything a resumed training must share with the one it continues."""
-    free = {"log_every", "checkpoint_every"} | (set() if config.schedule == "cosine" else {"steps"})
+    free = set() if config.schedule == "cosine" else {"steps"}
     component = cast(Component, module)
     return {
         "seed": seed,

@@ -43,7 +43,7 @@ from generative.strict_yaml import read_yaml, write_yaml
 
 FORMAT_VERSION = 1
 SEAL = "# written by generative; sha256 of the lines below: "
-FREE = ("device", "preset", "shown", "show_every", "fit.steps", "fit.log_every", "fit.checkpoint_every")
+FREE = ("device", "preset", "shown", "show_every", "fit.steps")
 """Fields that may change from one session to the next; `fit` itself refuses more steps under a cosine schedule."""
 
 

@@ -18,7 +18,7 @@ from worldmodels.memories.baselines import baselines, fit_persistence
 from worldmodels.memories.sequences import SequenceBatches, held_out_batches, latent_targets
 from worldmodels.memories.targets import event_scale, reward_scale
 from worldmodels.rollouts.dataset import episode_files, split
-from worldmodels.run.folder import Progress, Run
+from worldmodels.run.folder import ROWS, Progress, Run
 from worldmodels.vision.encode import encode_rollouts, latent_file
 from worldmodels.vision.latent_files import LatentFile
 
@@ -80,7 +80,10 @@ def _fit(run: Run, module: nn.Module, batches: SequenceBatches, test: list[Seque
     config, device = run.config.memory.fit, run.config.device
     checkpoints = run.folder("train-memory") / "checkpoints"
     yield Progress("train-memory", last_step(checkpoints), config.steps, "steps")
-    for metrics in fit(module, batches, config, seed=run.config.seed, device=device, checkpoint=checkpoints):
+    log_every = config.log_every(ROWS)
+    for metrics in fit(
+        module, batches, config, seed=run.config.seed, device=device, checkpoint=checkpoints, log_every=log_every
+    ):
         step = int(metrics.pop("step"))
         metrics["held_out_nll"] = held_out_nll(module, test)
         run.log("train-memory", step, metrics)

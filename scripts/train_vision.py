@@ -23,7 +23,7 @@ from worldmodels.agent.trained import start_from
 from worldmodels.errors import RunError
 from worldmodels.files import append_line, read_lines, write_json
 from worldmodels.rollouts.dataset import FrameBatches, episode_files, frames_over, sample_frames, split
-from worldmodels.run.folder import Progress, Run
+from worldmodels.run.folder import ROWS, Progress, Run
 from worldmodels.vision.config import VisionConfig
 
 HELD_OUT_FRAMES = 512
@@ -101,7 +101,10 @@ def _fit(run: Run, module: nn.Module, batches: FrameBatches, config: Any, test: 
         return (to_float(frames) for frames in batches(start))
 
     yield Progress("train-vision", last_step(checkpoints), config.steps, "steps")
-    for metrics in fit(module, stream, config, seed=run.config.seed, device=run.config.device, checkpoint=checkpoints):
+    device, log_every = run.config.device, config.log_every(ROWS)
+    for metrics in fit(
+        module, stream, config, seed=run.config.seed, device=device, checkpoint=checkpoints, log_every=log_every
+    ):
         step = int(metrics.pop("step"))
         metrics["held_out_loss"] = held_out_loss(module, test)
         run.log("train-vision", step, metrics)

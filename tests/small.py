@@ -8,8 +8,8 @@ from worldmodels.run.finished import write_done
 
 SMALL = {
     "collect": {"episodes": 12},
-    "vision": {"attempts": 1, "fit": {"steps": 60, "log_every": 20, "checkpoint_every": 30}},
-    "memory": {"fit": {"steps": 40, "log_every": 20, "checkpoint_every": 20}},
+    "vision": {"attempts": 1, "fit": {"steps": 60}},
+    "memory": {"fit": {"steps": 40}},
     "evolve": {"generations": 3, "episodes": 2, "agreement": 0.0, "optimiser": {"population": 5},
                "validation": {"tracks": 3, "every": 2}},
     "evaluate": {"tracks": 4},

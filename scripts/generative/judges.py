@@ -123,7 +123,7 @@ def _train(run: TrainingRun, data: ImageData, name: str, steps: int, device: str
         while True:
             yield batch(source, rng.integers(len(source), size=BATCH))
 
-    settings = FitConfig(steps=steps, schedule="cosine", log_every=100)
+    settings = FitConfig(steps=steps, schedule="cosine")
     for _ in fit(module, batches, settings, seed=seed, device=device):
         pass
     images, truth = batch(data.held_out(), places(data.held_out(), 1000))

@@ -23,6 +23,8 @@ from worldmodels.run.folder import Progress
 
 HELD_OUT = 256
 """Held-out items whose loss goes into the curves."""
+ROWS = 64
+"""Rows of metrics at least; a diagnosis of oscillation needs so many."""
 DENSITY_ITEMS = 4096
 """Items whose codes a density is fitted to."""
 
@@ -69,7 +71,13 @@ def _fit(run: TrainingRun, module: nn.Module, data: Data, held: Items) -> Iterat
     batches = stream(module, data, config.batch, config.seed)
     shown_at = 0
     for row in fit(
-        module, batches, config.fit, seed=config.seed, device=config.device, checkpoint=run.model / "checkpoints"
+        module,
+        batches,
+        config.fit,
+        seed=config.seed,
+        device=config.device,
+        checkpoint=run.model / "checkpoints",
+        log_every=config.fit.log_every(ROWS),
     ):
         step = int(row["step"])
         row = {**row, **_held_out_loss(module, held, config.seed)}

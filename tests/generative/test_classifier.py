@@ -75,7 +75,7 @@ def test_the_loss_is_cross_entropy_and_accuracy(name):
 def test_it_learns_and_the_next_images_too(name):
     model = REGISTRY.create(name, SMALL[name])
     batches = labelled_batches(*stripes(), size=32, seed=0)
-    steps = list(fit(model, batches, FitConfig(steps=120, learning_rate=5e-3, log_every=40), seed=0))
+    steps = list(fit(model, batches, FitConfig(steps=120, learning_rate=5e-3), seed=0, log_every=40))
     assert steps[-1]["loss"] < 0.6 * steps[0]["loss"]
     images, labels = stripes(seed=1)
     assert (model(images).argmax(1) == labels).float().mean() > 0.9

@@ -263,12 +263,12 @@ def descend(module: Any, part: str) -> tuple[float, float]:
 def test_a_resumed_training_equals_an_uninterrupted_one(case, tmp_path):
     def run(steps: int, checkpoint: Any = None) -> tuple[Any, list[dict[str, float]]]:
         module = make(case)
-        config = FitConfig(steps=steps, learning_rate=1e-3, log_every=1, checkpoint_every=2)
+        config = FitConfig(steps=steps, learning_rate=1e-3)
 
         def batches(start: int):
             return (batch(module, 8, seed) for seed in itertools.count(start))
 
-        return module, list(fit(module, batches, config, seed=3, checkpoint=checkpoint))
+        return module, list(fit(module, batches, config, seed=3, checkpoint=checkpoint, log_every=1))
 
     whole, rows = run(4)
     run(2, tmp_path)

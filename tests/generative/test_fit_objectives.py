@@ -67,8 +67,8 @@ def stream(start: int):
 
 def run(steps, *, duel=None, checkpoint=None, seed=0, **options):
     duel = Duel(DuelConfig()) if duel is None else duel
-    config = FitConfig(**{"steps": steps, "learning_rate": 0.1, "log_every": 1, **options})
-    return duel, list(fit(duel, stream, config, seed=seed, checkpoint=checkpoint))
+    config = FitConfig(**{"steps": steps, "learning_rate": 0.1, **options})
+    return duel, list(fit(duel, stream, config, seed=seed, checkpoint=checkpoint, log_every=1))
 
 
 def test_it_is_what_the_protocol_asks_for():

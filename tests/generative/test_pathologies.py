@@ -24,8 +24,8 @@ RING = RingConfig(count=20_000)
 
 def trained(name: str, options: dict[str, Any], steps: int, rate: float = 2e-3, batches: Any = stream):
     module = MODELS.create(name, options, 0)
-    config = FitConfig(steps=steps, learning_rate=rate, log_every=max(1, steps // 40))
-    return module, list(fit(module, batches, config, seed=0))
+    config = FitConfig(steps=steps, learning_rate=rate)
+    return module, list(fit(module, batches, config, seed=0, log_every=config.log_every(40)))
 
 
 def problems(rows: Any, evidence: Evidence | None = None) -> list[str]:
@@ -90,8 +90,8 @@ def test_a_sure_critic_starves_the_saturating_loss_and_not_the_other():
     def starved(gan_loss: str) -> tuple[list[str], list[dict[str, float]]]:
         options = {**POINTS, "gan_loss": gan_loss, "critic_steps": 2, "critic_rate": 1000.0}
         module = MODELS.create("dcgan", options, 0)
-        config = FitConfig(steps=220, learning_rate=3e-5, warmup=200, log_every=4)
-        rows = list(fit(module, far, config, seed=0))
+        config = FitConfig(steps=220, learning_rate=3e-5, warmup=200)
+        rows = list(fit(module, far, config, seed=0, log_every=4))
         return problems(rows), rows
 
     found, rows = starved("saturating")
@@ -145,7 +145,7 @@ class Dirac(nn.Module):
 def test_two_players_without_a_penalty_go_round_and_with_one_they_settle():
     def curve(penalty: float) -> list[str]:
         module = Dirac(DiracConfig(penalty))
-        rows = list(fit(module, lambda start: itertools.repeat(torch.zeros(4)), FITTED, seed=0))
+        rows = list(fit(module, lambda start: itertools.repeat(torch.zeros(4)), FITTED, seed=0, log_every=4))
         assert all(row["step"] for row in rows)
         return problems(rows, Evidence(curve="place"))
 
@@ -153,7 +153,7 @@ def test_two_players_without_a_penalty_go_round_and_with_one_they_settle():
     assert curve(0.5) == []
 
 
-FITTED = FitConfig(steps=1200, learning_rate=0.02, log_every=4)
+FITTED = FitConfig(steps=1200, learning_rate=0.02)
 
 
 def test_a_table_of_all_combinations_repeats_its_few_rows():

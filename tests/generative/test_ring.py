@@ -36,8 +36,8 @@ def verdicts(module: Any, rows: Any, ring: PointData) -> list[str]:
 def cover(ring: PointData, seed: int) -> tuple[int, float, list[str]]:
     """Modes covered, share of samples at a mode, and the verdicts."""
     module = MODELS.create("wgan-gp", COVERING, seed)
-    config = FitConfig(steps=500, learning_rate=2e-3, schedule="cosine", log_every=10)
-    rows = list(fit(module, ring.batches(128, seed), config, seed=seed))
+    config = FitConfig(steps=500, learning_rate=2e-3, schedule="cosine")
+    rows = list(fit(module, ring.batches(128, seed), config, seed=seed, log_every=10))
     found = verdicts(module, rows, ring)
     samples, centres = module.sample(1000, 1.0, torch.Generator().manual_seed(0)), torch.from_numpy(ring.modes)
     radius = 3 * ring.spread
@@ -59,8 +59,8 @@ def test_it_does_so_from_other_seeds(ring, seed):
 
 def test_a_non_saturating_preset_made_to_collapse_is_diagnosed(ring):
     module = MODELS.create("dcgan", COLLAPSING, 0)
-    config = FitConfig(steps=200, learning_rate=5e-3, log_every=10)
-    rows = list(fit(module, ring.batches(64, 0), config, seed=0))
+    config = FitConfig(steps=200, learning_rate=5e-3)
+    rows = list(fit(module, ring.batches(64, 0), config, seed=0, log_every=10))
     assert verdicts(module, rows, ring) == ["mode collapse"]
     samples = module.sample(1000, 1.0, torch.Generator().manual_seed(0))
     assert modes_covered(samples, torch.from_numpy(ring.modes), radius=0.3) <= 3

@@ -51,7 +51,7 @@ def test_what_determines_the_result_cannot_change_and_the_rest_can(tmp_path):
         TrainingRun.create(tmp_path / "run", changed(batch=9, fit=FitConfig(steps=10, learning_rate=0.1)))
     with pytest.raises(ComponentError, match=r"model.options.latent was 4, is 5"):
         TrainingRun.create(tmp_path / "run", changed(model=Choice("vae", {"latent": 5})))
-    longer = changed(fit=FitConfig(steps=20, log_every=1), device="cpu", shown=9, show_every=3)
+    longer = changed(fit=FitConfig(steps=20), device="cpu", shown=9, show_every=3)
     assert TrainingRun.create(tmp_path / "run", longer).config == longer
     assert TrainingRun(tmp_path / "run").config == longer
 

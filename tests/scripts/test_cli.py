@@ -284,8 +284,8 @@ def test_a_collection_taken_up_again_records_the_same_episodes(tmp_path, small):
 def test_a_stopped_command_says_so_once_and_keeps_what_it_did(trained, tmp_path, stage, sign, told, code):
     long = small_config(
         collect={"episodes": 200},
-        vision={"fit": {"steps": 100_000, "checkpoint_every": 5, "log_every": 5}},
-        memory={"fit": {"steps": 100_000, "checkpoint_every": 5, "log_every": 5}},
+        vision={"fit": {"steps": 2_000}},
+        memory={"fit": {"steps": 2_000}},
         evolve={"generations": 10_000},
     )
     folder, stages = trained.path, ["collect", "train-vision", "train-memory", "evolve"]

@@ -28,8 +28,8 @@ from worldmodels.study.file import study_from
 pytestmark = pytest.mark.usefixtures("hasty_vision")
 TINY = {
     "collect": {"episodes": 6},
-    "vision": {**SMALL["vision"], "fit": {"steps": 12, "log_every": 6, "checkpoint_every": 6}},
-    "memory": {"fit": {"steps": 12, "log_every": 6, "checkpoint_every": 6}},
+    "vision": {**SMALL["vision"], "fit": {"steps": 12}},
+    "memory": {"fit": {"steps": 12}},
     "evolve": {**SMALL["evolve"], "generations": 2, "optimiser": {"population": 4},
                "validation": {"tracks": 2, "every": 2}},
     "evaluate": {"baseline": False, "video": False},
@@ -40,7 +40,7 @@ TINY = {
 CELLS = {
     "mdn-rnn": {},
     "lstm": {"memory.type": "lstm"},
-    "diverges": {"memory.fit.learning_rate": 100.0, "memory.fit.weight_decay": 100.0},
+    "diverges": {"memory.fit.learning_rate": 100.0},
     "rewardless": {"evolve.world": "dream", "memory.options.reward": False},
 }
 

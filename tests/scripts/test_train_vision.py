@@ -77,7 +77,7 @@ def test_every_vision_is_trained_or_estimated_and_loads(kind, trained, tmp_path)
 @pytest.mark.usefixtures("taken_as_it_is")
 @pytest.mark.parametrize("kind", ["vq-vae", "pca"])
 def test_training_again_gives_the_same_numbers(kind, trained, tmp_path):
-    fit = {"steps": 10, "checkpoint_every": 5}
+    fit = {"steps": 10}
     runs = [collected(trained, tmp_path / name, type=kind, options=OPTIONS[kind], fit=fit) for name in ("one", "two")]
     for run in runs:
         train(run)

@@ -48,8 +48,8 @@ TIMES = (
 TINY = {
     "dtype": "float32",
     "collect": {"episodes": 3, "max_frames": 8},
-    "vision": {"batch": 8, "fit": {"steps": 4, "log_every": 2, "checkpoint_every": 2}},
-    "memory": {"batch": 4, "fit": {"steps": 4, "log_every": 2, "checkpoint_every": 2}},
+    "vision": {"batch": 8, "fit": {"steps": 4}},
+    "memory": {"batch": 4, "fit": {"steps": 4}},
     "evolve": {"generations": 1, "optimiser": {"population": 4}, "validation": {"tracks": 2}},
     "dream": {"horizon": 10},
     "evaluate": {"tracks": 2, "baseline": False, "video": False},

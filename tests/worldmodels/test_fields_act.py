@@ -17,12 +17,9 @@ FIT = {
     "learning_rate": 0.01,
     "warmup": 3,
     "schedule": "constant",
-    "weight_decay": 5.0,
     "gradient_clip": 0.001,
     "clip_value": 1e-6,
     "precision": "bfloat16",
-    "log_every": 1,
-    "checkpoint_every": 1,
 }
 FREE = {"vision.options.kl_floor": 0.0}
 NO_REWARD = {"dream.no_reward_limit": 2}

@@ -222,22 +222,22 @@ def _trainings(
 def component_training(frames: Tensor, config: Any) -> Iterator[Any]:
     """Train the vision of preset quick without end on a data set of images; yield after every step."""
     module = VISIONS.create(config.type, config.options, seed=0)
-    options = replace(config.fit, steps=10**9, log_every=1)
+    options = replace(config.fit, steps=10**9)
     batches = array_data("frames", frames.numpy()).batches(config.batch, 0, "unit")
-    return fit(module, batches, options, seed=0)
+    return fit(module, batches, options, seed=0, log_every=1)
 
 
 def our_training(frames: Tensor, config: Any) -> Iterator[Any]:
     """Train the vision of preset quick without end, as the stage does; yield after every step."""
     module = VISIONS.create(config.type, config.options, seed=0)
-    options = replace(config.fit, steps=10**9, log_every=1)
+    options = replace(config.fit, steps=10**9)
 
     def batches(start: int) -> Iterator[Tensor]:
         rng = np.random.default_rng(start)
         while True:
             yield to_float(frames[rng.integers(len(frames), size=config.batch)])
 
-    return fit(module, batches, options, seed=0)
+    return fit(module, batches, options, seed=0, log_every=1)
 
 
 def their_training(frames: Tensor, config: Any) -> Iterator[bool]:

@@ -45,6 +45,8 @@ STAGES = {
     "report": "report",
 }
 """Each stage and the folder it fills, in order."""
+ROWS = 10
+"""Rows of metrics that a training logs at least."""
 
 DEPENDS = {
     "seed": "collect",

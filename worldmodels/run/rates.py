@@ -164,8 +164,8 @@ class Rates:
 
     def _training(self, module: torch.nn.Module, batches: Callable[[int], Iterator[Any]], config: Any) -> float:
         """Return the seconds of an optimiser step of the run's own training loop."""
-        many = replace(config, steps=1_000_000, log_every=1, checkpoint_every=1_000_000)
-        rows = fit(module, batches, many, seed=0, device=self.config.device)
+        many = replace(config, steps=1_000_000)
+        rows = fit(module, batches, many, seed=0, device=self.config.device, log_every=1)
         return seconds_of(lambda: next(rows))
 
     def _perceive(self, vision: Any, memory: Any, shape: EnvShape) -> None:

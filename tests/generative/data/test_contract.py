@@ -117,7 +117,8 @@ def test_a_training_learns_from_the_stream():
     data = FacesConfig(size=16, count=500).load()
     vae = VAE(VAEConfig(latent=4, image_size=16, width=8, kl_floor=0.0))
     stream = data.batches(16, seed=0, values="unit")
-    losses = [row["loss"] for row in fit(vae, stream, FitConfig(steps=30, log_every=10, learning_rate=3e-3), seed=0)]
+    config = FitConfig(steps=30, learning_rate=3e-3)
+    losses = [row["loss"] for row in fit(vae, stream, config, seed=0, log_every=10)]
     assert losses[2] < 0.9 * losses[0]
 
 

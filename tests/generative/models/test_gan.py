@@ -34,7 +34,7 @@ def pictures(start: int):
 def train(name, options, batches=points, steps=3, rate=1e-3, look=None):
     module = MODELS.create(name, options, 0)
     rows = []
-    for row in fit(module, batches, FitConfig(steps=steps, learning_rate=rate, log_every=1), seed=0):
+    for row in fit(module, batches, FitConfig(steps=steps, learning_rate=rate), seed=0, log_every=1):
         rows.append(row)
         if look:
             look(module)

@@ -10,7 +10,7 @@ DIGITS = Choice("digits", {"size": 16})
 AVATARS = Choice("avatars", {"count": 2000})
 GRID = Choice("grid", {"count": 2000})
 RING = Choice("ring", {"count": 2000})
-FIT = FitConfig(steps=8, log_every=2, checkpoint_every=3)
+FIT = FitConfig(steps=8)
 MODELS = {
     "vae": ({"latent": 4, "width": 8, "kl_floor": 0.0}, SHAPES),
     "autoencoder": ({"latent": 4, "width": 8, "density": 2}, SHAPES),

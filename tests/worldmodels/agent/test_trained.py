@@ -16,7 +16,7 @@ from worldmodels.memories import MDNRNN, Ensemble, ShuffledMemory
 from worldmodels.memories.registry import MEMORIES
 from worldmodels.vision.latent_files import LatentFile
 
-TINY = {"fit": {"steps": 10, "log_every": 5, "checkpoint_every": 10}}
+TINY = {"fit": {"steps": 10}}
 
 
 def latents_of(run):

@@ -148,11 +148,11 @@ def test_a_file_in_the_place_of_a_run_is_left_alone(tmp_path):
 def test_what_could_not_be_read_again_is_not_begun(tmp_path):
     config = small_config()
     fit = dataclasses.replace(config.memory.fit)
-    object.__setattr__(fit, "weight_decay", math.inf)  # as by options of a package that look at nothing
+    object.__setattr__(fit, "learning_rate", math.inf)  # as by options of a package that look at nothing
     memory, config = dataclasses.replace(config.memory), dataclasses.replace(config)
     object.__setattr__(memory, "fit", fit)
     object.__setattr__(config, "memory", memory)
-    with pytest.raises(RunError, match=r"memory\.fit\.weight_decay=inf.*finite"):
+    with pytest.raises(RunError, match=r"memory\.fit\.learning_rate=inf.*finite"):
         Run.create(tmp_path / "run", config)
     assert not (tmp_path / "run").exists()
     run = Run.create(tmp_path / "run", small_config())
