@@ -31,7 +31,7 @@ from worldmodels.dream.film import (
     reel,
     shown,
 )
-from worldmodels.dream.imagine import imagine
+from worldmodels.dream.imagine import Imagination
 from worldmodels.run.folder import Progress, Run
 
 PARTS = 4
@@ -112,8 +112,8 @@ def mean_score(run: Run, memory: nn.Module, seeds: Sequence[int]) -> float | Non
     bundle, parameters, _ = load_bundle(run)
     config, cost = run.learnt.dream, run.learnt.evolve.action_cost * bundle.env.action_repeat
     perception, controller = bundle.perception(len(seeds)), bundle.build_controller()
-    scores = imagine(memory, perception, controller, parameters[None], seeds, load_starts(run), config, cost)
-    return _known(float(scores.mean()))
+    imagination = Imagination(memory, perception, controller, load_starts(run), config, len(seeds), cost)
+    return _known(float(imagination(parameters[None], seeds).mean()))
 
 
 def road_share(env: EnvConfig, vision: Any, dreams: Sequence[Dream]) -> float | None:

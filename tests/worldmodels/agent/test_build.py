@@ -28,7 +28,8 @@ from worldmodels.agent.build import (
     starts_path,
 )
 from worldmodels.dream.starts import read_starts
-from worldmodels.evolution.tasks import DreamTask, TrialSetup, TrialWorker
+from worldmodels.evolution.tasks import DreamTask, TrialWorker
+from worldmodels.evolution.trial_setup import TrialSetup
 from worldmodels.memories import MDNRNN, Ensemble, ShuffledMemory
 from worldmodels.memories.registry import MEMORIES
 from worldmodels.vision.latent_files import LatentFile
