@@ -19,13 +19,14 @@ from worldmodels.accuracy.verdict import findings_of_card, judged_set, verdict
 from worldmodels.agent.build import env_shape, new_memory
 from worldmodels.agent.bundle import Bundle
 from worldmodels.agent.trained import load_bundle, load_memory, load_vision
-from worldmodels.dream.imagine import BLOCK
 from worldmodels.dream.of_run import load_starts
 from worldmodels.errors import RunError
+from worldmodels.evolution.dreamer import gpu_dreamer
 from worldmodels.evolution.drive import BATCHES, Cost, drive
 from worldmodels.evolution.generations import Trials, optimiser_seed
 from worldmodels.evolution.starting_point import starting_point
-from worldmodels.evolution.tasks import TrialSetup, TrialWorker
+from worldmodels.evolution.tasks import TrialWorker
+from worldmodels.evolution.trial_setup import TrialSetup
 from worldmodels.evolution.warm_start import same_parts
 from worldmodels.files import read_lines, write_json, write_text
 from worldmodels.parallel.config import ExecutorConfig
@@ -117,8 +118,9 @@ def _agreement(run: Run, agent: Agent | None) -> Facts:
     parameters = _controllers(run, agent[0], asked.candidates or asked.controllers)
     seeds = list(VALIDATION[: asked.controller_dreams])
     setup = TrialSetup(bundle, config.executor.envs, config.dream, load_starts(run))
-    with open_executor(ExecutorConfig(type="serial"), TrialWorker, setup) as executor:
-        trials = Trials(executor, config.executor.envs, BLOCK)
+    dreamer = gpu_dreamer(setup, run.config.device)
+    with open_executor(ExecutorConfig(type="serial"), TrialWorker, setup.awake() if dreamer else setup) as executor:
+        trials = Trials(executor, config.executor.envs, dreamer=dreamer)
         size = BATCHES * config.executor.envs
         if asked.candidates:
             others = VALIDATION[-2 * asked.controller_tracks : -asked.controller_tracks]

@@ -31,7 +31,7 @@ from worldmodels.dream.film import (
     reel,
     shown,
 )
-from worldmodels.dream.imagine import imagine
+from worldmodels.dream.imagine import Imagination
 from worldmodels.dream.of_run import load_starts
 from worldmodels.memories import Memory
 from worldmodels.run.folder import Progress, Run
@@ -116,8 +116,8 @@ def mean_score(run: Run, memory: Memory, seeds: Sequence[int]) -> float | None:
     bundle, parameters, _ = load_bundle(run)
     config, cost = run.learnt.dream, run.learnt.evolve.action_cost * bundle.env.action_repeat
     perception, controller = bundle.perception(len(seeds)), bundle.build_controller()
-    scores = imagine(memory, perception, controller, parameters[None], seeds, load_starts(run), config, cost)
-    return _known(float(scores.mean()))
+    imagination = Imagination(memory, perception, controller, load_starts(run), config, len(seeds), cost)
+    return _known(float(imagination(parameters[None], seeds).mean()))
 
 
 def road_share(env: EnvConfig, vision: Decodes, dreams: Sequence[Dream]) -> float | None:

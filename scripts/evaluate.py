@@ -16,7 +16,8 @@ from worldmodels.agent.bundle import Bundle
 from worldmodels.agent.trained import load_bundle
 from worldmodels.evolution.drive import drive
 from worldmodels.evolution.evaluate import episode_row, episodes_csv, median_track, paired_rows, summarise_rows
-from worldmodels.evolution.tasks import TrialSetup, TrialWorker
+from worldmodels.evolution.tasks import TrialWorker
+from worldmodels.evolution.trial_setup import TrialSetup
 from worldmodels.files import append_line, read_lines, write_json, write_text
 from worldmodels.machine import available_cores
 from worldmodels.parallel.executor import Executor

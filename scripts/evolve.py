@@ -6,19 +6,20 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from generative import to_float
+from generative import resolve_device, to_float
 from generative.facts import Facts
 from worldmodels.agent.bundle import Bundle, read_agent, save_agent
 from worldmodels.agent.precision import latent_change, resolve_dtype, state_change
 from worldmodels.agent.trained import assemble, load_memory, load_vision
-from worldmodels.dream.imagine import BLOCK
 from worldmodels.dream.of_run import keep_starts, load_starts
 from worldmodels.errors import RunError
+from worldmodels.evolution.dreamer import gpu_dreamer
 from worldmodels.evolution.drive import Cost
 from worldmodels.evolution.generations import Trials, best_validated, measure_again, restore, top_k
 from worldmodels.evolution.generations import evolve as generations
 from worldmodels.evolution.starting_point import start_facts, starting_point
-from worldmodels.evolution.tasks import TrialSetup, TrialWorker
+from worldmodels.evolution.tasks import TrialWorker
+from worldmodels.evolution.trial_setup import TrialSetup
 from worldmodels.files import append_line, read_lines
 from worldmodels.machine import available_cores
 from worldmodels.parallel.open import open_executor
@@ -51,10 +52,12 @@ def evolve(run: Run) -> Iterator[Progress]:
             save_agent(folder, bundle, mean, {"generation": best["generation"], **best["validation"]})
         optimiser = restore(config, size, seed, log, start)
         yield Progress("evolve", 0, 1, "workers")
-        with open_executor(run.config.executor, TrialWorker, worker_setup(run, bundle)) as executor:
+        setup = worker_setup(run, bundle)
+        dreamer = gpu_dreamer(setup, run.config.device)
+        with open_executor(run.config.executor, TrialWorker, setup.awake() if dreamer else setup) as executor:
             yield Progress("evolve", 1, 1, "workers")
             yield Progress("evolve", len(log), config.generations, "generations", {"parameters": size})
-            trials = Trials(executor, run.config.executor.envs, BLOCK, config.action_cost)
+            trials = Trials(executor, run.config.executor.envs, action_cost=config.action_cost, dreamer=dreamer)
             for entry, mean, recorded in generations(config, optimiser, trials, seed, log):
                 for number, content in enumerate(recorded):
                     write_episode(recorded_path(folder, entry["generation"], number), content)
@@ -116,16 +119,17 @@ def settle_dtype(run: Run) -> None:
     """Decide once what `dtype: auto` stands for, and log what the choice changes in latents and in memory states."""
     if run.config.dtype != "auto":
         return
-    frames = to_float(sample_frames(split(episode_files(run.folder("collect")))[1], 256, run.config.seed))
-    vision, memory, starts = load_vision(run), load_memory(run), load_starts(run)
-    z, action = torch.from_numpy(starts.z[:256, :-1]), torch.from_numpy(starts.action[:256])
+    device = resolve_device(run.config.device)
+    frames = to_float(sample_frames(split(episode_files(run.folder("collect")))[1], 256, run.config.seed)).to(device)
+    vision, memory, starts = load_vision(run).to(device), load_memory(run).to(device), load_starts(run)
+    z, action = (torch.from_numpy(part[:256]).to(device) for part in (starts.z[:, :-1], starts.action))
     changes: dict[str, float] = {}
 
     def measure() -> float:
         changes.update(latent_change=latent_change(vision, frames), state_change=state_change(memory, z, action))
         return max(changes.values())
 
-    run.settle(resolve_dtype("auto", measure)[0])
+    run.settle(resolve_dtype("auto", measure, device)[0])
     run.log("precision", 0, changes or {"latent_change": 0.0, "state_change": 0.0})
 
 

@@ -15,12 +15,12 @@ from scripts.train_memory import train_memory
 from scripts.train_vision import train_vision
 from worldmodels.agent.build import check_config
 from worldmodels.agent.trained import load_bundle
-from worldmodels.dream.imagine import BLOCK
 from worldmodels.errors import RunError
 from worldmodels.evolution.drive import Cost
 from worldmodels.evolution.generations import Trials, measure_again, top_k
 from worldmodels.evolution.rounds import LEARNT, best_round, exploited, keeps_vision, round_config, round_name
-from worldmodels.evolution.tasks import TrialSetup, TrialWorker
+from worldmodels.evolution.tasks import TrialWorker
+from worldmodels.evolution.trial_setup import TrialSetup
 from worldmodels.files import append_line, link_tree, read_json, read_lines
 from worldmodels.machine import available_cores
 from worldmodels.parallel.open import open_executor
@@ -143,7 +143,7 @@ def _measure(run: Run, curve: list[Facts]) -> Iterator[Progress]:
         bundle, parameters, _ = load_bundle(Run(round_folder(run, row["round"])))
         cost = Cost()
         with open_executor(run.config.executor, TrialWorker, TrialSetup(bundle, width)) as executor:
-            final = measure_again(config.validation, Trials(executor, width, BLOCK), parameters, cost)
+            final = measure_again(config.validation, Trials(executor, width), parameters, cost)
         append_line(run.folder("loop") / TOP_K, {**row, "final": final, "final_frames": cost.frames})
         done += 1
         yield Progress("loop", done, len(rows), "top k", {"mean": final["mean"]})

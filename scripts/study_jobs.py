@@ -15,7 +15,8 @@ from worldmodels.config import RunConfig
 from worldmodels.errors import RunError
 from worldmodels.evolution.drive import drive
 from worldmodels.evolution.evaluate import episode_row
-from worldmodels.evolution.tasks import TrialSetup, TrialWorker
+from worldmodels.evolution.tasks import TrialWorker
+from worldmodels.evolution.trial_setup import TrialSetup
 from worldmodels.files import append_line, link_tree, read_lines, write_bytes, write_json, write_lines, write_text
 from worldmodels.parallel.config import ExecutorConfig
 from worldmodels.parallel.executor import WorkerError

@@ -10,7 +10,7 @@ from generative import VAE, VAEConfig
 from worldmodels.agent.config import FeaturesConfig
 from worldmodels.agent.features import Perception
 from worldmodels.dream.config import DreamConfig
-from worldmodels.dream.imagine import imagine
+from worldmodels.dream.imagine import Imagination
 from worldmodels.dream.residuals import Residuals
 from worldmodels.dream.starts import Starts
 from worldmodels.memories import MDNRNN, MDNRNNConfig
@@ -59,7 +59,7 @@ def dream(parts, starts, parameters, config=CONFIG, seeds=SEEDS, memory=None, fe
     features = features or FeaturesConfig()
     perception = Perception(vision, memory or generator, features, BLOCK * len(seeds), **how)
     controller = make_controller(ControllerConfig(), 20 if features.uses_memory else 4, SPEC)
-    return imagine(generator, perception, controller, parameters, seeds, starts, config, action_cost)
+    return Imagination(generator, perception, controller, starts, config, len(seeds), action_cost)(parameters, seeds)
 
 
 def lively(name, seed=0, **options):

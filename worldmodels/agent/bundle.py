@@ -56,9 +56,9 @@ class Bundle:
         """Rebuild the vision."""
         return cast(VisionModule, component_from_bytes(self.vision, VISIONS))
 
-    def load_encoder(self) -> VisionModule:
-        """Rebuild the vision in the number type in which it encodes while playing."""
-        return self.load_vision().to(torch_dtype(self.dtype)).eval()
+    def load_encoder(self, device: torch.device | str = "cpu") -> VisionModule:
+        """Rebuild the vision on a device, in the number type in which it encodes while playing."""
+        return self.load_vision().to(device, torch_dtype(self.dtype, device)).eval()
 
     def load_memory(self) -> MemoryModule | ShuffledMemory | None:
         """Rebuild the memory that the controller reads."""
@@ -72,11 +72,22 @@ class Bundle:
             raise ValueError("this bundle has no memory to dream with")
         return cast(MemoryModule, component_from_bytes(self.generator, MEMORIES))
 
-    def perception(self, rows: int, vision: Encodes | None = None, memory: Remembers | None = None) -> Perception:
-        """Return a perception of `rows` rows, over parts already loaded where given (vision: `load_encoder`)."""
-        encoder = self.load_encoder() if vision is None else vision
-        remembered = self.load_memory() if memory is None and self.features.uses_memory else memory
-        return Perception(encoder, remembered, self.features, rows, torch_dtype(self.dtype))
+    def perception(
+        self,
+        rows: int,
+        vision: Encodes | None = None,
+        memory: Remembers | None = None,
+        device: torch.device | str = "cpu",
+    ) -> Perception:
+        """Return a perception of `rows` rows, over parts already loaded where given (vision: `load_encoder`).
+
+        Parts that are given are on the device already.
+        """
+        encoder = self.load_encoder(device) if vision is None else vision
+        remembered = memory
+        if memory is None and self.features.uses_memory and (loaded := self.load_memory()) is not None:
+            remembered = loaded.to(device)
+        return Perception(encoder, remembered, self.features, rows, torch_dtype(self.dtype, device), device)
 
     def build_controller(self) -> Controller:
         """Return the controller."""

@@ -4,6 +4,7 @@ Timing (Ha and Schmidhuber 2018): at step t the controller reads `(z[t], h[t])`,
 `(z[t-1], action[t-1])`; it acts; only then the memory advances with `(z[t], action[t])`.
 """
 
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from torch import Tensor
 from generative import to_float
 from generative.capabilities import Encodes
 from worldmodels.agent.config import FeaturesConfig
-from worldmodels.memories import Remembers, choose_rows, first_state
+from worldmodels.memories import Remembers, first_state
 
 
 def feature_size(config: FeaturesConfig, latent: int, hidden: int) -> int:
@@ -32,8 +33,8 @@ class Remembered(NamedTuple):
     """Latents of the last frames (B stack*Z), for a frame-stack."""
     new: Tensor
     """Bool (B): rows whose episode has not begun."""
-    generators: tuple[np.random.Generator, ...]
-    """Of each row's noise."""
+    generators: Mapping[int, np.random.Generator]
+    """Of each row's noise, where its episode has begun."""
 
 
 class Perception:
@@ -41,30 +42,33 @@ class Perception:
 
     def __init__(
         self,
-        vision: Encodes,
+        vision: Encodes | None,
         memory: Remembers | None,
         config: FeaturesConfig,
         rows: int,
         dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
     ):
         """Hold the parts.
 
         Args:
-            vision: anything with `encode(obs (B C H W)) -> (mean, std)`, its weights of this `dtype`.
+            vision: anything with `encode(obs (B C H W)) -> (mean, std)`, its weights of this `dtype`; None where all
+                latents are dreamt.
             memory: anything with `initial`, `advance` and `feature`; None where the features do not use one.
             config: what is read.
             rows: B, kept constant so that a row's numbers do not depend on how many others there are.
             dtype: number type in which frames are encoded, and in which a memory dreams for this perception.
+            device: where vision and memory are.
         """
         if config.uses_memory and memory is None:
             raise ValueError("features.reads=vision+memory needs a memory")
         self.vision = vision
         self.memory = memory if config.uses_memory else None
-        self.config, self.rows, self.dtype = config, rows, dtype
-        self._state: tuple[Tensor, ...] = self.memory.initial(rows) if self.memory is not None else ()
+        self.config, self.rows, self.dtype, self.device = config, rows, dtype, torch.device(device)
+        self._state: tuple[Tensor, ...] | None = None
         self._stack: Tensor | None = None
-        self._new = torch.ones(rows, dtype=torch.bool)
-        self._generators: list[np.random.Generator] = [np.random.default_rng(0) for _ in range(rows)]
+        self._new = torch.ones(rows, dtype=torch.bool, device=device)
+        self._generators: dict[int, np.random.Generator] = {}
         self._z: Tensor | None = None
 
     @torch.inference_mode()
@@ -72,7 +76,7 @@ class Perception:
         """Forget a row's past; `seed` is that of its noise."""
         if self.memory is not None:
             fresh = first_state(self.memory, torch.tensor([seed]))
-            for part, new in zip(self._state, fresh, strict=True):
+            for part, new in zip(self._known(), fresh, strict=True):
                 part[row] = new[0]
         self._new[row] = True
         self._generators[row] = np.random.default_rng([seed, 1])
@@ -80,31 +84,37 @@ class Perception:
     @torch.inference_mode()
     def remembered(self) -> Remembered:
         """Return a copy of what every row knows of the past."""
-        state = tuple(part.clone() for part in self._state)
-        return Remembered(state, self._stack, self._new.clone(), tuple(deepcopy(self._generators)))
+        state = tuple(part.clone() for part in self._known())
+        return Remembered(state, self._stack, self._new.clone(), deepcopy(self._generators))
 
     @torch.inference_mode()
     def recall(self, past: Remembered) -> None:
         """Go on from a past that `remembered` returned, which stays as it is."""
         self._state = tuple(part.clone() for part in past.state)
         self._stack, self._new = past.stack, past.new.clone()
-        self._generators = deepcopy(list(past.generators))
+        self._generators = deepcopy(dict(past.generators))
 
     @torch.inference_mode()
-    def begin_dreams(self, rows: Bool[Tensor, " B"]) -> None:
-        """Forget the past of many rows at once, where latents are dreamt and so need no noise of their own."""
-        if self.memory is not None:
-            self._state = choose_rows(rows, self.memory.initial(self.rows), self._state)
-        self._new |= rows
+    def begin_dreams(self, rows: Bool[Tensor, " B"] | None = None) -> None:
+        """Begin the dreams of many rows at once, of all by default; each world brings its memory's state (`adopt`).
+
+        Latents are dreamt and so need no noise of their own.
+        """
+        if rows is None:
+            self._stack, self._new = None, torch.ones_like(self._new)
+        else:
+            self._new = self._new | rows
 
     @torch.inference_mode()
     def observe(self, obs: np.ndarray) -> Float[Tensor, "B F"]:
         """Return the features of frames, uint8 (B H W C)."""
-        mean, std = self.vision.encode(to_float(torch.from_numpy(obs)).to(self.dtype))
+        assert self.vision is not None, "a perception of dreams sees no frames"
+        mean, std = self.vision.encode(to_float(torch.from_numpy(obs).to(self.device)).to(self.dtype))
         mean, std = mean.float(), std.float()
         if self.config.latent == "sample":
-            noise = np.stack([rng.standard_normal(mean.shape[1], dtype=np.float32) for rng in self._generators])
-            mean = mean + std * torch.from_numpy(noise)
+            rows = [self._generators.setdefault(row, np.random.default_rng(0)) for row in range(len(mean))]
+            noise = np.stack([rng.standard_normal(mean.shape[1], dtype=np.float32) for rng in rows])
+            mean = mean + std * torch.from_numpy(noise).to(mean.device)
         return self.features(mean)
 
     @torch.inference_mode()
@@ -116,9 +126,9 @@ class Perception:
             moved = torch.cat([past[:, z.shape[1] :], z], dim=1)
             features = torch.where(self._new[:, None], z.repeat(1, self.config.stack), moved)  # (B stack*Z)
             self._stack = features
-            self._new[:] = False
+            self._new = torch.zeros_like(self._new)
         elif self.memory is not None:
-            features = torch.cat([z, self.memory.feature(self._state)], dim=1)  # (B Z+H)
+            features = torch.cat([z, self.memory.feature(self._known())], dim=1)  # (B Z+H)
         else:
             features = z
         return features
@@ -133,4 +143,11 @@ class Perception:
         """Let the memory see the last latent and the action that followed it."""
         if self.memory is not None:
             assert self._z is not None, "observe before advance"
-            self._state = self.memory.advance(self._z, action, self._state)
+            self._state = self.memory.advance(self._z, action, self._known())
+
+    def _known(self) -> tuple[Tensor, ...]:
+        """Return the memory's state, which is that of first frames until something else has been."""
+        if self._state is None:
+            initial = () if self.memory is None else self.memory.initial(self.rows)
+            self._state = tuple(part.to(self.device) for part in initial)
+        return self._state

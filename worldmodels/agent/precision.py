@@ -14,7 +14,7 @@ from torch import Tensor
 
 from generative import native_bfloat16
 from worldmodels.dream.step import FusedStep
-from worldmodels.memories import MDNRNN, Ensemble, Memory
+from worldmodels.memories import MDNRNN, Ensemble, Memory, first_state
 from worldmodels.vision.contract import VisionModule
 
 Dtype = Literal["float32", "bfloat16"]
@@ -24,21 +24,21 @@ TOLERANCE = 0.05
 """Largest root-mean-square change that bfloat16 may cause, as a share of the spread of what it changes."""
 
 
-def torch_dtype(name: str) -> torch.dtype:
-    """Return the number type of a name.
+def torch_dtype(name: str, device: torch.device | str = "cpu") -> torch.dtype:
+    """Return the number type of a name on a device.
 
-    float32 while `auto` is not settled, and on a processor without bfloat16, which would emulate it slowly.
+    float32 while `auto` is not settled, and on a device without bfloat16, which would emulate it slowly.
     """
-    return torch.bfloat16 if name == "bfloat16" and native_bfloat16() else torch.float32
+    return torch.bfloat16 if name == "bfloat16" and native_bfloat16(device) else torch.float32
 
 
-def resolve_dtype(chosen: str, measure: Callable[[], float]) -> tuple[Dtype, float]:
-    """Return the type that `chosen` stands for here, and the change that it causes.
+def resolve_dtype(chosen: str, measure: Callable[[], float], device: torch.device | str = "cpu") -> tuple[Dtype, float]:
+    """Return the type that `chosen` stands for on a device, and the change that it causes.
 
-    `auto` is bfloat16 where the processor has it and the change, which `measure` returns, stays within `TOLERANCE`;
+    `auto` is bfloat16 where the device has it and the change, which `measure` returns, stays within `TOLERANCE`;
     otherwise it is float32.
     """
-    if chosen == "float32" or (chosen == "auto" and not native_bfloat16()):
+    if chosen == "float32" or (chosen == "auto" and not native_bfloat16(device)):
         return "float32", 0.0
     change = measure()
     if chosen == "auto" and not change <= TOLERANCE:
@@ -68,7 +68,7 @@ def state_change(memory: Memory, z: Float[Tensor, "S steps Z"], action: Float[Te
         return 0.0
     states = []
     for dtype in (torch.bfloat16, torch.float32):
-        step, state = FusedStep(memory, dtype), memory.initial(len(z))
+        step, state = FusedStep(memory, dtype), first_state(memory, torch.zeros(len(z), dtype=torch.int64).to(z.device))
         for time in range(action.shape[1]):
             state = step.advance(z[:, time], action[:, time], state)
         states.append(state[0])

@@ -20,7 +20,8 @@ from worldmodels.benchmark.environments import OURS, THEIRS, make
 from worldmodels.benchmark.figure import BenchmarkFigure, Settings, paired, rate
 from worldmodels.benchmark.machine import use_cores
 from worldmodels.config import RunConfig
-from worldmodels.evolution.tasks import RealTask, TrialSetup, TrialWorker
+from worldmodels.evolution.tasks import RealTask, TrialWorker
+from worldmodels.evolution.trial_setup import TrialSetup
 from worldmodels.memories import MemoryModule
 from worldmodels.vision.contract import VisionModule
 

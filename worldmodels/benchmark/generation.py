@@ -13,7 +13,8 @@ from worldmodels.benchmark.machine import use_cores
 from worldmodels.dream.config import DreamConfig
 from worldmodels.dream.imagine import BLOCK
 from worldmodels.dream.starts import Starts
-from worldmodels.evolution.tasks import DreamTask, RealTask, TrialSetup, TrialWorker
+from worldmodels.evolution.tasks import DreamTask, RealTask, TrialWorker
+from worldmodels.evolution.trial_setup import TrialSetup
 
 GENERATION = BenchmarkFigure(
     "generation",

@@ -10,7 +10,8 @@ from worldmodels.benchmark.environments import THEIRS, make
 from worldmodels.benchmark.evaluation import random_agent
 from worldmodels.benchmark.figure import BenchmarkFigure, Settings
 from worldmodels.benchmark.processes import Child
-from worldmodels.evolution.tasks import RealTask, TrialSetup, TrialWorker
+from worldmodels.evolution.tasks import RealTask, TrialWorker
+from worldmodels.evolution.trial_setup import TrialSetup
 from worldmodels.seeds import TRAINING
 
 MEMORY = BenchmarkFigure(

@@ -23,7 +23,7 @@ from worldmodels.benchmark.machine import use_cores
 from worldmodels.config import RunConfig
 from worldmodels.config_files import preset
 from worldmodels.dream.config import DreamConfig
-from worldmodels.dream.imagine import BLOCK, imagine
+from worldmodels.dream.imagine import BLOCK, Imagination
 from worldmodels.dream.starts import Starts
 from worldmodels.memories import MDNRNN, MDNRNNConfig
 from worldmodels.memories.heads import STD_FLOOR
@@ -82,7 +82,7 @@ def dream_setup(horizon: int) -> DreamSetup:
 
 
 def dream(settings: Settings) -> BenchmarkFigure:
-    """Imagine a block of candidates in all their dreams, with `imagine` and with the plain loop."""
+    """Imagine a block of candidates in all their dreams, ours and by the plain loop."""
     with use_cores(1):
         setup = dream_setup(settings.scaled(HORIZON, 2))
         steps = len(setup.parameters) * setup.dreams * setup.config.horizon
@@ -92,10 +92,11 @@ def dream(settings: Settings) -> BenchmarkFigure:
         controller = make_controller(ControllerConfig(), LATENT + setup.memory.config.hidden, SPEC)
         plain = PlainDream(setup)
 
+        perception = Perception(vision, setup.memory, features, len(setup.parameters) * setup.dreams, dtype)
+        imagination = Imagination(setup.memory, perception, controller, setup.starts, setup.config, setup.dreams)
+
         def ours() -> int:
-            perception = Perception(vision, setup.memory, features, len(setup.parameters) * setup.dreams, dtype)
-            seeds = list(range(setup.dreams))
-            imagine(setup.memory, perception, controller, setup.parameters, seeds, setup.starts, setup.config)
+            imagination(setup.parameters, range(setup.dreams))
             return steps
 
         def theirs() -> int:

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from generative.cuda_graphs import fused
 from worldmodels.dream.config import DreamConfig
 
 
@@ -42,18 +43,19 @@ class Outcome(NamedTuple):
 class Ends:
     """Follows B dreams and says when each is over."""
 
-    def __init__(self, config: DreamConfig, step_value: float, rows: int) -> None:
+    def __init__(self, config: DreamConfig, step_value: float, rows: int, device: torch.device | str = "cpu") -> None:
         """Begin the dreams.
 
         Args:
             config: horizon, limits and the penalty.
             step_value: unit of the penalty, at least 0 (`Starts.step_value`).
             rows: B.
+            device: where they are dreamt.
         """
         self.config, self.penalty = config, config.termination_penalty * step_value
-        self.playing = torch.ones(rows, dtype=torch.bool)
+        self.playing = torch.ones(rows, dtype=torch.bool, device=device)
         self._steps = 0
-        self._unrewarded = torch.zeros(rows, dtype=torch.int64)
+        self._unrewarded = torch.zeros(rows, dtype=torch.int64, device=device)
 
     def step(self, reward: Tensor, termination_logit: Tensor, uniform: Tensor) -> Outcome:
         """Take in a step of all dreams.
@@ -63,16 +65,34 @@ class Ends:
             termination_logit: log-odds of the end (B).
             uniform: numbers in [0, 1) (B); a dream ends where its number is below the probability of the end.
         """
-        config, playing = self.config, self.playing
         self._steps += 1
-        none = torch.zeros_like(playing)
-        terminated = playing & (uniform < torch.sigmoid(termination_logit))
-        going, unrewarded = playing & ~terminated, none
-        if config.no_reward_limit:
-            self._unrewarded = torch.where(reward > 0, 0, self._unrewarded + 1)
-            unrewarded = going & (self._unrewarded >= config.no_reward_limit)
-            going = going & ~unrewarded
-        truncated = going if self._steps >= config.horizon else none
-        self.playing = going & ~truncated
-        penalty = (terminated | unrewarded).double() * self.penalty
-        return Outcome(torch.where(playing, reward, 0), penalty, playing, terminated, unrewarded, truncated)
+        limit, last = self.config.no_reward_limit, self._steps >= self.config.horizon
+        self.playing, self._unrewarded, outcome = _after(
+            reward, termination_logit, uniform, self.playing, self._unrewarded, self.penalty, limit, last
+        )
+        return Outcome(*outcome)
+
+
+@fused
+def _after(
+    reward: Tensor,
+    termination_logit: Tensor,
+    uniform: Tensor,
+    playing: Tensor,
+    unrewarded_steps: Tensor,
+    penalty: float,
+    limit: int,
+    last: bool,
+) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+    """Return who goes on, everybody's steps without a reward, and the fields of `Outcome`."""
+    none = torch.zeros_like(playing)
+    terminated = playing & (uniform < torch.sigmoid(termination_logit))
+    going, unrewarded = playing & ~terminated, none
+    if limit:
+        unrewarded_steps = torch.where(reward > 0, 0, unrewarded_steps + 1)
+        unrewarded = going & (unrewarded_steps >= limit)
+        going = going & ~unrewarded
+    truncated = going if last else none
+    cost = (terminated | unrewarded).double() * penalty
+    outcome = torch.where(playing, reward, 0), cost, playing, terminated, unrewarded, truncated
+    return going & ~truncated, unrewarded_steps, outcome

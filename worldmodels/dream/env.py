@@ -13,9 +13,9 @@ from generative.capabilities import Decodes
 from generative.facts import Facts
 from worldmodels.dream.config import DreamConfig
 from worldmodels.dream.ends import Ends
-from worldmodels.dream.imagine import Noise, StepNoise
+from worldmodels.dream.noise import Noise, StepNoise
 from worldmodels.dream.starts import Starts
-from worldmodels.dream.world import DreamWorld, draw_variants
+from worldmodels.dream.world import DreamWorld, draw_members
 from worldmodels.memories import MemoryModule
 from worldmodels.vision.contract import VisionModule
 
@@ -68,8 +68,7 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
             spaces[0] if observe == "frames" else gym.spaces.Box(-np.inf, np.inf, (latent,), dtype=np.float32)
         )
         self._dtype = dtype
-        if self.config.noise == "residual":
-            starts.bootstrap()  # refused here where there are no residuals
+        self._residuals = starts.bootstrap() if self.config.noise == "residual" else None
         self._z: Tensor | None = None
 
     def sibling(self) -> "DreamEnv":
@@ -107,10 +106,11 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
         else:
             path, action = pool[index : index + 1], self.starts.action[index : index + 1]
         self._z = torch.from_numpy(path[:, -1].copy())
-        variants = draw_variants([dreamt], self.memory)
-        self._world = DreamWorld(self.memory, None, variants, 1, self._dtype)
-        self._world.wake(torch.from_numpy(path.copy()), torch.from_numpy(action.copy()), torch.tensor([initial]))
-        self._noise, self._end = StepNoise(noise, self.starts, self.config, variants.member, 1), noise.end[0]
+        member = draw_members([dreamt], self.memory)
+        self._world = DreamWorld(self.memory, None, member, 1, self._dtype)
+        first = self._world.first_states(torch.tensor([dreamt]))
+        self._world.wake(torch.from_numpy(path.copy()), torch.from_numpy(action.copy()), torch.tensor([initial]), first)
+        self._noise = StepNoise(noise, self._residuals, member, 1)
         self._ends, self._steps = Ends(self.config, float(self.starts.step_value), 1), 0
         return self._observe(), {"z": self._z[0].numpy().copy(), "start": start}
 
@@ -124,7 +124,7 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
         row = torch.from_numpy(self.action_spec.from_env(np.asarray(action)[None]))
         noise = self._noise.draw(self._steps, self._z, row)
         self._z, reward, logit = self._world.step(self._z, row, self.config.temperature, *noise)
-        outcome = self._ends.step(reward, logit, self._end[self._steps : self._steps + 1])
+        outcome = self._ends.step(reward, logit, self._noise.end(self._steps))
         self._steps += 1
         earned = float(outcome.reward[0]) - float(outcome.penalty[0])
         info = {"z": self._z[0].numpy().copy(), "termination_probability": float(torch.sigmoid(logit)[0])}

@@ -1,7 +1,7 @@
 """The agent driving in its dream, a real drive of it, and what its memory predicts of that drive.
 
 The film of the dream is closed: the agent acts on what the memory dreams, and the memory dreams on from what the agent
-did, exactly as in evolution (`worldmodels.dream.imagine.moments`), with the same noise, horizon and ends. The
+did, exactly as in evolution (`worldmodels.dream.imagine`), with the same noise, horizon and ends. The
 prediction is open: the memory watches a real drive, then goes on without seeing it, from the same actions and without
 noise: each latent is the expectation of the next one.
 """
@@ -21,7 +21,7 @@ from worldmodels.agent.bundle import Bundle
 from worldmodels.agent.controller_policy import ControllerPolicy
 from worldmodels.dream.config import DreamConfig, FilmConfig
 from worldmodels.dream.ends import Outcome
-from worldmodels.dream.imagine import Moment, moments
+from worldmodels.dream.imagine import Imagination, Moment
 from worldmodels.dream.starts import Starts
 from worldmodels.memories import Memory, MemoryModule
 from worldmodels.vision.contract import DecodingVision
@@ -101,8 +101,9 @@ def dream_drives(
 ) -> list[Dream]:
     """Let the agent drive in dreams, as when controllers are evolved in them, and return one dream a seed."""
     perception, controller = bundle.perception(len(seeds)), bundle.build_controller()
+    imagination = Imagination(memory.eval(), perception, controller, starts, config, len(seeds))
     rows: list[Moment] = []
-    for moment in moments(memory.eval(), perception, controller, parameters[None], seeds, starts, config):
+    for moment in imagination.moments(parameters[None], seeds):
         rows.append(_copied(moment))
         if all(moment.outcome.end(number) or not moment.outcome.playing[number] for number in range(len(seeds))):
             break

@@ -1,14 +1,14 @@
 """Controllers in the dream (Ha and Schmidhuber 2018, section 4): many candidates times many dreams, step by step.
 
-`imagine` evolves controllers: few batched operations, and never a decoded frame. `moments` are the same dreams step by
-step, for whoever wants to look. `worldmodels.dream.env` is the same world as a gymnasium environment.
+`Imagination` evolves controllers: few batched operations, and never a decoded frame. On a GPU the whole horizon is one
+recorded sequence of operations. `moments` are the same dreams step by step, for whoever wants to look.
+`worldmodels.dream.env` is the same world as a gymnasium environment.
 
 The noise of a dream, the ensemble member that dreams it and where it starts are functions of its seed alone, and shared
 by all candidates.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -17,77 +17,17 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from agents import Controller
+from generative.cuda_graphs import Replayed, fused
 from worldmodels.agent.features import Perception
 from worldmodels.dream.config import DreamConfig
 from worldmodels.dream.ends import Ends, Outcome
+from worldmodels.dream.noise import Noise, StepNoise
 from worldmodels.dream.starts import Starts
-from worldmodels.dream.world import DreamWorld, draw_variants
-from worldmodels.memories import Memory
+from worldmodels.dream.world import DreamWorld, draw_members
+from worldmodels.memories import Ensemble, Memory, State
 
 BLOCK = 16
-"""Candidates that evolution imagines in one batch."""
-
-
-@dataclass(frozen=True)
-class Noise:
-    """All that is random in E dreams of T steps, as a function of their seeds."""
-
-    initial: Tensor
-    """bool (E): whether the dream starts at an episode's first frame."""
-    initial_index: Tensor
-    """int64 (E): at which one."""
-    warm_index: Tensor
-    """int64 (E): which of the starts inside episodes."""
-    normal: Tensor
-    """float32 (E T Z)."""
-    uniform: Tensor
-    """float32 (E T Z)."""
-    end: Tensor
-    """float32 (E T): the dream ends where this is below the termination probability."""
-    first: Tensor
-    """int64 (E): which part of the recorded steps the dream looks at first."""
-
-    @classmethod
-    def draw(cls, seeds: Sequence[int], starts: Starts, config: DreamConfig) -> "Noise":
-        """Draw the noise of one dream per seed."""
-        shape = (config.horizon if config.noise == "mixture" else 0), starts.initial.shape[1]
-        rows: list[tuple[object, ...]] = []
-        for seed in seeds:
-            rng = np.random.default_rng(seed)
-            rows.append(
-                (
-                    rng.random() < config.initial_state_fraction,
-                    rng.integers(len(starts.initial)),
-                    rng.integers(len(starts.z)),
-                    rng.standard_normal(shape, dtype=np.float32),
-                    rng.random(shape, dtype=np.float32),
-                    rng.random(config.horizon, dtype=np.float32),
-                    rng.integers(2**31),
-                )
-            )
-        return cls(*(torch.from_numpy(np.array(column)) for column in zip(*rows, strict=True)))
-
-
-class StepNoise:
-    """Gives the noise of each step of E dreams for C candidates, as `DreamWorld.step` takes it."""
-
-    def __init__(self, noise: Noise, starts: Starts, config: DreamConfig, member: Tensor, candidates: int) -> None:
-        self._first, self._member = noise.first, member
-        self._residuals = starts.bootstrap() if config.noise == "residual" else None
-        self._uniform, self._normal = (_by_step(part, candidates) for part in (noise.uniform, noise.normal))
-
-    def draw(self, step: int, z: Tensor, action: Tensor) -> tuple[Tensor | None, Tensor]:
-        """Return `uniform` and `spread` of a step."""
-        if self._residuals is None:
-            return self._uniform[step], self._normal[step]
-        part = (self._first + step) % self._residuals.parts
-        return None, self._residuals.draw(z, action, part, self._member)
-
-
-def _by_step(noise: Tensor, candidates: int) -> tuple[Tensor, ...]:
-    """Return the noise of each step for all candidates, T times (C*E ...), from that of the dreams, (E T ...)."""
-    steps = noise.transpose(0, 1)  # (T E ...)
-    return steps.repeat(1, candidates, *[1] * (steps.dim() - 2)).unbind(0)
+"""Candidates that evolution imagines in one batch on a processor."""
 
 
 class Moment(NamedTuple):
@@ -103,86 +43,158 @@ class Moment(NamedTuple):
     """What it earned, and whether the dream ended."""
 
 
-@torch.inference_mode()
-def imagine(
-    generator: Memory,
-    perception: Perception,
-    controller: Controller,
-    parameters: np.ndarray,
-    seeds: Sequence[int],
-    starts: Starts,
-    config: DreamConfig,
-    action_cost: float = 0.0,
-) -> np.ndarray:
-    """Play every candidate in every dream and return the returns, float64 (C E).
+class _Inputs(NamedTuple):
+    """What differs from one call to the next."""
 
-    Args:
-        generator: the memory that dreams; of an ensemble, each dream has one member.
-        perception: of a block of candidates times E rows; where its memory is the one that dreams, it advances once for
-            both.
-        controller: population-batched.
-        parameters: (C N), at most as many candidates as the block has.
-        seeds: of the E dreams, common to all candidates.
-        starts: where dreams begin.
-        config: how they go.
-        action_cost: charge on the effort (`ActionSpec.effort`) of every step that is played.
+    parameters: Tensor
+    """float32 (C N)."""
+    noise: Noise
+    first: tuple[State, ...]
+    """The states in which the memories' dreams start (`DreamWorld.first_states`)."""
+
+    def tensors(self) -> list[Tensor]:
+        """Return all tensors, always in the same order."""
+        return [self.parameters, *self.noise, *(part for state in self.first for part in state)]
+
+
+class Imagination:
+    """Plays candidates in dreams, again and again: what stays the same between calls is made once.
+
+    On a GPU the horizon is recorded once and replayed, unless an ensemble dreams: which rows a member steps follows
+    from the seeds, so nothing stays the same there.
     """
-    score = torch.zeros(perception.rows, dtype=torch.float64)
-    for moment in moments(generator, perception, controller, parameters, seeds, starts, config):
-        outcome = moment.outcome
-        reward = outcome.reward
-        if action_cost:
-            effort = controller.action_spec.effort(moment.action)
-            reward = torch.where(outcome.playing, reward - action_cost * effort, 0)
-        score += reward.double()
-        score -= outcome.penalty
-    return score.view(-1, len(seeds))[: len(parameters)].numpy()
+
+    @torch.no_grad()
+    def __init__(
+        self,
+        generator: Memory,
+        perception: Perception,
+        controller: Controller,
+        starts: Starts,
+        config: DreamConfig,
+        dreams: int,
+        action_cost: float = 0.0,
+    ) -> None:
+        """Hold the parts.
+
+        Args:
+            generator: the memory that dreams, on the perception's device; of an ensemble, each dream has one member.
+            perception: of C candidates times E rows; where its memory is the one that dreams, it advances once for
+                both.
+            controller: population-batched.
+            starts: where dreams begin.
+            config: how they go.
+            dreams: E.
+            action_cost: charge on the effort (`ActionSpec.effort`) of every step that is played.
+        """
+        self._candidates, rest = divmod(perception.rows, dreams)
+        if rest:
+            raise ValueError(f"{dreams} dreams do not fit into {perception.rows} rows")
+        self._generator, self._perception, self._controller = generator, perception, controller
+        self._starts, self._config, self._dreams, self._action_cost = starts, config, dreams, action_cost
+        self._device = perception.device
+        pools = (starts.initial, starts.z, starts.action)
+        self._initial, self._z, self._action = (torch.from_numpy(pool).to(self._device) for pool in pools)
+        self._residuals = starts.bootstrap(self._device) if config.noise == "residual" else None
+        self._fixed = not isinstance(generator, Ensemble)
+        if self._fixed:
+            self._choose(draw_members(range(dreams), generator))
+        self._replayed = Replayed(self._scores, self._device)
+        self._inputs: _Inputs | None = None
+
+    @torch.inference_mode()
+    def __call__(self, parameters: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
+        """Play every candidate in every dream and return the returns, float64 (C E).
+
+        Args:
+            parameters: (C N); fewer candidates than rows were made for are padded.
+            seeds: of the E dreams, common to all candidates.
+        """
+        self._set(self._drawn(parameters, seeds))
+        score = self._replayed() if self._fixed else self._scores()
+        return score.view(-1, self._dreams)[: len(parameters)].cpu().numpy()
+
+    def moments(self, parameters: np.ndarray, seeds: Sequence[int]) -> Iterator[Moment]:
+        """Play every candidate in every dream and yield `config.horizon` steps; arguments as of a call.
+
+        Gradients are the caller's affair: without `torch.inference_mode` around it, they are kept.
+        """
+        self._inputs = self._drawn(parameters, seeds)
+        yield from self._moments()
+
+    def _drawn(self, parameters: np.ndarray, seeds: Sequence[int]) -> _Inputs:
+        if len(seeds) != self._dreams or len(parameters) > self._candidates:
+            raise ValueError(
+                f"{len(parameters)} candidates in {len(seeds)} dreams do not fit into {self._candidates} times "
+                f"{self._dreams} rows"
+            )
+        padded = torch.zeros(self._candidates, parameters.shape[1])
+        padded[: len(parameters)] = torch.from_numpy(np.asarray(parameters, dtype=np.float32))
+        if not self._fixed:
+            self._choose(draw_members(seeds, self._generator))
+        noise = Noise.draw(seeds, self._starts, self._config)
+        first = self._world.first_states(torch.tensor(list(seeds), dtype=torch.int64, device=self._device))
+        return _Inputs(padded.to(self._device), Noise(*(part.to(self._device) for part in noise)), tuple(first))
+
+    def _set(self, inputs: _Inputs) -> None:
+        """Copy what differs into the tensors of the first call, which a recording reads."""
+        if self._inputs is None or not self._fixed:
+            self._inputs = inputs
+            return
+        for kept, new in zip(self._inputs.tensors(), inputs.tensors(), strict=True):
+            kept.copy_(new)
+
+    def _choose(self, member: Tensor) -> None:
+        """Build the world of dreams with these members."""
+        perception, self._member = self._perception, member.to(self._device)
+        self._world = DreamWorld(
+            self._generator, perception.memory, member, self._candidates, perception.dtype, self._device
+        )
+
+    def _scores(self) -> Tensor:
+        """Return every row's return, float64 (C*E)."""
+        score = torch.zeros(self._perception.rows, dtype=torch.float64, device=self._device)
+        for moment in self._moments():
+            outcome, effort = moment.outcome, None
+            if self._action_cost:
+                effort = self._controller.action_spec.effort(moment.action)
+            score = _earned(score, outcome.reward, outcome.penalty, outcome.playing, effort, self._action_cost)
+        return score
+
+    def _moments(self) -> Iterator[Moment]:
+        assert self._inputs is not None
+        parameters, noise, _ = self._inputs
+        perception, controller, world, config = self._perception, self._controller, self._world, self._config
+        z = self._wake(self._inputs)
+        steps = StepNoise(noise, self._residuals, self._member, self._candidates)
+        ends = Ends(config, float(self._starts.step_value), perception.rows, self._device)
+        for step in range(config.horizon):
+            perception.adopt(world.agent_state)
+            features = perception.features(z).view(self._candidates, self._dreams, -1)
+            action = controller.act_population(features, parameters).flatten(0, 1)
+            after, reward, end_logit = world.step(z, action, config.temperature, *steps.draw(step, z, action))
+            yield Moment(z, action, after, ends.step(reward, end_logit, steps.end(step)))
+            z = after
+
+    def _wake(self, inputs: _Inputs) -> Tensor:
+        """Warm world and perception up on real steps and return the first latent of every row, (C*E Z)."""
+        noise, perception = inputs.noise, self._perception
+        path = self._z[noise.warm_index]  # (E K+1 Z)
+        self._world.wake(path, self._action[noise.warm_index], noise.initial, inputs.first)
+        perception.begin_dreams()
+        if perception.config.reads == "frame-stack":
+            for step in range(path.shape[1] - 1):
+                perception.features(path[:, step].repeat(self._candidates, 1))
+        perception.begin_dreams(noise.initial.repeat(self._candidates))
+        first = self._initial[noise.initial_index]
+        return torch.where(noise.initial[:, None], first, path[:, -1]).repeat(self._candidates, 1)
 
 
-def moments(
-    generator: Memory,
-    perception: Perception,
-    controller: Controller,
-    parameters: np.ndarray,
-    seeds: Sequence[int],
-    starts: Starts,
-    config: DreamConfig,
-) -> Iterator[Moment]:
-    """Play every candidate in every dream and yield `config.horizon` steps; arguments as of `imagine`.
-
-    Gradients are the caller's affair: without `torch.inference_mode` around it, they are kept.
-    """
-    dreams = len(seeds)
-    candidates, rest = divmod(perception.rows, dreams)
-    if rest or len(parameters) > candidates:
-        raise ValueError(f"{len(parameters)} candidates in {dreams} dreams do not fit into {perception.rows} rows")
-    padded = torch.zeros(candidates, parameters.shape[1])
-    padded[: len(parameters)] = torch.from_numpy(np.asarray(parameters, dtype=np.float32))
-    noise = Noise.draw(seeds, starts, config)
-    variants = draw_variants(seeds, generator)
-    world = DreamWorld(generator, perception.memory, variants, candidates, perception.dtype)
-    z = _wake(world, perception, starts, noise, candidates)
-    steps = StepNoise(noise, starts, config, variants.member, candidates)
-    end = _by_step(noise.end, candidates)
-    ends = Ends(config, float(starts.step_value), perception.rows)
-    for step in range(config.horizon):
-        perception.adopt(world.agent_state)
-        features = perception.features(z)
-        action = controller.act_population(features.view(candidates, dreams, -1), padded).flatten(0, 1)
-        after, reward, end_logit = world.step(z, action, config.temperature, *steps.draw(step, z, action))
-        yield Moment(z, action, after, ends.step(reward, end_logit, end[step]))
-        z = after
-
-
-def _wake(world: DreamWorld, perception: Perception, starts: Starts, noise: Noise, candidates: int) -> Tensor:
-    """Warm world and perception up on real steps and return the first latent of every row, (C*E Z)."""
-    path = torch.from_numpy(starts.z)[noise.warm_index]  # (E K+1 Z)
-    world.wake(path, torch.from_numpy(starts.action)[noise.warm_index], noise.initial)
-    initial = noise.initial.repeat(candidates)
-    perception.begin_dreams(torch.ones(len(initial), dtype=torch.bool))
-    if perception.config.reads == "frame-stack":
-        for step in range(path.shape[1] - 1):
-            perception.features(path[:, step].repeat(candidates, 1))
-    perception.begin_dreams(initial)
-    first = torch.from_numpy(starts.initial)[noise.initial_index]
-    return torch.where(noise.initial[:, None], first, path[:, -1]).repeat(candidates, 1)
+@fused
+def _earned(
+    score: Tensor, reward: Tensor, penalty: Tensor, playing: Tensor, effort: Tensor | None, cost: float
+) -> Tensor:
+    """Return the returns so far, after a step."""
+    if effort is not None:
+        reward = torch.where(playing, reward - cost * effort, 0)
+    return score + reward.double() - penalty

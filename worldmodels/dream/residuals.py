@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float32, Int
 from torch import Tensor
 
+from generative.cuda_graphs import fused
 from worldmodels.memories import Ensemble, Memory
 from worldmodels.vision.latent_files import LatentFile
 
@@ -74,22 +75,27 @@ class ResidualBootstrap:
     like it in one part is a draw among the most similar of all, and a function of the dream's seed.
     """
 
-    def __init__(self, recorded: Residuals, spread: Float32[np.ndarray, " Z"]) -> None:
+    def __init__(
+        self, recorded: Residuals, spread: Float32[np.ndarray, " Z"], device: torch.device | str = "cpu"
+    ) -> None:
         """Arrange the steps in parts of equal size, at least `PART` where there are as many.
 
         Args:
             recorded: the steps.
             spread: of each dimension of the latent: its unit in measuring differences; actions have none.
+            device: where they are drawn.
         """
         count = len(recorded.z)
         self.parts = max(1, count // PART)
         self.size = count // self.parts
         kept = self.parts * self.size
         self._spread = torch.from_numpy(spread)
-        key = self._key(torch.from_numpy(recorded.z[:kept]), torch.from_numpy(recorded.action[:kept]))  # (N K)
+        key = _key(torch.from_numpy(recorded.z[:kept]), torch.from_numpy(recorded.action[:kept]), self._spread)  # (N K)
         self._half = 0.5 * key.square().sum(1).view(self.parts, 1, self.size)
         self._key_of = key.view(self.parts, self.size, -1).transpose(1, 2).contiguous()  # (S K N/S)
         self._value = torch.from_numpy(recorded.value[:, :kept])
+        for name in ("_spread", "_half", "_key_of", "_value"):
+            setattr(self, name, getattr(self, name).to(device))
 
     def draw(self, z: Tensor, action: Tensor, part: Int[Tensor, " E"], member: Int[Tensor, " E"]) -> Tensor:
         """Return a residual for each row, float32 (C*E Z).
@@ -100,12 +106,19 @@ class ResidualBootstrap:
             part: which part of the steps each dream looks at.
             member: which member of an ensemble each dream has.
         """
-        dreams = len(part)
-        key = self._key(z, action).view(-1, dreams, self._key_of.shape[1]).transpose(0, 1)  # (E C K)
+        key = _key(z, action, self._spread).view(-1, len(part), self._key_of.shape[1]).transpose(0, 1)  # (E C K)
         apart = torch.baddbmm(self._half[part], key, self._key_of[part], alpha=-1)  # (E C N/S): half of the square
-        row = apart.argmin(2).add_(part[:, None] * self.size).T.flatten()  # (C*E)
-        rows = len(z) // dreams
-        return self._value[member.clamp(max=len(self._value) - 1).repeat(rows), row]
+        return _value_at(apart.argmin(2), part, member, self._value, self.size)
 
-    def _key(self, z: Tensor, action: Tensor) -> Tensor:
-        return torch.cat([z / self._spread, action], dim=1)
+
+@fused
+def _key(z: Tensor, action: Tensor, spread: Tensor) -> Tensor:
+    """Return what similarity is measured by, (B Z+A)."""
+    return torch.cat([z / spread, action], dim=1)
+
+
+@fused
+def _value_at(nearest: Tensor, part: Tensor, member: Tensor, value: Tensor, size: int) -> Tensor:
+    """Return the residuals (C*E Z) of the steps `nearest` (E C), counted from the beginning of each dream's part."""
+    row = (nearest + part[:, None] * size).T.flatten()  # (C*E)
+    return value[member.clamp(max=len(value) - 1).repeat(nearest.shape[1]), row]

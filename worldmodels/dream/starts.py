@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
@@ -62,14 +63,14 @@ class Starts:
         every = np.concatenate([self.initial, self.z.reshape(-1, self.z.shape[2])]).astype(np.float32)
         return np.maximum(every.std(0), 1e-6)
 
-    def bootstrap(self) -> ResidualBootstrap:
-        """Return what the residuals are drawn with; a RunError where none were recorded."""
+    def bootstrap(self, device: torch.device | str = "cpu") -> ResidualBootstrap:
+        """Return what the residuals are drawn with on a device; a RunError where none were recorded."""
         if self.residuals is None:
             raise RunError(
                 "dream.noise=residual: these starts were made with dream.noise=mixture and hold no residuals; make "
                 "them anew, in a run that has its latents"
             )
-        return ResidualBootstrap(self.residuals, self.spread())
+        return ResidualBootstrap(self.residuals, self.spread(), device)
 
 
 def settings(config: DreamConfig) -> Facts:

@@ -2,8 +2,8 @@
 
 `FusedStep` is the MDN-RNN's `step` and `Prediction.sample` in one: a single product for the LSTM's inputs and state and
 one for all heads, one sigmoid for all gates, mixtures laid out so that every operation runs along the latent axis, and
-a spread computed only for the Gaussian that was chosen. In bfloat16 the weights fit the second-level cache. Any other
-memory dreams through `PlainStep`.
+a spread computed only for the Gaussian that was chosen. In bfloat16 the weights fit the second-level cache. On a GPU
+what lies between the two products is one kernel each. Any other memory dreams through `PlainStep`.
 """
 
 import math
@@ -15,8 +15,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from generative.cuda_graphs import fused
 from generative.mixture import LOG_STD_RANGE
 from worldmodels.memories import MDNRNN, Memory, Remembers, State
+
+GPU_WIDTH = 8
+"""A GPU multiplies fast where rows are multiples of this many numbers long; they are padded with zeros."""
 
 
 class Dreamt(NamedTuple):
@@ -103,12 +107,14 @@ class FusedStep:
         options = memory.config
         self.memory, self.dtype = memory, dtype
         self.hidden, self.latent, self.components = options.hidden, options.latent, options.mixtures
-        self.log_floor = memory.mixture_head.log_floor
         w_ih, w_hh, b_ih, b_hh = memory.lstm.all_weights[0]
-        doubled = torch.ones(4, self.hidden, 1)  # of the input, forget, cell and output gates
+        self.log_floor = torch.full((), memory.mixture_head.log_floor, device=w_ih.device)
+        doubled = torch.ones(4, self.hidden, 1, device=w_ih.device)  # of the input, forget, cell and output gates
         doubled[2] = 2.0
         doubled = doubled.flatten(0, 1)  # (4H 1)
-        self.lstm_weight = (torch.cat([w_ih, w_hh], dim=1) * doubled).to(dtype)  # (4H Z+A+H)
+        weight = torch.cat([w_ih, w_hh], dim=1) * doubled  # (4H Z+A+H)
+        self.padding = -weight.shape[1] % GPU_WIDTH if weight.is_cuda else 0
+        self.lstm_weight = F.pad(weight, (0, self.padding)).to(dtype)
         self.lstm_bias = ((b_ih + b_hh) * doubled[:, 0]).to(dtype)
         head = memory.mixture_head.linear
         rows = torch.arange(head.out_features).view(3, self.latent, self.components)
@@ -118,7 +124,9 @@ class FusedStep:
             if extra is not None:
                 weights.append(extra.weight)
                 biases.append(extra.bias)
-        self.head_weight, self.head_bias = torch.cat(weights).to(dtype), torch.cat(biases).to(dtype)
+        weight, bias = torch.cat(weights), torch.cat(biases)
+        more = -len(weight) % GPU_WIDTH if weight.is_cuda else 0
+        self.head_weight, self.head_bias = F.pad(weight, (0, 0, 0, more)).to(dtype), F.pad(bias, (0, more)).to(dtype)
 
     def __call__(
         self,
@@ -131,21 +139,18 @@ class FusedStep:
     ) -> Dreamt:
         """Take one step."""
         h, c = self.advance(z, action, state)
-        out = self._read(h.to(self.dtype)).float()  # (B 3KZ + heads)
+        out = self._read(h.to(self.dtype))  # (B 3KZ + heads)
+        sizes = self.components, self.latent
         if uniform is None:
-            moved = torch.add(self._expected(out), spread, alpha=math.sqrt(temperature))
+            moved = _moved(out, spread, sizes, temperature)
         else:
-            moved = self._sample(out, temperature, uniform, spread)
+            moved = _drawn(out, uniform, spread, self.log_floor, sizes, temperature)
         return Dreamt(moved, *self._heads(out), (h, c))
 
     def advance(self, z: Tensor, action: Tensor, state: State) -> State:
-        """The LSTM of `torch.nn.LSTM`, its hyperbolic tangents as sigmoids, tanh(x) = 2 sigmoid(2 x) - 1."""
+        """Take one step without predicting anything: the LSTM of `torch.nn.LSTM`."""
         h, c = state
-        seen = torch.cat([part.to(self.dtype) for part in (z, action, h)], dim=1)  # (B Z+A+H)
-        gates = self._feed(seen).float()  # (B 4H)
-        let_in, keep, cell, show = gates.sigmoid_().chunk(4, dim=1)  # (B H) each
-        c = torch.addcmul(keep * c, let_in, cell, value=2.0).sub_(let_in)
-        return show * torch.sigmoid(2 * c).mul_(2).sub_(1), c
+        return _cell(self._feed(_joined(z, action, h, self.padding, self.dtype)), c)
 
     def _feed(self, seen: Tensor) -> Tensor:
         """Return all gates' inputs."""
@@ -155,47 +160,74 @@ class FusedStep:
         """Return all heads' outputs."""
         return F.linear(h, self.head_weight, self.head_bias)
 
-    def _sample(self, out: Tensor, temperature: float, uniform: Tensor, normal: Tensor) -> Tensor:
-        """Invert the weights at `uniform`, as `mixture_sample` does, without dividing by their sum."""
-        logits, means, raw = self._mixture(out)
-        if temperature == 0:
-            likeliest = logits.argmax(1, keepdim=True)
-            return means.gather(1, likeliest).squeeze(1)
-        weights = ((logits - logits.amax(1, keepdim=True)) / temperature).exp_()
-        total = weights[:, 0]
-        sums = [total]
-        for component in range(1, self.components):
-            total = total + weights[:, component]
-            sums.append(total)
-        level = uniform * total
-        chosen = torch.zeros_like(level, dtype=torch.int64)
-        for below in sums[:-1]:
-            chosen += below <= level
-        chosen = chosen.unsqueeze(1)  # (B 1 Z)
-        spread = raw.gather(1, chosen).squeeze(1)
-        log_std = torch.logaddexp(spread, spread.new_tensor(self.log_floor)).clamp_(*LOG_STD_RANGE)
-        return torch.addcmul(means.gather(1, chosen).squeeze(1), log_std.exp_(), normal, value=math.sqrt(temperature))
-
-    def _expected(self, out: Tensor) -> Tensor:
-        """Average the next latent over the mixture."""
-        logits, means, _ = self._mixture(out)
-        return (torch.softmax(logits, dim=1) * means).sum(1)
-
-    def _mixture(self, out: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return logits, means and what becomes spreads, (B K Z) each."""
-        mixture = out[:, : 3 * self.latent * self.components]
-        logits, means, raw = mixture.unflatten(1, (3, self.components, self.latent)).unbind(1)
-        return logits, means, raw
-
     def _heads(self, out: Tensor) -> tuple[Tensor, Tensor]:
         """Reward and termination, from the columns after the mixture's."""
         memory, column = self.memory, 3 * self.latent * self.components
-        reward, end = out.new_full((len(out),), math.nan), out.new_full((len(out),), -math.inf)
+        many = (len(out),)
+        reward = torch.full(many, math.nan, device=out.device)
+        end = torch.full(many, -math.inf, device=out.device)
         if memory.reward_head is not None:
-            reward, column = memory.scaled_reward(out[:, column]), column + 1
+            reward, column = memory.scaled_reward(out[:, column].float()), column + 1
         if memory.termination_head is not None:
-            end = memory.true_logit(out[:, column])
+            end = memory.true_logit(out[:, column].float())
         return reward, end
+
+
+@fused
+def _joined(z: Tensor, action: Tensor, h: Tensor, padding: int, dtype: torch.dtype) -> Tensor:
+    """Return what the LSTM's product reads, (B Z+A+H) and zeros behind it."""
+    parts = [part.to(dtype) for part in (z, action, h)]
+    if padding:
+        parts.append(parts[0].new_zeros(len(z), padding))
+    return torch.cat(parts, dim=1)
+
+
+@fused
+def _cell(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the LSTM's next state; hyperbolic tangents are sigmoids, tanh(x) = 2 sigmoid(2 x) - 1."""
+    let_in, keep, cell, show = gates.float().sigmoid_().chunk(4, dim=1)  # (B H) each
+    c = torch.addcmul(keep * c, let_in, cell, value=2.0).sub_(let_in)
+    return show * torch.sigmoid(2 * c).mul_(2).sub_(1), c
+
+
+@fused
+def _drawn(
+    out: Tensor, uniform: Tensor, normal: Tensor, log_floor: Tensor, sizes: tuple[int, int], temperature: float
+) -> Tensor:
+    """Invert the weights at `uniform`, as `mixture_sample` does, without dividing by their sum."""
+    logits, means, raw = _mixture(out, sizes)
+    if temperature == 0:
+        likeliest = logits.argmax(1, keepdim=True)
+        return means.gather(1, likeliest).squeeze(1)
+    weights = ((logits - logits.amax(1, keepdim=True)) / temperature).exp_()
+    total = weights[:, 0]
+    sums = [total]
+    for component in range(1, sizes[0]):
+        total = total + weights[:, component]
+        sums.append(total)
+    level = uniform * total
+    chosen = torch.zeros_like(level, dtype=torch.int64)
+    for below in sums[:-1]:
+        chosen += below <= level
+    chosen = chosen.unsqueeze(1)  # (B 1 Z)
+    spread = raw.gather(1, chosen).squeeze(1)
+    log_std = torch.logaddexp(spread, log_floor).clamp_(*LOG_STD_RANGE)
+    return torch.addcmul(means.gather(1, chosen).squeeze(1), log_std.exp_(), normal, value=math.sqrt(temperature))
+
+
+@fused
+def _moved(out: Tensor, spread: Tensor, sizes: tuple[int, int], temperature: float) -> Tensor:
+    """Return the next latent averaged over the mixture, plus the spread at the root of the temperature."""
+    logits, means, _ = _mixture(out, sizes)
+    return torch.add((torch.softmax(logits, dim=1) * means).sum(1), spread, alpha=math.sqrt(temperature))
+
+
+def _mixture(out: Tensor, sizes: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+    """Return logits, means and what becomes spreads, (B K Z) each."""
+    components, latent = sizes
+    mixture = out.float()[:, : 3 * latent * components]
+    logits, means, raw = mixture.unflatten(1, (3, components, latent)).unbind(1)
+    return logits, means, raw
 
 
 class FusedSteps(FusedStep):
@@ -212,7 +244,7 @@ class FusedSteps(FusedStep):
         self.steps, self.sizes = steps, list(sizes)
         self.memory, self.dtype = first.memory, first.dtype
         self.hidden, self.latent, self.components = first.hidden, first.latent, first.components
-        self.log_floor = first.log_floor
+        self.log_floor, self.padding = first.log_floor, first.padding
 
     def _feed(self, seen: Tensor) -> Tensor:
         return torch.cat([step._feed(part) for step, part in self._each(seen)])

@@ -18,14 +18,6 @@ from worldmodels.dream.step import Dreamt, FusedStep, FusedSteps, dream_step
 from worldmodels.memories import Ensemble, Memory, Remembers, State, choose_rows, first_state
 
 
-class Variants(NamedTuple):
-    """What differs between the worlds of E dreams, as a function of their seeds."""
-
-    seeds: Int[Tensor, " E"]
-    member: Int[Tensor, " E"]
-    """Which of an ensemble's members dreams; 0 for any other memory."""
-
-
 class Moved(NamedTuple):
     """What a step of B rows came to."""
 
@@ -37,16 +29,17 @@ class Moved(NamedTuple):
     """Log-odds of the end."""
 
 
-def draw_variants(seeds: Sequence[int], memory: Memory) -> Variants:
-    """Draw each dream's member from its seed.
+def draw_members(seeds: Sequence[int], memory: Memory) -> Int[Tensor, " E"]:
+    """Draw from each dream's seed which of an ensemble's members dreams it; 0 for any other memory.
 
     Args:
         seeds: one a dream.
         memory: that dreams.
     """
-    count = len(memory.members) if isinstance(memory, Ensemble) else 1
-    members = [int(np.random.default_rng([seed, 4]).integers(count)) for seed in seeds]
-    return Variants(torch.tensor(list(seeds), dtype=torch.int64), torch.tensor(members))
+    if not isinstance(memory, Ensemble):
+        return torch.zeros(len(seeds), dtype=torch.int64)
+    count = len(memory.members)
+    return torch.tensor([int(np.random.default_rng([seed, 4]).integers(count)) for seed in seeds])
 
 
 class DreamWorld:
@@ -56,40 +49,56 @@ class DreamWorld:
         self,
         memory: Memory,
         agent: Remembers | None,
-        variants: Variants,
+        chosen: Int[Tensor, " E"],
         candidates: int,
         dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
     ) -> None:
         """Give each dream its memory.
 
         Args:
             memory: that dreams.
             agent: the memory whose state the controller reads; None where it reads none.
-            variants: of the E dreams.
+            chosen: which member dreams each of the E dreams (`draw_members`).
             candidates: C.
             dtype: of the memories' products, where it is a choice.
+            device: where the memories are.
         """
         members: Sequence[Memory] = memory.each if isinstance(memory, Ensemble) else [memory]
-        self._rows = candidates * len(variants.member)
+        self._rows = candidates * len(chosen)
         self._groups = []
         lender = None
         for number, member in enumerate(members):
-            own = variants.member == number
+            own = chosen == number
             if own.any():
-                group = _Group(member, own, variants, candidates, dtype)
+                group = _Group(member, own, candidates, dtype, device)
                 self._groups.append(group)
                 if agent is not None and lender is None and same_weights(member, agent):
                     lender = group
         self._joint = _join(self._groups)
         self._lender, self._agent = lender, None
-        rest = torch.ones_like(variants.member, dtype=torch.bool) if lender is None else ~lender.own
+        rest = torch.ones_like(chosen, dtype=torch.bool) if lender is None else ~lender.own
         if agent is not None and rest.any():
-            self._agent = _Group(agent, rest, variants, candidates, dtype)
+            self._agent = _Group(agent, rest, candidates, dtype, device)
 
-    def wake(self, z: Float[Tensor, "E frames Z"], action: Float[Tensor, "E K A"], initial: Bool[Tensor, " E"]) -> None:
+    def first_states(self, seeds: Int[Tensor, " E"]) -> list[State]:
+        """Return the states from which each memory's dreams are warmed up, as `wake` takes them."""
+        return [group.first_state(seeds) for group in self._every]
+
+    def wake(
+        self,
+        z: Float[Tensor, "E frames Z"],
+        action: Float[Tensor, "E K A"],
+        initial: Bool[Tensor, " E"],
+        first: Sequence[State],
+    ) -> None:
         """Warm all memories up on K real steps, but for dreams that begin at an episode's first frame."""
-        for group in [*self._groups, *([self._agent] if self._agent else [])]:
-            group.wake(z, action, initial)
+        for group, state in zip(self._every, first, strict=True):
+            group.wake(z, action, initial, state)
+
+    @property
+    def _every(self) -> list["_Group"]:
+        return [*self._groups, *([] if self._agent is None else [self._agent])]
 
     @property
     def agent_state(self) -> State:
@@ -169,10 +178,13 @@ def _join(groups: Sequence["_Group"]) -> FusedSteps | None:
 class _Group:
     """The rows that one memory steps: those of some dreams, for all candidates."""
 
-    def __init__(self, memory: Remembers, own: Tensor, variants: Variants, candidates: int, dtype: torch.dtype) -> None:
+    def __init__(
+        self, memory: Remembers, own: Tensor, candidates: int, dtype: torch.dtype, device: torch.device | str
+    ) -> None:
         self.memory, self.own, self.candidates = memory, own, candidates
-        self.rows = None if own.all() else own.repeat(candidates).nonzero()[:, 0]
-        self.seeds = variants.seeds[own]
+        everyone = bool(own.all())
+        self.rows = None if everyone else own.repeat(candidates).nonzero()[:, 0].to(device)
+        self._dreams = None if everyone else own.nonzero()[:, 0].to(device)
         self.step = dream_step(memory, dtype)
         self.state: State = ()
 
@@ -180,14 +192,21 @@ class _Group:
         """Return this group's rows."""
         return part if self.rows is None else part[self.rows]
 
-    def wake(self, z: Tensor, action: Tensor, initial: Tensor) -> None:
+    def first_state(self, seeds: Tensor) -> State:
+        """Return the state in which this group's dreams start, from the seeds of all."""
+        return first_state(self.memory, self._own(seeds))
+
+    def wake(self, z: Tensor, action: Tensor, initial: Tensor, first: State) -> None:
         """Warm up: once for each dream, since all candidates wake in the same state."""
-        z, action = z[self.own], action[self.own]
-        fresh = state = first_state(self.memory, self.seeds)
+        z, action, state = self._own(z), self._own(action), first
         for step in range(action.shape[1]):
             state = self.memory.advance(z[:, step], action[:, step], state)
-        state = choose_rows(initial[self.own], fresh, state)
+        state = choose_rows(self._own(initial), first, state)
         self.state = tuple(part.repeat(self.candidates, *[1] * (part.dim() - 1)) for part in state)
+
+    def _own(self, part: Tensor) -> Tensor:
+        """Return what belongs to this group's dreams."""
+        return part if self._dreams is None else part[self._dreams]
 
     def advance(self, z: Tensor, action: Tensor) -> None:
         """Take in a step without predicting anything."""

@@ -27,6 +27,8 @@ class Cost:
     frames: int = 0
     environment_seconds: float = 0.0
     network_seconds: float = 0.0
+    device_seconds: float = 0.0
+    """Of dreams on a GPU, which no worker has part in."""
 
     def add(self, tried: Tried) -> None:
         """Add the cost of a task."""

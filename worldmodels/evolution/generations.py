@@ -15,8 +15,10 @@ import numpy as np
 from agents import replay
 from agents.optimisers import AskTell
 from generative.facts import Facts
+from worldmodels.dream.imagine import BLOCK
 from worldmodels.errors import RunError
 from worldmodels.evolution.config import EvolveConfig, ValidationConfig
+from worldmodels.evolution.dreamer import Dreamer
 from worldmodels.evolution.drive import BATCHES, Cost, drive, drive_in_order, share
 from worldmodels.evolution.tasks import DreamTask
 from worldmodels.parallel.executor import Executor
@@ -30,9 +32,25 @@ SAME_MEAN = 1e-4
 class Trials:
     """Cuts trials into tasks for an executor and puts the results together in order."""
 
-    def __init__(self, executor: Executor, width: int, block: int, action_cost: float = 0.0):
-        """Hold the executor, the environments and the candidates of a batch, and `EvolveConfig.action_cost`."""
+    def __init__(
+        self,
+        executor: Executor,
+        width: int,
+        block: int = BLOCK,
+        action_cost: float = 0.0,
+        dreamer: Dreamer | None = None,
+    ):
+        """Hold what trials need.
+
+        Args:
+            executor: of `TrialWorker`s.
+            width: environments in a worker's batch.
+            block: candidates in a worker's batch of dreams.
+            action_cost: `EvolveConfig.action_cost`.
+            dreamer: dreams in this process, on a GPU; None where workers do.
+        """
         self.executor, self.width, self.block, self.action_cost = executor, width, block, action_cost
+        self.dreamer = dreamer
 
     def real_scores(self, parameters: np.ndarray, tracks: Sequence[int], training: bool, cost: Cost) -> np.ndarray:
         """Return the scores, float64 (P E), of every candidate on every track; in training less what actions cost.
@@ -55,6 +73,11 @@ class Trials:
 
     def dream_scores(self, parameters: np.ndarray, seeds: Sequence[int], cost: Cost) -> np.ndarray:
         """Return the returns, float64 (P E), of every candidate in every dream."""
+        if self.dreamer is not None:
+            begun = time.perf_counter()
+            found = self.dreamer(parameters, seeds)
+            cost.device_seconds += time.perf_counter() - begun
+            return found
         starts = range(0, len(parameters), self.block)
         blocks = [np.asarray(parameters[start : start + self.block], dtype=np.float32) for start in starts]
         scores: list[np.ndarray] = [np.empty(0)] * len(blocks)
@@ -160,7 +183,7 @@ def evolve(
 def _timings(cost: Cost, validation: Cost, optimiser: float, whole: float, trials: Trials) -> dict[str, float]:
     """Return where a generation's seconds went, validation included; what workers do side by side counts once."""
     environment = (cost.environment_seconds + validation.environment_seconds) / trials.executor.workers
-    networks = (cost.network_seconds + validation.network_seconds) / trials.executor.workers
+    networks = (cost.network_seconds + validation.network_seconds) / trials.executor.workers + cost.device_seconds
     parts = {"environment": environment, "networks": networks, "optimiser": optimiser}
     waiting = max(0.0, whole - sum(parts.values()))
     return {name: round(seconds, 3) for name, seconds in {**parts, "waiting for workers": waiting}.items()}

@@ -6,19 +6,16 @@ seeds.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from agents import ActionSpec, Policy, PolicyConfig, make_policy
 from envs import VectorEnv, draws_on_demand, env_facts, make_env
-from worldmodels.agent.bundle import Bundle
 from worldmodels.agent.controller_policy import ControllerPolicy
-from worldmodels.dream.config import DreamConfig
-from worldmodels.dream.imagine import BLOCK, imagine
-from worldmodels.dream.starts import Starts
-from worldmodels.memories import Memory
+from worldmodels.evolution.dreamer import Dreamer
+from worldmodels.evolution.trial_setup import TrialSetup
 from worldmodels.rollouts.episode import encode_episode
 from worldmodels.rollouts.play import Clock, Play, Played, play
 
@@ -40,7 +37,7 @@ class DreamTask(NamedTuple):
     """Candidates to try in the dream."""
 
     parameters: np.ndarray
-    """float32 (C N), at most a block."""
+    """float32 (C N)."""
     seeds: Sequence[int]
     """One a dream."""
 
@@ -64,19 +61,6 @@ class Tried(NamedTuple):
     """The episodes' files, where they were asked for."""
 
 
-@dataclass(frozen=True)
-class TrialSetup:
-    """What a worker is built from."""
-
-    bundle: Bundle
-    width: int
-    """Environments stepped together, and so the batch width of the networks."""
-    dream: DreamConfig | None = None
-    starts: Starts | None = None
-    action_cost: float = 0.0
-    """`EvolveConfig.action_cost` in dreams."""
-
-
 class TrialWorker:
     """Tries candidates; built once in each process."""
 
@@ -86,11 +70,7 @@ class TrialWorker:
         self._vision = setup.bundle.load_encoder()
         self._memory = setup.bundle.load_memory()
         self._controller = setup.bundle.build_controller()
-        self._generator: Memory | None = None
-        if setup.dream is not None:
-            # One module for both uses lets a dream advance it once a step.
-            same, own = setup.bundle.generator == setup.bundle.memory, self._memory
-            self._generator = own if same and isinstance(own, Memory) else setup.bundle.load_generator().eval()
+        self._dreamer = None if setup.dream is None else Dreamer(setup)
 
     def __call__(self, task: RealTask | DreamTask | BlindTask) -> Tried:
         """Carry out a task."""
@@ -147,22 +127,10 @@ class TrialWorker:
                 base.draw = True
 
     def _dream(self, task: DreamTask) -> Tried:
-        setup = self.setup
-        assert setup.dream is not None and setup.starts is not None and self._generator is not None
+        assert self._dreamer is not None
         begun = time.perf_counter()
-        perception = setup.bundle.perception(BLOCK * len(task.seeds), self._vision, self._memory)
-        dreamt = imagine(
-            self._generator,
-            perception,
-            self._controller,
-            task.parameters,
-            task.seeds,
-            setup.starts,
-            setup.dream,
-            setup.action_cost * setup.bundle.env.action_repeat,
-        )
-        seconds = time.perf_counter() - begun
-        return Tried([], dreamt, 0.0, seconds)
+        dreamt = self._dreamer(task.parameters, task.seeds)
+        return Tried([], dreamt, 0.0, time.perf_counter() - begun)
 
 
 class _Keyed:

@@ -200,6 +200,9 @@ def choose_rows(rows: Bool[Tensor, " B"], new: Sequence[Tensor], old: Sequence[T
 
 
 def first_state(memory: Remembers, seeds: Int[Tensor, " B"]) -> State:
-    """Return the state in which episodes of these seeds start; only a shuffled memory's depends on them."""
+    """Return the state in which episodes of these seeds start, on the device of the seeds.
+
+    Only a shuffled memory's depends on the seeds.
+    """
     state: State = memory.seeded(seeds) if hasattr(memory, "seeded") else memory.initial(len(seeds))
-    return state
+    return tuple(part.to(seeds.device) for part in state)

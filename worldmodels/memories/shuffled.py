@@ -35,7 +35,7 @@ class ShuffledMemory(nn.Module):
 
     def seeded(self, seeds: Int[Tensor, " B"]) -> State:
         """Return the state in which episodes of these seeds start."""
-        return seeds.unsqueeze(1).clone(), torch.zeros(len(seeds), 1, dtype=torch.int64)
+        return seeds.unsqueeze(1).clone(), torch.zeros(len(seeds), 1, dtype=torch.int64, device=seeds.device)
 
     def feature(self, state: State) -> Float[Tensor, "B H"]:
         """Return the features of the moment that goes with seed and step."""

@@ -24,7 +24,7 @@ from worldmodels.agent.build import EnvShape, env_shape, new_memory, new_vision
 from worldmodels.agent.features import Perception, feature_size
 from worldmodels.agent.precision import torch_dtype
 from worldmodels.config import RunConfig
-from worldmodels.dream.imagine import BLOCK, imagine
+from worldmodels.dream.imagine import BLOCK, Imagination
 from worldmodels.dream.residuals import PART, Residuals
 from worldmodels.dream.starts import Starts
 from worldmodels.machine import available_cores
@@ -196,9 +196,8 @@ class Rates:
 
         def block(horizon: int) -> float:
             short = replace(config, horizon=horizon)
-            return seconds_of(
-                lambda: imagine(memory, perception, controller, parameters, list(range(dreams)), starts, short)
-            )
+            imagination = Imagination(memory, perception, controller, starts, short, dreams)
+            return seconds_of(lambda: imagination(parameters, range(dreams)))
 
         few, more = 2, min(max(3, config.horizon), 14)
         with one_thread():

@@ -108,7 +108,7 @@ def test_a_memory_with_wide_states_forgets_row_by_row(parts):
         for step in range(4):
             if begin and step == 2:
                 perception.begin(1)
-                perception.begin_dreams(torch.arange(ROWS) == 4)
+                perception.begin(4)
             both.append(perception.observe(obs[step]).numpy().copy())
             perception.advance(torch.from_numpy(actions[step]))
     same = (both[2] == both[6]).all(axis=1)

@@ -57,7 +57,7 @@ def test_change_is_the_rms_difference_over_the_spread(obs):
     ],
 )
 def test_auto_is_bfloat16_where_it_is_native_and_close(monkeypatch, obs, chosen, native, bias, expected):
-    monkeypatch.setattr(precision, "native_bfloat16", lambda: native)
+    monkeypatch.setattr(precision, "native_bfloat16", lambda *_: native)
     dtype, change = resolve_dtype(chosen, lambda: latent_change(Linear(bias), obs))
     assert dtype == expected
     assert (change <= TOLERANCE) == (bias == 0 or expected == "float32")
@@ -81,7 +81,7 @@ def test_an_ensemble_changes_as_much_as_the_member_that_changes_most():
 
 def test_what_auto_became_is_in_the_runs_config_and_stays(trained, monkeypatch):
     assert trained.config.dtype == "auto"
-    monkeypatch.setattr(precision, "native_bfloat16", lambda: True)
+    monkeypatch.setattr(precision, "native_bfloat16", lambda *_: True)
     for _ in evolve(trained):
         pass
     assert Run(trained.path).config.dtype == load_bundle(trained)[0].dtype == "bfloat16"
@@ -92,7 +92,7 @@ def test_what_auto_became_is_in_the_runs_config_and_stays(trained, monkeypatch):
 
 @pytest.mark.parametrize("changes", ["latent_change", "state_change"])
 def test_one_change_that_is_too_large_settles_both_on_float32(trained, monkeypatch, changes):
-    monkeypatch.setattr(precision, "native_bfloat16", lambda: True)
+    monkeypatch.setattr(precision, "native_bfloat16", lambda *_: True)
     monkeypatch.setattr(importlib.import_module("scripts.evolve"), changes, lambda *parts: 2 * TOLERANCE)
     for _ in evolve(trained):
         pass

@@ -11,7 +11,8 @@ from tests.small import small_config
 from worldmodels import Run, RunError, load_agent, load_dream, make_env
 from worldmodels.agent.build import env_shape
 from worldmodels.agent.trained import assemble, dreaming_memory, load_bundle, load_memory, load_vision, read_memory
-from worldmodels.evolution.tasks import DreamTask, TrialSetup, TrialWorker
+from worldmodels.evolution.tasks import DreamTask, TrialWorker
+from worldmodels.evolution.trial_setup import TrialSetup
 from worldmodels.memories import MDNRNN, Ensemble, ShuffledMemory
 from worldmodels.memories.registry import MEMORIES
 from worldmodels.vision.latent_files import LatentFile

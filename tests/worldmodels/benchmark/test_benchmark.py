@@ -20,7 +20,8 @@ from worldmodels.benchmark.evaluation import UsualLoop, random_agent
 from worldmodels.benchmark.figure import paired, rate
 from worldmodels.benchmark.machine import use_cores
 from worldmodels.benchmark.networks import PlainDream, dream_setup, product_peak, step_products
-from worldmodels.evolution.tasks import RealTask, TrialSetup, TrialWorker
+from worldmodels.evolution.tasks import RealTask, TrialWorker
+from worldmodels.evolution.trial_setup import TrialSetup
 
 TINY = Settings(pairs=1, seconds=0.001, work=0.004)
 SHORT = Settings(work=0.1)

@@ -14,7 +14,7 @@ from worldmodels.agent.features import Perception
 from worldmodels.dream.config import DreamConfig
 from worldmodels.dream.ends import Ends
 from worldmodels.dream.env import DreamEnv
-from worldmodels.dream.imagine import moments
+from worldmodels.dream.imagine import Imagination
 
 SPACES = (gym.spaces.Box(0, 255, (32, 32, 3), np.uint8), gym.spaces.Box(np.float32(SPEC.low), np.float32(SPEC.high)))
 SEEDS = list(range(40, 60))
@@ -33,7 +33,8 @@ def played(parts, starts, config):
     perception = Perception(*parts, FeaturesConfig(), len(SEEDS))
     controller = make_controller(ControllerConfig(), 20, SPEC)
     found = [([], [], "") for _ in SEEDS]
-    for moment in moments(parts[1], perception, controller, candidates(1), SEEDS, starts, config):
+    imagination = Imagination(parts[1], perception, controller, starts, config, len(SEEDS))
+    for moment in imagination.moments(candidates(1), SEEDS):
         outcome = moment.outcome
         for row, (actions, rewards, _) in enumerate(found):
             if outcome.playing[row]:

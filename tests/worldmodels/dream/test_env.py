@@ -5,7 +5,7 @@ from gymnasium.utils.env_checker import check_env
 
 from tests.worldmodels.dreaming import CONFIG, SPEC, endless, lively
 from worldmodels.dream.env import DreamEnv
-from worldmodels.dream.world import draw_variants
+from worldmodels.dream.world import draw_members
 
 SPACES = (gym.spaces.Box(0, 255, (32, 32, 3), np.uint8), gym.spaces.Box(np.float32(SPEC.low), np.float32(SPEC.high)))
 ENSEMBLE = {"members": 2, "options": {"hidden": 16}}
@@ -65,7 +65,7 @@ def test_the_environment_has_the_members_of_the_dream(starts, parts, monkeypatch
     env = DreamEnv(parts[0], world, starts, SPACES, SPEC, CONFIG, "latents")
     drawn = []
     monkeypatch.setattr(
-        "worldmodels.dream.env.draw_variants", lambda *given: drawn.append(draw_variants(*given)) or drawn[-1]
+        "worldmodels.dream.env.draw_members", lambda *given: drawn.append(draw_members(*given)) or drawn[-1]
     )
     action = np.array([0.3, 0.6, 0.1], np.float32)
     returns = []
@@ -73,7 +73,7 @@ def test_the_environment_has_the_members_of_the_dream(starts, parts, monkeypatch
         env.reset(seed=seed, options={"start": "warm", "index": 0})
         returns.append(sum(env.step(action)[1] for _ in range(5)))
     assert returns[0] == returns[1] and len(set(returns)) == 5
-    assert {int(each.member[0]) for each in drawn} == {0, 1}
+    assert {int(each[0]) for each in drawn} == {0, 1}
 
 
 def test_without_a_seed_every_dream_is_another_one(parts, starts):

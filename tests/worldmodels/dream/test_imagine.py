@@ -10,9 +10,10 @@ from tests.worldmodels.dreaming import BLOCK, CONFIG, SEEDS, SPEC, candidates, d
 from tests.worldmodels.perfect import Simulator
 from worldmodels.agent.config import FeaturesConfig
 from worldmodels.agent.features import Perception
-from worldmodels.dream.imagine import Noise, imagine
+from worldmodels.dream.imagine import Imagination
+from worldmodels.dream.noise import Noise
 from worldmodels.dream.step import FusedStep
-from worldmodels.dream.world import draw_variants
+from worldmodels.dream.world import draw_members
 from worldmodels.memories import ShuffledMemory, choose_rows
 
 
@@ -31,7 +32,7 @@ def test_steering_costs_while_a_dream_lasts(parts, starts):
 def by_hand(parts, starts, parameters, seed, config=CONFIG, agent=None):
     """One candidate in one dream, one step at a time, as plainly as it can be said."""
     noise = Noise.draw([seed], starts, config)
-    variants = draw_variants([seed], parts[1])
+    chosen = draw_members([seed], parts[1])
     members = list(getattr(parts[1], "members", [parts[1]]))
     agent = agent or members[0]
 
@@ -43,7 +44,7 @@ def by_hand(parts, starts, parameters, seed, config=CONFIG, agent=None):
 
     path, actions = torch.from_numpy(starts.z)[noise.warm_index], torch.from_numpy(starts.action)[noise.warm_index]
     z = torch.from_numpy(starts.initial)[noise.initial_index] if noise.initial[0] else path[:, -1]
-    member = members[int(variants.member[0])]
+    member = members[int(chosen[0])]
     state, known = warm(member), warm(agent)
     total, unrewarded, penalty = 0.0, 0, config.termination_penalty * float(starts.step_value)
     controller = make_controller(ControllerConfig(), 4 + agent.feature_size, SPEC)
@@ -53,7 +54,7 @@ def by_hand(parts, starts, parameters, seed, config=CONFIG, agent=None):
         prediction, state = member.step(z, action, state)
         if config.noise == "residual":
             recorded = starts.bootstrap()
-            rest = recorded.draw(z, action, (noise.first + step) % recorded.parts, variants.member)
+            rest = recorded.draw(z, action, (noise.first + step) % recorded.parts, chosen)
             z = prediction.expected_latent() + config.temperature**0.5 * rest
         else:
             z = prediction.sample(config.temperature, noise.uniform[:, step], noise.normal[:, step])
@@ -119,7 +120,7 @@ def test_every_world_dreams_what_a_plain_loop_dreams(parts, starts, name, agent,
     reads = {"its own": first, "another": lively("mdn-rnn", seed=5, hidden=16), "a copy": copy.deepcopy(first)}[agent]
     parameters = candidates(2)
     if kind == "ensemble":
-        assert set(draw_variants(SEEDS, world).member.tolist()) == {0, 1}
+        assert set(draw_members(SEEDS, world).tolist()) == {0, 1}
     found = dream((parts[0], world), starts, parameters, config, memory=reads)
     with torch.inference_mode():
         expected = [
@@ -131,10 +132,10 @@ def test_every_world_dreams_what_a_plain_loop_dreams(parts, starts, name, agent,
 
 def test_members_are_functions_of_the_seed():
     world = lively("ensemble", members=4, options={"hidden": 64})
-    variants = draw_variants(range(2000), world)
-    shares = torch.bincount(variants.member).float() / 2000
+    chosen = draw_members(range(2000), world)
+    shares = torch.bincount(chosen).float() / 2000
     assert ((shares - 0.25).abs() < 0.04).all()
-    assert draw_variants([1999], world).member[0] == variants.member[-1]
+    assert draw_members([1999], world)[0] == chosen[-1]
 
 
 def test_an_ensemble_costs_one_memory(parts, starts, monkeypatch):
@@ -144,7 +145,7 @@ def test_an_ensemble_costs_one_memory(parts, starts, monkeypatch):
     monkeypatch.setattr(FusedStep, "__call__", lambda self, z, *rest: rows.append(len(z)) or call(self, z, *rest))
     monkeypatch.setattr(FusedStep, "advance", lambda self, z, *rest: advances.append(len(z)) or advance(self, z, *rest))
     seeds = range(30, 36)
-    members = draw_variants(seeds, world).member
+    members = draw_members(seeds, world)
     dream((parts[0], world), starts, candidates(1), seeds=seeds, memory=copy.deepcopy(world.members[0]))
     assert sum(rows) == CONFIG.horizon * BLOCK * len(seeds)
     # Besides, the agent's memory takes in the dreams that are not member 0's, which it is.
@@ -187,7 +188,8 @@ def test_a_frame_stack_is_filled_with_the_frames_before_the_dream(parts, starts)
     controller = make_controller(ControllerConfig(), 12, SPEC)
     inner = controller.act_population
     controller.act_population = lambda read, parameters: seen.append(read) or inner(read, parameters)
-    imagine(parts[1], perception, controller, np.zeros((1, controller.parameters_size)), SEEDS, starts, config)
+    imagination = Imagination(parts[1], perception, controller, starts, config, len(SEEDS))
+    imagination(np.zeros((1, controller.parameters_size)), SEEDS)
     path = torch.from_numpy(starts.z)[Noise.draw(SEEDS, starts, config).warm_index]
     assert torch.equal(seen[0][0], path[:, -3:].flatten(1))
 

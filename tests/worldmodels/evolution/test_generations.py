@@ -28,7 +28,6 @@ from worldmodels.evolution.generations import (
 from worldmodels.evolution.starting_point import starting_point
 from worldmodels.evolution.tasks import DreamTask, RealTask, TrialWorker
 from worldmodels.files import read_lines
-from worldmodels.parallel.executor import WorkerError
 from worldmodels.parallel.serial import SerialExecutor
 from worldmodels.rollouts.dataset import episode_files, recorded_files
 from worldmodels.seeds import TEST, TRAINING, VALIDATION, training_tracks
@@ -204,8 +203,10 @@ def test_a_score_does_not_depend_on_how_trials_are_cut(trained):
     together = trials.dream_scores(parameters, [1, 2, 3], Cost())
     assert together.shape == (5, 3)
     np.testing.assert_array_equal(together[4:], trials.dream_scores(parameters[4:], [1, 2, 3], Cost()))
-    with pytest.raises(WorkerError, match="do not fit"):
-        executor.map([DreamTask(np.zeros((BLOCK + 1, parameters.shape[1]), np.float32), [1, 2])])
+    many = np.repeat(parameters, 4, axis=0).astype(np.float32)
+    assert len(many) > BLOCK
+    (tried,) = executor.map([DreamTask(many, [1, 2, 3])])
+    np.testing.assert_array_equal(tried.dreamt, np.repeat(together, 4, axis=0))
 
 
 def test_steering_costs_in_training_only(trained):

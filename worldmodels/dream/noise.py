@@ -1,0 +1,78 @@
+"""All that is random in dreams: a function of their seeds alone, shared by all candidates."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from worldmodels.dream.config import DreamConfig
+from worldmodels.dream.residuals import ResidualBootstrap
+from worldmodels.dream.starts import Starts
+
+
+class Noise(NamedTuple):
+    """All that is random in E dreams of T steps, as a function of their seeds."""
+
+    initial: Tensor
+    """bool (E): whether the dream starts at an episode's first frame."""
+    initial_index: Tensor
+    """int64 (E): at which one."""
+    warm_index: Tensor
+    """int64 (E): which of the starts inside episodes."""
+    normal: Tensor
+    """float32 (E T Z)."""
+    uniform: Tensor
+    """float32 (E T Z)."""
+    end: Tensor
+    """float32 (E T): the dream ends where this is below the termination probability."""
+    first: Tensor
+    """int64 (E): which part of the recorded steps the dream looks at first."""
+
+    @classmethod
+    def draw(cls, seeds: Sequence[int], starts: Starts, config: DreamConfig) -> "Noise":
+        """Draw the noise of one dream per seed."""
+        shape = (config.horizon if config.noise == "mixture" else 0), starts.initial.shape[1]
+        rows: list[tuple[object, ...]] = []
+        for seed in seeds:
+            rng = np.random.default_rng(seed)
+            rows.append(
+                (
+                    rng.random() < config.initial_state_fraction,
+                    rng.integers(len(starts.initial)),
+                    rng.integers(len(starts.z)),
+                    rng.standard_normal(shape, dtype=np.float32),
+                    rng.random(shape, dtype=np.float32),
+                    rng.random(config.horizon, dtype=np.float32),
+                    rng.integers(2**31),
+                )
+            )
+        return cls(*(torch.from_numpy(np.array(column)) for column in zip(*rows, strict=True)))
+
+
+class StepNoise:
+    """Gives the noise of each step of E dreams for C candidates, as `DreamWorld.step` takes it."""
+
+    def __init__(self, noise: Noise, residuals: ResidualBootstrap | None, member: Tensor, candidates: int) -> None:
+        """Hold the noise.
+
+        Args:
+            noise: of the E dreams.
+            residuals: what is added to expectations; None where latents are drawn from the memory's mixture.
+            member: which member of an ensemble each dream has (E).
+            candidates: C.
+        """
+        self._noise, self._residuals, self._member, self._candidates = noise, residuals, member, candidates
+
+    def draw(self, step: int, z: Tensor, action: Tensor) -> tuple[Tensor | None, Tensor]:
+        """Return `uniform` and `spread` of a step."""
+        if self._residuals is None:
+            noise, count = self._noise, self._candidates
+            return noise.uniform[:, step].repeat(count, 1), noise.normal[:, step].repeat(count, 1)
+        part = (self._noise.first + step) % self._residuals.parts
+        return None, self._residuals.draw(z, action, part, self._member)
+
+    def end(self, step: int) -> Tensor:
+        """Return the numbers that decide which dreams end in a step (C*E)."""
+        return self._noise.end[:, step].repeat(self._candidates)

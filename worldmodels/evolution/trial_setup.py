@@ -1,0 +1,24 @@
+"""What the processes that try candidates are built from."""
+
+from dataclasses import dataclass, replace
+
+from worldmodels.agent.bundle import Bundle
+from worldmodels.dream.config import DreamConfig
+from worldmodels.dream.starts import Starts
+
+
+@dataclass(frozen=True)
+class TrialSetup:
+    """What a worker is built from."""
+
+    bundle: Bundle
+    width: int
+    """Environments stepped together, and so the batch width of the networks."""
+    dream: DreamConfig | None = None
+    starts: Starts | None = None
+    action_cost: float = 0.0
+    """`EvolveConfig.action_cost` in dreams."""
+
+    def awake(self) -> "TrialSetup":
+        """Return it for workers that do not dream."""
+        return replace(self, bundle=replace(self.bundle, generator=None), dream=None, starts=None)
