@@ -36,8 +36,8 @@ def test_what_stays_in_memory_is_what_is_in_the_files(files, monkeypatch, latent
     batches = SequenceBatches(files, 8, 10, 3, *TARGETS, latent)
     with monkeypatch.context() as patch:
         patch.setattr("worldmodels.memories.sequences.home", lambda device, size: None)
-        read = list(itertools.islice(batches(2), 6))
-    kept = list(itertools.islice(batches(2), 6))
+        read = list(itertools.islice(batches(2), 12))
+    kept = list(itertools.islice(batches(2), 12))
     assert {int(count) for batch in read for count in batch.mask.sum(1)} == {3, 5, 10}
     for one, other in zip(read, kept, strict=True):
         for expected, found in zip(one, other, strict=True):
