@@ -2,6 +2,7 @@
 
 import itertools
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -36,15 +37,15 @@ class Plain(Step):
 
 
 def stream(module):
-    def batches(start: int):
-        for step in itertools.count(start):
-            yield (
-                random_batch(seed=step)
-                if hasattr(module, "unroll") or hasattr(module, "members")
-                else batch(module, 16, step)
-            )
+    remembers = hasattr(module, "advance")
+    return lambda start: (
+        random_batch(seed=step) if remembers else batch(module, 16, step) for step in itertools.count(start)
+    )
 
-    return batches
+
+def first(module) -> list:
+    """The batches of the first step."""
+    return list(itertools.islice(stream(module)(0), getattr(module, "batches_per_step", 1)))
 
 
 def train(name, *, batches=None, config=CONFIG, log_every=STEPS, **options):
@@ -77,7 +78,7 @@ def close(one, other, tolerance=1e-4):
     theirs = other.state_dict()
     for name, value in one.state_dict().items():
         torch.testing.assert_close(
-            value, theirs[name], atol=tolerance, rtol=tolerance, msg=lambda said: f"{name}: {said}"
+            value, theirs[name], atol=tolerance, rtol=tolerance, msg=partial("{}: {}".format, name)
         )
 
 
@@ -106,7 +107,7 @@ def test_the_noise_of_a_step_is_the_same_in_a_replay(name):
     """With a vanishing rate the losses of one batch differ by noise alone; a step is repeated with each seed."""
     module = MAKE[name]().cuda()
     step = Step(module, FitConfig(learning_rate=1e-30), torch.device("cuda"))
-    taken = [each for each, _ in zip(stream(module)(0), range(getattr(module, "batches_per_step", 1)), strict=False)]
+    taken = first(module)
     replayed = {seed: step(0, seed, taken)[1].clone() for _ in range(WARM_UP + 1) for seed in (1, 2, 3)}
     step.replays = False
     for seed, figures in replayed.items():
@@ -171,9 +172,7 @@ def test_a_step_does_not_wait_for_the_gpu():
     for name in ("vae", "wgan-gp", "mdn-rnn"):
         module = MAKE[name]().cuda()
         step = Step(module, CONFIG, torch.device("cuda"))
-        taken = [
-            each for each, _ in zip(stream(module)(0), range(getattr(module, "batches_per_step", 1)), strict=False)
-        ]
+        taken = first(module)
         for number in range(WARM_UP + 1):
             step(number, number, taken)
         torch.cuda.set_sync_debug_mode("error")

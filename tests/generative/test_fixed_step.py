@@ -101,7 +101,7 @@ def test_replayed_steps_give_the_numbers_of_plain_ones(monkeypatch, case):
         def stream(start):  # every third batch is a smaller one
             return (batch(module, 5 if seed % 3 == 2 else 8, seed) for seed in itertools.count(start))
 
-        rows = list(fit(module, stream, FitConfig(steps=6, log_every=1), seed=0))
+        rows = list(fit(module, stream, FitConfig(steps=6), seed=0, log_every=1))
         return module.state_dict(), [{**row, "samples_per_second": 0} for row in rows]
 
     plain, rows = trained()

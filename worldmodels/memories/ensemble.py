@@ -15,11 +15,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from generative import config_from_mapping
-<<<<<<< HEAD
-from generative.facts import FactsView
-=======
 from generative.component import has_fixed_step
->>>>>>> 58a55fb (A training step is a function of fixed tensors that a GPU replays; figures and failures stay on the device until they are read)
+from generative.facts import FactsView
 from generative.mixture import Mixture
 from worldmodels.memories.contract import MemoryModule, Metrics, Predicted, PredictedMixture, SequenceBatch, State
 from worldmodels.memories.ensemble_members import MEMBERS
