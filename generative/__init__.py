@@ -17,7 +17,8 @@ from generative.component import (
     save_component,
 )
 from generative.convolutions import to_float, to_uint8
-from generative.fit import FitConfig, TrainingDiverged, fit
+from generative.fit import fit
+from generative.fit_config import FitConfig
 from generative.mixture import Mixture, MixtureHead, mixture_log_prob, mixture_mean, mixture_sample
 from generative.models import (
     MODELS,
@@ -34,6 +35,7 @@ from generative.models import (
 )
 from generative.options import ComponentError, config_from_mapping, config_to_mapping
 from generative.precision import native_bfloat16
+from generative.step import TrainingDiverged
 
 __all__ = [
     "CAPABILITIES",

@@ -142,4 +142,4 @@ def _restore(
         parameter = parameters[name]
         if value.shape == parameter.shape:  # in the parameter's memory order, as the fused update expects
             value = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
-        optimiser.state[parameter][key] = value
+        optimiser.state[parameter][key] = value.to(parameter.device)

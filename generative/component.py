@@ -8,6 +8,11 @@ A component is an `nn.Module` with a frozen dataclass `Config`, a class attribut
 A component that several objectives pull in different directions (a critic and a generator) has `objectives` in
 place of `loss`: see `HasObjectives`. So may one that does something after every step, such as averaging its weights.
 
+A class that says `fixed_step: ClassVar[bool] = True` has its training steps recorded and replayed on a GPU, many times
+faster where networks are small. It promises that every step does the same operations on tensors of the same shapes with
+the same numbers as arguments: no counter in Python, no `Tensor.item`, no branch that depends on a tensor's values. A
+counter may be a tensor among the buffers. Subclasses promise for themselves; without the promise steps are plain.
+
 What no gradient finds (principal components, the spread of latents) a component has from `Estimates`: a stage
 calls `fit` on a component with parameters that require gradients, and then `estimate` on one that has it. A
 component with nothing to train is only estimated. Before it is, its numbers are random, as untrained weights are.
@@ -200,6 +205,11 @@ def _check_component(module_class: Any, name: str, place: str) -> tuple[type, ty
             f"{place}: must be an nn.Module class with a dataclass `Config` and `type_name = {name!r}`"
         )
     return cast(type, config_class), module_class
+
+
+def has_fixed_step(module: nn.Module) -> bool:
+    """Return whether a component's own class, not one that it is derived from, declares `fixed_step`."""
+    return "fixed_step" in vars(type(module)) and bool(module.fixed_step)
 
 
 @contextlib.contextmanager

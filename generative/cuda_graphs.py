@@ -4,9 +4,11 @@ Small networks leave a GPU idle: starting an operation takes the processor longe
 starts all of them at once. On any other device the same function is simply called, so there is one path of code.
 """
 
+import contextlib
 import functools
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 import torch
@@ -18,12 +20,31 @@ WARM_UP = 2
 """Plain calls before the recording: libraries choose their kernels and take their memory in them."""
 
 
+_recording: ContextVar[bool] = ContextVar("_recording", default=False)
+
+
+def recording() -> bool:
+    """Return whether operations are only being recorded, so that nothing may look at a number."""
+    return _recording.get()
+
+
+@contextlib.contextmanager
+def as_recorded() -> Iterator[None]:
+    """Do what a recording does: leave out what looks at numbers, such as a check of their range."""
+    token = _recording.set(True)
+    try:
+        yield
+    finally:
+        _recording.reset(token)
+
+
 class Replayed(Generic[T]):
     """Calls a function of fixed tensors; on a GPU it is recorded after the first calls and then replayed.
 
     The function takes no argument and does the same operations on the same tensors every time: what differs from call
-    to call is copied into these tensors before it. It does not wait for the device, as `Tensor.item` does. What it
-    returns is overwritten by the next call.
+    to call is copied into these tensors before it. It does not wait for the device, as `Tensor.item` does, while
+    `recording()`. What it returns is overwritten by the next call. Where a recording fails, the function is called as
+    it is from then on, with one warning.
     """
 
     def __init__(
@@ -38,19 +59,25 @@ class Replayed(Generic[T]):
                 set.
         """
         self._function, self._device, self._generators = function, device, generators
-        self._calls = 0
+        self._calls, self._failed = 0, False
         self._graph: torch.cuda.CUDAGraph | None = None
         self._result: T | None = None
 
     def __call__(self) -> T:
         """Carry out the operations and return what the function returned."""
-        if self._device.type != "cuda":
+        if self._device.type != "cuda" or self._failed:
             return self._function()
         if self._graph is None:
             if self._calls < WARM_UP:
                 self._calls += 1
                 return self._aside()
-            self._graph = self._record()
+            try:
+                self._graph = self._record()
+            except RuntimeError as error:  # also for want of memory: a recording takes its own
+                self._failed = True
+                why = str(error).splitlines()[0]
+                warnings.warn(f"operations cannot be recorded on the GPU and run slower: {why}", stacklevel=2)
+                return self._function()
         self._graph.replay()
         return cast(T, self._result)
 
@@ -68,9 +95,10 @@ class Replayed(Generic[T]):
         graph = torch.cuda.CUDAGraph()
         for generator in self._generators:
             graph.register_generator_state(generator)
-        torch.cuda.synchronize(self._device)
-        with torch.cuda.graph(graph):
-            self._result = self._function()
+        with torch.cuda.device(self._device):
+            torch.cuda.synchronize()
+            with torch.cuda.graph(graph, stream=torch.cuda.Stream()), as_recorded():
+                self._result = self._function()
         return graph
 
 

@@ -36,7 +36,7 @@ from generative.files import (
     write_json,
     write_text,
 )
-from generative.fit import FitConfig
+from generative.fit_config import FitConfig
 from generative.options import ComponentError, check_numbers, config_from_mapping, config_to_mapping
 from generative.source import commit
 from generative.strict_yaml import read_yaml, write_yaml

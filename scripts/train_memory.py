@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from generative import fit, save_component
+from generative import fit, resolve_device, save_component
+from generative.batches import on_device
 from generative.checkpoint import last_step
 from generative.facts import Facts
 from worldmodels.agent.build import env_shape, new_memory
@@ -55,7 +56,14 @@ def train_memory(run: Run) -> Iterator[Progress]:
             start_from(module, "train-memory", run.config.memory.start)
         set_scales(module, learn, run)
         batches = SequenceBatches(
-            learn, config.batch, config.sequence, run.config.seed, config.reward, config.termination, config.latent
+            learn,
+            config.batch,
+            config.sequence,
+            run.config.seed,
+            config.reward,
+            config.termination,
+            config.latent,
+            resolve_device(run.config.device),
         )
         yield from _fit(run, module, batches, test)
         module.cpu().eval()
@@ -79,6 +87,7 @@ def _fit(run: Run, module: nn.Module, batches: SequenceBatches, test: list[Seque
     """Train, and measure the held-out likelihood at every logged step."""
     config, device = run.config.memory.fit, run.config.device
     checkpoints = run.folder("train-memory") / "checkpoints"
+    test = [on_device(batch, batches.device) for batch in test]
     yield Progress("train-memory", last_step(checkpoints), config.steps, "steps")
     log_every = config.log_every(ROWS)
     for metrics in fit(
@@ -97,8 +106,7 @@ def held_out_nll(module: Any, test: list[SequenceBatch]) -> float:
     module.eval()
     total, steps = 0.0, 0
     for batch in test:
-        moved = SequenceBatch(*(part.to(device) for part in batch))
-        _, metrics = module.loss(moved, torch.Generator(device).manual_seed(0))
+        _, metrics = module.loss(on_device(batch, device), torch.Generator(device).manual_seed(0))
         count = int(batch.mask.sum())
         total, steps = total + float(metrics["nll"]) * count, steps + count
     module.train()
@@ -109,7 +117,7 @@ def held_out_nll(module: Any, test: list[SequenceBatch]) -> float:
 def examine(module: Any, batches: SequenceBatches, test: list[SequenceBatch]) -> Facts:
     """Return the memory's figures on held-out episodes, with those of persistence and of shuffled actions."""
     stream = batches(0)
-    std = fit_persistence([next(stream) for _ in range(PERSISTENCE_BATCHES)])
+    std = fit_persistence([next(stream) for _ in range(PERSISTENCE_BATCHES)]).cpu()
     rows = [baselines(module, batch, torch.Generator().manual_seed(0), std) for batch in test]
     weights = np.array([int(batch.mask.sum()) for batch in test], dtype=float)
     facts: Facts = {}

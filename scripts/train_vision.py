@@ -64,7 +64,8 @@ def train_vision(run: Run) -> Iterator[Progress]:
             latent = vision.latent_spec.size  # refused here, before training, where no controller could take it
             if config.start and not attempt:
                 start_from(module, "train-vision", config.start)
-            batches = FrameBatches(training, config.batch, config.buffer, run.config.seed)
+            device = resolve_device(run.config.device)
+            batches = FrameBatches(training, config.batch, config.buffer, run.config.seed, device)
             if _trains(module):
                 fitted = replace(config.fit, learning_rate=config.fit.learning_rate / 3**attempt)
                 yield from _fit(run, module, batches, fitted, test)
@@ -96,14 +97,17 @@ def train_vision(run: Run) -> Iterator[Progress]:
 def _fit(run: Run, module: nn.Module, batches: FrameBatches, config: Any, test: Tensor) -> Iterator[Progress]:
     """Train by gradients, and measure the held-out loss beside every logged step."""
     checkpoints = run.folder("train-vision") / "checkpoints"
-
-    def stream(start: int) -> Iterator[Tensor]:
-        return (to_float(frames) for frames in batches(start))
-
+    test = test.to(batches.device)
     yield Progress("train-vision", last_step(checkpoints), config.steps, "steps")
-    device, log_every = run.config.device, config.log_every(ROWS)
     for metrics in fit(
-        module, stream, config, seed=run.config.seed, device=device, checkpoint=checkpoints, log_every=log_every
+        module,
+        batches,
+        config,
+        seed=run.config.seed,
+        device=run.config.device,
+        checkpoint=checkpoints,
+        log_every=config.log_every(ROWS),
+        prepare=to_float,
     ):
         step = int(metrics.pop("step"))
         metrics["held_out_loss"] = held_out_loss(module, test)
@@ -117,12 +121,12 @@ def _trains(module: nn.Module) -> bool:
 
 def _estimate(run: Run, module: Any, batches: FrameBatches, test: Tensor) -> Iterator[Progress]:
     """Set what comes from looking at frames once; where no training came before it, log the losses after it."""
-    device = _device(module)
+    device = batches.device
 
     def stream() -> Iterator[Tensor]:
-        return (to_float(frames).to(device) for frames in batches(0))
+        return (to_float(frames.to(device)) for frames in batches(0))
 
-    module.eval()
+    module.to(device).eval()
     module.estimate(stream(), torch.Generator(device).manual_seed(run.config.seed))
     if not _trains(module):
         steps = run.config.vision.fit.steps
@@ -149,7 +153,7 @@ def held_out_loss(module: Any, frames: Tensor) -> float:
     """Return the loss on held-out frames, uint8 (B H W C), with the same noise every time."""
     device = _device(module)
     module.eval()
-    loss, _ = module.loss(to_float(frames).to(device), torch.Generator(device).manual_seed(0))
+    loss, _ = module.loss(to_float(frames.to(device)), torch.Generator(device).manual_seed(0))
     module.train()
     return float(loss)
 

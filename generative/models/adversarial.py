@@ -85,6 +85,24 @@ def slopes(score: Score, points: Float[Tensor, "B ..."], *, differentiable: bool
     return gradient.flatten(1).square().sum(1).add(1e-12).sqrt()  # the root has no gradient at 0
 
 
+def slope_of_descent(made: Float[Tensor, "B ..."], scores: Float[Tensor, " B"]) -> Float[Tensor, ""]:
+    """Return a scalar that holds the mean slope of scores in what they are scores of, once a loss of them went back.
+
+    It costs no gradient of its own: the loss's gradient is a datum's slope times its share, the gradient in its score.
+    """
+    slope, share = (torch.full((), torch.nan, device=made.device) for _ in range(2))
+
+    def keep_share(gradient: Tensor) -> None:
+        share.copy_(gradient.float().abs().mean())
+
+    def keep_slope(gradient: Tensor) -> None:
+        slope.copy_(gradient.flatten(1).float().norm(dim=1).mean() / share)
+
+    scores.register_hook(keep_share)
+    made.register_hook(keep_slope)
+    return slope
+
+
 def gradient_penalty(
     score: Score, real: Float[Tensor, "B ..."], made: Float[Tensor, "B ..."], generator: torch.Generator
 ) -> Float[Tensor, ""]:

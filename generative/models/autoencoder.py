@@ -50,6 +50,7 @@ class Autoencoder(nn.Module):
     """Deterministic encoder and decoder of square images in [0, 1]."""
 
     type_name = "autoencoder"
+    fixed_step = True
     seam = "vision"
     Config = AutoencoderConfig
 

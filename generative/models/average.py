@@ -35,12 +35,13 @@ class Average(nn.Module):
         The decay of update t (from 0) is at most `(1 + t) / (10 + t)`, so the weights of the start are soon
         forgotten. Running statistics of batch norm are averaged too, other buffers copied.
         """
-        decay = min(self.decay, (1 + int(self.updates)) / (10 + int(self.updates)))
+        updates = self.updates.to(torch.float32 if self.updates.is_mps else torch.float64)
+        share = (1 - ((1 + updates) / (10 + updates)).clamp(max=self.decay)).to(next(network.parameters()).dtype)
         for mine, weights in zip(self.network.parameters(), network.parameters(), strict=True):
-            mine.lerp_(weights, 1 - decay)
+            mine.lerp_(weights, share)
         for (name, buffer), theirs in zip(self.network.named_buffers(), network.buffers(), strict=True):
             if name.endswith(AVERAGED_BUFFERS):
-                buffer.lerp_(theirs, 1 - decay)
+                buffer.lerp_(theirs, share)
             else:
                 buffer.copy_(theirs)
         self.updates += 1

@@ -2,9 +2,12 @@
 
 from typing import Protocol, runtime_checkable
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from generative.cuda_graphs import recording
+from generative.models.objective import one_of
 from generative.options import LARGEST
 
 
@@ -53,6 +56,28 @@ def check_obs(obs: Float[Tensor, "B C H W"], config: OfImages) -> None:
             f"obs of shape {tuple(obs.shape)}: expected (B, {', '.join(map(str, expected))}); "
             "set image_size and channels to those of the frames"
         )
+
+
+def check_colours(obs: Float[Tensor, "B C H W"]) -> None:
+    """Raise a ValueError where images leave [0, 1]; not while a GPU records, which sees no numbers."""
+    if recording():
+        return
+    low, high = torch.stack(obs.aminmax()).tolist()
+    if low < 0 or high > 1:
+        raise ValueError(f"obs: {low:.3g} to {high:.3g}; images must lie in [0, 1]")
+
+
+def labels_one_hot(labels: Int[Tensor, " B"], classes: int, like: Shaped[Tensor, "..."]) -> Float[Tensor, "B K"]:
+    """Return labels as zeros and ones, of the type of `like`.
+
+    Raises:
+        ValueError: a label is out of range; not while a GPU records, which sees no numbers.
+    """
+    if labels.numel() and not recording():
+        low, high = torch.stack(labels.aminmax()).tolist()
+        if low < 0 or high >= classes:
+            raise ValueError(f"labels: must be 0 to {classes - 1}; set classes to the number of labels")
+    return one_of(labels, classes).to(like)
 
 
 def check_temperature(temperature: float) -> None:

@@ -73,6 +73,7 @@ class MLPClassifier(nn.Module):
     """Flattened pixels through ReLU layers to classes."""
 
     type_name = "mlp-classifier"
+    fixed_step = True
     seam = "model"
     Config = MLPClassifierConfig
 
@@ -108,6 +109,7 @@ class CNNClassifier(nn.Module):
     """Four 3 x 3 convolutions with batch norm and a dense layer with dropout to classes."""
 
     type_name = "cnn-classifier"
+    fixed_step = True
     seam = "model"
     Config = CNNClassifierConfig
 

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
-from generative.models.checks import check_sizes, check_temperature
+from generative.models.checks import check_sizes, check_temperature, labels_one_hot
 from generative.models.gan import DCGAN, WGANGPConfig
 
 
@@ -36,6 +36,7 @@ class ConditionalGAN(DCGAN):
     """A generator and a critic of labelled data; batches are `(data, labels)`."""
 
     type_name = "conditional-gan"
+    fixed_step = True
     Config: ClassVar[Any] = ConditionalGANConfig
     config: ConditionalGANConfig
 
@@ -72,9 +73,6 @@ class ConditionalGAN(DCGAN):
         return batch[0], batch[1]
 
     def _condition(self, labels: Tensor | None, like: Tensor) -> Tensor:
-        classes = self.config.classes
         if labels is None:
             raise ValueError("labels: missing; give one for each datum")
-        if labels.numel() and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
-            raise ValueError(f"labels: must be 0 to {classes - 1}; set classes to the number of labels")
-        return nn.functional.one_hot(labels.long(), classes).to(like)
+        return labels_one_hot(labels, self.config.classes, like)

@@ -14,7 +14,14 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from generative.convolutions import draw_he, fast_decoder, fast_encoder
-from generative.models.checks import check_image_size, check_not_negative, check_obs, check_sizes, check_temperature
+from generative.models.checks import (
+    check_image_size,
+    check_not_negative,
+    check_obs,
+    check_sizes,
+    check_temperature,
+    labels_one_hot,
+)
 from generative.models.latents import interpolate
 from generative.models.objective import LOG_VARIANCE_RANGE, at_least_float32, gaussian_kl, kl_cost, squared_error
 
@@ -48,6 +55,7 @@ class ConditionalVAE(nn.Module):
     """Gaussian encoder and decoder of labelled square images in [0, 1]; batches are `(images, labels)`."""
 
     type_name = "conditional-vae"
+    fixed_step = True
     seam = "model"
     Config = ConditionalVAEConfig
     refusals: ClassVar[Mapping[str, str]] = {
@@ -132,6 +140,4 @@ class ConditionalVAE(nn.Module):
         return mean, log_variance.clamp(*LOG_VARIANCE_RANGE)
 
     def _one_hot(self, labels: Int[Tensor, " B"], like: Tensor) -> Float[Tensor, "B K"]:
-        if labels.numel() and not 0 <= int(labels.min()) <= int(labels.max()) < self.config.classes:
-            raise ValueError(f"labels: must be 0 to {self.config.classes - 1}; set classes to the number of labels")
-        return nn.functional.one_hot(labels.long(), self.config.classes).to(like)
+        return labels_one_hot(labels, self.config.classes, like)

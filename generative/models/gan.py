@@ -19,7 +19,7 @@ from generative.component import LatentSpec, Objective, Part
 from generative.models import adversarial
 from generative.models.adversarial import GanLoss, Lipschitz
 from generative.models.average import Average
-from generative.models.checks import check_not_negative, check_obs, check_sizes, check_temperature
+from generative.models.checks import check_colours, check_not_negative, check_obs, check_sizes, check_temperature
 from generative.models.gan_networks import (
     Norm,
     coarse_grid,
@@ -140,6 +140,7 @@ class DCGAN(nn.Module):
     """A generator and a critic of images in [0, 1] or of points, trained in turns."""
 
     type_name = "dcgan"
+    fixed_step = True
     seam = "model"
     Config: ClassVar[Any] = DCGANConfig
     refusals: ClassVar[Mapping[str, str]] = {
@@ -225,7 +226,10 @@ class DCGAN(nn.Module):
     def generator_loss(
         self, n: int, labels: Tensor | None, generator: torch.Generator
     ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
-        """Return the generator's loss on n new samples, and `critic_slope`: the mean slope of the critic at them.
+        """Return the generator's loss on n new samples, and `critic_slope`, the mean slope of the critic at them.
+
+        The slope is known once the loss's gradient is, and a sample counts by its share in that: for Wasserstein and
+        hinge losses all count the same.
 
         Args:
             n: how many samples to make.
@@ -234,8 +238,7 @@ class DCGAN(nn.Module):
         """
         made = self._make(self._latents(n, generator), labels)
         scores = self._score(made, labels)
-        (gradient,) = torch.autograd.grad(scores.sum(), made, retain_graph=True)
-        slope = gradient.detach().flatten(1).float().norm(dim=1).mean()
+        slope = adversarial.slope_of_descent(made, scores)
         return adversarial.generator_loss(self.config.gan_loss, scores), {"critic_slope": slope}
 
     def decode(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B ..."]:
@@ -292,8 +295,7 @@ class DCGAN(nn.Module):
                 )
             return obs
         check_obs(obs, self.config)
-        if float(obs.amin()) < 0 or float(obs.amax()) > 1:
-            raise ValueError(f"obs: {float(obs.amin()):.3g} to {float(obs.amax()):.3g}; images must lie in [0, 1]")
+        check_colours(obs)
         return 2 * obs - 1
 
     def _outside(self, made: Tensor) -> Tensor:
@@ -305,6 +307,7 @@ class WGAN(DCGAN):
     """A GAN whose critic estimates the Wasserstein distance, its weights clipped."""
 
     type_name = "wgan"
+    fixed_step = True
     Config: ClassVar[Any] = WGANConfig
 
 
@@ -312,4 +315,5 @@ class WGANGP(DCGAN):
     """A GAN whose critic estimates the Wasserstein distance, its slope penalised."""
 
     type_name = "wgan-gp"
+    fixed_step = True
     Config: ClassVar[Any] = WGANGPConfig

@@ -9,7 +9,7 @@ error, the weight of the KL in nats is half this beta.)
 """
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 LOG_VARIANCE_RANGE = (-14.0, 10.0)  # standard deviations from 0.0009 to 148: exp cannot overflow
@@ -39,6 +39,11 @@ def _check_positive(**values: float | int) -> None:
     for name, value in values.items():
         if not value > 0:
             raise ValueError(f"{name}={value}: must be above 0")
+
+
+def one_of(chosen: Int[Tensor, "*S"], count: int) -> Bool[Tensor, "*S K"]:
+    """Return which of `count` things were chosen; unlike torch's `one_hot` it does not look at the numbers first."""
+    return chosen.unsqueeze(-1) == torch.arange(count, device=chosen.device)
 
 
 def at_least_float32(values: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:

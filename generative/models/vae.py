@@ -95,6 +95,7 @@ class VAE(nn.Module):
     """Gaussian encoder and decoder of square images in [0, 1]."""
 
     type_name = "vae"
+    fixed_step = True
     seam = "vision"
     Config = VAEConfig
     refusals: ClassVar[Mapping[str, str]] = {
@@ -235,4 +236,5 @@ class BetaVAE(VAE):
     """A VAE with beta above 1 and no floor (Higgins et al. 2017, "beta-VAE", ICLR)."""
 
     type_name = "beta-vae"
+    fixed_step = True
     Config = BetaVAEConfig

@@ -21,7 +21,7 @@ from generative.facts import Facts
 from generative.models.checks import check_image_size, check_not_negative, check_obs, check_sizes
 from generative.models.health import active_units, errors, verdict
 from generative.models.latents import ESTIMATE_FRAMES, LatentScale, encode_many, interpolate, take
-from generative.models.objective import at_least_float32, squared_error
+from generative.models.objective import at_least_float32, one_of, squared_error
 from generative.options import ComponentError
 
 MOST_FEATURES = 64
@@ -89,6 +89,7 @@ class VQVAE(nn.Module):
     """Quantising encoder and decoder of square images in [0, 1]."""
 
     type_name = "vq-vae"
+    fixed_step = True
     seam = "vision"
     Config = VQVAEConfig
     refusals: ClassVar[Mapping[str, str]] = {
@@ -247,7 +248,7 @@ class VQVAE(nn.Module):
     @torch.no_grad()
     def _follow(self, encodings: Float[Tensor, "N D"], chosen: Int[Tensor, " N"]) -> None:
         """Move the running means (eq. 6 to 8 of the paper, as shares instead of counts) and codes after them."""
-        one_hot = nn.functional.one_hot(chosen, self.config.codes).to(encodings.dtype)  # (N K)
+        one_hot = one_of(chosen, self.config.codes).to(encodings.dtype)  # (N K)
         self.usage.lerp_(one_hot.mean(0), 1 - self.config.decay)
         with torch.autocast(encodings.device.type, enabled=False):
             self.sums.lerp_(one_hot.T @ encodings / len(encodings), 1 - self.config.decay)
@@ -260,5 +261,5 @@ class VQVAE(nn.Module):
 @torch.no_grad()
 def perplexity(chosen: Int[Tensor, "*S"], codes: int) -> Float[Tensor, ""]:
     """Return the exponential of the entropy of code choices: `codes` when all are equally common, 1 for one."""
-    share = torch.bincount(chosen.flatten(), minlength=codes).float() / chosen.numel()
+    share = one_of(chosen.flatten(), codes).sum(0).float() / chosen.numel()
     return torch.exp(torch.special.entr(share).sum())

@@ -80,12 +80,12 @@ def test_bfloat16_learns_with_weights_in_float32():
 
 @pytest.mark.parametrize(("native", "expected"), [(True, "bfloat16"), (False, "float32")])
 def test_auto_precision_is_what_the_device_has_and_is_kept_with_checkpoints(monkeypatch, tmp_path, native, expected):
-    monkeypatch.setattr(sys.modules["generative.fit"], "native_bfloat16", lambda device: native)
+    monkeypatch.setattr(sys.modules["generative.fit_config"], "native_bfloat16", lambda device: native)
     config = FitConfig(steps=20, precision="auto")
     automatic, _ = run(config, checkpoint=tmp_path)
     chosen, _ = run(replace(config, precision=expected))
     assert torch.equal(automatic.linear.weight, chosen.linear.weight)
-    monkeypatch.setattr(sys.modules["generative.fit"], "native_bfloat16", lambda device: not native)
+    monkeypatch.setattr(sys.modules["generative.fit_config"], "native_bfloat16", lambda device: not native)
     with pytest.raises(ValueError, match="precision"):
         run(replace(config, steps=40), checkpoint=tmp_path)
 

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from generative import config_from_mapping
+from generative.component import has_fixed_step
 from generative.facts import FactsView
 from generative.mixture import Mixture
 from worldmodels.memories.contract import MemoryModule, Metrics, Predicted, PredictedMixture, SequenceBatch, State
@@ -125,6 +126,11 @@ class Ensemble(nn.Module):
         options = config.member_config()
         seeds = torch.randint(2**31 - 1, (config.members,)).tolist()  # of torch's stream, as any layer's weights
         self.members = nn.ModuleList(MEMBERS.create(config.member, options, seed) for seed in seeds)
+
+    @property
+    def fixed_step(self) -> bool:
+        """Whether every training step is the same operations: where those of all members are."""
+        return all(map(has_fixed_step, self.members))
 
     @property
     def agent(self) -> MemoryModule:

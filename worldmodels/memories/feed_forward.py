@@ -38,6 +38,7 @@ class FeedForward(HeadedMemory):
     """
 
     type_name: ClassVar[str] = "feed-forward"
+    fixed_step: ClassVar[bool] = True
     Config = FeedForwardConfig
     config: FeedForwardConfig
 

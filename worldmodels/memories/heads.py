@@ -251,6 +251,6 @@ class HeadedMemory(nn.Module):
     def _termination_loss(self, hidden: Tensor, batch: SequenceBatch) -> Tensor:
         assert self.termination_head is not None
         logit = self.termination_head(hidden)[..., 0]
-        weight = logit.new_tensor(END_WEIGHT)
+        weight = logit.new_full((), END_WEIGHT)
         surprise = F.binary_cross_entropy_with_logits(logit, batch.termination, pos_weight=weight, reduction="none")
         return masked_mean(surprise, batch.mask)

@@ -32,6 +32,7 @@ class LSTMMemory(RecurrentMemory):
     """
 
     type_name: ClassVar[str] = "lstm"
+    fixed_step: ClassVar[bool] = True
     Config = LSTMConfig
 
     def add_latent_head(self) -> None:

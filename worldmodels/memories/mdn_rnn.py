@@ -73,5 +73,6 @@ class MDNRNN(RecurrentMemory):
     """The paper's memory: an LSTM, a mixture head over the next latent, a reward head and a termination head."""
 
     type_name: ClassVar[str] = "mdn-rnn"
+    fixed_step: ClassVar[bool] = True
     Config = MDNRNNConfig
     config: MDNRNNConfig

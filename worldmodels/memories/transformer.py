@@ -55,6 +55,7 @@ class Transformer(HeadedMemory):
     """
 
     type_name: ClassVar[str] = "transformer"
+    fixed_step: ClassVar[bool] = True
     Config = TransformerConfig
     config: TransformerConfig
 

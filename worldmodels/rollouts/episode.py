@@ -183,6 +183,10 @@ class EpisodeFile:
         raw = bytearray().join(map(self._decompressed, indices, content))
         return np.frombuffer(raw, np.uint8).reshape(-1, *self.meta["obs_shape"])
 
+    def all_frames(self) -> np.ndarray:
+        """Return all frames, uint8 (T+1 H W C)."""
+        return self.chunks(list(range(-(-self.frames // CHUNK))))
+
     def _decompressed(self, index: int, content: bytes) -> bytes:
         """Return the bytes of a chunk, which has to claim just as many as its frames have before any are made."""
         expected = min(CHUNK, self.frames - index * CHUNK) * math.prod(self.meta["obs_shape"])
@@ -221,7 +225,7 @@ class EpisodeFile:
         action, reward, state = self.steps()
         meta = self.meta
         return Episode(
-            obs=self.chunks(list(range(-(-self.frames // CHUNK)))),
+            obs=self.all_frames(),
             action=action,
             reward=reward,
             state=state,

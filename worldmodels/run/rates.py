@@ -149,23 +149,34 @@ class Rates:
         if not any(parameter.requires_grad for parameter in module.parameters()):
             return
         several = files * (1 + config.batch // sum(file.frames for file in files))
-        batches = FrameBatches(several, config.batch, config.buffer, 0)
-        self.vision_step = self._training(
-            module, lambda start: (to_float(frames) for frames in batches(start)), config.fit
-        )
+        batches = FrameBatches(several, config.batch, config.buffer, 0, resolve_device(self.config.device))
+        self.vision_step = self._training(module, batches, config.fit, to_float)
 
     def _train_memory(self, latents: list[LatentFile], vision: Any, shape: EnvShape) -> None:
         config = self.config.memory
         module: Any = new_memory(self.config, vision.latent_spec.size, shape.spec, 0)
         batches = SequenceBatches(
-            latents, config.batch, config.sequence, 0, config.reward, config.termination, config.latent
+            latents,
+            config.batch,
+            config.sequence,
+            0,
+            config.reward,
+            config.termination,
+            config.latent,
+            resolve_device(self.config.device),
         )
         self.memory_step = self._training(module, batches, config.fit)
 
-    def _training(self, module: torch.nn.Module, batches: Callable[[int], Iterator[Any]], config: Any) -> float:
+    def _training(
+        self,
+        module: torch.nn.Module,
+        batches: Callable[[int], Iterator[Any]],
+        config: Any,
+        prepare: Callable[[Any], Any] | None = None,
+    ) -> float:
         """Return the seconds of an optimiser step of the run's own training loop."""
         many = replace(config, steps=1_000_000)
-        rows = fit(module, batches, many, seed=0, device=self.config.device, log_every=1)
+        rows = fit(module, batches, many, seed=0, device=self.config.device, log_every=1, prepare=prepare)
         return seconds_of(lambda: next(rows))
 
     def _perceive(self, vision: Any, memory: Any, shape: EnvShape) -> None:

@@ -21,7 +21,8 @@ from worldmodels.files import write_bytes
 from worldmodels.memories.targets import step_worth
 from worldmodels.rollouts.episode import EpisodeFile
 
-ENCODE_BATCH = 128
+ENCODE_BATCH = {"cpu": 128, "cuda": 2048}
+"""Frames that are encoded together: on a processor few enough to stay in its caches, on a GPU enough to fill it."""
 AGAIN = "delete it and run the command again, which encodes the episode anew"
 
 
@@ -41,8 +42,9 @@ def encode_episode_latents(
     episode, facts = file.read(), file.env()
     worth = step_worth(episode.state, facts.get("simulator_state_names", ()), facts.get("action_repeat", 1))
     means, stds = [], []
-    for start in range(0, len(episode.obs), ENCODE_BATCH):
-        mean, std = vision.encode(to_float(torch.from_numpy(episode.obs[start : start + ENCODE_BATCH])).to(device))
+    batch = ENCODE_BATCH.get(torch.device(device).type, 128)
+    for start in range(0, len(episode.obs), batch):
+        mean, std = vision.encode(to_float(torch.from_numpy(episode.obs[start : start + batch]).to(device)))
         means.append(mean.cpu())
         stds.append(std.cpu())
     arrays = {

@@ -1,6 +1,6 @@
 """Runs that are small enough to train in a test."""
 
-from generative.fit import FitConfig
+from generative.fit_config import FitConfig
 from generative.run import Choice, TrainingConfig, TrainingRun
 from scripts.generative.assembly import resolve
 from scripts.generative.train import train

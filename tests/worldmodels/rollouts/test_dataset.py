@@ -105,3 +105,16 @@ def test_shown_frames_come_from_all_episodes_and_all_moments(tmp_path, episodes,
     assert len(frames) == 12 and len(set(numbers)) == min(12, episodes)
     assert (np.diff([0.0, *times, 1.0]) < 0.25).all()  # no part of an episode is left out
     assert numbers.max() - numbers.min() >= 0.8 * (episodes - 1)
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_frames_that_stay_on_a_gpu_come_in_the_same_order(files, monkeypatch, fits):
+    batches = FrameBatches([*files, files[0]], batch=32, buffer=300, seed=3)
+    monkeypatch.setattr("worldmodels.rollouts.dataset.fits_on", lambda device, size: fits)
+    monkeypatch.setattr("worldmodels.rollouts.dataset.READERS", 5)
+    whole = take(batches, 0, 130)
+    for start in (0, 57, 120):
+        kept = itertools.islice(batches._on_gpu(start), 10)
+        for expected, got in zip(whole[start : start + 10], kept, strict=True):
+            np.testing.assert_array_equal(expected, got.numpy())
+    assert (batches._resident is not None) == fits
