@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
 
     if chosen.list:
         for name, subject in FIGURES.items():
-            print(f"{name:11} {subject.blank.title}; target {subject.blank.target} {subject.blank.unit}")
+            print(f"{name:13} {subject.blank.title}; target {subject.blank.target} {subject.blank.unit}")
         return 0
     names = _known(chosen.names, list(FIGURES))
     try:
@@ -110,7 +110,7 @@ def table(machine: Facts, found: "Sequence[BenchmarkFigure]", seconds: float) ->
     versions = ", ".join(f"{name} {version or 'missing'}" for name, version in machine["versions"].items())
     lines = [
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}, bfloat16 "
-        f"{'yes' if machine['bfloat16'] else 'no'}, load {machine['load']}",
+        f"{'yes' if machine['bfloat16'] else 'no'}, {machine['gpu'] or 'no GPU'}, load {machine['load']}",
         versions,
         "",
         *_aligned([("figure", "value", "target", "met", "ours", "theirs", "pairs"), *(_row(one) for one in found)]),

@@ -191,6 +191,18 @@ def test_dry_run_writes_nothing(tmp_path, capsys, monkeypatch):
     assert not (tmp_path / "r").exists()
 
 
+@pytest.mark.parametrize("others", [0.0, 1.5])
+def test_dry_run_tells_of_a_busy_machine(tmp_path, capsys, monkeypatch, others):
+    monkeypatch.setattr("worldmodels.run.rates.BUDGET", 0.02)
+    monkeypatch.setattr("worldmodels.run.other_work.OtherWork.cores", lambda self: others)
+    monkeypatch.setattr("scripts.terminal.dry_run.usable_cores", lambda: 2)
+    monkeypatch.setattr("scripts.terminal.dry_run.available_cores", lambda: 2)
+    assert main(["run", str(tmp_path / "r"), "--preset", "toy", "--dry-run"]) == 0
+    text = capsys.readouterr().out
+    assert ("Other work takes 1.5 of 2 cores now" in text) == (others > 0)
+    assert ("1.8 times as long" in text) == (others > 0)
+
+
 def test_dry_run_adds_up_the_rounds_of_a_loop(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("worldmodels.run.rates.BUDGET", 0.02)
     more = ["--world", "dream", "--loop.rounds", "3", "--loop.later.collect.episodes", "7"]

@@ -6,6 +6,8 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from worldmodels.benchmark.device_dreams import DREAMS_ON_DEVICE, MANY_DREAMS, device_dreams, device_many
+from worldmodels.benchmark.device_training import MEMORY_ON_DEVICE, VISION_ON_DEVICE, device_memory, device_vision
 from worldmodels.benchmark.environments import ENVPOOL, FRAMES, envpool, frames
 from worldmodels.benchmark.evaluation import EVALUATION, evaluation
 from worldmodels.benchmark.exactness import EQUALITY, FIDELITY, equality, fidelity
@@ -14,6 +16,8 @@ from worldmodels.benchmark.generation import GENERATION, generation
 from worldmodels.benchmark.machine import describe_machine, disturbed
 from worldmodels.benchmark.memory_use import MEMORY, memory
 from worldmodels.benchmark.networks import COMPONENT, DREAM, VISION, component, dream, vision
+from worldmodels.benchmark.optimiser import OPTIMISER, optimiser
+from worldmodels.benchmark.workers import WORKERS, workers
 
 __all__ = ["FIGURES", "BenchmarkFigure", "Settings", "Skip", "describe_machine", "disturbed", "measure"]
 
@@ -39,6 +43,12 @@ FIGURES: dict[str, Subject] = {
         (VISION, vision),
         (COMPONENT, component),
         (MEMORY, memory),
+        (OPTIMISER, optimiser),
+        (WORKERS, workers),
+        (DREAMS_ON_DEVICE, device_dreams),
+        (MANY_DREAMS, device_many),
+        (VISION_ON_DEVICE, device_vision),
+        (MEMORY_ON_DEVICE, device_memory),
     )
 }
 """All figures by name, in the order in which they are measured."""

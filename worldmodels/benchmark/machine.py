@@ -31,8 +31,21 @@ PACKAGES = {
 }
 
 
+def gpu() -> torch.device:
+    """Return the GPU; raises `Skip` where there is none."""
+    if not torch.cuda.is_available():
+        raise Skip("needs a GPU, torch sees none here (torch.cuda.is_available())")
+    return torch.device("cuda")
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until a device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 def describe_machine() -> Facts:
-    """Describe what results depend on, in JSON types: processor, cores, memory (GiB), versions, and the load now."""
+    """Describe what results depend on, in JSON types: processor, cores, memory, GPU, versions, and the load now."""
     versions: dict[str, str | None] = {"python": platform.python_version()}
     for name, package in PACKAGES.items():
         try:
@@ -45,6 +58,7 @@ def describe_machine() -> Facts:
         "cores": available_cores(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "bfloat16": native_bfloat16(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "versions": versions,
     }

@@ -19,7 +19,7 @@ from worldmodels.agent.precision import torch_dtype
 from worldmodels.benchmark.environments import OURS
 from worldmodels.benchmark.evaluation import driven_frames
 from worldmodels.benchmark.figure import BenchmarkFigure, Settings, paired, rate
-from worldmodels.benchmark.machine import use_cores
+from worldmodels.benchmark.machine import synchronise, use_cores
 from worldmodels.config import RunConfig
 from worldmodels.config_files import preset
 from worldmodels.dream.config import DreamConfig
@@ -179,14 +179,27 @@ def step_products(memory: MDNRNN) -> int:
     return lstm + heads + (options.latent + options.hidden) * options.action
 
 
-def product_peak(seconds: float, size: int = 1024) -> float:
-    """Measure multiply-adds per second of a large float32 matrix product: the best of windows that fill `seconds`."""
-    left, right = torch.rand(size, size), torch.rand(size, size)
+def product_peak(
+    seconds: float, device: torch.device | None = None, dtype: torch.dtype = torch.float32, size: int = 0
+) -> float:
+    """Measure multiply-adds per second of a large matrix product: the best of windows that fill `seconds`.
+
+    Args:
+        seconds: least time to measure.
+        device: where; the processor by default.
+        dtype: of the numbers.
+        size: of the square matrices; by default one that keeps the device busy.
+    """
+    where = device or torch.device("cpu")
+    size = size or (8192 if where.type == "cuda" else 1024)
+    left, right = (torch.rand(size, size, device=where).to(dtype) for _ in range(2))
     result = torch.mm(left, right)
+    synchronise(where)
     begun, best = time.perf_counter(), 0.0
     while best == 0.0 or time.perf_counter() - begun < seconds:
         start = time.perf_counter()
         torch.mm(left, right, out=result)
+        synchronise(where)
         best = max(best, size**3 / (time.perf_counter() - start))
     return best
 

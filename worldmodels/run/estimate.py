@@ -12,7 +12,6 @@ import numpy as np
 
 from worldmodels.config import RunConfig
 from worldmodels.dream.film import DREAMS
-from worldmodels.dream.imagine import BLOCK
 from worldmodels.evolution.rounds import LEARNT, keeps_vision, round_config
 from worldmodels.rollouts.config import PolicyName
 from worldmodels.run.plan import WORKERS, StagePart
@@ -107,9 +106,10 @@ def _evolve(config: RunConfig, rates: Rates, before: Before) -> list[StagePart]:
         trials = _pieces(tried, min(-(-tried // rates.cores), 8 * config.executor.envs))
         trying = _playing(config, rates, trials, limit, LASTS_IN_TRAINING, config.executor.envs)
     else:
-        blocks = -(-evolve.optimiser.population // BLOCK)
-        rounds = -(-blocks // rates.cores)
-        trying = rounds * (rates.dream_block + config.dream.horizon * rates.dream_step) * rates.crowding
+        batches = -(-evolve.optimiser.population // rates.dream_batch)
+        rounds = -(-batches // rates.dreamers)
+        trying = rounds * (rates.dream_begin + config.dream.horizon * rates.dream_step)
+        trying *= rates.crowding if rates.dreamers > 1 else 1.0
 
     def generations(count: int) -> StagePart:
         costs = np.full(count, trying)

@@ -3,6 +3,10 @@
 Every rate comes from the code that the stages run: a collecting worker records short episodes, training loops train on
 them, networks look and dream at the run's batch widths and number types. What workers do is measured on one thread,
 as theirs, and slowed down by how much busy cores slow one another down. First calls are not counted.
+
+The rates are those of a quiet machine, whatever else runs on it now: what one thread does is timed by the processor's
+clock, which stands still while another process has the core, and what all threads do together is reckoned back by the
+share of the cores that others take (`OtherWork`).
 """
 
 import tempfile
@@ -18,15 +22,17 @@ import numpy as np
 import torch
 from threadpoolctl import ThreadpoolController
 
-from agents import make_controller
-from generative import fit, resolve_device, to_float
+from generative import component_bytes, fit, resolve_device, to_float
 from worldmodels.agent.build import EnvShape, env_shape, new_memory, new_vision
-from worldmodels.agent.features import Perception, feature_size
+from worldmodels.agent.bundle import Bundle, bundle_parts
+from worldmodels.agent.features import Perception
 from worldmodels.agent.precision import torch_dtype
 from worldmodels.config import RunConfig
-from worldmodels.dream.imagine import BLOCK, Imagination
+from worldmodels.dream.imagine import BLOCK
 from worldmodels.dream.residuals import PART, Residuals
 from worldmodels.dream.starts import Starts
+from worldmodels.evolution.dreamer import Dreamer
+from worldmodels.evolution.trial_setup import TrialSetup
 from worldmodels.machine import available_cores
 from worldmodels.memories import agent_memory
 from worldmodels.memories.sequences import SequenceBatches
@@ -34,6 +40,7 @@ from worldmodels.rollouts.collect import CollectSetup, CollectWorker, Order, Pol
 from worldmodels.rollouts.dataset import FrameBatches
 from worldmodels.rollouts.episode import EpisodeFile, write_episode
 from worldmodels.run.folder import Progress
+from worldmodels.run.other_work import OtherWork, slowdown, usable_cores
 from worldmodels.seeds import EVOLVE, training_tracks
 from worldmodels.vision.latent_files import LatentFile, encode_episode_latents
 
@@ -41,6 +48,8 @@ BUDGET = 0.5
 """Seconds spent on measuring each rate, first calls aside."""
 LEAST = 2
 """Calls that are measured, whatever they take."""
+TOGETHER = 20
+"""Training steps that are timed together on a GPU, whose figures are read after them."""
 STEPS = 8, 48
 """Steps of the episodes that are recorded: what the shorter ones take is mostly their reset."""
 NETWORK_DRIVERS = ("random-agent", "agent", "perturbed-agent", "random-controller")
@@ -68,15 +77,22 @@ class Rates:
         """Likewise."""
         self.encode = 0.0
         """To encode a recorded frame, reading and writing included."""
-        self.dream_block = 0.0
-        """To begin a block of dreams."""
+        self.dream_batch = BLOCK
+        """Candidates that dream in one batch."""
+        self.dreamers = self.cores
+        """Batches that are dreamt side by side."""
+        self.dream_begin = 0.0
+        """To begin a batch of dreams."""
         self.dream_step = 0.0
-        """Of a block of dreams."""
+        """Of a batch of dreams."""
         self.crowding = 1.0
         """How much slower a core is while the others work too."""
+        self.others = 0.0
+        """Cores that other processes took while this was measured; the rates are those without them."""
 
     def measure(self) -> Iterator[Progress]:
         """Measure everything, and yield the progress in rates."""
+        whole = OtherWork()
         shape = env_shape(self.config.env)
         vision = new_vision(self.config, shape, 0).eval()
         memory = new_memory(self.config, vision.latent_spec.size, shape.spec, 0).eval()
@@ -95,6 +111,7 @@ class Rates:
             for number, step in enumerate(steps):
                 yield Progress("measuring this machine", number, len(steps), "rates")
                 step()
+        self.others = whole.cores()
         yield Progress("measuring this machine", len(steps), len(steps), "rates")
 
     def _record(self, shape: EnvShape, folder: Path) -> list[EpisodeFile]:
@@ -114,9 +131,9 @@ class Rates:
             env = replace(config.env, max_steps=min(limit, steps * config.env.action_repeat))
             worker = CollectWorker(CollectSetup(env, collect, None, None, facts, config.executor.envs))
             with one_thread():
-                begun = time.perf_counter()
+                begun = time.process_time()
                 recordings = worker(orders)
-                times.append(time.perf_counter() - begun)
+                times.append(time.process_time() - begun)
             worker.close()
             frames.append(sum(recording.frames for recording in recordings))
         files = []
@@ -138,8 +155,8 @@ class Rates:
         latents = [folder / f"{file.path.stem}.safetensors" for file in files]
         for file, path in zip(files, latents, strict=True):
             encode_episode_latents(file, vision, path, str(device))
-        self.encode = seconds_of(lambda: encode_episode_latents(files[0], vision, latents[0], str(device)))
-        self.encode /= files[0].frames
+        each = self._quiet(lambda: encode_episode_latents(files[0], vision, latents[0], str(device)))
+        self.encode = each / files[0].frames
         vision.cpu()
         return [LatentFile(path) for path in latents]
 
@@ -175,13 +192,22 @@ class Rates:
         prepare: Callable[[Any], Any] | None = None,
     ) -> float:
         """Return the seconds of an optimiser step of the run's own training loop."""
+        gpu = resolve_device(self.config.device).type == "cuda"
+        together = TOGETHER if gpu else 1
         many = replace(config, steps=1_000_000)
-        rows = fit(module, batches, many, seed=0, device=self.config.device, log_every=1, prepare=prepare)
-        return seconds_of(lambda: next(rows))
+        rows = fit(module, batches, many, seed=0, device=self.config.device, log_every=together, prepare=prepare)
+        return self._quiet(lambda: next(rows)) / together
+
+    def _quiet(self, step: Callable[[], Any]) -> float:
+        """Return the seconds of a call that works on all threads, or waits for a GPU, on a quiet machine."""
+        others = OtherWork()
+        seconds = seconds_of(step)
+        gpu = resolve_device(self.config.device).type == "cuda"
+        return seconds / (1.0 if gpu else slowdown(torch.get_num_threads(), others.cores(), usable_cores()))
 
     def _perceive(self, vision: Any, memory: Any, shape: EnvShape) -> None:
         features = self.config.features
-        dtype, rows = _dtype(self.config), self.config.executor.envs
+        dtype, rows = torch_dtype(_dtype(self.config)), self.config.executor.envs
         encoder = new_vision(self.config, shape, 0).to(dtype).eval()
         perception = Perception(encoder, agent_memory(memory), features, rows, dtype)
         obs, action = np.zeros((rows, *shape.spaces[0].shape), dtype=np.uint8), torch.zeros(rows, shape.spec.size)
@@ -191,33 +217,44 @@ class Rates:
             perception.advance(action)
 
         with one_thread():
-            self.perceive = seconds_of(step)
+            self.perceive = seconds_of(step, time.process_time)
 
     def _dream(self, vision: Any, memory: Any, shape: EnvShape) -> None:
-        config = self.config.dream
         if not _dreams(self.config):
             return
-        latent, dreams = vision.latent_spec.size, self.config.evolve.episodes
-        agent: Any = agent_memory(memory)
-        perception = Perception(vision, agent, self.config.features, BLOCK * dreams, _dtype(self.config))
-        size = feature_size(self.config.features, latent, agent.feature_size)
-        controller = make_controller(self.config.controller, size, shape.spec)
-        starts = _starts(self.config, latent, shape.spec.size, len(getattr(memory, "members", [memory])))
-        parameters = np.zeros((BLOCK, controller.parameters_size), dtype=np.float32)
+        evolve, features, device = self.config.evolve, self.config.features, resolve_device(self.config.device)
+        gpu = device.type == "cuda"
+        if gpu:
+            self.dream_batch, self.dreamers = evolve.optimiser.population, 1
+        bundle = Bundle(
+            env=self.config.env,
+            spec=shape.spec,
+            features=features,
+            controller=self.config.controller,
+            generator=component_bytes(memory),
+            dtype=_dtype(self.config),
+            **bundle_parts(vision, memory if features.uses_memory else None),
+        )
+        starts = random_starts(
+            self.config, vision.latent_spec.size, shape.spec.size, len(getattr(memory, "members", [memory]))
+        )
+        parameters = np.zeros((self.dream_batch, bundle.build_controller().parameters_size), dtype=np.float32)
 
-        def block(horizon: int) -> float:
-            short = replace(config, horizon=horizon)
-            imagination = Imagination(memory, perception, controller, starts, short, dreams)
-            return seconds_of(lambda: imagination(parameters, range(dreams)))
+        def batch(horizon: int) -> float:
+            short = replace(self.config.dream, horizon=horizon)
+            setup = TrialSetup(bundle, self.config.executor.envs, short, starts, evolve.action_cost)
+            dreamer = Dreamer(setup, device if gpu else "cpu")
+            clock = time.perf_counter if gpu else time.process_time
+            return seconds_of(lambda: dreamer(parameters, range(evolve.episodes)), clock)
 
-        few, more = 2, min(max(3, config.horizon), 14)
+        few, more = 2, min(max(3, self.config.dream.horizon), 14)
         with one_thread():
-            first, second = block(few), block(more)
+            first, second = batch(few), batch(more)
         self.dream_step = max(second - first, 0.1 * second) / (more - few)
-        self.dream_block = max(0.0, first - few * self.dream_step)
+        self.dream_begin = max(0.0, first - few * self.dream_step)
 
     def _crowd(self) -> None:
-        """Compare products on one core with products on all of them at once."""
+        """Compare products on one core with products on all of them at once, by what each thread takes of a core."""
         matrix = torch.ones(256, 256)
 
         def multiply() -> None:
@@ -232,12 +269,13 @@ class Rates:
                 thread.join()
 
         with one_thread():
-            self.crowding = min(max(1.0, seconds_of(together) / seconds_of(multiply)), float(self.cores))
+            each = seconds_of(together, time.process_time) / self.cores
+            self.crowding = min(max(1.0, each / seconds_of(multiply, time.process_time)), float(self.cores))
 
 
-def _dtype(config: RunConfig) -> torch.dtype:
+def _dtype(config: RunConfig) -> str:
     """Return the number type that a run will play and dream in, as far as it is known before vision is trained."""
-    return torch_dtype("bfloat16" if config.dtype == "auto" else config.dtype)
+    return "bfloat16" if config.dtype == "auto" else config.dtype
 
 
 def _dreams(config: RunConfig) -> bool:
@@ -246,7 +284,7 @@ def _dreams(config: RunConfig) -> bool:
     return "dream" in worlds
 
 
-def _starts(config: RunConfig, latent: int, action: int, members: int) -> Starts:
+def random_starts(config: RunConfig, latent: int, action: int, members: int) -> Starts:
     """Return places where dreams begin, and as many recorded steps as a run has."""
     rng = np.random.default_rng(0)
     dream, collect = config.dream, config.collect
@@ -278,12 +316,17 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def seconds_of(step: Callable[[], Any]) -> float:
-    """Return the median seconds of a call, without the first ones and what the machine does now and then."""
+def seconds_of(step: Callable[[], Any], clock: Callable[[], float] = time.perf_counter) -> float:
+    """Return the median seconds of a call, without the first ones and what the machine does now and then.
+
+    Args:
+        step: what is called.
+        clock: that the calls are timed by; how many there are follows from the real time.
+    """
     for _ in range(2):
         step()
-    begun, calls = time.perf_counter(), [time.perf_counter()]
-    while len(calls) <= LEAST or calls[-1] - begun < BUDGET:
+    begun, calls = time.perf_counter(), [clock()]
+    while len(calls) <= LEAST or time.perf_counter() - begun < BUDGET:
         step()
-        calls.append(time.perf_counter())
+        calls.append(clock())
     return float(np.median(np.diff(calls)))

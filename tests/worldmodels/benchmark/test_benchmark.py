@@ -150,6 +150,12 @@ def test_the_list_has_every_name_and_target(capsys):
         "vision",
         "generative",
         "memory",
+        "optimiser",
+        "workers",
+        "device-dreams",
+        "device-many",
+        "device-vision",
+        "device-memory",
     ]
     assert [line.split()[0] for line in lines] == names == list(FIGURES)
 
@@ -159,7 +165,8 @@ def test_json_is_one_document_with_every_field(fakes, capsys):
     assert main(["--json", "--pairs", "5"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["options"] == {"names": ["fast", "engine"], "pairs": 5, "seconds": 2.0}
-    assert {"processor", "cores", "memory_gib", "bfloat16", "load", "versions", "system"} == set(document["machine"])
+    known = {"processor", "cores", "memory_gib", "bfloat16", "gpu", "load", "versions", "system"}
+    assert known == set(document["machine"])
     assert {"python", "torch", "gymnasium", "numpy", "opencv", "envpool"} <= set(document["machine"]["versions"])
     fast, engine = document["figures"]
     assert set(fast) == set(engine) == FIELDS
@@ -291,6 +298,25 @@ def test_the_memory_figure_reads_both_children():
     found = measure("memory", TINY)
     assert found.detail["resets"] == [1, 2] and all(size > 50 for size in found.detail["ours_mib"])
     assert abs(found.value) < 100
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_a_second_worker_is_measured_and_modelled():
+    found = measure("workers", TINY)
+    assert found.value > 0 and found.detail["worse"] in ("evaluation", "collection")
+    for stage in ("evaluation", "collection"):
+        facts = found.detail[stage]
+        assert facts["setup_bytes"] > 100 and facts["item_bytes"] > 0 and facts["result_bytes"] > 0
+        assert 0 < facts["driver_seconds"] and set(facts["modelled_efficiency"]) == {"16", "64", "256"}
+    assert found.detail["evaluation"]["setup_bytes"] > 1e6  # with all networks
+
+
+@pytest.mark.slow
+def test_the_optimiser_is_measured_at_all_sizes(monkeypatch):
+    monkeypatch.setattr("worldmodels.benchmark.optimiser.POPULATIONS", (4, 8, 16))
+    found = measure("optimiser", TINY)
+    assert found.value > 0 and len(found.detail["milliseconds"]) == 2 * 2 * 3
 
 
 def test_envpool_runs_from_end_to_end_where_it_is_installed():

@@ -17,7 +17,7 @@ from worldmodels.run.rates import Rates
 CURVE = Path(__file__).parents[3] / "docs" / "results" / "quick" / "curve.csv"
 QUICK = {
     "reset": 0.0145, "frame": 0.00021, "frame_bytes": 1310.0, "perceive": 0.00117, "vision_step": 0.048,
-    "memory_step": 0.056, "encode": 0.00017, "dream_block": 0.006, "dream_step": 0.0068,
+    "memory_step": 0.056, "encode": 0.00017, "dream_begin": 0.006, "dream_step": 0.0068,
 }  # fmt: skip
 """Rates of the two cores with bfloat16 on which the published run of the preset was made."""
 STAGES = {
@@ -101,7 +101,7 @@ def test_measuring_leaves_the_random_streams_alone(monkeypatch):
     done = [progress.done for progress in rates.measure()]
     assert torch.equal(torch.rand(4), expected)
     assert done == list(range(len(done))) and torch.get_num_threads() == 1
-    measured = {name: value for name, value in vars(rates).items() if name not in ("config", "reset", "dream_block")}
+    measured = {name: value for name, value in vars(rates).items() if name not in ("config", "reset", "dream_begin")}
     assert all(value > 0 for value in measured.values()), measured
 
 
