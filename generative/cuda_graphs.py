@@ -6,6 +6,7 @@ starts all of them at once. On any other device the same function is simply call
 
 import contextlib
 import functools
+import gc
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
@@ -95,10 +96,17 @@ class Replayed(Generic[T]):
         graph = torch.cuda.CUDAGraph()
         for generator in self._generators:
             graph.register_generator_state(generator)
-        with torch.cuda.device(self._device):
-            torch.cuda.synchronize()
-            with torch.cuda.graph(graph, stream=torch.cuda.Stream()), as_recorded():
-                self._result = self._function()
+        gc.collect()  # what frees memory of the GPU while it records breaks the recording
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            with torch.cuda.device(self._device):
+                torch.cuda.synchronize()
+                with torch.cuda.graph(graph, stream=torch.cuda.Stream()), as_recorded():
+                    self._result = self._function()
+        finally:
+            if collects:
+                gc.enable()
         return graph
 
 

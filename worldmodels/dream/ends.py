@@ -63,7 +63,8 @@ class Ends:
         Args:
             reward: that the memory predicts (B).
             termination_logit: log-odds of the end (B).
-            uniform: numbers in [0, 1) (B); a dream ends where its number is below the probability of the end.
+            uniform: numbers in [0, 1), one a dream (E), for all its candidates; a dream ends where its number is below
+                the probability of the end.
         """
         self._steps += 1
         limit, last = self.config.no_reward_limit, self._steps >= self.config.horizon
@@ -86,6 +87,7 @@ def _after(
 ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
     """Return who goes on, everybody's steps without a reward, and the fields of `Outcome`."""
     none = torch.zeros_like(playing)
+    uniform = uniform.repeat(len(playing) // len(uniform))
     terminated = playing & (uniform < torch.sigmoid(termination_logit))
     going, unrewarded = playing & ~terminated, none
     if limit:

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
-from agents import Controller
+from agents import ActionSpec, Controller
 from generative.cuda_graphs import Replayed, fused
 from worldmodels.agent.features import Perception
 from worldmodels.dream.config import DreamConfig
@@ -155,10 +155,7 @@ class Imagination:
         """Return every row's return, float64 (C*E)."""
         score = torch.zeros(self._perception.rows, dtype=torch.float64, device=self._device)
         for moment in self._moments():
-            outcome, effort = moment.outcome, None
-            if self._action_cost:
-                effort = self._controller.action_spec.effort(moment.action)
-            score = _earned(score, outcome.reward, outcome.penalty, outcome.playing, effort, self._action_cost)
+            score = _earned(score, moment.action, moment.outcome, self._controller.action_spec, self._action_cost)
         return score
 
     def _moments(self) -> Iterator[Moment]:
@@ -191,10 +188,9 @@ class Imagination:
 
 
 @fused
-def _earned(
-    score: Tensor, reward: Tensor, penalty: Tensor, playing: Tensor, effort: Tensor | None, cost: float
-) -> Tensor:
+def _earned(score: Tensor, action: Tensor, outcome: Outcome, spec: ActionSpec, cost: float) -> Tensor:
     """Return the returns so far, after a step."""
-    if effort is not None:
-        reward = torch.where(playing, reward - cost * effort, 0)
-    return score + reward.double() - penalty
+    reward = outcome.reward
+    if cost:
+        reward = torch.where(outcome.playing, reward - cost * spec.effort(action), 0)
+    return score + reward.double() - outcome.penalty

@@ -64,15 +64,17 @@ class StepNoise:
             candidates: C.
         """
         self._noise, self._residuals, self._member, self._candidates = noise, residuals, member, candidates
+        if residuals is not None:
+            steps = torch.arange(noise.end.shape[1], device=noise.first.device)
+            self._part = (noise.first + steps[:, None]) % residuals.parts  # (T E)
 
     def draw(self, step: int, z: Tensor, action: Tensor) -> tuple[Tensor | None, Tensor]:
         """Return `uniform` and `spread` of a step."""
         if self._residuals is None:
             noise, count = self._noise, self._candidates
             return noise.uniform[:, step].repeat(count, 1), noise.normal[:, step].repeat(count, 1)
-        part = (self._noise.first + step) % self._residuals.parts
-        return None, self._residuals.draw(z, action, part, self._member)
+        return None, self._residuals.draw(z, action, self._part[step], self._member)
 
     def end(self, step: int) -> Tensor:
-        """Return the numbers that decide which dreams end in a step (C*E)."""
-        return self._noise.end[:, step].repeat(self._candidates)
+        """Return the numbers that decide which dreams end in a step (E)."""
+        return self._noise.end[:, step]

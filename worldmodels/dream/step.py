@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from generative.cuda_graphs import fused
 from generative.mixture import LOG_STD_RANGE
 from worldmodels.memories import MDNRNN, Memory, Remembers, State
+from worldmodels.memories.heads import in_units, true_logit
 
 GPU_WIDTH = 8
 """A GPU multiplies fast where rows are multiples of this many numbers long; they are padded with zeros."""
@@ -163,14 +164,8 @@ class FusedStep:
     def _heads(self, out: Tensor) -> tuple[Tensor, Tensor]:
         """Reward and termination, from the columns after the mixture's."""
         memory, column = self.memory, 3 * self.latent * self.components
-        many = (len(out),)
-        reward = torch.full(many, math.nan, device=out.device)
-        end = torch.full(many, -math.inf, device=out.device)
-        if memory.reward_head is not None:
-            reward, column = memory.scaled_reward(out[:, column].float()), column + 1
-        if memory.termination_head is not None:
-            end = memory.true_logit(out[:, column].float())
-        return reward, end
+        present = memory.reward_head is not None, memory.termination_head is not None
+        return _reward_and_end(out, memory.reward_scale, present, column)
 
 
 @fused
@@ -213,6 +208,21 @@ def _drawn(
     spread = raw.gather(1, chosen).squeeze(1)
     log_std = torch.logaddexp(spread, log_floor).clamp_(*LOG_STD_RANGE)
     return torch.addcmul(means.gather(1, chosen).squeeze(1), log_std.exp_(), normal, value=math.sqrt(temperature))
+
+
+@fused
+def _reward_and_end(
+    out: Tensor, scale: tuple[Tensor, Tensor, bool], present: tuple[bool, bool], column: int
+) -> tuple[Tensor, Tensor]:
+    """Return reward and log-odds of the end from the columns after the mixture's."""
+    rows = len(out)
+    reward = torch.full((rows,), math.nan, device=out.device)
+    end = torch.full((rows,), -math.inf, device=out.device)
+    if present[0]:
+        reward, column = in_units(out[:, column].float(), *scale), column + 1
+    if present[1]:
+        end = true_logit(out[:, column].float())
+    return reward, end
 
 
 @fused

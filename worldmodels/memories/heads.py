@@ -62,6 +62,21 @@ class HeadsConfig:
             raise ValueError(f"reward_target={self.reward_target}: unknown; choose one of {known}.")
 
 
+def in_units(output: Tensor, factor: Tensor, offset: Tensor, rate: bool) -> Tensor:
+    """Turn a reward head's output, which is the logit of a rate or not, into the environment's units."""
+    return (torch.sigmoid(output) if rate else output) * factor + offset
+
+
+def true_logit(output: Tensor) -> Tensor:
+    """Turn a termination head's output into the log-odds of an end.
+
+    Training on ends that count more than other steps has raised it by the logarithm of that weight (King and Zeng,
+    "Logistic Regression in Rare Events Data", 2001, section 4.1): a dream that drew its end from the raw output would
+    end ten times too often.
+    """
+    return output - math.log(END_WEIGHT)
+
+
 class HeadedMemory(nn.Module):
     """A memory whose predictions are read off H hidden features: the base that says how features come to be.
 
@@ -141,19 +156,10 @@ class HeadedMemory(nn.Module):
         reward = hidden.new_full(hidden.shape[:-1], math.nan)
         termination_logit = hidden.new_full(hidden.shape[:-1], -math.inf)
         if self.termination_head is not None:
-            termination_logit = self.true_logit(self.termination_head(hidden)[..., 0])
+            termination_logit = true_logit(self.termination_head(hidden)[..., 0])
         if self.reward_head is not None:
             reward = self.scaled_reward(self.reward_head(hidden)[..., 0])
         return Prediction(self.next_latent(hidden), reward, termination_logit)
-
-    def true_logit(self, output: Tensor) -> Tensor:
-        """Turn the head's output into the log-odds of an end.
-
-        Training on ends that count more than other steps has raised it by the logarithm of that weight (King and Zeng,
-        "Logistic Regression in Rare Events Data", 2001, section 4.1): a dream that drew its end from the raw output
-        would end ten times too often.
-        """
-        return output - math.log(END_WEIGHT)
 
     def next_latent(self, hidden: Float[Tensor, "*B H"]) -> Mixture:
         """Return the distribution of the next latent."""
@@ -229,9 +235,14 @@ class HeadedMemory(nn.Module):
 
     def scaled_reward(self, output: Tensor) -> Tensor:
         """Turn the head's output into the environment's units."""
+        return in_units(output, *self.reward_scale)
+
+    @property
+    def reward_scale(self) -> tuple[Tensor, Tensor, bool]:
+        """Return a factor, an offset and whether the head gives a rate: what `in_units` takes."""
         if self.config.reward_target == "event-rate":
-            return torch.sigmoid(output) * self.event_value + self.step_cost
-        return output * self.reward_std + self.reward_mean
+            return self.event_value, self.step_cost, True
+        return self.reward_std, self.reward_mean, False
 
     def reward_explained(self, reward: Float[Tensor, "B T"], batch: SequenceBatch) -> Float[Tensor, ""]:
         """Return the share of targets' variance that rewards, in the environment's units, explain; NaN if constant."""

@@ -1,12 +1,14 @@
 """Dreams that are made once and played again, as a GPU replays them."""
 
 import dataclasses
+import inspect
 
 import jaxtyping
 import numpy as np
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map_only
 
 from agents import ControllerConfig, make_controller
 from tests.worldmodels.dreaming import CONFIG, SEEDS, SPEC, candidates, lively
@@ -19,7 +21,7 @@ from worldmodels.memories import ShuffledMemory
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 CALLS = [(candidates(3), SEEDS), (candidates(3)[::-1].copy(), SEEDS[::-1]), (candidates(3) * 2, [5, 6, 7, 8])]
 BANK = torch.randn(40, 16, generator=torch.Generator().manual_seed(1))
-FUSED = {"_joined", "_cell", "_drawn", "_moved", "_after", "_key", "_value_at", "_earned"}
+FUSED = {"_joined", "_cell", "_drawn", "_moved", "_reward_and_end", "_after", "_key", "_value_at", "_earned"}
 KINDS = {
     "memory": ({}, {}, None),
     "vision": ({}, {"reads": "vision"}, None),
@@ -80,7 +82,7 @@ class Operations(TorchDispatchMode):
         self.found = []
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        told = torch.utils._pytree.tree_map(lambda x: tuple(x.shape) if isinstance(x, torch.Tensor) else x, args)
+        told = tree_map_only(torch.Tensor, lambda x: tuple(x.shape), args)
         self.found.append((str(function), str(told)))
         return function(*args, **(kwargs or {}))
 
@@ -89,7 +91,8 @@ class Operations(TorchDispatchMode):
 def test_a_horizon_is_the_same_operations_every_time_and_waits_for_nothing(parts, starts, kind):
     """So it can be recorded: nothing follows from the numbers, and none is read on the way."""
     found, lists = imagination(kind, parts, starts), []
-    with torch.no_grad():
+    with torch.inference_mode():
+        found(fitting(candidates(3), kind), SEEDS)  # constants are made once
         for parameters, seeds in CALLS:
             found._set(found._drawn(fitting(parameters, kind), seeds))
             with Operations() as operations:
@@ -107,7 +110,7 @@ def test_what_is_compiled_for_a_gpu_can_be_traced_whole(parts, starts, monkeypat
             if getattr(function, "__wrapped__", None) is not None and function.__module__ == module.__name__:
 
                 def noted(*args, _name=name, _function=function):
-                    seen.setdefault((_name, *(type(arg) for arg in args)), (_function.__wrapped__, args))
+                    seen.setdefault((_name, *(type(arg) for arg in args)), (inspect.unwrap(_function), args))
                     return _function(*args)
 
                 monkeypatch.setattr(module, name, noted)
@@ -117,13 +120,21 @@ def test_what_is_compiled_for_a_gpu_can_be_traced_whole(parts, starts, monkeypat
     assert {name for name, *_ in seen} >= FUSED
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # its checks cannot be traced
     for function, args in seen.values():
-        first, second = ([arg.clone() if isinstance(arg, torch.Tensor) else arg for arg in args] for _ in range(2))
+        first, second = (tree_map_only(torch.Tensor, torch.clone, args) for _ in range(2))
         traced = torch.compile(function, fullgraph=True, backend="eager")
         with torch.no_grad():
             torch.testing.assert_close(traced(*first), function(*second))
 
 
+@pytest.fixture
+def unchecked(monkeypatch):
+    """Annotations are not checked: the checks cannot be compiled."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
+
 @needs_gpu
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.filterwarnings("ignore:.*TensorFloat32|.*nline softmax")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_gpu_replays_what_a_processor_dreams(parts, starts, kind):
     there = imagination(kind, parts, starts, "cuda")
