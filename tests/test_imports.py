@@ -187,3 +187,41 @@ def test_the_library_neither_prints_nor_parses(trees):
         }
         assert not called & {"print", "input", "exec", "eval"}, name
         assert not {target for target, _ in imported(tree, set(trees))} & {"argparse", "pickle"}, name
+
+
+SEAMS = ("memory", "vision", "executor", "controller", "perception", "encoder", "decoder", "optimiser", "policy")
+"""What a part is called wherever it is handed over."""
+
+
+def typeless(tree: ast.AST) -> Iterator[str]:
+    """Yield the parameters, fields and attributes of a seam's name whose type says nothing of what they can do."""
+    said = [(node.arg, node.annotation) for node in ast.walk(tree) if isinstance(node, ast.arg)]
+    for node in ast.walk(tree):
+        fields = node.body if isinstance(node, ast.ClassDef) else [node]
+        for each in fields:
+            if isinstance(each, ast.AnnAssign) and (node is not each or isinstance(each.target, ast.Attribute)):
+                said.append((ast.unparse(each.target).rpartition(".")[2], each.annotation))
+    for name, annotation in said:
+        if name in SEAMS and annotation is not None:
+            written = ast.unparse(annotation).strip("'")
+            if {part.strip().rpartition(".")[2] for part in written.split("|")} & {"Any", "object", "Module"}:
+                yield f"{name}: {written}"
+
+
+def test_parts_are_handed_over_by_what_they_can_do(trees):
+    found = [f"{name}: {part}" for name, tree in trees.items() for part in typeless(tree)]
+    assert not found, "name the seam's Protocol, such as `worldmodels.memories.Memory`:\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("def dream(memory: Any): ...", ["memory: Any"]),
+        ("def dream(*, vision: nn.Module | None = None): ...", ["vision: nn.Module | None"]),
+        ("class Agent:\n    policy: 'torch.nn.Module'", ["policy: torch.nn.Module"]),
+        ("def __init__(self):\n    self.controller: typing.Any = 1", ["controller: typing.Any"]),
+        ("def dream(memory: Memory, vision: VisionModule, module: nn.Module, values: Any):\n    memory: Any = 1", []),
+    ],
+)
+def test_a_part_without_a_type_is_found(text, found):
+    assert list(typeless(ast.parse(text))) == found

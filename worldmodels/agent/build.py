@@ -3,6 +3,8 @@
 from dataclasses import fields, replace
 from typing import Any, NamedTuple, cast
 
+import gymnasium as gym
+
 from agents import ActionSpec
 from envs import EnvConfig, frame_rate, make_env
 from worldmodels.agent.features import feature_size
@@ -18,7 +20,7 @@ from worldmodels.vision.registry import VISIONS
 class EnvShape(NamedTuple):
     """What the parts have to know of an environment."""
 
-    spaces: tuple[Any, Any]
+    spaces: tuple[gym.spaces.Box, gym.Space[Any]]
     """Observation and action space, at the model's size."""
     spec: ActionSpec
     state_names: tuple[str, ...]
@@ -31,12 +33,13 @@ def env_shape(config: EnvConfig) -> EnvShape:
     """Make the environment once and look."""
     try:
         env = make_env(config)
-        base: Any = env.unwrapped
+        base = env.unwrapped
         spec = ActionSpec.from_space(env.action_space, getattr(base, "action_squash", None))
     except ValueError as error:
         raise RunError(f"env: {error}") from error
     except MemoryError as error:
         raise RunError(f"env: {config.id} with options={config.options} does not fit into memory: {error}") from error
+    assert isinstance(env.observation_space, gym.spaces.Box)  # `make_env` sees to that
     names = tuple(getattr(base, "simulator_state_names", ()))
     shape = EnvShape((env.observation_space, env.action_space), spec, names, frame_rate(env) / config.action_repeat)
     env.close()
@@ -124,7 +127,7 @@ def check_targets(config: RunConfig, state_names: tuple[str, ...]) -> None:
         raise RunError(f"memory.reward.type=progress: {lacks}; choose --memory.reward.type smoothed")
 
 
-def _fill(section: str, options: Any, **values: Any) -> Any:
+def _fill(section: str, options: Any, **values: object) -> Any:
     """Set the fields of a component's options that follow from other parts; those it lacks are not asked for.
 
     Raises:
