@@ -17,7 +17,7 @@ from generative.facts import Facts, FactsView
 from generative.options import check_numbers
 from worldmodels.accuracy.config import AccuracyConfig
 from worldmodels.agent.config import FeaturesConfig
-from worldmodels.dream.config import DreamConfig, FilmConfig
+from worldmodels.dream.config import DreamConfig
 from worldmodels.errors import RunError
 from worldmodels.evolution.config import EvaluateConfig, EvolveConfig, LoopConfig
 from worldmodels.idle import refuse_idle
@@ -32,7 +32,7 @@ from worldmodels.vision.registry import VISIONS
 
 SWAPPABLE: dict[str, Registry] = {"vision": VISIONS, "memory": MEMORIES}
 """The sections whose `type` names a component and whose `options` are that component's config."""
-SAME = ("preset", "seed", "device", "dtype", "env", "loop", "evaluate", "film", "accuracy", "executor")
+SAME = ("preset", "seed", "device", "dtype", "env", "loop", "evaluate", "accuracy", "executor")
 """What is the same in all rounds of a loop."""
 SET_BY_LOOP = ("collect.agent", "collect.extends", "vision.start", "memory.start", "evolve.start", "evolve.seed")
 """Fields of later rounds that follow from the rounds before them."""
@@ -61,7 +61,6 @@ class RunConfig:
     dream: DreamConfig = field(default_factory=DreamConfig)
     loop: LoopConfig = field(default_factory=LoopConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
-    film: FilmConfig = field(default_factory=FilmConfig)
     accuracy: AccuracyConfig = field(default_factory=AccuracyConfig)
     executor: ExecutorConfig = field(default_factory=ExecutorConfig)
 
@@ -87,7 +86,7 @@ def config_from(mapping: FactsView, base: RunConfig | None = None) -> RunConfig:
     refuse_old(mapping)
     config = _built(mapping, base or RunConfig(), "")
     if config.loop.later or config.loop.final:
-        for number in (1, config.loop.rounds):  # the second round, and one among the last
+        for number in (1, config.loop.vision_every):  # the second round, and the first with what is final
             later_config(config, number, "the round before", "the round before")
     return config
 
@@ -161,14 +160,22 @@ def later_config(config: RunConfig, number: int, before: str, start: str) -> Run
 def check_acting(config: RunConfig, given: Iterable[str]) -> None:
     """Refuse fields among those that a user has given that do nothing, in a loop in no round.
 
+    What `loop.later` and `loop.final` give has to act in a round that they are for.
+
     Raises:
         RunError: names the field and what it needs.
     """
-    rounds = [config]
-    if config.loop.rounds > 1:
-        before = "the round before"
-        rounds += [later_config(config, number, before, before) for number in (1, config.loop.rounds - 1)]
-    refuse_idle(given, rounds, RunConfig())
+    names, last = tuple(given), config.loop.rounds - 1
+    before = "the round before"
+    later = [later_config(config, number, before, before) for number in (1, last) if last > 0]
+    refuse_idle(names, [config, *later], RunConfig())
+    for where, rounds in (
+        ("loop.later.", later),
+        ("loop.final.", later[1:] if last >= config.loop.vision_every else []),
+    ):
+        if rounds:
+            inner = [name.removeprefix(where) for name in names if name.startswith(where)]
+            refuse_idle(inner, rounds, RunConfig(), where)
 
 
 def _check_differs(changes: FactsView, where: str) -> None:
@@ -237,6 +244,24 @@ def field_names(fields: FactsView, where: str = "") -> Iterator[str]:
             yield from field_names(value, f"{where}{key}.")
         else:
             yield f"{where}{key}"
+
+
+def changed_fields(old: RunConfig, new: RunConfig) -> Iterator[str]:
+    """Yield the dotted names of the fields in which two configurations differ, inside `loop.later` and `final` too."""
+    for name, before, now in differences(old, new):
+        if isinstance(before, Mapping) and isinstance(now, Mapping):
+            yield from _changed(before, now, f"{name}.")
+        else:
+            yield name
+
+
+def _changed(old: FactsView, new: FactsView, where: str) -> Iterator[str]:
+    for key, value in new.items():
+        before = old.get(key)
+        if isinstance(before, Mapping) and isinstance(value, Mapping):
+            yield from _changed(before, value, f"{where}{key}.")
+        elif before != value:
+            yield from field_names({key: value}, where)
 
 
 def _merge(base: Facts, over: object, where: str) -> Facts:

@@ -42,31 +42,30 @@ TABLE = (
          "memory.termination.type=off-road"),
     Idle(("features.stack",), lambda config: config.features.reads == "frame-stack", "features.reads=frame-stack"),
     Idle(("features.memory",), lambda config: config.features.uses_memory, "features.reads=vision+memory"),
-    Idle(("controller.layers",), lambda config: config.controller.type == "mlp", "controller.type=mlp"),
+    Idle(("controller.layers",), lambda config: config.controller.type != "linear", "controller.type=mlp"),
     Idle(("evolve.validation.top_k_tracks",),
          lambda config: config.loop.rounds > 0 or config.evolve.validation.top_k > 1,
          "evolve.validation.top_k above 1, or a loop", loop=True),
-    Idle(("loop.final", "loop.vision_every", "loop.warm_start", "loop.rollback"),
+    Idle(("loop.vision_every", "loop.warm_start"),
          lambda config: config.loop.rounds > 1, "loop.rounds above 1", loop=True),
-    Idle(("loop.final_rounds",), lambda config: config.loop.rounds > 1 and bool(config.loop.final), "loop.final",
-         loop=True),
-    Idle(("accuracy.histories", "accuracy.candidates", "accuracy.controller_tracks", "accuracy.controller_dreams"),
+    Idle(("loop.final",), lambda config: config.loop.rounds > config.loop.vision_every,
+         "loop.rounds above loop.vision_every", loop=True),
+    Idle(("accuracy.histories", "accuracy.controller_tracks", "accuracy.controller_dreams"),
          lambda config: config.accuracy.controllers > 0, "accuracy.controllers above 0"),
-    Idle(("executor.address", "executor.object_store_mb", "executor.item_timeout"),
+    Idle(("executor.address", "executor.item_timeout"),
          lambda config: config.executor.type == "ray", "executor.type=ray"),
-    Idle(("executor.object_store_mb",), lambda config: not config.executor.address,
-         "a private Ray, without executor.address"),
 )  # fmt: skip
 """Every field that does nothing on its own."""
 
 
-def refuse_idle(given: Iterable[str], rounds: Sequence[Any], defaults: Any) -> None:
+def refuse_idle(given: Iterable[str], rounds: Sequence[Any], defaults: Any, where: str = "") -> None:
     """Refuse fields that are set to another value than the default and act in no round.
 
     Args:
         given: names of the fields that the user has set.
         rounds: the configuration, and those of later rounds in a loop.
         defaults: the default configuration.
+        where: stands before the fields' names in the message.
 
     Raises:
         RunError: names the field, its value, and what it needs.
@@ -79,6 +78,6 @@ def refuse_idle(given: Iterable[str], rounds: Sequence[Any], defaults: Any) -> N
             set_here = any(name == field or name.startswith(f"{field}.") for name in names)
             if set_here and not acts and value != attrgetter(field)(defaults):
                 raise RunError(
-                    f"configuration: {field}={value!r} does nothing here: it needs {idle.needs}; set that too, or "
-                    "leave it out"
+                    f"configuration: {where}{field}={value!r} does nothing here: it needs {idle.needs}; set that too, "
+                    "or leave it out"
                 )
