@@ -35,7 +35,7 @@ from generative.models import (
 )
 from generative.options import ComponentError, config_from_mapping, config_to_mapping
 from generative.precision import native_bfloat16
-from generative.step import TrainingDiverged
+from generative.training_step import TrainingDiverged
 
 __all__ = [
     "CAPABILITIES",

@@ -22,7 +22,7 @@ from generative.component import Component, HasObjectives, resolve_device
 from generative.facts import Facts
 from generative.fit_config import FitConfig
 from generative.options import config_to_mapping
-from generative.step import Step, Totals, step_seed
+from generative.training_step import Totals, TrainingStep, step_seed
 
 
 def fit(
@@ -65,7 +65,7 @@ def fit(
     target = resolve_device(device)
     config = config.resolved(target)
     module.to(target)
-    carry_out = Step(module, config, target, prepare)
+    carry_out = TrainingStep(module, config, target, prepare)
     trained = _description(module, config, seed)
     state: Facts = {"step": 0, "totals": {}, "count": 0}
     if checkpoint is not None:

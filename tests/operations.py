@@ -6,7 +6,7 @@ from torch.utils._python_dispatch import TorchDispatchMode  # there is no public
 
 from generative import FitConfig
 from generative.cuda_graphs import WARM_UP, Replayed, as_recorded
-from generative.step import Step, step_seed
+from generative.training_step import TrainingStep, step_seed
 
 WAITS = (
     "_local_scalar_dense",  # Tensor.item
@@ -66,8 +66,8 @@ def operations(monkeypatch, module, stream) -> list[list[str]]:
             found.append(seen.seen)
             return result
 
-    monkeypatch.setattr("generative.step.Replayed", Watched)
-    step = Step(module, FitConfig(gradient_clip=1.0, clip_value=1.0), torch.device("cpu"))
+    monkeypatch.setattr("generative.training_step.Replayed", Watched)
+    step = TrainingStep(module, FitConfig(gradient_clip=1.0, clip_value=1.0), torch.device("cpu"))
     step.replays = True
     for number in range(max(LOOKED_AT)):
         taken = [next(stream) for _ in range(getattr(module, "batches_per_step", 1))]

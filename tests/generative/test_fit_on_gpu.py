@@ -10,7 +10,7 @@ import torch
 
 from generative import FitConfig, TrainingDiverged, fit, to_float
 from generative.cuda_graphs import WARM_UP, Replayed
-from generative.step import Step
+from generative.training_step import TrainingStep
 from tests.generative.test_contract import batch, make
 from tests.worldmodels.memories.batches import random_batch
 from tests.worldmodels.memories.test_contract import make as make_memory
@@ -30,7 +30,7 @@ MAKE = {
 }
 
 
-class Plain(Step):
+class Plain(TrainingStep):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self.replays = False
@@ -68,7 +68,7 @@ def plain(monkeypatch):
 
     def run(*arguments, **options):
         with monkeypatch.context() as patch:
-            patch.setattr(sys.modules["generative.fit"], "Step", Plain)
+            patch.setattr(sys.modules["generative.fit"], "TrainingStep", Plain)
             return train(*arguments, **options)
 
     return run
@@ -106,7 +106,7 @@ def test_in_bfloat16_too(plain, recorded):
 def test_the_noise_of_a_step_is_the_same_in_a_replay(name):
     """With a vanishing rate the losses of one batch differ by noise alone; a step is repeated with each seed."""
     module = MAKE[name]().cuda()
-    step = Step(module, FitConfig(learning_rate=1e-30), torch.device("cuda"))
+    step = TrainingStep(module, FitConfig(learning_rate=1e-30), torch.device("cuda"))
     taken = first(module)
     replayed = {seed: step(0, seed, taken)[1].clone() for _ in range(WARM_UP + 1) for seed in (1, 2, 3)}
     step.replays = False
@@ -171,7 +171,7 @@ def test_a_step_does_not_wait_for_the_gpu():
     """Between rows nothing is read from the device, neither in replays nor in the plain steps of a GAN."""
     for name in ("vae", "wgan-gp", "mdn-rnn"):
         module = MAKE[name]().cuda()
-        step = Step(module, CONFIG, torch.device("cuda"))
+        step = TrainingStep(module, CONFIG, torch.device("cuda"))
         taken = first(module)
         for number in range(WARM_UP + 1):
             step(number, number, taken)

@@ -10,7 +10,7 @@ from torch import nn
 from generative import FitConfig, fit
 from generative.component import has_fixed_step
 from generative.models import VAE, VAEConfig
-from generative.step import Step
+from generative.training_step import TrainingStep
 from tests.generative.test_contract import SMALL, batch, make
 from tests.operations import check_fixed
 
@@ -90,7 +90,7 @@ def test_a_class_promises_for_itself():
 def test_replayed_steps_give_the_numbers_of_plain_ones(monkeypatch, case):
     """What is copied into fixed tensors and served from there is what a plain step is given."""
 
-    class Fixed(Step):
+    class Fixed(TrainingStep):
         def __init__(self, *arguments):
             super().__init__(*arguments)
             self.replays = True
@@ -105,7 +105,7 @@ def test_replayed_steps_give_the_numbers_of_plain_ones(monkeypatch, case):
         return module.state_dict(), [{**row, "samples_per_second": 0} for row in rows]
 
     plain, rows = trained()
-    monkeypatch.setattr(sys.modules["generative.fit"], "Step", Fixed)  # the package has a function of that name
+    monkeypatch.setattr(sys.modules["generative.fit"], "TrainingStep", Fixed)  # the package has a function of that name
     replayed, same = trained()
     assert rows == same
     assert all(torch.equal(plain[name], replayed[name]) for name in plain)

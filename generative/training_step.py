@@ -30,7 +30,7 @@ class TrainingDiverged(FloatingPointError):
     """Loss or gradient is no longer finite; the last checkpoint is from before that."""
 
 
-class Step:
+class TrainingStep:
     """Carries out the steps of a training.
 
     Attributes:

@@ -5,7 +5,7 @@ import torch
 
 from generative import FitConfig, TrainingDiverged
 from generative.batches import form, on_device, room_for, tensors
-from generative.step import MOST_RECORDINGS, Step, Totals, step_seed
+from generative.training_step import MOST_RECORDINGS, Totals, TrainingStep, step_seed
 from tests.generative.test_contract import batch, make
 
 CPU = torch.device("cpu")
@@ -19,7 +19,7 @@ def weights(module) -> list[torch.Tensor]:
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_from_the_first_failure_on_weights_stay_as_they_were_and_it_is_found_later(case, part, bad):
     module = make(case)
-    step = Step(module, FitConfig(gradient_clip=1.0), CPU)
+    step = TrainingStep(module, FitConfig(gradient_clip=1.0), CPU)
     for number in range(6):
         taken = [batch(module, 8, seed) for seed in range(getattr(module, "batches_per_step", 1))]
         if number == 3:
@@ -39,7 +39,7 @@ def test_from_the_first_failure_on_weights_stay_as_they_were_and_it_is_found_lat
 def test_an_update_that_is_left_out_is_the_only_difference():
     """Until a failure the device's own guard changes nothing."""
     module, other = make("vae"), make("vae")
-    step = Step(module, FitConfig(learning_rate=1e-2), CPU)
+    step = TrainingStep(module, FitConfig(learning_rate=1e-2), CPU)
     plain = torch.optim.AdamW(
         [
             {"params": [each for each in other.parameters() if each.ndim >= 2]},
@@ -62,7 +62,7 @@ def test_an_update_that_is_left_out_is_the_only_difference():
 
 def test_each_form_of_batch_has_its_recording_and_too_many_have_none():
     module = make("cnn-classifier")
-    step = Step(module, FitConfig(), CPU)
+    step = TrainingStep(module, FitConfig(), CPU)
     step.replays = True
     for number, size in enumerate([8, 4, 8, *range(9, 15), 4]):
         step(number, number, [batch(module, size, number)])
@@ -89,6 +89,6 @@ def test_sums_go_on_where_they_were_and_know_figures_that_come_late():
 
 def test_the_noise_of_a_step_is_a_function_of_its_seed_alone():
     module = make("cnn-classifier", {**make("cnn-classifier").config.__dict__, "dropout": 0.5})
-    step = Step(module, FitConfig(learning_rate=1e-30), CPU)
+    step = TrainingStep(module, FitConfig(learning_rate=1e-30), CPU)
     losses = [step(0, seed, [batch(module, 8)])[1][0].item() for seed in (1, 2, 1)]
     assert losses[0] == pytest.approx(losses[2], rel=1e-5) != pytest.approx(losses[1], rel=1e-5)
