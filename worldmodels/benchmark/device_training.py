@@ -1,5 +1,6 @@
 """How fast vision and memory train on a GPU: replayed against plain steps, and against cores of the processor."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -36,6 +37,8 @@ MEMORY_TIMES = 10.0
 CORES = 2
 LOGGED = 25
 """Steps after which figures are read from the device."""
+ORDERS = 64
+"""Different batches of frames."""
 POOL = 16
 """Different batches of sequences."""
 
@@ -91,12 +94,19 @@ def _vision(frames: Tensor, config: Any, device: torch.device, replayed: bool, l
     module = VISIONS.create(config.type, config.options, seed=0)
 
     def batches(start: int) -> Iterator[Tensor]:
-        rng = np.random.default_rng(start)
-        while True:
-            yield to_float(frames[torch.from_numpy(rng.integers(len(frames), size=config.batch)).to(device)])
+        orders = np.random.default_rng(start).integers(len(frames), size=(ORDERS, config.batch))
+        for chosen in itertools.cycle(torch.from_numpy(orders).to(device)):
+            yield frames.index_select(0, chosen)
 
-    options = replace(config.fit, steps=10**9)
-    rows = fit(module if replayed else plain(module), batches, options, seed=0, device=str(device), log_every=logged)
+    rows = fit(
+        module if replayed else plain(module),
+        batches,
+        replace(config.fit, steps=10**9),
+        seed=0,
+        device=str(device),
+        log_every=logged,
+        prepare=to_float,
+    )
     return EndlessTraining(rows, logged, config.batch)
 
 

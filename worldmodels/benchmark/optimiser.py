@@ -46,9 +46,9 @@ def optimiser(settings: Settings) -> BenchmarkFigure:
     device = torch.device("cuda") if torch.cuda.is_available() else None
     work = dream_generations(64, settings.scaled(DREAMS, 2), settings.scaled(HORIZON, 2))
     dreams = work.on(device)
+    for _ in range(3 if device else 1):
+        next(dreams)  # a GPU's first generations compile and record
     with use_cores(1):
-        for _ in range(3 if device else 1):
-            next(dreams)
         generation = 1 / rate(lambda: 1.0 if next(dreams) else 0.0, settings.seconds)
         taken = {
             (kind, size, population): ask_and_tell(kind, size, population, settings)
