@@ -52,9 +52,10 @@ class Ends:
             rows: B.
             device: where they are dreamt.
         """
-        self.config, self.penalty = config, config.termination_penalty * step_value
+        self.config = config
+        self.penalty = torch.full((), config.termination_penalty * step_value, dtype=torch.float64, device=device)
         self.playing = torch.ones(rows, dtype=torch.bool, device=device)
-        self._steps = 0
+        self._steps, self._none = 0, torch.zeros_like(self.playing)
         self._unrewarded = torch.zeros(rows, dtype=torch.int64, device=device)
 
     def step(self, reward: Tensor, termination_logit: Tensor, uniform: Tensor) -> Outcome:
@@ -66,12 +67,14 @@ class Ends:
             uniform: numbers in [0, 1), one a dream (E), for all its candidates; a dream ends where its number is below
                 the probability of the end.
         """
-        self._steps += 1
-        limit, last = self.config.no_reward_limit, self._steps >= self.config.horizon
-        self.playing, self._unrewarded, outcome = _after(
-            reward, termination_logit, uniform, self.playing, self._unrewarded, self.penalty, limit, last
+        playing, self._steps = self.playing, self._steps + 1
+        going, self._unrewarded, taken = _after(
+            reward, termination_logit, uniform, playing, self._unrewarded, self.penalty, self.config.no_reward_limit
         )
-        return Outcome(*outcome)
+        last = self._steps >= self.config.horizon
+        self.playing, truncated = (self._none, going) if last else (going, self._none)
+        reward, penalty, terminated, unrewarded = taken
+        return Outcome(reward, penalty, playing, terminated, unrewarded, truncated)
 
 
 @fused
@@ -81,20 +84,16 @@ def _after(
     uniform: Tensor,
     playing: Tensor,
     unrewarded_steps: Tensor,
-    penalty: float,
+    penalty: Tensor,
     limit: int,
-    last: bool,
 ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-    """Return who goes on, everybody's steps without a reward, and the fields of `Outcome`."""
-    none = torch.zeros_like(playing)
+    """Return who goes on, everybody's steps without a reward, and what the step earned, cost and ended."""
     uniform = uniform.repeat(len(playing) // len(uniform))
     terminated = playing & (uniform < torch.sigmoid(termination_logit))
-    going, unrewarded = playing & ~terminated, none
+    going, unrewarded = playing & ~terminated, torch.zeros_like(playing)
     if limit:
         unrewarded_steps = torch.where(reward > 0, 0, unrewarded_steps + 1)
         unrewarded = going & (unrewarded_steps >= limit)
         going = going & ~unrewarded
-    truncated = going if last else none
     cost = (terminated | unrewarded).double() * penalty
-    outcome = torch.where(playing, reward, 0), cost, playing, terminated, unrewarded, truncated
-    return going & ~truncated, unrewarded_steps, outcome
+    return going, unrewarded_steps, (torch.where(playing, reward, 0), cost, terminated, unrewarded)
