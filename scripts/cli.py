@@ -75,6 +75,7 @@ def _stages(request: Request) -> int:
     from scripts.terminal.dry_run import estimate
     from scripts.terminal.environment import remarks
     from scripts.terminal.progress import Display
+    from worldmodels.parallel.open import kept_workers
     from worldmodels.run.folder import Run
     from worldmodels.run.plan import Pace
     from worldmodels.run.preflight import check_plan, unfinished
@@ -90,9 +91,10 @@ def _stages(request: Request) -> int:
     with Display("", Pace()) as display:
         if request.command in PLANNED and unfinished(request.run, stages):
             _forecast(display, run.config, stages)
-        for stage in stages:
-            display.follow(STAGE_FUNCTIONS[stage](run))
-            display.say(_said(run, stage))
+        with kept_workers():
+            for stage in stages:
+                display.follow(STAGE_FUNCTIONS[stage](run))
+                display.say(_said(run, stage))
     return 0
 
 

@@ -23,7 +23,7 @@ from worldmodels.evolution.tasks import TrialWorker
 from worldmodels.evolution.trial_setup import TrialSetup
 from worldmodels.files import append_line, link_tree, read_json, read_lines
 from worldmodels.machine import available_cores
-from worldmodels.parallel.open import open_executor
+from worldmodels.parallel.open import kept_workers, open_executor
 from worldmodels.rollouts.dataset import recorded_files
 from worldmodels.run.folder import Progress, Run
 from worldmodels.run.preflight import check_places
@@ -54,7 +54,7 @@ def loop(run: Run) -> Iterator[Progress]:
         later = round_config(run.config, number, round_folder(run, 0), round_folder(run, 0))
         check_places(later, run.path, LEARNT)
         check_config(later)
-    with run.working("loop", run.config.executor.workers or available_cores()):
+    with run.working("loop", run.config.executor.workers or available_cores()), kept_workers():
         path = run.folder("loop") / "curve.jsonl"
         curve = read_lines(path)
         yield Progress("loop", len(curve), config.rounds, "rounds", _shown(curve))

@@ -86,10 +86,23 @@ class RayExecutor(Executor):
             if self._run is run:
                 self._run = None
 
-    def configure(self, setup: Setup) -> None:
-        """Rebuild every worker from a new setup, which is stored once and passed by reference."""
-        if not self._slots.every:
+    @property
+    def is_open(self) -> bool:
+        """Whether it has workers: it was not closed, by the caller or by a failure."""
+        return bool(self._slots.every)
+
+    def end_run(self) -> None:
+        """End a run that was left half-way."""
+        self._run = None
+
+    def configure(self, setup: Setup, factory: Factory | None = None) -> None:
+        """Rebuild every worker from a new setup, by another factory where one is given.
+
+        The setup is stored once and passed by reference.
+        """
+        if not self.is_open:
             raise ExecutorError(CLOSED)
+        self._factory = factory or self._factory
         self._run, self._failures = None, 0
         try:
             self._setup = self._ray.put(setup)

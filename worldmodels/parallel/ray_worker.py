@@ -27,9 +27,13 @@ class RayWorker:
         return 0.0, {"pid": os.getpid(), "node": node, **describe_host()}, ""
 
     def configure(self, factory: Factory, setup: Setup) -> tuple[float, None, str]:
-        """Build the worker."""
+        """Build the worker, in place of one that was there before."""
+        close = getattr(self._worker, "close", None)
+        self._worker = None
         try:
             with reported("building a worker"):
+                if close is not None:
+                    close()
                 self._worker = factory(setup)
         except WorkerError as error:
             return 0.0, None, str(error)
