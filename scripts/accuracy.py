@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
-from typing import Any
 
 import numpy as np
 
@@ -172,8 +171,8 @@ def _drive(
 
 def _facts(run: Run) -> Facts:
     config, chosen = run.learnt, run.chosen_round()
-    vision: Any = load_vision(run)
-    memory: Any = load_memory(run)
+    vision = load_vision(run)
+    memory = load_memory(run)
     return {
         "run": str(run.path),
         "env": config.env.id,

@@ -11,13 +11,18 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from textwrap import fill
-from typing import Any
+from typing import TYPE_CHECKING
 
 from scripts.terminal.commands import COMMANDS, PLANNED, SHORT
 from scripts.terminal.console import answer
 from scripts.terminal.request import Request, parse
 from scripts.terminal.short_help import COLUMNS, cut
 from scripts.terminal.signals import carry_out
+
+if TYPE_CHECKING:
+    from scripts.terminal.progress import Display
+    from worldmodels.config import RunConfig
+    from worldmodels.run.folder import Run
 
 OTHERS = ("export", "info", "study", "benchmark")
 """Commands that are no stages of a run: each has a module of its name with a `main`."""
@@ -91,7 +96,7 @@ def _stages(request: Request) -> int:
     return 0
 
 
-def _forecast(display: Any, config: Any, stages: list[str]) -> None:
+def _forecast(display: "Display", config: "RunConfig", stages: list[str]) -> None:
     """Measure this machine, so that the display knows how long the stages take."""
     from worldmodels.run.estimate import plan_parts
     from worldmodels.run.plan import Plan
@@ -105,12 +110,12 @@ def _forecast(display: Any, config: Any, stages: list[str]) -> None:
     display.plan("run", Plan(plan_parts(config, stages, rates)))
 
 
-def _said(run: Any, stage: str) -> str:
+def _said(run: "Run", stage: str) -> str:
     """Return what came of a stage, in a line."""
     from scripts.info import info, score_line
 
     if stage == "evaluate":
-        return f"score: {score_line(run.done(stage))}"
+        return f"score: {score_line(run.done(stage) or {})}"
     if stage in ("accuracy", "report"):
         return f"{stage}: {run.folder(stage) / 'index.html'}"
     return next(line for line in info(run).splitlines() if line.startswith(f"  {stage} "))

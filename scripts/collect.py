@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -115,7 +114,7 @@ def take_over(run: Run) -> None:
         link_file(file.path, episode_path(run.folder("collect"), number))
 
 
-def _frames_of(env: EnvConfig) -> tuple[Any, ...]:
+def _frames_of(env: EnvConfig) -> tuple[object, ...]:
     """Return what decides which frames there are of an environment."""
     return env.id, env.wrappers, env.size, env.crop
 

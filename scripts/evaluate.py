@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -137,7 +136,7 @@ def film_drive(run: Run, bundle: Bundle, parameters: np.ndarray, track: int) -> 
         ended, step = False, 0
         while not ended:
             if step % every == 0:
-                image: Any = env.render() if renders else obs.repeat(4, 0).repeat(4, 1)
+                image = np.asarray(env.render()) if renders else obs.repeat(4, 0).repeat(4, 1)
                 yield as_rgb(np.atleast_3d(image))
             obs, _, terminated, truncated, _ = env.step(driver.act(obs))
             ended, step = terminated or truncated, step + 1

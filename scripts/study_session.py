@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from scripts.study_jobs import MEASURE, Job, measures
 from worldmodels.errors import RunError
@@ -105,7 +104,7 @@ class Session:
         return rows
 
 
-def _measured(path: Path) -> Any:
+def _measured(path: Path) -> object:
     return read_json(path, "remove it, and the study measures the cell again").get("measures")
 
 

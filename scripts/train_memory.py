@@ -2,11 +2,9 @@
 
 import shutil
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from generative import fit, resolve_device, save_component
 from generative.batches import on_device
@@ -14,7 +12,7 @@ from generative.checkpoint import last_step
 from generative.facts import Facts
 from worldmodels.agent.build import env_shape, new_memory
 from worldmodels.agent.trained import load_vision, start_from
-from worldmodels.memories import SequenceBatch
+from worldmodels.memories import Memory, MemoryModule, SequenceBatch
 from worldmodels.memories.baselines import baselines, fit_persistence
 from worldmodels.memories.sequences import SequenceBatches, held_out_batches, latent_targets
 from worldmodels.memories.targets import event_scale, reward_scale
@@ -50,8 +48,7 @@ def train_memory(run: Run) -> Iterator[Progress]:
             config.termination,
             config.latent,
         )
-        latent: Any = vision
-        module = new_memory(run.config, latent.latent_spec.size, env_shape(run.config.env).spec, run.config.seed)
+        module = new_memory(run.config, vision.latent_spec.size, env_shape(run.config.env).spec, run.config.seed)
         if run.config.memory.start:
             start_from(module, "train-memory", run.config.memory.start)
         set_scales(module, learn, run)
@@ -73,7 +70,7 @@ def train_memory(run: Run) -> Iterator[Progress]:
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
 
 
-def set_scales(module: Any, files: list[LatentFile], run: Run) -> None:
+def set_scales(module: Memory, files: list[LatentFile], run: Run) -> None:
     """Tell the reward head the scale of what it will learn, from the training episodes."""
     config = run.config.memory
     if config.reward.type == "event-rate":
@@ -83,7 +80,7 @@ def set_scales(module: Any, files: list[LatentFile], run: Run) -> None:
         module.set_reward_scale(*reward_scale(targets))
 
 
-def _fit(run: Run, module: nn.Module, batches: SequenceBatches, test: list[SequenceBatch]) -> Iterator[Progress]:
+def _fit(run: Run, module: MemoryModule, batches: SequenceBatches, test: list[SequenceBatch]) -> Iterator[Progress]:
     """Train, and measure the held-out likelihood at every logged step."""
     config, device = run.config.memory.fit, run.config.device
     checkpoints = run.folder("train-memory") / "checkpoints"
@@ -100,7 +97,7 @@ def _fit(run: Run, module: nn.Module, batches: SequenceBatches, test: list[Seque
 
 
 @torch.inference_mode()
-def held_out_nll(module: Any, test: list[SequenceBatch]) -> float:
+def held_out_nll(module: MemoryModule, test: list[SequenceBatch]) -> float:
     """Return the negative log-likelihood per latent dimension on held-out episodes, with the same noise every time."""
     device = next(module.parameters()).device
     module.eval()
@@ -114,7 +111,7 @@ def held_out_nll(module: Any, test: list[SequenceBatch]) -> float:
 
 
 @torch.inference_mode()
-def examine(module: Any, batches: SequenceBatches, test: list[SequenceBatch]) -> Facts:
+def examine(module: Memory, batches: SequenceBatches, test: list[SequenceBatch]) -> Facts:
     """Return the memory's figures on held-out episodes, with those of persistence and of shuffled actions."""
     stream = batches(0)
     std = fit_persistence([next(stream) for _ in range(PERSISTENCE_BATCHES)]).cpu()

@@ -7,14 +7,13 @@ components, the spread of latents) is then estimated; one that cannot decode is 
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from envs import CAR_RACING
-from generative import Estimates, fit, offers, resolve_device, save_component, to_float, to_uint8
+from generative import Estimates, FitConfig, fit, offers, resolve_device, save_component, to_float, to_uint8
 from generative.checkpoint import last_step
 from generative.facts import Facts
 from generative.report.images import as_rgb, write_png
@@ -25,6 +24,7 @@ from worldmodels.files import append_line, read_lines, write_json
 from worldmodels.rollouts.dataset import FrameBatches, episode_files, frames_over, sample_frames, split
 from worldmodels.run.folder import ROWS, Progress, Run
 from worldmodels.vision.config import VisionConfig
+from worldmodels.vision.contract import DecodingVision, VisionModule
 
 HELD_OUT_FRAMES = 512
 SHOWN = 12
@@ -60,8 +60,7 @@ def train_vision(run: Run) -> Iterator[Progress]:
             module = new_vision(run.config, env_shape(run.config.env), run.config.seed + 1000 * attempt)
             if attempt == config.attempts:
                 raise _given_up(config, failed, _trains(module))
-            vision: Any = module
-            latent = vision.latent_spec.size  # refused here, before training, where no controller could take it
+            latent = module.latent_spec.size  # refused here, before training, where no controller could take it
             if config.start and not attempt:
                 start_from(module, "train-vision", config.start)
             device = resolve_device(run.config.device)
@@ -88,13 +87,14 @@ def train_vision(run: Run) -> Iterator[Progress]:
         }
         save_component(module, folder, {**facts, **how})
         if offers(module, "decode"):
+            assert isinstance(module, DecodingVision)
             write_png(folder / "reconstructions.png", comparison(module, frames_over(held_out, SHOWN)))
         write_json(folder / "verdict.json", facts)
         run.finish("train-vision", facts)
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
 
 
-def _fit(run: Run, module: nn.Module, batches: FrameBatches, config: Any, test: Tensor) -> Iterator[Progress]:
+def _fit(run: Run, module: VisionModule, batches: FrameBatches, config: FitConfig, test: Tensor) -> Iterator[Progress]:
     """Train by gradients, and measure the held-out loss beside every logged step."""
     checkpoints = run.folder("train-vision") / "checkpoints"
     test = test.to(batches.device)
@@ -119,9 +119,10 @@ def _trains(module: nn.Module) -> bool:
     return any(parameter.requires_grad for parameter in module.parameters())
 
 
-def _estimate(run: Run, module: Any, batches: FrameBatches, test: Tensor) -> Iterator[Progress]:
+def _estimate(run: Run, module: VisionModule, batches: FrameBatches, test: Tensor) -> Iterator[Progress]:
     """Set what comes from looking at frames once; where no training came before it, log the losses after it."""
     device = batches.device
+    assert isinstance(module, Estimates)
 
     def stream() -> Iterator[Tensor]:
         return (to_float(frames.to(device)) for frames in batches(0))
@@ -149,7 +150,7 @@ def _given_up(config: VisionConfig, failed: list[Facts], trains: bool) -> RunErr
 
 
 @torch.inference_mode()
-def held_out_loss(module: Any, frames: Tensor) -> float:
+def held_out_loss(module: VisionModule, frames: Tensor) -> float:
     """Return the loss on held-out frames, uint8 (B H W C), with the same noise every time."""
     device = _device(module)
     module.eval()
@@ -164,7 +165,7 @@ def mean_frame(frames: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def examine(module: Any, frames: Tensor, guess: Tensor, car: bool = True) -> Facts:
+def examine(module: VisionModule, frames: Tensor, guess: Tensor, car: bool = True) -> Facts:
     """Return squared error per image on the whole frame, and around the `car`, the mean frame's, and the verdict.
 
     A vision that cannot decode has no errors, only a verdict.
@@ -173,6 +174,7 @@ def examine(module: Any, frames: Tensor, guess: Tensor, car: bool = True) -> Fac
     facts = dict(module.diagnose(obs, guess))
     if not (car and offers(module, "decode")):
         return facts
+    assert isinstance(module, DecodingVision)
     seen = module.decode(module.encode(obs)[0])
     crop = (..., _rows(obs.shape[2], CAR_ROWS), _rows(obs.shape[3], CAR_COLUMNS))
     facts["car_error"] = float(((seen - obs)[crop] ** 2).sum((1, 2, 3)).mean())
@@ -185,7 +187,7 @@ def _rows(size: int, share: tuple[float, float]) -> slice:
 
 
 @torch.inference_mode()
-def comparison(module: Any, frames: Tensor, scale: int = 2) -> np.ndarray:
+def comparison(module: DecodingVision, frames: Tensor, scale: int = 2) -> np.ndarray:
     """Return frames, uint8 (B H W C), above their reconstructions as one picture, uint8 (H W 3)."""
     seen = to_uint8(module.decode(module.encode(to_float(frames))[0])).numpy()
     rows = [np.concatenate(list(images), axis=1) for images in (frames.numpy(), seen)]

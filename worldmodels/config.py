@@ -115,7 +115,7 @@ def _built(mapping: FactsView, base: RunConfig, where: str) -> RunConfig:
     return config
 
 
-def _options(registry: Registry, section: str, chosen: Any, given: Any) -> Any:
+def _options(registry: Registry, section: str, chosen: str, given: FactsView) -> object:
     """Return the options of a section's component; a ValueError names the section's field."""
     try:
         config_class = registry.config_class(chosen)
@@ -239,7 +239,7 @@ def field_names(fields: FactsView, where: str = "") -> Iterator[str]:
             yield f"{where}{key}"
 
 
-def _merge(base: Facts, over: Any, where: str) -> Facts:
+def _merge(base: Facts, over: object, where: str) -> Facts:
     """Lay `over` over `base`; every key must exist there, except inside `options`."""
     if not isinstance(over, Mapping):
         raise RunError(f"configuration: `{where.rstrip('.')}` must be a mapping of fields, got {over!r}")
@@ -266,7 +266,7 @@ def _laid(base: FactsView, over: FactsView) -> Facts:
     return laid
 
 
-def differences(old: Any, new: Any, prefix: str = "") -> list[tuple[str, Any, Any]]:
+def differences(old: object, new: object, prefix: str = "") -> list[tuple[str, Any, Any]]:
     """Return `(dotted field, old value, new value)` for every field in which two configurations differ."""
     if is_dataclass(old) and type(old) is type(new):
         return [

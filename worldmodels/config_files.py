@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from envs import same_world
 from generative import ComponentError
@@ -61,7 +60,7 @@ def _preset(name: str, above: tuple[str, ...]) -> RunConfig:
     return _over({**mapping, "preset": name}, base)
 
 
-def left_out(config: RunConfig) -> list[tuple[str, Any]]:
+def left_out(config: RunConfig) -> list[tuple[str, object]]:
     """Return what a configuration has of its own instead of what its preset sets for another environment.
 
     Dotted fields and their values, those that `for_environment` gave.

@@ -16,7 +16,7 @@ class Idle(NamedTuple):
 
     fields: tuple[str, ...]
     acts: Callable[[Any], bool]
-    """Whether they act in the configuration of a round."""
+    """Whether they act in the configuration of a round (a `RunConfig`, whose module imports this one)."""
     needs: str
     """What has to be set for it, in words."""
     loop: bool = False

@@ -9,7 +9,6 @@ import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from worldmodels.errors import RunError
 
@@ -57,7 +56,7 @@ def memory_limit(root: Path = CGROUPS, own: Path = OWN) -> int:
     return min(found)
 
 
-def check_fits(field: str, value: Any, needed: int) -> None:
+def check_fits(field: str, value: object, needed: int) -> None:
     """Refuse what takes more bytes of memory than there are.
 
     Raises:

@@ -40,7 +40,7 @@ def beside(module: nn.Module) -> Beside | None:
     return "labels" if getattr(config, "classes", 0) else None
 
 
-def stream(module: nn.Module, data: Data, batch: int, seed: int) -> Callable[[int], Iterator[Any]]:
+def stream(module: nn.Module, data: Data, batch: int, seed: int) -> Callable[[int], Iterator[object]]:
     """Return the batches that a model trains on."""
     if isinstance(data, ImageData):
         return data.batches(batch, seed, "unit", beside(module))

@@ -7,7 +7,7 @@ none with the model either; of other data it learns from the same training part.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -118,7 +118,7 @@ def _train(run: TrainingRun, data: ImageData, name: str, steps: int, device: str
         images = in_values(torch.from_numpy(part.images(where)), "unit")
         return images, torch.from_numpy(look_up(part, where, halved_at).target(name))
 
-    def batches(step: int) -> Iterator[Any]:
+    def batches(step: int) -> Iterator[object]:
         rng = np.random.default_rng([seed, step])
         while True:
             yield batch(source, rng.integers(len(source), size=BATCH))

@@ -4,7 +4,6 @@ Amounts are lower bounds: what passes may still not fit, what is refused cannot.
 """
 
 import math
-from typing import Any
 
 from generative import MODELS, offers
 from generative.data import Data, ImageData, RowData
@@ -17,7 +16,7 @@ SPLIT_BYTES = 48
 """Of an item while data are parted into training and held-out: numbers, what they are sorted by, the order."""
 
 
-def check_data_options(config: Any) -> None:
+def check_data_options(config: object) -> None:
     """Refuse options of a data set that mean nothing, or more items than can be counted in memory.
 
     Raises:
@@ -39,7 +38,7 @@ def check_sizes(config: TrainingConfig, data: Data) -> None:
     item = math.prod(data.shape) * (1 if isinstance(data, RowData) else 4)  # bytes
     check_fits("data.options: the shape of an item", data.shape, item)
     check_fits("batch", config.batch, config.batch * item)
-    module: Any = imagined(lambda: MODELS.create(config.model.type, config.model.options, config.seed))
+    module = imagined(lambda: MODELS.create(config.model.type, config.model.options, config.seed))
     if module is not None:
         weights = sum(each.numel() for each in module.parameters() if each.requires_grad)
         # With gradients and Adam's two means.

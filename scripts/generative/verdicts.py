@@ -1,5 +1,6 @@
 """What a trained model shows of the known failures: its history, its samples, its codes and its images."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,7 @@ def verdicts(run: TrainingRun, module: nn.Module, data: Data, samples: int, seed
     return diagnose(Evidence(**evidence))
 
 
-def _features(data: Data, like: Tensor) -> Any:
+def _features(data: Data, like: Tensor) -> Callable[[Tensor], Tensor]:
     if isinstance(data, RowData):
         return lambda rows: one_hot(rows, data.categories).double()
     if not isinstance(data, ImageData):

@@ -1,7 +1,6 @@
 """What a command line says of the environment before the other fields are read, and what is said of it in turn."""
 
 from dataclasses import replace
-from typing import Any
 
 from envs.ids import OWN_LIMIT, find_spec
 from generative import ComponentError
@@ -50,7 +49,7 @@ def _mapping(values: list[str]) -> Facts:
     return found
 
 
-def _scalar(key: str, value: str) -> Any:
+def _scalar(key: str, value: str) -> bool | float | str:
     try:
         found = read_yaml(value, f"env.options.{key}")
     except ComponentError:

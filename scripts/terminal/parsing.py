@@ -45,7 +45,7 @@ def parsed(
     words: Sequence[str],
     program: str,
     said: str,
-    default: Any = None,
+    default: T | None = None,
     shown: Mapping[str, str] | None = None,
 ) -> T:
     """Return a dataclass with the fields that the words set; `--help` and `--help-all` print and exit.

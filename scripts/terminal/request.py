@@ -21,7 +21,7 @@ class Request(NamedTuple):
 
     command: str
     run: Path
-    config: Any
+    config: "RunConfig"
     dry_run: bool
 
 

@@ -1,7 +1,5 @@
 """What a command line says of a loop's later rounds: `--loop.later.FIELD VALUE ...`, or a whole mapping."""
 
-from typing import Any
-
 from generative import ComponentError
 from generative.strict_yaml import read_yaml
 from scripts.terminal.parsing import UsageError
@@ -36,7 +34,7 @@ def take_rounds(base: RunConfig, words: list[str]) -> tuple[RunConfig, list[str]
     return base, rest
 
 
-def _value(field: str, values: list[str]) -> Any:
+def _value(field: str, values: list[str]) -> object:
     if not values:
         raise UsageError(f"--{field} needs a value, for example --loop.later.collect.episodes 8")
     try:

@@ -32,7 +32,7 @@ class Setting(NamedTuple):
     said: str
 
 
-def brief(program: str, about: str, kind: type, default: Any = None, shown: Mapping[str, str] | None = None) -> str:
+def brief(program: str, about: str, kind: type, default: object = None, shown: Mapping[str, str] | None = None) -> str:
     """Return the short help of a command.
 
     Args:
@@ -66,7 +66,7 @@ def sentence(said: str) -> str:
     return f"{first[:1].upper()}{first[1:].rstrip('.')}.{gap}{more}"
 
 
-def settings_of(kind: type, default: Any = None, prefix: str = "") -> Iterator[Setting]:
+def settings_of(kind: type, default: object = None, prefix: str = "") -> Iterator[Setting]:
     """Yield the fields of a dataclass and of those in it, in their order."""
     hints, said = get_type_hints(kind, include_extras=True), notes(kind)
     for item in fields(kind):
@@ -103,18 +103,18 @@ def notes(kind: type) -> dict[str, str]:
     return found
 
 
-def _own(marker: Any) -> list[tuple[str, Any]]:
+def _own(marker: object) -> list[tuple[str, Any]]:
     """Return what `tyro.conf.arg` says otherwise of a field."""
     return [
         (key, getattr(marker, key)) for key in ("name", "metavar", "help") if getattr(marker, key, None) is not None
     ]
 
 
-def _default(item: Field[object]) -> Any:
+def _default(item: Field[object]) -> object:
     return item.default if item.default_factory is MISSING else item.default_factory()
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     """Return a default as it would be typed, cut where it is long."""
     if value is MISSING:
         return "needed"
@@ -127,7 +127,7 @@ def _plain(value: Any) -> str:
     return " ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
 
 
-def _with_choices(note: str, hint: Any) -> str:
+def _with_choices(note: str, hint: object) -> str:
     """Return the first sentence of a note, and the values that a field can have where it does not name them."""
     said = re.split(r"\.(?:\s|$)", note, maxsplit=1)[0]
     while get_origin(hint) is not Literal and get_args(hint):

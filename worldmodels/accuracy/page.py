@@ -12,7 +12,7 @@ from worldmodels.accuracy.verdict import findings_of_card, verdict
 Card = FactsView
 Wanted = Sequence[tuple[str, tuple[str | int, ...]]]
 """Rows of a table: what each is called, and its path in the figures of a set."""
-Table = tuple[Sequence[str], list[list[Any]]]
+Table = tuple[Sequence[str], Sequence[Sequence[object]]]
 """Names of columns, and rows of cells."""
 GLANCE: Wanted = (
     ("reconstruction, squared error per pixel", ("reconstruction", "mse")),
@@ -191,7 +191,7 @@ def _triple(rmse: FactsView, index: int) -> str:
     return " / ".join(str(figure(value, 2)) for value in values)
 
 
-def _agreement(card: Card) -> list[list[Any]]:
+def _agreement(card: Card) -> list[list[object]]:
     agreed = card["agreement"]
     if "skipped" in agreed:
         return []

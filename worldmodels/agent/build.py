@@ -31,7 +31,7 @@ def env_shape(config: EnvConfig) -> EnvShape:
     """Make the environment once and look."""
     try:
         env = make_env(config)
-        base: Any = env.unwrapped
+        base = env.unwrapped
         spec = ActionSpec.from_space(env.action_space, getattr(base, "action_squash", None))
     except ValueError as error:
         raise RunError(f"env: {error}") from error
@@ -124,7 +124,7 @@ def check_targets(config: RunConfig, state_names: tuple[str, ...]) -> None:
         raise RunError(f"memory.reward.type=progress: {lacks}; choose --memory.reward.type smoothed")
 
 
-def _fill(section: str, options: Any, **values: Any) -> Any:
+def _fill(section: str, options: Any, **values: object) -> Any:
     """Set the fields of a component's options that follow from other parts; those it lacks are not asked for.
 
     Raises:

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
-from torch import nn
 
 from agents import ActionSpec, Controller, ControllerConfig, make_controller
 from envs import EnvConfig
@@ -101,7 +100,7 @@ class Bundle:
         return feature_size(self.features, vision.latent_spec.size, 0 if memory is None else memory.feature_size)
 
 
-def bundle_parts(vision: nn.Module, memory: MemoryModule | None) -> Facts:
+def bundle_parts(vision: VisionModule, memory: MemoryModule | None) -> Facts:
     """Return the two components as bytes, as `Bundle` takes them; of an ensemble an agent carries member 0."""
     return {
         "vision": component_bytes(vision),

@@ -1,13 +1,13 @@
 """What a controller reads as a control: memory features of other moments, which tell nothing of this one."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float32
 from torch import Tensor
 
+from worldmodels.memories import Remembers
 from worldmodels.vision.latent_files import LatentFile
 
 BANK = 1024
@@ -16,7 +16,7 @@ EPISODES, LENGTH, SKIPPED = 64, 256, 10
 """Most episodes and steps of each that moments are taken from, and first steps that are left out."""
 
 
-def shuffled_bank(files: Sequence[LatentFile], memory: Any, seed: int) -> Float32[np.ndarray, "S H"]:
+def shuffled_bank(files: Sequence[LatentFile], memory: Remembers, seed: int) -> Float32[np.ndarray, "S H"]:
     """Return what a memory remembered at random moments of encoded episodes, at most `BANK` of them."""
     rng = np.random.default_rng(seed)
     samples = []
@@ -31,7 +31,7 @@ def shuffled_bank(files: Sequence[LatentFile], memory: Any, seed: int) -> Float3
 
 
 @torch.inference_mode()
-def _remembered(memory: Any, z: Tensor, action: Tensor) -> np.ndarray:
+def _remembered(memory: Remembers, z: Tensor, action: Tensor) -> np.ndarray:
     """Return the memory's features (T H) behind each step of a sequence."""
     state = memory.initial(1)
     features = []

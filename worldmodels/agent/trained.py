@@ -1,9 +1,8 @@
 """What a run has trained: its vision and memories, and the bundle of its agent."""
 
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
-from torch import nn
 
 from agents import ActionSpec
 from generative import component_bytes, load_component
@@ -22,21 +21,20 @@ from worldmodels.vision.latent_files import LatentFile
 from worldmodels.vision.registry import VISIONS
 
 
-def start_from(module: nn.Module, stage: str, start: str) -> None:
+def start_from(part: VisionModule | MemoryModule, stage: str, start: str) -> None:
     """Give a new vision or memory the weights that a stage of another run ended with.
 
     Raises:
         RunError: that run has not finished the stage, or its component is of another kind or size.
     """
-    before = load_vision(Run(start)) if stage == "train-vision" else load_memory(Run(start))
-    known: Any = before
-    asked: Any = module
-    if (known.type_name, known.config) != (asked.type_name, asked.config):
+    run = Run(start)
+    known: VisionModule | MemoryModule = load_vision(run) if stage == "train-vision" else load_memory(run)
+    if (known.type_name, known.config) != (part.type_name, part.config):
         raise RunError(
             f"{stage}: the {known.type_name} of {start} has other options ({known.config}) than this run's "
-            f"{asked.type_name} ({asked.config}); give both runs the same, or start from random weights"
+            f"{part.type_name} ({part.config}); give both runs the same, or start from random weights"
         )
-    module.load_state_dict(before.state_dict())
+    part.load_state_dict(known.state_dict())
 
 
 def load_vision(run: Run) -> VisionModule:
@@ -95,7 +93,9 @@ def assemble(run: Run, latents: list[LatentFile]) -> Bundle:
     memory = read_memory(run, vision, shape.spec)
     bank = None
     if shuffles(config.features):
-        memory, bank = None, shuffled_bank(latents, memory, config.seed)
+        assert memory is not None
+        bank = shuffled_bank(latents, memory, config.seed)
+        memory = None
     dreams = config.evolve.world == "dream"
     generator = component_bytes(dreaming_memory(run, vision, shape.spec)) if dreams else None
     return Bundle(

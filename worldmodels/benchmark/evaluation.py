@@ -2,7 +2,7 @@
 
 import itertools
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import gymnasium as gym
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from envs import EnvConfig, make_env
+from envs.car_racing import CarRacing
 from generative import to_float
 from worldmodels.agent.build import env_shape, new_memory, new_vision
 from worldmodels.agent.bundle import Bundle, bundle_parts
@@ -70,7 +71,8 @@ def random_agent(steps: int) -> UntrainedAgent:
 def driven_frames(config: EnvConfig, count: int) -> np.ndarray:
     """Return every second frame of a drive along the road, as models see them, uint8 (count H W C)."""
     env = make_env(replace(config, max_steps=0))
-    base: Any = env.unwrapped
+    base = env.unwrapped
+    assert isinstance(base, CarRacing)
     found = [env.reset(seed=TRACKS[0])[0]]
     for step in range(1, 2 * count - 1):
         obs = env.step(follow_road(base))[0]

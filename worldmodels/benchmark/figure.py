@@ -102,7 +102,7 @@ class BenchmarkFigure:
         """Return the figure without a value."""
         return replace(self, skipped=reason)
 
-    def timed(self, pairs: Pairs, least: float, **detail: Any) -> "BenchmarkFigure":
+    def timed(self, pairs: Pairs, least: float, **detail: object) -> "BenchmarkFigure":
         """Return the figure as the median ratio of `pairs`, which is to be at least `least`."""
         return self.found(
             pairs.ratio,

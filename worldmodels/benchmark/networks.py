@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -28,6 +27,7 @@ from worldmodels.dream.starts import Starts
 from worldmodels.memories import MDNRNN, MDNRNNConfig
 from worldmodels.memories.heads import STD_FLOOR
 from worldmodels.memories.registry import MEMORIES
+from worldmodels.vision.config import VisionConfig
 from worldmodels.vision.registry import VISIONS
 
 DREAM = BenchmarkFigure(
@@ -53,7 +53,7 @@ FRAMES = 512
 """Different frames that vision is trained on."""
 
 
-Training = Callable[[Tensor, Any], Iterator[Any]]
+Training = Callable[[Tensor, VisionConfig], Iterator[object]]
 """Of frames (uint8, N H W C) and a vision's config: trains without end, and yields after every step."""
 
 
@@ -72,7 +72,8 @@ class DreamSetup:
 def dream_setup(horizon: int) -> DreamSetup:
     """Return what both sides dream with; dreams start without warm-up, so that only their own steps are timed."""
     config = DreamConfig(horizon=horizon, warmup=0, initial_state_fraction=1.0)
-    memory: Any = MEMORIES.create("mdn-rnn", MDNRNNConfig(latent=LATENT, action=SPEC.size), seed=0).eval()
+    memory = MEMORIES.create("mdn-rnn", MDNRNNConfig(latent=LATENT, action=SPEC.size), seed=0).eval()
+    assert isinstance(memory, MDNRNN)
     size = make_controller(ControllerConfig(), LATENT + memory.config.hidden, SPEC).parameters_size
     rng = np.random.default_rng(0)
     initial = rng.standard_normal((100, LATENT), dtype=np.float32)
@@ -134,7 +135,9 @@ class PlainDream:
         for name, weight in setup.memory.lstm.named_parameters():
             getattr(self.cell, name.removesuffix("_l0")).data.copy_(weight.data)
         self.mixture = setup.memory.mixture_head.linear
-        self.heads: Any = setup.memory.reward_head, setup.memory.termination_head
+        reward, end = setup.memory.reward_head, setup.memory.termination_head
+        assert reward is not None and end is not None
+        self.heads = reward, end
         self.components, self.floor = options.mixtures, STD_FLOOR
         flat = torch.from_numpy(setup.parameters)
         self.bias = flat[:, None, : SPEC.size]  # (C 1 A)
@@ -225,15 +228,15 @@ def _trainings(
 
         threads = torch.get_num_threads()
 
-        def steps(training: Iterator[Any], seconds: float) -> float:
-            return rate(lambda: next(training) and config.batch, seconds)
+        def steps(training: Iterator[object], seconds: float) -> float:
+            return rate(lambda: config.batch if next(training) else 0, seconds)
 
         next(first), next(second)
         pairs = paired(lambda seconds: steps(first, seconds), lambda seconds: steps(second, seconds), settings)
     return blank.timed(pairs, least, batch=config.batch, threads=threads)
 
 
-def component_training(frames: Tensor, config: Any) -> Iterator[Any]:
+def component_training(frames: Tensor, config: VisionConfig) -> Iterator[object]:
     """Train the vision of preset quick without end on a data set of images; yield after every step."""
     module = VISIONS.create(config.type, config.options, seed=0)
     options = replace(config.fit, steps=10**9)
@@ -241,7 +244,7 @@ def component_training(frames: Tensor, config: Any) -> Iterator[Any]:
     return fit(module, batches, options, seed=0, log_every=1)
 
 
-def our_training(frames: Tensor, config: Any) -> Iterator[Any]:
+def our_training(frames: Tensor, config: VisionConfig) -> Iterator[object]:
     """Train the vision of preset quick without end, as the stage does; yield after every step."""
     module = VISIONS.create(config.type, config.options, seed=0)
     options = replace(config.fit, steps=10**9)
@@ -254,7 +257,7 @@ def our_training(frames: Tensor, config: Any) -> Iterator[Any]:
     return fit(module, batches, options, seed=0, log_every=1)
 
 
-def their_training(frames: Tensor, config: Any) -> Iterator[bool]:
+def their_training(frames: Tensor, config: VisionConfig) -> Iterator[bool]:
     """Train the paper's layers with Adam, float32 and contiguous memory; yield after every step."""
     module = VAE(VAE.Config(layout="paper"))
     optimiser = torch.optim.Adam(module.parameters(), lr=1e-4)

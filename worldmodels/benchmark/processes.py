@@ -19,7 +19,7 @@ class Child:
     `work` is a function at module level. The process is spawned: it shares nothing with this one.
     """
 
-    def __init__(self, work: Callable[..., None], *arguments: Any) -> None:
+    def __init__(self, work: Callable[..., None], *arguments: object) -> None:
         context = multiprocessing.get_context("spawn")
         self._name = work.__name__
         self._connection, theirs = context.Pipe()
@@ -27,7 +27,7 @@ class Child:
         self._process.start()
         theirs.close()
 
-    def send(self, message: Any) -> None:
+    def send(self, message: object) -> None:
         """Send the child a message."""
         self._connection.send(message)
 
@@ -59,7 +59,7 @@ class Child:
         self._process.join()
 
 
-def _run(work: Callable[..., None], connection: Connection, *arguments: Any) -> None:
+def _run(work: Callable[..., None], connection: Connection, *arguments: object) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends its children
     try:
         work(connection, *arguments)

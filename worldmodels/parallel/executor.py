@@ -50,7 +50,7 @@ class Executor(Protocol):
 
     workers: int
 
-    def run(self, items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+    def run(self, items: Sequence[object]) -> Iterator[tuple[int, Any]]:
         """Yield (index, result) as items complete, each index exactly once.
 
         Starting another run, or `configure`, ends one that was left half-way.
@@ -69,7 +69,7 @@ class Executor(Protocol):
         """Stop the workers and everything started for them; harmless when repeated."""
         ...
 
-    def map(self, items: Sequence[Any]) -> list[Any]:
+    def map(self, items: Sequence[object]) -> list[Any]:
         """Return the results in the order of the items."""
         results = dict(self.run(items))
         return [results[index] for index in range(len(items))]

@@ -66,7 +66,7 @@ class RayExecutor(Executor):
             self.close()
             raise
 
-    def run(self, items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+    def run(self, items: Sequence[object]) -> Iterator[tuple[int, Any]]:
         """Yield (index, result) as items complete, each index exactly once."""
         run = self._run = ItemQueue(items, deque(range(len(items))))
         self._failures = 0

@@ -14,6 +14,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from types import ModuleType
 from typing import Any
 
 import psutil
@@ -53,7 +54,7 @@ def import_ray(private: bool) -> Any:
     return ray
 
 
-def start_ray(ray: Any, config: ExecutorConfig, workers: int, folder: str) -> None:
+def start_ray(ray: ModuleType, config: ExecutorConfig, workers: int, folder: str) -> None:
     """Start a private Ray in `folder`, or join the cluster that the config names."""
     internals = Internals()
     settings = QUIET
@@ -83,7 +84,7 @@ def start_ray(ray: Any, config: ExecutorConfig, workers: int, folder: str) -> No
             raise ExecutorError(f"Ray did not start: {error}\nRemedy: {hint}") from error
 
 
-def stop_ray(ray: Any, folder: str) -> None:
+def stop_ray(ray: ModuleType, folder: str) -> None:
     """Leave Ray, and take everything with us that was started for it."""
     internals = Internals()
     ours = []

@@ -19,7 +19,7 @@ from worldmodels.parallel.config import ExecutorConfig
 class Call(NamedTuple):
     """A call under way: an item of a run, or without one the placing (`where`) or the building of the worker."""
 
-    ref: Any
+    ref: Hashable
     item: int = -1
     run: "ItemQueue | None" = None
     where: bool = False
@@ -29,7 +29,7 @@ class Call(NamedTuple):
 class ItemQueue:
     """The items of a run: which wait, and how often a worker was lost over each."""
 
-    items: Sequence[Any]
+    items: Sequence[object]
     todo: deque[int]
     deaths: Counter[int] = field(default_factory=Counter)
 
@@ -39,7 +39,7 @@ class Slot:
     """The place of a worker, which outlives the worker; the first of its calls runs since `started`."""
 
     number: int = 0
-    actor: Any = None
+    actor: Any = None  # Ray's handle, whose methods are the worker's
     process: psutil.Process | None = None
     node: str = ""
     host: str = ""
@@ -113,7 +113,7 @@ class Slots:
             return None
         return next((slot for slot in self._single if not run.deaths[slot.calls[0].item]), None)
 
-    def first_calls(self) -> list[Any]:
+    def first_calls(self) -> list[Hashable]:
         """Return the references of the calls that workers are at, the oldest of each kind first."""
         return [*self._starting, *self._working]
 
@@ -122,7 +122,7 @@ class Slots:
         firsts = [self.at[next(iter(refs))] for refs in (self._starting, self._working) if refs]
         return max(0.0, min(slot.started + self.limit(slot) for slot in firsts) - time.monotonic())
 
-    def late(self) -> list[Any]:
+    def late(self) -> list[Hashable]:
         """Return the references of the first calls whose time is over."""
         now = time.monotonic()
 

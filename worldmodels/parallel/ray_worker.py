@@ -2,7 +2,6 @@
 
 import os
 import time
-from typing import Any
 
 import torch
 
@@ -20,14 +19,14 @@ class RayWorker:
         torch.set_num_threads(1)
         self._worker: Worker | None = None
 
-    def describe(self) -> tuple[float, Any, str]:
+    def describe(self) -> tuple[float, dict[str, str | int], str]:
         """Say where this is, on which of Ray's nodes, and what it would work with."""
         import ray  # here: a process that asks for no worker does without Ray
 
         node = ray.get_runtime_context().get_node_id()
         return 0.0, {"pid": os.getpid(), "node": node, **describe_host()}, ""
 
-    def configure(self, factory: Factory, setup: Setup) -> tuple[float, Any, str]:
+    def configure(self, factory: Factory, setup: Setup) -> tuple[float, None, str]:
         """Build the worker."""
         try:
             with reported("building a worker"):
@@ -36,7 +35,7 @@ class RayWorker:
             return 0.0, None, str(error)
         return 0.0, None, ""
 
-    def call(self, index: int, item: Any) -> tuple[float, Any, str]:
+    def call(self, index: int, item: object) -> tuple[float, object, str]:
         """Work on one item."""
         assert self._worker is not None
         start = time.monotonic()

@@ -21,7 +21,7 @@ class SerialExecutor(Executor):
         self._worker: Worker | None = None
         self.configure(setup)
 
-    def run(self, items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+    def run(self, items: Sequence[object]) -> Iterator[tuple[int, Any]]:
         """Yield (index, result) in the order of the items."""
         self._runs += 1
         this = self._runs

@@ -6,7 +6,6 @@ best episode is never a headline. A stage that has not run is named together wit
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -169,7 +168,7 @@ def _learning(data: ReportData) -> tuple[Markup | str, str]:
     return svg(figure, "learning", "Return over generations"), caption
 
 
-def timings(generations: Sequence[FactsView]) -> tuple[list[tuple[Any, ...]], str]:
+def timings(generations: Sequence[FactsView]) -> tuple[list[tuple[object, ...]], str]:
     """Return where a generation's time went, as rows: parts by size, what no part claims last; and the time in all."""
     parts: dict[str, float] = {}
     for row in generations:
@@ -183,7 +182,7 @@ def timings(generations: Sequence[FactsView]) -> tuple[list[tuple[Any, ...]], st
     total = max(total, sum(parts.values()))
     if unclaimed > 0.005 * total:
         ordered.append(("other", unclaimed))
-    rows: list[tuple[Any, ...]] = []
+    rows: list[tuple[object, ...]] = []
     for part, seconds in ordered:
         share = seconds / total if total else 0.0
         rows.append((part, f"{seconds / len(generations):.2f} s", f"{100 * share:.0f} %", Share(share)))

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from generative.facts import Facts, FactsView
 from generative.report.pages import Note, duration, number
@@ -96,7 +95,7 @@ def _interval(summary: FactsView) -> str:
     return f"{number(summary['ci_low'])} to {number(summary['ci_high'])}"
 
 
-def _rows(rounds: Rounds) -> list[list[Any]]:
+def _rows(rounds: Rounds) -> list[list[object]]:
     finals = {row["round"]: row["final"] for row in rounds.finals}
     return [
         [

@@ -7,10 +7,10 @@ bounds: what passes may still not fit, what is refused cannot.
 import math
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 
@@ -30,6 +30,7 @@ from worldmodels.machine import available_cores, check_fits
 from worldmodels.memories import agent_memory
 from worldmodels.run.folder import STAGES, Run
 
+T = TypeVar("T")
 WORKERS_A_CORE = 32
 """Ray's processes on one core above which a number of workers is a slip."""
 
@@ -137,7 +138,7 @@ def check_places(config: RunConfig, path: Path | None, stages: Sequence[str]) ->
 
 def _check_frames(config: RunConfig, shape: EnvShape) -> None:
     """Refuse frames of which a worker cannot hold the few that it needs."""
-    env: Any = make_env(config.env)
+    env = make_env(config.env)
     try:
         drawn = math.prod(env.unwrapped.observation_space.shape or ())
     finally:
@@ -161,7 +162,7 @@ def _check_weights(config: RunConfig, shape: EnvShape) -> None:
             check_fits(f"{section}.options", f"{weights:,} weights", 16 * weights)
 
 
-def imagined(build: Any) -> Any:
+def imagined(build: Callable[[], T]) -> T | None:
     """Return a network without numbers; None where its own package cannot build it so."""
     try:
         with torch.device("meta"):

@@ -16,13 +16,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from threadpoolctl import ThreadpoolController
+from torch import Tensor
 
-from generative import component_bytes, fit, resolve_device, to_float
+from generative import FitConfig, component_bytes, fit, resolve_device, to_float
 from worldmodels.agent.build import EnvShape, env_shape, new_memory, new_vision
 from worldmodels.agent.bundle import Bundle, bundle_parts
 from worldmodels.agent.features import Perception
@@ -34,7 +34,7 @@ from worldmodels.dream.starts import Starts
 from worldmodels.evolution.dreamer import Dreamer
 from worldmodels.evolution.trial_setup import TrialSetup
 from worldmodels.machine import available_cores
-from worldmodels.memories import agent_memory
+from worldmodels.memories import Ensemble, MemoryModule, agent_memory
 from worldmodels.memories.sequences import SequenceBatches
 from worldmodels.rollouts.collect import CollectSetup, CollectWorker, Order, PolicyName
 from worldmodels.rollouts.dataset import FrameBatches
@@ -42,6 +42,7 @@ from worldmodels.rollouts.episode import EpisodeFile, write_episode
 from worldmodels.run.folder import Progress
 from worldmodels.run.other_work import OtherWork, slowdown, usable_cores
 from worldmodels.seeds import EVOLVE, training_tracks
+from worldmodels.vision.contract import Vision, VisionModule
 from worldmodels.vision.latent_files import LatentFile, encode_episode_latents
 
 BUDGET = 0.5
@@ -104,7 +105,7 @@ class Rates:
                 lambda: latents.extend(self._encode(files, vision, Path(folder))),
                 lambda: self._train_vision(files, shape),
                 lambda: self._train_memory(latents, vision, shape),
-                lambda: self._perceive(vision, memory, shape),
+                lambda: self._perceive(memory, shape),
                 lambda: self._dream(vision, memory, shape),
                 self._crowd,
             ]
@@ -149,7 +150,7 @@ class Rates:
         self.frame_bytes = sum(file.path.stat().st_size for file in files) / sum(file.frames for file in files)
         return files
 
-    def _encode(self, files: list[EpisodeFile], vision: Any, folder: Path) -> list[LatentFile]:
+    def _encode(self, files: list[EpisodeFile], vision: VisionModule, folder: Path) -> list[LatentFile]:
         device = resolve_device(self.config.device)
         vision.to(device)
         latents = [folder / f"{file.path.stem}.safetensors" for file in files]
@@ -169,9 +170,9 @@ class Rates:
         batches = FrameBatches(several, config.batch, config.buffer, 0, resolve_device(self.config.device))
         self.vision_step = self._training(module, batches, config.fit, to_float)
 
-    def _train_memory(self, latents: list[LatentFile], vision: Any, shape: EnvShape) -> None:
+    def _train_memory(self, latents: list[LatentFile], vision: Vision, shape: EnvShape) -> None:
         config = self.config.memory
-        module: Any = new_memory(self.config, vision.latent_spec.size, shape.spec, 0)
+        module = new_memory(self.config, vision.latent_spec.size, shape.spec, 0)
         batches = SequenceBatches(
             latents,
             config.batch,
@@ -187,9 +188,9 @@ class Rates:
     def _training(
         self,
         module: torch.nn.Module,
-        batches: Callable[[int], Iterator[Any]],
-        config: Any,
-        prepare: Callable[[Any], Any] | None = None,
+        batches: Callable[[int], Iterator[object]],
+        config: FitConfig,
+        prepare: Callable[[Tensor], Tensor] | None = None,
     ) -> float:
         """Return the seconds of an optimiser step of the run's own training loop."""
         gpu = resolve_device(self.config.device).type == "cuda"
@@ -198,14 +199,14 @@ class Rates:
         rows = fit(module, batches, many, seed=0, device=self.config.device, log_every=together, prepare=prepare)
         return self._quiet(lambda: next(rows)) / together
 
-    def _quiet(self, step: Callable[[], Any]) -> float:
+    def _quiet(self, step: Callable[[], object]) -> float:
         """Return the seconds of a call that works on all threads, or waits for a GPU, on a quiet machine."""
         others = OtherWork()
         seconds = seconds_of(step)
         gpu = resolve_device(self.config.device).type == "cuda"
         return seconds / (1.0 if gpu else slowdown(torch.get_num_threads(), others.cores(), usable_cores()))
 
-    def _perceive(self, vision: Any, memory: Any, shape: EnvShape) -> None:
+    def _perceive(self, memory: MemoryModule, shape: EnvShape) -> None:
         features = self.config.features
         dtype, rows = torch_dtype(_dtype(self.config)), self.config.executor.envs
         encoder = new_vision(self.config, shape, 0).to(dtype).eval()
@@ -219,7 +220,7 @@ class Rates:
         with one_thread():
             self.perceive = seconds_of(step, time.process_time)
 
-    def _dream(self, vision: Any, memory: Any, shape: EnvShape) -> None:
+    def _dream(self, vision: VisionModule, memory: MemoryModule, shape: EnvShape) -> None:
         if not _dreams(self.config):
             return
         evolve, features, device = self.config.evolve, self.config.features, resolve_device(self.config.device)
@@ -235,9 +236,8 @@ class Rates:
             dtype=_dtype(self.config),
             **bundle_parts(vision, memory if features.uses_memory else None),
         )
-        starts = random_starts(
-            self.config, vision.latent_spec.size, shape.spec.size, len(getattr(memory, "members", [memory]))
-        )
+        members = len(memory.members) if isinstance(memory, Ensemble) else 1
+        starts = random_starts(self.config, vision.latent_spec.size, shape.spec.size, members)
         parameters = np.zeros((self.dream_batch, bundle.build_controller().parameters_size), dtype=np.float32)
 
         def batch(horizon: int) -> float:
@@ -316,7 +316,7 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def seconds_of(step: Callable[[], Any], clock: Callable[[], float] = time.perf_counter) -> float:
+def seconds_of(step: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
     """Return the median seconds of a call, without the first ones and what the machine does now and then.
 
     Args:

@@ -14,7 +14,6 @@ import itertools
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from generative import ComponentError, config_from_mapping, config_to_mapping
 from generative.facts import Facts, FactsView
@@ -44,7 +43,7 @@ def read_study(path: Path) -> Study:
         raise RunError(f"{path}: {error}") from error
 
 
-def study_from(mapping: Any) -> Study:
+def study_from(mapping: object) -> Study:
     """Build a study from plain types: `preset` or `config` (a file or fields), `set`, `grid` or `cells`, and the rest.
 
     Raises:
@@ -89,13 +88,13 @@ def _base(given: FactsView) -> RunConfig:
         raise RunError(f"set: {error}") from error
 
 
-def _cells(cells: Any) -> dict[str, Facts]:
+def _cells(cells: object) -> dict[str, Facts]:
     if not isinstance(cells, Mapping):
         raise RunError(f"cells={cells!r}: expected a mapping of names to fields, {EXAMPLE}")
     return {str(name): flat(fields or {}, f"cells.{name}") for name, fields in cells.items()}
 
 
-def _grid(grid: Any) -> dict[str, Facts]:
+def _grid(grid: object) -> dict[str, Facts]:
     """Return a cell for every combination of values, the last field's values changing fastest."""
     if not isinstance(grid, Mapping) or not all(isinstance(values, list) and values for values in grid.values()):
         raise RunError(f"grid={grid!r}: expected a list of values for each field, {EXAMPLE}")
@@ -111,7 +110,7 @@ def _grid(grid: Any) -> dict[str, Facts]:
     return cells
 
 
-def _label(value: Any) -> str:
+def _label(value: object) -> str:
     text = "-".join(map(str, value)) if isinstance(value, list) else str(value)
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text)
 

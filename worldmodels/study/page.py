@@ -1,7 +1,6 @@
 """The page of a study: what came of it, how far accuracy and return go together, and every row."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -107,7 +106,7 @@ def _mean(values: Sequence[float | None]) -> str:
     return number(float(np.mean(known)), 3) if known else "n/a"
 
 
-def _rows(study: Study, rows: Sequence[Row]) -> tuple[list[str], list[list[Any]]]:
+def _rows(study: Study, rows: Sequence[Row]) -> tuple[list[str], list[list[str | None]]]:
     on = study.accuracy_on
     shown = [name for name in LABELS if any(row.figure(name, on) is not None for row in rows)]
     lines = [

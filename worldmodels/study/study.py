@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from generative import ComponentError
 from generative.facts import Facts, FactsView
@@ -157,7 +157,7 @@ def stage_key(config: RunConfig, stage: str) -> str:
     return hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def flat(fields: Any, where: str) -> Facts:
+def flat(fields: object, where: str) -> Facts:
     """Return nested fields as dotted ones: `{memory: {type: lstm}}` as `{"memory.type": "lstm"}`.
 
     Raises:

@@ -149,7 +149,7 @@ def table_csv(study: Study, rows: Sequence[Row]) -> str:
     return text.getvalue()
 
 
-def _text(value: Any) -> Any:
+def _text(value: object) -> object:
     return json.dumps(value) if isinstance(value, list | dict) else value
 
 
