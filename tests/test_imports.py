@@ -187,3 +187,41 @@ def test_the_library_neither_prints_nor_parses(trees):
         }
         assert not called & {"print", "input", "exec", "eval"}, name
         assert not {target for target, _ in imported(tree, set(trees))} & {"argparse", "pickle"}, name
+
+
+SEAMS = ("memory", "vision", "executor", "controller", "perception", "encoder", "decoder", "optimiser", "policy")
+"""What a part is called wherever it is handed over."""
+
+
+def typeless(tree: ast.AST) -> Iterator[str]:
+    """Yield the parameters, fields and attributes of a seam's name whose type says nothing of what they can do."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg):
+            name, said = node.arg, node.annotation
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name | ast.Attribute):
+            name, said = ast.unparse(node.target).rpartition(".")[2], node.annotation
+        else:
+            continue
+        if name in SEAMS and said is not None:
+            written = ast.unparse(said).strip("'")
+            if {part.strip().rpartition(".")[2] for part in written.split("|")} & {"Any", "object", "Module"}:
+                yield f"{name}: {written}"
+
+
+def test_parts_are_handed_over_by_what_they_can_do(trees):
+    found = [f"{name}: {part}" for name, tree in trees.items() for part in typeless(tree)]
+    assert not found, "name the seam's Protocol, such as `worldmodels.memories.Memory`:\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("def dream(memory: Any): ...", ["memory: Any"]),
+        ("def dream(*, vision: nn.Module | None = None): ...", ["vision: nn.Module | None"]),
+        ("class Agent:\n    policy: 'torch.nn.Module'", ["policy: torch.nn.Module"]),
+        ("def __init__(self):\n    self.controller: typing.Any = 1", ["controller: typing.Any"]),
+        ("def dream(memory: Memory, vision: VisionModule, module: nn.Module, values: Any): ...", []),
+    ],
+)
+def test_a_part_without_a_type_is_found(text, found):
+    assert list(typeless(ast.parse(text))) == found

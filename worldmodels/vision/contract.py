@@ -57,16 +57,16 @@ else:
     VisionModule = Vision
 
 
-def check_vision(vision: nn.Module) -> None:
+def check_vision(module: nn.Module) -> None:
     """Refuse a vision that lacks something that a stage will need.
 
     Raises:
         ValueError: says what it lacks.
     """
     wanted = ("latent_spec", "encode", "loss", "diagnose")
-    lacking = [name for name in wanted if not hasattr(vision, name)]
+    lacking = [name for name in wanted if not hasattr(module, name)]
     if lacking:
         raise ValueError(
-            f"{type(vision).__name__} has no {' and no '.join(f'`{name}`' for name in lacking)}; see "
+            f"{type(module).__name__} has no {' and no '.join(f'`{name}`' for name in lacking)}; see "
             "`worldmodels.vision.contract.Vision` for what a vision must do"
         )
