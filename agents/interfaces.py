@@ -15,6 +15,9 @@ from torch import Tensor
 
 from agents.actions import ActionSpec
 
+LogEntry = dict[str, Any]
+"""What JSON holds of a generation."""
+
 
 @runtime_checkable
 class Controller(Protocol):
@@ -84,7 +87,7 @@ class Optimiser(Protocol):
         """Take the scores (higher is better) of exactly the candidates that `ask` returned."""
         ...
 
-    def log(self) -> list[dict[str, Any]]:
+    def log(self) -> list[LogEntry]:
         """One JSON-able entry per generation told; their `scores` are all that a replay needs."""
         ...
 

@@ -13,13 +13,13 @@ on one kind of machine with the same library versions: see `replay`.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float64
 from threadpoolctl import ThreadpoolController
 
-from agents.interfaces import Best
+from agents.interfaces import Best, LogEntry
 from agents.lookup import choose
 
 MOST_CANDIDATES = 1_000_000
@@ -68,7 +68,7 @@ class AskTell:
         self.generation = 0
         self.best: Best | None = None
         self._asked: np.ndarray | None = None
-        self._log: list[dict[str, Any]] = []
+        self._log: list[LogEntry] = []
         self._begin(start, np.random.default_rng(seed))
 
     def _begin(self, start: np.ndarray, rng: np.random.Generator) -> None:
@@ -133,7 +133,7 @@ class AskTell:
         self._asked = None
         self.generation += 1
 
-    def log(self) -> list[dict[str, Any]]:
+    def log(self) -> list[LogEntry]:
         """One JSON-able entry per generation told.
 
         Keys: generation, scores (raw, in the order of candidates), sigma, mean_norm (Euclidean), warnings

@@ -18,6 +18,8 @@ from gymnasium.envs.box2d import car_racing as gymnasium_car_racing
 from gymnasium.error import ResetNeeded
 from jaxtyping import Bool, Float32, UInt8
 
+from envs.info import Info
+
 Number = TypeVar("Number", float, np.ndarray)
 
 LOOK_AHEAD = (10.0, 20.0, 40.0)  # metres
@@ -116,16 +118,14 @@ class CarRacing(gymnasium_car_racing.CarRacing):
     _frame: np.ndarray | None = None
     _centre_line: CentreLine | None = None
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[np.ndarray, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[np.ndarray, Info]:
         """Make a new track (set by `seed`) and put the car on its first tile."""
         self._frame, self.goal_reached = None, False
         obs, info = super().reset(seed=seed, options=options)
         self._centre_line = CentreLine(self.track)
         return obs, info
 
-    def step(self, action: Any) -> tuple[np.ndarray, Any, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[np.ndarray, Any, bool, bool, Info]:
         """Take gymnasium's step and note whether it finished the lap."""
         obs, reward, terminated, truncated, info = super().step(action)
         self.goal_reached = bool(info.get("lap_finished", False))

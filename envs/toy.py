@@ -13,6 +13,8 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 from jaxtyping import Float32, UInt8
 
+from envs.info import Info
+
 Number = TypeVar("Number", float, np.ndarray)
 
 LANE_HALF_WIDTH = 0.25
@@ -48,7 +50,7 @@ class Toy(gym.Env):
     the right is positive. Dynamics know no chance: the seed shapes the lane, the rest is up to the actions.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 25}  # noqa: RUF012
+    metadata: Info = {"render_modes": ["rgb_array"], "render_fps": 25}  # noqa: RUF012
     draw: bool = True
     action_squash: tuple[str, ...] = ("tanh", "tanh", "relu-tanh")
     simulator_state_names: tuple[str, ...] = (
@@ -77,9 +79,7 @@ class Toy(gym.Env):
         self._columns = ((np.arange(size, dtype=np.float32) + 0.5) / size * 2 - 1) * VIEW_HALF_WIDTH
         self._ahead = (CAR_ROW - (np.arange(size, dtype=np.float32) + 0.5) / size) * VIEW_AHEAD
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[np.ndarray, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[np.ndarray, Info]:
         """Shape a new lane and put the car in its middle, at little speed."""
         super().reset(seed=seed)
         if seed is None:
@@ -93,7 +93,7 @@ class Toy(gym.Env):
         self._frame = None
         return self._observe(), {}
 
-    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, Info]:
         """Move by one step; `truncated` is left to the registered time limit."""
         if self._discrete:
             steer, gas, brake = float(action) - 1.0, 0.3, 0.0

@@ -14,6 +14,8 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from jaxtyping import Bool, Float32, Float64, UInt8
 
+from envs.info import Info
+
 
 class VectorEnv(gym.vector.VectorEnv):
     """Steps image environments in order in this process; autoreset is disabled.
@@ -25,7 +27,7 @@ class VectorEnv(gym.vector.VectorEnv):
     All calls return the same array of observations, uint8 (W, H, W, C), and overwrite it: copy what you keep.
     """
 
-    metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.DISABLED}  # noqa: RUF012 (gymnasium's declaration)
+    metadata: Info = {"autoreset_mode": AutoresetMode.DISABLED}  # noqa: RUF012 (gymnasium's declaration)
 
     def __init__(self, envs: Sequence[gym.Env] | Callable[[], gym.Env], num_envs: int | None = None) -> None:
         if callable(envs):
@@ -65,8 +67,8 @@ class VectorEnv(gym.vector.VectorEnv):
         self,
         *,
         seed: int | Sequence[int | None] | None = None,
-        options: dict[str, Any] | None = None,
-    ) -> tuple[UInt8[np.ndarray, "slots H W C"], dict[str, Any]]:
+        options: Info | None = None,
+    ) -> tuple[UInt8[np.ndarray, "slots H W C"], Info]:
         """Reset the slots in `options["reset_mask"]` (bool (W), default all), each with its entry of `seed`.
 
         An int seeds slot i with seed + i; entries of slots that are not reset are ignored. Other options go
@@ -91,7 +93,7 @@ class VectorEnv(gym.vector.VectorEnv):
         Float64[np.ndarray, " slots"],
         Bool[np.ndarray, " slots"],
         Bool[np.ndarray, " slots"],
-        dict[str, Any],
+        Info,
     ]:
         """Step the slots that are not finished with their rows of `actions`.
 
@@ -104,7 +106,7 @@ class VectorEnv(gym.vector.VectorEnv):
         active = ~self.finished
         native = self._native_actions(actions, active)
         rewards = np.zeros(self.num_envs)
-        infos: dict[str, Any] = {
+        infos: Info = {
             "frames": np.zeros(self.num_envs, dtype=np.int64),
             "lap_finished": np.zeros(self.num_envs, dtype=bool),
             "goal_reached": np.zeros(self.num_envs, dtype=bool),
@@ -177,7 +179,7 @@ def toy(num_envs: int, **kwargs: Any) -> VectorEnv:
     return _made("WorldModels/Toy-v0", num_envs, kwargs)
 
 
-def _made(env_id: str, num_envs: int, kwargs: dict[str, Any]) -> VectorEnv:
+def _made(env_id: str, num_envs: int, kwargs: Info) -> VectorEnv:
     return VectorEnv(lambda: gym.make(env_id, **kwargs), num_envs)
 
 

@@ -13,7 +13,9 @@ import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
-StepResult = tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]
+from envs.info import Info
+
+StepResult = tuple[Any, SupportsFloat, bool, bool, Info]
 
 
 class ActionRepeat(gym.Wrapper, RecordConstructorArgs):
@@ -34,7 +36,7 @@ class ActionRepeat(gym.Wrapper, RecordConstructorArgs):
 
     def step(self, action: Any) -> StepResult:
         """Step the environment up to `repeat` times with the same action."""
-        base: Any = self.unwrapped
+        base: Any = self.unwrapped  # has `draw` and `draw_state_pixels` where it draws on demand
         draw = base.draw if self._on_demand else None  # None: the environment draws as it likes
         total, frames = 0.0, 0
         try:
@@ -68,7 +70,7 @@ class EarlyStop(gym.Wrapper, RecordConstructorArgs):
         self.no_reward_limit = no_reward_limit
         self._frames_without_reward = 0
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Any, Info]:
         """Reset the environment and the counter."""
         self._frames_without_reward = 0
         return self.env.reset(seed=seed, options=options)

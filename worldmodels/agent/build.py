@@ -3,6 +3,8 @@
 from dataclasses import fields, replace
 from typing import Any, NamedTuple, cast
 
+import gymnasium as gym
+
 from agents import ActionSpec
 from envs import EnvConfig, frame_rate, make_env
 from worldmodels.agent.features import feature_size
@@ -18,7 +20,7 @@ from worldmodels.vision.registry import VISIONS
 class EnvShape(NamedTuple):
     """What the parts have to know of an environment."""
 
-    spaces: tuple[Any, Any]
+    spaces: tuple[gym.spaces.Box, gym.Space[Any]]
     """Observation and action space, at the model's size."""
     spec: ActionSpec
     state_names: tuple[str, ...]
@@ -37,6 +39,7 @@ def env_shape(config: EnvConfig) -> EnvShape:
         raise RunError(f"env: {error}") from error
     except MemoryError as error:
         raise RunError(f"env: {config.id} with options={config.options} does not fit into memory: {error}") from error
+    assert isinstance(env.observation_space, gym.spaces.Box)  # `make_env` sees to that
     names = tuple(getattr(base, "simulator_state_names", ()))
     shape = EnvShape((env.observation_space, env.action_space), spec, names, frame_rate(env) / config.action_repeat)
     env.close()

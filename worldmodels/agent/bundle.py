@@ -129,8 +129,27 @@ def save_agent(folder: Path, bundle: Bundle, parameters: np.ndarray, facts: Fact
     write_json(folder / "agent.json", description)
 
 
-def read_agent(folder: Path) -> tuple[Facts, dict[str, np.ndarray]]:
-    """Read what `save_agent` wrote: the description with its configs rebuilt, and the arrays.
+@dataclass(frozen=True)
+class SavedAgent:
+    """What `save_agent` writes of a bundle: all but vision and memory, which a run folder holds beside it."""
+
+    env: EnvConfig
+    spec: ActionSpec
+    features: FeaturesConfig
+    controller: ControllerConfig
+    parameters: np.ndarray
+    """float32 (N)."""
+    bank: np.ndarray | None
+    """As of `Bundle`."""
+    seed: int | None
+    """Likewise; older files have none."""
+    dtype: str
+    facts: Facts
+    """How the controller came about."""
+
+
+def read_agent(folder: Path) -> SavedAgent:
+    """Read what `save_agent` wrote.
 
     Raises:
         RunError: if the files are missing, damaged or of another format.
@@ -146,12 +165,18 @@ def read_agent(folder: Path) -> tuple[Facts, dict[str, np.ndarray]]:
         arrays = load(content)
         if description["format_version"] != FORMAT_VERSION:
             raise RunError(f"{folder} has format {description['format_version']}, this version reads {FORMAT_VERSION}")
-        description["env"] = config_from_mapping(EnvConfig, description["env"])
-        description["features"] = config_from_mapping(FeaturesConfig, description["features"])
-        description["controller"] = config_from_mapping(ControllerConfig, description["controller"])
-        description["spec"] = ActionSpec.from_mapping(description["spec"])
         if arrays["parameters"].ndim != 1:
             raise ValueError(f"parameters of shape {arrays['parameters'].shape}")
+        return SavedAgent(
+            env=config_from_mapping(EnvConfig, description["env"]),
+            spec=ActionSpec.from_mapping(description["spec"]),
+            features=config_from_mapping(FeaturesConfig, description["features"]),
+            controller=config_from_mapping(ControllerConfig, description["controller"]),
+            parameters=arrays["parameters"],
+            bank=arrays.get("bank"),
+            seed=description.get("seed"),
+            dtype=description["dtype"],
+            facts=description["facts"],
+        )
     except (OSError, KeyError, TypeError, SafetensorError, ComponentError, ValueError) as error:
         raise RunError(f"the controller in {folder} is damaged or foreign ({error}): {AGAIN}") from error
-    return description, arrays

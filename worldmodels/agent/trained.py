@@ -70,7 +70,8 @@ def drawn_from(run: Run) -> int:
     folder = run.folder("evolve")
     if not (folder / "agent.json").exists():
         return run.learnt.seed
-    return int(read_agent(folder)[0].get("seed", run.learnt.seed))
+    seed = read_agent(folder).seed
+    return run.learnt.seed if seed is None else seed
 
 
 def dreaming_memory(run: Run, vision: Vision, spec: ActionSpec) -> MemoryModule:
@@ -119,26 +120,26 @@ def shuffles(features: FeaturesConfig) -> bool:
 def load_bundle(run: Run) -> tuple[Bundle, np.ndarray, Facts]:
     """Return the bundle, the parameters (N) and the facts of a run's evolved controller."""
     check(run.folder("evolve"))
-    description, arrays = read_agent(run.folder("evolve"))
+    saved = read_agent(run.folder("evolve"))
     vision = load_vision(run)
-    memory, bank = read_memory(run, vision, description["spec"]), arrays.get("bank")
-    if shuffles(description["features"]):
+    memory = read_memory(run, vision, saved.spec)
+    if shuffles(saved.features):
         memory = None
-        if bank is None:
+        if saved.bank is None:
             raise RunError(f"the controller in {run.folder('evolve')} lacks its bank of features: evolve anew")
     bundle = Bundle(
-        env=description["env"],
-        spec=description["spec"],
-        features=description["features"],
-        controller=description["controller"],
-        bank=bank,
+        env=saved.env,
+        spec=saved.spec,
+        features=saved.features,
+        controller=saved.controller,
+        bank=saved.bank,
         seed=drawn_from(run),
-        dtype=description["dtype"],
+        dtype=saved.dtype,
         **bundle_parts(vision, memory),
     )
-    if bundle.build_controller().parameters_size != len(arrays["parameters"]):
+    if bundle.build_controller().parameters_size != len(saved.parameters):
         raise RunError(
-            f"the controller in {run.folder('evolve')} has {len(arrays['parameters'])} parameters, its parts ask for "
+            f"the controller in {run.folder('evolve')} has {len(saved.parameters)} parameters, its parts ask for "
             f"{bundle.build_controller().parameters_size}: vision or memory were replaced; evolve anew"
         )
-    return bundle, arrays["parameters"], description["facts"]
+    return bundle, saved.parameters, saved.facts
