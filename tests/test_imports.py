@@ -195,15 +195,15 @@ SEAMS = ("memory", "vision", "executor", "controller", "perception", "encoder", 
 
 def typeless(tree: ast.AST) -> Iterator[str]:
     """Yield the parameters, fields and attributes of a seam's name whose type says nothing of what they can do."""
+    said = [(node.arg, node.annotation) for node in ast.walk(tree) if isinstance(node, ast.arg)]
     for node in ast.walk(tree):
-        if isinstance(node, ast.arg):
-            name, said = node.arg, node.annotation
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name | ast.Attribute):
-            name, said = ast.unparse(node.target).rpartition(".")[2], node.annotation
-        else:
-            continue
-        if name in SEAMS and said is not None:
-            written = ast.unparse(said).strip("'")
+        fields = node.body if isinstance(node, ast.ClassDef) else [node]
+        for each in fields:
+            if isinstance(each, ast.AnnAssign) and (node is not each or isinstance(each.target, ast.Attribute)):
+                said.append((ast.unparse(each.target).rpartition(".")[2], each.annotation))
+    for name, annotation in said:
+        if name in SEAMS and annotation is not None:
+            written = ast.unparse(annotation).strip("'")
             if {part.strip().rpartition(".")[2] for part in written.split("|")} & {"Any", "object", "Module"}:
                 yield f"{name}: {written}"
 
@@ -220,7 +220,7 @@ def test_parts_are_handed_over_by_what_they_can_do(trees):
         ("def dream(*, vision: nn.Module | None = None): ...", ["vision: nn.Module | None"]),
         ("class Agent:\n    policy: 'torch.nn.Module'", ["policy: torch.nn.Module"]),
         ("def __init__(self):\n    self.controller: typing.Any = 1", ["controller: typing.Any"]),
-        ("def dream(memory: Memory, vision: VisionModule, module: nn.Module, values: Any): ...", []),
+        ("def dream(memory: Memory, vision: VisionModule, module: nn.Module, values: Any):\n    memory: Any = 1", []),
     ],
 )
 def test_a_part_without_a_type_is_found(text, found):
