@@ -6,12 +6,13 @@ dreams are dreamt, scores come back and the optimiser is told.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 
 from agents import make_optimiser
 from generative import component_bytes
+from generative.facts import Facts
 from worldmodels.agent.build import env_shape, new_memory, new_vision
 from worldmodels.agent.bundle import Bundle, bundle_parts
 from worldmodels.agent.precision import torch_dtype
@@ -66,14 +67,14 @@ class Generations:
         evolve = self.config.evolve
         return evolve.optimiser.population * evolve.episodes * self.config.dream.horizon
 
-    def on(self, device: torch.device | None) -> Iterator[Any]:
+    def on(self, device: torch.device | None) -> Iterator[Facts]:
         """Yield after every generation, dreamt on a device or by a worker on the processor, without end."""
         config = self.config.evolve
         dreamer = None if device is None else Dreamer(self.setup, device)
         executor = SerialExecutor(TrialWorker, self.setup.awake() if dreamer else self.setup)
         trials = Trials(executor, self.setup.width, action_cost=config.action_cost, dreamer=dreamer)
         optimiser = make_optimiser(config.optimiser, self.parameters, seed=0)
-        log: list[dict[str, Any]] = []
+        log: list[Facts] = []
         for entry, _, _ in generations(config, optimiser, trials, 0, log):
             log.append(entry)
             yield entry
@@ -173,7 +174,7 @@ def _scaled(size: tuple[int, int], settings: Settings) -> tuple[int, int, int]:
     return settings.scaled(candidates, 4), settings.scaled(dreams, 2), settings.scaled(HORIZON, 2)
 
 
-def _steps(ours: Iterator[Any], work: Generations, seconds: float) -> float:
+def _steps(ours: Iterator[Facts], work: Generations, seconds: float) -> float:
     """Return steps per second of whole generations."""
 
     def generation() -> int:
@@ -183,7 +184,7 @@ def _steps(ours: Iterator[Any], work: Generations, seconds: float) -> float:
     return rate(generation, seconds)
 
 
-def _parts(ours: Iterator[Any]) -> dict[str, float]:
+def _parts(ours: Iterator[Facts]) -> dict[str, float]:
     """Return where one generation's milliseconds go, as evolution itself notes it."""
     timings = next(ours)["timings"]
     return {
@@ -192,7 +193,7 @@ def _parts(ours: Iterator[Any]) -> dict[str, float]:
     }
 
 
-def _detail(figure: BenchmarkFigure, work: Generations, size: tuple[int, int, int]) -> dict[str, Any]:
+def _detail(figure: BenchmarkFigure, work: Generations, size: tuple[int, int, int]) -> Facts:
     return {
         **dict(zip(("candidates", "dreams", "horizon"), size, strict=True)),
         "parameters": work.parameters,

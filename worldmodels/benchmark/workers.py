@@ -8,7 +8,7 @@ and its result.
 
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ from worldmodels.config_files import preset
 from worldmodels.evolution.tasks import RealTask, TrialWorker
 from worldmodels.evolution.trial_setup import TrialSetup
 from worldmodels.parallel.config import ExecutorConfig
-from worldmodels.parallel.executor import Executor
+from worldmodels.parallel.executor import Executor, Factory, Setup
 from worldmodels.parallel.open import open_executor
 from worldmodels.rollouts.collect import CollectSetup, CollectWorker, Order, Recording
 from worldmodels.rollouts.episode import write_episode
@@ -50,9 +50,9 @@ class Work:
     """What two workers do, an item each."""
 
     name: str
-    factory: Callable[[Any], Any]
-    setup: Any
-    items: list[Any]
+    factory: Factory
+    setup: Setup
+    items: Sequence[object]
     take: Callable[[Any], int]
     """What the driver does with a result; returns its frames."""
 
@@ -176,7 +176,7 @@ def processor_seconds() -> float:
     return total
 
 
-def size_of(value: Any) -> int:
+def size_of(value: object) -> int:
     """Return the bytes of all arrays, texts and bytes in what is sent."""
     if isinstance(value, np.ndarray):
         return value.nbytes
