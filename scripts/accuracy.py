@@ -11,6 +11,7 @@ from generative.facts import Facts
 from generative.report.images import write_png
 from worldmodels.accuracy.agreement import History, agreement, controllers, evenly
 from worldmodels.accuracy.card import Parts, card, measure, training_guesses
+from worldmodels.accuracy.config import card_config
 from worldmodels.accuracy.data import SETS, HeldOut, driven, encode, record
 from worldmodels.accuracy.fingerprint import fingerprint
 from worldmodels.accuracy.page import render_card
@@ -53,12 +54,12 @@ def accuracy(run: Run) -> Iterator[Progress]:
         yield Progress("accuracy", total, total, "parts")
         return
     with run.working("accuracy"):
-        agent = load_agent_of(run)
+        agent, settings = load_agent_of(run), card_config(run.learnt.env.limit)
         sets: dict[str, list[HeldOut]] = {}
         skipped: Facts = {}
         for count, name in enumerate(SETS):
             yield Progress("accuracy", count, total, "parts")
-            if agent is None and "agent" in driven(name, run.config.accuracy).drivers:
+            if agent is None and "agent" in driven(name, settings).drivers:
                 skipped[name] = {"skipped": f"no controller yet: run `worldmodels evolve {run.path}` first"}
             else:
                 sets[name] = held_out(run, name, agent)
@@ -68,7 +69,7 @@ def accuracy(run: Run) -> Iterator[Progress]:
             yield Progress("accuracy", len(SETS) + len(found), total, "parts")
         agreed = _agreement(run, agent)
         yield Progress("accuracy", 2 * len(SETS) + 1, total, "parts")
-        result = card(_facts(run), {**found, **skipped}, agreed, run.config.accuracy)
+        result = card(_facts(run), {**found, **skipped}, agreed, settings, run.config.accuracy)
         folder = run.folder("accuracy")
         run.reopen("accuracy")
         write_json(folder / "card.json", result)
@@ -90,7 +91,7 @@ def held_out(run: Run, name: str, agent: Agent | None) -> list[HeldOut]:
     """Return the held-out episodes of a set, recorded where they are missing."""
     config, vision = run.learnt, load_vision(run)
     folder = run.folder("accuracy") / "episodes"
-    files = record(folder, name, config.env, agent, config.accuracy, config.executor.envs)
+    files = record(folder, name, config.env, agent, card_config(config.env.limit), config.executor.envs)
     return [encode(file, vision, config.memory.termination) for file in files]
 
 
@@ -104,7 +105,7 @@ def _measure(run: Run, sets: dict[str, list[HeldOut]]) -> Iterator[tuple[str, Fa
         pass
     guesses = training_guesses([latent_file(run, file) for file in training], run.config.seed)
     parts = Parts(vision, memory, untrained, shape.state_names)
-    yield from measure(parts, sets, guesses, run.config.accuracy, run.config.seed)
+    yield from measure(parts, sets, guesses, card_config(learnt.env.limit), run.config.seed)
 
 
 def _agreement(run: Run, agent: Agent | None) -> Facts:
@@ -115,14 +116,14 @@ def _agreement(run: Run, agent: Agent | None) -> Facts:
     if agent is None or not (asked.histories or read_lines(run.folder("evolve") / "generations.jsonl")):
         return {"skipped": "the history of a controller is needed (controller/generations.jsonl): evolve one first"}
     bundle = replace(agent[0], generator=component_bytes(load_memory(run)))
-    parameters = _controllers(run, agent[0], asked.candidates or asked.controllers)
+    parameters = _controllers(run, agent[0], asked.taken)
     seeds = list(VALIDATION[: asked.controller_dreams])
     setup = TrialSetup(bundle, config.executor.envs, config.dream, load_starts(run))
     dreamer = gpu_dreamer(setup, run.config.device)
     with open_executor(ExecutorConfig(type="serial"), TrialWorker, setup.awake() if dreamer else setup) as executor:
         trials = Trials(executor, config.executor.envs, dreamer=dreamer)
         size = BATCHES * config.executor.envs
-        if asked.candidates:
+        if asked.histories:
             others = VALIDATION[-2 * asked.controller_tracks : -asked.controller_tracks]
             parameters = parameters[evenly(_drive(executor, parameters, others, size)[0].mean(1), asked.controllers)]
         real, frames = _drive(executor, parameters, VALIDATION[-asked.controller_tracks :], size)

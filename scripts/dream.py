@@ -17,9 +17,12 @@ from generative.report.images import as_rgb, captioned, outlined, side_by_side, 
 from generative.report.video import write_webm
 from worldmodels.agent.build import env_shape
 from worldmodels.agent.trained import dreaming_memory, load_bundle, load_vision
-from worldmodels.dream.config import DreamConfig, FilmConfig
+from worldmodels.dream.config import DreamConfig
 from worldmodels.dream.film import (
     DREAMS,
+    PREDICTED_FRAMES,
+    STEPS,
+    TRACK,
     Dream,
     PredictedFrames,
     RealDrive,
@@ -27,6 +30,7 @@ from worldmodels.dream.film import (
     decode,
     dream_drives,
     drive,
+    first,
     predict,
     reel,
     shown,
@@ -59,43 +63,44 @@ def dream(run: Run) -> Iterator[Progress]:
     Of a loop it is the dream of the chosen round, with that round's settings.
     """
     run.require("train-vision", "train-memory", "evolve")
-    config, dreamt = run.config.film, run.learnt.dream
+    dreamt = run.learnt.dream
     with run.working("dream"):
         bundle, parameters, _ = load_bundle(run)
         vision = bundle.load_vision().eval()
         if reason := refusal(vision, "decode"):
             run.finish("dream", {"steps": 0, "not_filmed": f"no film: {reason}"})
-            yield _progress(config, PARTS)
+            yield _progress(PARTS)
             return
         assert isinstance(vision, DecodingVision)
-        yield _progress(config, 0)
+        yield _progress(0)
         memory, starts = dreaming_memory(run, load_vision(run), bundle.spec).eval(), load_starts(run)
         dreams = dream_drives(bundle, parameters, memory, starts, dreamt, DREAMS)
         facts = dream_facts(dreamt, dreams) | {"road_share": road_share(bundle.env, vision, dreams)}
         facts["mean_score"] = mean_score(run, memory, DREAMS)
-        yield _progress(config, 1)
+        yield _progress(1)
         fps = env_shape(bundle.env).fps
         every = max(1, round(fps / 25))  # more frames a second than 25 are not shown
-        filmed = shown(dreams, config.steps)
+        filmed = shown(dreams, STEPS)
         scenes = list(reel(filmed, round(HOLD * fps)))
-        real = drive(bundle, parameters, config.track, max(len(scenes), config.context + config.ahead))
-        yield _progress(config, 2)
+        watched = PREDICTED_FRAMES // bundle.env.action_repeat
+        real = drive(bundle, parameters, TRACK, max(len(scenes), watched))
+        yield _progress(2)
         folder = run.folder("dream")
         run.reopen("dream")
         write_webm(folder / "dream.webm", dream_panels(vision, filmed, scenes, real, every), fps / every)
-        yield _progress(config, 3)
-        prediction = predict(vision, memory, real, config)
+        yield _progress(3)
+        prediction = predict(vision, memory, first(real, watched))
         write_webm(folder / "prediction.webm", prediction_panels(prediction, real), fps)
         write_png(folder / "strip.png", strip(prediction, real))
-        facts |= {"steps": len(scenes), "filmed": len(filmed), "track": config.track}
+        facts |= {"steps": len(scenes), "filmed": len(filmed), "track": TRACK}
         facts |= {"watched": prediction.context, "predicted": len(prediction.frames) - 1 - prediction.context}
         run.finish("dream", facts)
-        yield _progress(config, PARTS)
+        yield _progress(PARTS)
 
 
-def _progress(config: FilmConfig, part: int) -> Progress:
-    """Return how far the work is after so many of its parts, in steps of the film as it was asked for."""
-    return Progress("dream", config.steps * part // PARTS, config.steps, "steps")
+def _progress(part: int) -> Progress:
+    """Return how far the work is after so many of its parts, in steps of the film."""
+    return Progress("dream", STEPS * part // PARTS, STEPS, "steps")
 
 
 def dream_facts(config: DreamConfig, dreams: Sequence[Dream]) -> Facts:

@@ -63,8 +63,7 @@ def evaluate(run: Run) -> Iterator[Progress]:
         rows = {name: list(_kept(run, name).values()) for name in arms}
         for name, found in rows.items():
             write_text(run.folder("evaluate") / f"{name}.csv", episodes_csv(found))
-        if config.video:
-            film_drive(run, bundle, parameters, median_track(rows["episodes"]))
+        film_drive(run, bundle, parameters, median_track(rows["episodes"]))
         run.finish("evaluate", _facts(run, rows, facts))
 
 

@@ -83,11 +83,10 @@ def round_folder(run: Run, number: int) -> Path:
 
 def _round(run: Run, curve: list[Facts]) -> Iterator[Progress]:
     """Carry out the round after those of the curve, from where it stands."""
-    number, config = len(curve), run.config.loop
-    before, start = None, None
+    number, before, start = len(curve), None, None
     if number:
         before = start = round_folder(run, number - 1)
-        if exploited(config, curve):
+        if exploited(curve):
             start = round_folder(run, best_round(curve)["round"])
     this = Run.create(round_folder(run, number), round_config(run.config, number, before, start))
     for stage in LEARNT:

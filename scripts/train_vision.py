@@ -26,6 +26,8 @@ from worldmodels.rollouts.dataset import FrameBatches, episode_files, frames_ove
 from worldmodels.run.folder import ROWS, Progress, Run
 from worldmodels.vision.config import VisionConfig
 
+ATTEMPTS = 3
+"""Trainings before a run gives up when the posterior collapses; each new one has a third of the learning rate."""
 HELD_OUT_FRAMES = 512
 SHOWN = 12
 """Held-out frames in the picture of reconstructions."""
@@ -58,7 +60,7 @@ def train_vision(run: Run) -> Iterator[Progress]:
         while True:
             attempt = len(failed)
             module = new_vision(run.config, env_shape(run.config.env), run.config.seed + 1000 * attempt)
-            if attempt == config.attempts:
+            if attempt == ATTEMPTS:
                 raise _given_up(config, failed, _trains(module))
             vision: Any = module
             latent = vision.latent_spec.size  # refused here, before training, where no controller could take it

@@ -8,7 +8,7 @@ from worldmodels.run.finished import write_done
 
 SMALL = {
     "collect": {"episodes": 12},
-    "vision": {"attempts": 1, "fit": {"steps": 60}},
+    "vision": {"fit": {"steps": 60}},
     "memory": {"fit": {"steps": 40}},
     "evolve": {"generations": 3, "episodes": 2, "agreement": 0.0, "optimiser": {"population": 5},
                "validation": {"tracks": 3, "every": 2}},

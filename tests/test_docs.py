@@ -35,7 +35,6 @@ FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 COUNTS = re.compile(r"(population|tracks|controllers)(:? )\d+")
 LESS = {
     "worldmodels evaluate pretrained": "--evaluate.tracks 2 --executor.type serial",
-    "worldmodels dream pretrained": "--film.steps 20",
     "worldmodels benchmark": "--pairs 1 --seconds 0.05",
     "generative train pca": "--data.count 2000 --model.frames 256",
     "generative train vae": "--data.count 2000 --batch 8 --fit.steps 4",
@@ -92,9 +91,7 @@ def carry_out(words):
 
 
 def smallest():
-    return small_config(
-        accuracy={"episodes": 2, "horizons": [1, 5], "controllers": 3, "controller_tracks": 2, "controller_dreams": 2}
-    )
+    return small_config(accuracy={"controllers": 3, "controller_tracks": 2, "controller_dreams": 2})
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from generative.facts import Facts, FactsView
 from generative.options import check_numbers
 from worldmodels.accuracy.config import AccuracyConfig
 from worldmodels.agent.config import FeaturesConfig
-from worldmodels.dream.config import DreamConfig, FilmConfig
+from worldmodels.dream.config import DreamConfig
 from worldmodels.errors import RunError
 from worldmodels.evolution.config import EvaluateConfig, EvolveConfig, LoopConfig
 from worldmodels.idle import refuse_idle
@@ -32,7 +32,7 @@ from worldmodels.vision.registry import VISIONS
 
 SWAPPABLE: dict[str, Registry] = {"vision": VISIONS, "memory": MEMORIES}
 """The sections whose `type` names a component and whose `options` are that component's config."""
-SAME = ("preset", "seed", "device", "dtype", "env", "loop", "evaluate", "film", "accuracy", "executor")
+SAME = ("preset", "seed", "device", "dtype", "env", "loop", "evaluate", "accuracy", "executor")
 """What is the same in all rounds of a loop."""
 SET_BY_LOOP = ("collect.agent", "collect.extends", "vision.start", "memory.start", "evolve.start", "evolve.seed")
 """Fields of later rounds that follow from the rounds before them."""
@@ -61,7 +61,6 @@ class RunConfig:
     dream: DreamConfig = field(default_factory=DreamConfig)
     loop: LoopConfig = field(default_factory=LoopConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
-    film: FilmConfig = field(default_factory=FilmConfig)
     accuracy: AccuracyConfig = field(default_factory=AccuracyConfig)
     executor: ExecutorConfig = field(default_factory=ExecutorConfig)
 
@@ -87,7 +86,7 @@ def config_from(mapping: FactsView, base: RunConfig | None = None) -> RunConfig:
     refuse_old(mapping)
     config = _built(mapping, base or RunConfig(), "")
     if config.loop.later or config.loop.final:
-        for number in (1, config.loop.rounds):  # the second round, and one among the last
+        for number in (1, config.loop.vision_every):  # the second round, and the first with what is final
             later_config(config, number, "the round before", "the round before")
     return config
 

@@ -46,16 +46,14 @@ TABLE = (
     Idle(("evolve.validation.top_k_tracks",),
          lambda config: config.loop.rounds > 0 or config.evolve.validation.top_k > 1,
          "evolve.validation.top_k above 1, or a loop", loop=True),
-    Idle(("loop.final", "loop.vision_every", "loop.warm_start", "loop.rollback"),
+    Idle(("loop.vision_every", "loop.warm_start"),
          lambda config: config.loop.rounds > 1, "loop.rounds above 1", loop=True),
-    Idle(("loop.final_rounds",), lambda config: config.loop.rounds > 1 and bool(config.loop.final), "loop.final",
-         loop=True),
-    Idle(("accuracy.histories", "accuracy.candidates", "accuracy.controller_tracks", "accuracy.controller_dreams"),
+    Idle(("loop.final",), lambda config: config.loop.rounds > config.loop.vision_every,
+         "loop.rounds above loop.vision_every", loop=True),
+    Idle(("accuracy.histories", "accuracy.controller_tracks", "accuracy.controller_dreams"),
          lambda config: config.accuracy.controllers > 0, "accuracy.controllers above 0"),
-    Idle(("executor.address", "executor.object_store_mb", "executor.item_timeout"),
+    Idle(("executor.address", "executor.item_timeout"),
          lambda config: config.executor.type == "ray", "executor.type=ray"),
-    Idle(("executor.object_store_mb",), lambda config: not config.executor.address,
-         "a private Ray, without executor.address"),
 )  # fmt: skip
 """Every field that does nothing on its own."""
 

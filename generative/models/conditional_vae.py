@@ -42,12 +42,10 @@ class ConditionalVAEConfig:
     """Channels of the finest level; coarser levels have multiples of it."""
     beta: float = 1.0
     """Weight of the KL divergence against the summed squared error."""
-    free_bits: float = 0.0
-    """Nats per latent dimension, on average over a batch, that cost nothing; 0 turns it off."""
 
     def __post_init__(self) -> None:
         check_sizes(self, "classes", "latent", "image_size", "channels", "width")
-        check_not_negative(self, "beta", "free_bits")
+        check_not_negative(self, "beta")
         check_image_size(self)
 
 
@@ -121,14 +119,14 @@ class ConditionalVAE(nn.Module):
     def loss(
         self, batch: tuple[Float[Tensor, "B C H W"], Int[Tensor, " B"]], generator: torch.Generator
     ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
-        """Return the loss per image, and its squared error and KL divergence (nats, before free bits)."""
+        """Return the loss per image, and its squared error and KL divergence (nats)."""
         obs, labels = batch
         mean, log_variance = self._encode(obs, labels)
         noise = torch.randn(mean.shape, generator=generator, device=generator.device).to(mean.device)
         error = squared_error(obs, self.decode(mean + torch.exp(0.5 * log_variance) * noise, labels))
         kl = gaussian_kl(mean, log_variance)  # (B Z)
         metrics = {"squared_error": error.detach(), "kl": kl.detach().sum(1).mean()}
-        return error + self.config.beta * kl_cost(kl, 0.0, self.config.free_bits), metrics
+        return error + self.config.beta * kl_cost(kl, 0.0), metrics
 
     def _encode(
         self, obs: Float[Tensor, "B C H W"], labels: Int[Tensor, " B"]

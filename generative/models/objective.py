@@ -61,15 +61,11 @@ def gaussian_kl(mean: Float[Tensor, "B Z"], log_variance: Float[Tensor, "B Z"]) 
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
 
 
-def kl_cost(kl: Float[Tensor, "B Z"], kl_floor: float, free_bits: float) -> Float[Tensor, ""]:
+def kl_cost(kl: Float[Tensor, "B Z"], kl_floor: float) -> Float[Tensor, ""]:
     """Return what the KL costs per image, with some of it free.
 
     Args:
         kl: nats per image and dimension.
         kl_floor: nats of an image below which its KL costs nothing more (Ha & Schmidhuber 2018).
-        free_bits: the same for each dimension, on average over the batch (Kingma et al. 2016, arXiv
-            1606.04934, eq. 15): no dimension can be saved away for another. 0 leaves it out.
     """
-    if free_bits:
-        return kl.mean(0).clamp(min=free_bits).sum()
     return kl.sum(1).clamp(min=kl_floor).mean()

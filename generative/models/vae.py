@@ -58,23 +58,15 @@ class VAEConfig:
     """Weight of the KL divergence."""
     kl_floor: float = 16.0
     """Nats per frame below which KL costs nothing more (paper: half a nat per latent); 0 turns it off."""
-    free_bits: float = 0.0
-    """Nats per latent dimension, on average over a batch, that cost nothing; instead of kl_floor. 0 turns it off."""
-    beta_warmup: int = 0
-    """Training steps over which beta rises linearly from 0 to its full value."""
     r_loss_factor: float = 0.0
     """The book's weight of the mean squared error, instead of beta: beta is numbers per image / this. 0: see beta."""
 
     def __post_init__(self) -> None:
         check_sizes(self, "latent", "image_size", "channels", "width")
-        check_not_negative(self, "beta", "kl_floor", "free_bits", "beta_warmup", "r_loss_factor")
+        check_not_negative(self, "beta", "kl_floor", "r_loss_factor")
         if self.layout == "paper" and self.image_size != 64:
             raise ValueError(f"image_size={self.image_size}: layout=paper needs 64; use it, or layout=fast")
         check_image_size(self)
-        if self.free_bits and self.kl_floor:
-            raise ValueError(
-                f"free_bits={self.free_bits}: takes the place of kl_floor={self.kl_floor}; set one of them to 0"
-            )
         if self.r_loss_factor and self.beta != type(self).beta:
             raise ValueError(
                 f"r_loss_factor={self.r_loss_factor}: the same knob as beta={self.beta} in another notation; give one"
@@ -101,7 +93,6 @@ class VAE(nn.Module):
     refusals: ClassVar[Mapping[str, str]] = {
         "log_prob": "a VAE only bounds the probability of an image; `loss` returns the terms of that bound"
     }
-    trained_steps: Tensor
 
     def __init__(self, config: VAEConfig) -> None:
         super().__init__()
@@ -118,8 +109,6 @@ class VAE(nn.Module):
             self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         draw(self.encoder)
         draw(self.decoder)
-        if config.beta_warmup:  # in the checkpoint, so that a resumed training goes on where it was
-            self.register_buffer("trained_steps", torch.zeros((), dtype=torch.int64))
 
     @property
     def latent_spec(self) -> LatentSpec:
@@ -169,19 +158,7 @@ class VAE(nn.Module):
         decoded = self.decode(mean + torch.exp(0.5 * log_variance) * noise)
         error, kl = squared_error(obs, decoded), gaussian_kl(mean, log_variance)
         metrics = {"squared_error": error.detach(), "kl": kl.detach().sum(1).mean()}
-        beta = self._beta()
-        if isinstance(beta, Tensor):
-            metrics["beta"] = beta
-        return error + beta * kl_cost(kl, self.config.kl_floor, self.config.free_bits), metrics
-
-    def _beta(self) -> float | Float[Tensor, ""]:
-        """Return the weight of the KL: in training on its way up, afterwards the full one."""
-        weight, warmup = self.config.kl_weight, self.config.beta_warmup
-        if not (warmup and self.training):
-            return weight
-        share = (self.trained_steps / warmup).clamp(max=1.0)
-        self.trained_steps += 1
-        return weight * share
+        return error + self.config.kl_weight * kl_cost(kl, self.config.kl_floor), metrics
 
     @torch.no_grad()
     def diagnose(self, obs: Float[Tensor, "B C H W"], mean_frame: Float[Tensor, "C H W"] | None = None) -> Facts:

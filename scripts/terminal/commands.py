@@ -23,7 +23,7 @@ COMMANDS = {
 SECTIONS = {
     "run": (
         *("seed", "device", "dtype", "env", "collect", "vision", "memory", "features", "controller", "evolve", "dream"),
-        *("loop", "evaluate", "film", "accuracy", "executor"),
+        *("loop", "evaluate", "accuracy", "executor"),
     ),
     "collect": ("seed", "env", "collect", "executor"),
     "train-vision": ("device", "vision"),
@@ -34,7 +34,7 @@ SECTIONS = {
         *("loop", "executor"),
     ),
     "evaluate": ("evaluate", "executor"),
-    "dream": ("film",),
+    "dream": (),
     "accuracy": ("accuracy",),
     "report": (),
 }
@@ -81,20 +81,13 @@ SETTINGS = {
     "loop.warm_start": "Train vision and memory on from the round before",
     "evaluate.tracks": "Test tracks to drive",
     "evaluate.baseline": "Let a random policy drive the same tracks",
-    "evaluate.video": "Write a video of the episode of median return",
-    "film.steps": "Steps of dreams in the film",
-    "film.context": "Real steps that the memory sees before it predicts",
-    "film.ahead": "Steps that it then predicts from the actions alone",
-    "film.track": "Seed of the track of the real drive",
-    "accuracy.episodes": "Episodes of each policy on validation tracks",
-    "accuracy.max_frames": "Frames after which such an episode is cut",
     "accuracy.controllers": "Controllers to compare in the dream and the real world",
     "executor.type": "Kind: ray, or serial for one process",
     "executor.workers": "Worker processes; 0: one for each core",
 }
 """The fields that people change, in the order of the stages. What a run lacks, as another vision does, is left out."""
 
-UNUSUAL = {"run": ("accuracy", "film")}
+UNUSUAL = {"run": ("accuracy",)}
 """Sections whose settings a command does not show, as people set them where they are used."""
 
 SHORT = {

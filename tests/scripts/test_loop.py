@@ -15,7 +15,6 @@ from worldmodels.agent.build import new_memory
 from worldmodels.agent.export import export_agent
 from worldmodels.agent.trained import load_bundle
 from worldmodels.errors import RunError
-from worldmodels.evolution.config import LoopConfig
 from worldmodels.evolution.rounds import LEARNT, best_round, exploited, keeps_vision, round_config
 from worldmodels.files import read_lines
 from worldmodels.memories.registry import MEMORIES
@@ -210,21 +209,20 @@ def test_later_rounds_can_have_other_fields():
     assert later.vision.options.width == first.vision.options.width and later.evolve.start == "00"
 
 
-@pytest.mark.parametrize("rounds", [1, 2])
-def test_the_last_rounds_can_have_other_fields_still(rounds):
+def test_rounds_can_have_other_fields_still_from_the_second_training_of_vision_on():
     final = {"evolve": {"start": ""}, "dream": {"horizon": 9}}
-    own = {"later": {"dream": {"horizon": 3}}, "final": final, "final_rounds": rounds, "rounds": 2 + rounds}
+    own = {"later": {"dream": {"horizon": 3}}, "final": final, "vision_every": 2, "rounds": 4}
     config = looped_config(loop=LOOP | own, controller={"bias": [0.0, 0.0, -2.0]})
     later, last = (round_config(config, number, Path("00"), Path("00")) for number in (1, 2))
-    assert round_config(config, 1 + rounds, Path("00"), Path("00")).dream.horizon == 9
+    assert round_config(config, 3, Path("00"), Path("00")).dream.horizon == 9
     assert (later.evolve.start, later.controller.bias, later.dream.horizon) == ("00", (), 3)
     assert (last.evolve.start, last.controller.bias, last.dream.horizon) == ("", (0.0, 0.0, -2.0), 9)
     assert last.collect.extends == "00" and last.memory.start == "00"
 
 
-def test_the_last_rounds_can_have_another_vision(tmp_path):
+def test_later_rounds_can_have_another_vision(tmp_path):
     """It is trained in the first of them, whenever that comes, from nothing; then it is kept."""
-    own = {"final": {"vision": {"type": "pca", "options": {"latent": 8}}}, "final_rounds": 2, "vision_every": 9}
+    own = {"later": {"vision": {"type": "pca", "options": {"latent": 8}}}, "vision_every": 9}
     config = looped_config(loop=LOOP | own)
     assert [keeps_vision(config, number) for number in range(3)] == [False, False, True]
     run = carry_out(Run.create(tmp_path / "run", config))
@@ -280,13 +278,12 @@ def row(number, validation, dream):
 )
 def test_a_dream_that_promises_more_than_the_world_pays_is_exploited(last, found):
     curve = [row(0, 50, 1.0), row(1, 700, 2.0), row(2, *last)]
-    assert exploited(LoopConfig(rounds=5), curve) is found
-    assert not exploited(LoopConfig(rounds=5, rollback=False), curve)
+    assert exploited(curve) is found
     assert best_round(curve)["round"] == 1
 
 
 def test_nothing_earned_is_nothing_to_lose():
-    assert not exploited(LoopConfig(rounds=5), [row(0, -60, 1.0), row(1, -65, 3.0)])
+    assert not exploited([row(0, -60, 1.0), row(1, -65, 3.0)])
 
 
 def test_a_rollback_begins_at_the_best_round(looped, monkeypatch):

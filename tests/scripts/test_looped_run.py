@@ -17,8 +17,7 @@ from worldmodels.files import read_lines
 from worldmodels.report.gather import gather, world_verdict
 
 ACCURACY = {
-    "episodes": "2", "controllers": "3", "controller-tracks": "2", "controller-dreams": "2",
-    "horizons": "1",
+    "controllers": "3", "controller-tracks": "2", "controller-dreams": "2",
 }  # fmt: skip
 QUICK = [word for name, value in ACCURACY.items() for word in (f"--accuracy.{name}", value)]
 
@@ -94,7 +93,7 @@ def test_a_replay_that_leads_elsewhere_names_what_is_possible(run, capsys):
 
 def test_it_is_evaluated_and_shown(run, capsys):
     assert main(["evaluate", str(run.path), "--tracks", "2"]) == 0
-    assert main(["dream", str(run.path), "--film.steps", "12", "--film.context", "5"]) == 0
+    assert main(["dream", str(run.path)]) == 0
     capsys.readouterr()
     assert main(["info", str(run.path)]) == 0
     said = capsys.readouterr().out
@@ -146,8 +145,7 @@ def test_an_export_keeps_how_the_round_was_made(run, exported, capsys):
     assert ours == theirs
     for command in ("dream", "report", "info"):
         capsys.readouterr()
-        more = ["--film.steps", "12", "--film.context", "5"] if command == "dream" else []
-        assert main([command, str(exported.path), *more]) == 0
+        assert main([command, str(exported.path)]) == 0
     assert f"round {run.chosen_round().name} chosen" in capsys.readouterr().out
     assert "/" not in exported.learnt.evolve.start + exported.learnt.collect.extends
 
@@ -156,10 +154,9 @@ def test_a_study_goes_on_from_it(run, tmp_path):
     """A cell that has the whole loop in common takes it, and is measured with the round's configuration."""
     folder = tmp_path / "study"
     folder.mkdir()
-    accuracy = "".join(f"  accuracy.{name.replace('-', '_')}: {value}\n" for name, value in ACCURACY.items()
-                       if name != "horizons")  # fmt: skip
+    accuracy = "".join(f"  accuracy.{name.replace('-', '_')}: {value}\n" for name, value in ACCURACY.items())
     (folder / "study.yaml").write_text(
-        f"run: {run.path}\nset:\n{accuracy}  accuracy.horizons: [1]\ncells: {{same: {{}}}}\nseeds: [0]\ntracks: 2\n"
+        f"run: {run.path}\nset:\n{accuracy}cells: {{same: {{}}}}\nseeds: [0]\ntracks: 2\n"
     )
     assert main(["study", str(folder), "--workers", "1"]) == 0
     cell = Run(folder / "cells" / "same-s0")

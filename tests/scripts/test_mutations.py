@@ -32,16 +32,9 @@ TINY = {
         "validation": {"tracks": 2, "every": 1, "top_k": 2, "top_k_tracks": 2},
     },
     "evaluate": {"tracks": 2, "baseline": False},
-    "film": {"steps": 6, "context": 3},
     "dream": {"horizon": 5, "warmup": 3},
     "env": {"max_steps": 12},
-    "accuracy": {
-        "episodes": 2,
-        "max_frames": 12,
-        "horizons": [1, 2],
-        "warmup": 2,
-        "controllers": 0,
-    },
+    "accuracy": {"controllers": 0},
 }
 LOOP = {
     "rounds": 2,
@@ -175,9 +168,12 @@ def exported(run):
 COMMANDS = {
     "info": (["info", "RUN"], None),
     "report": (["report", "RUN"], page),
-    "evaluate": (["evaluate", "RUN", "--tracks", "3", "--evaluate.video", "False"], csv),
+    "evaluate": (["evaluate", "RUN", "--tracks", "3"], csv),
     "dream": (["dream", "RUN"], lambda run: done_without_time(run, "dream")),
-    "accuracy": (["accuracy", "RUN", "--accuracy.horizons", "1"], lambda run: (run / "accuracy/card.json").read_text()),
+    "accuracy": (
+        ["accuracy", "RUN", "--accuracy.controller-tracks", "3"],
+        lambda run: (run / "accuracy/card.json").read_text(),
+    ),
     "export": (["export", "RUN", "AGENT"], exported),
     "run": (["run", "RUN"], csv),
     "agent": (["collect", "OTHER", "--config", "CONFIG"], lambda run: csv_of_rollouts(run.parent / "other")),

@@ -20,16 +20,14 @@ TINY = {
     "preset": "toy",
     "env": {"id": "strange:Strange-v0", "wrappers": ["strange:Shown {above: 10}"], "size": 16, "action_repeat": 8},
     "collect": {"episodes": 4, "max_frames": 96},
-    "vision": {"attempts": 1, "options": {"latent": 2, "width": 4}, "fit": {"steps": 6, "warmup": 1},
+    "vision": {"options": {"latent": 2, "width": 4}, "fit": {"steps": 6, "warmup": 1},
                "batch": 8},
     "memory": {"sequence": 10, "batch": 2, "options": {"hidden": 4}, "fit": {"steps": 4}},
     "evolve": {"generations": 1, "episodes": 2, "agreement": 0.0, "validation": {"tracks": 2},
                "optimiser": {"population": 4}},
     "dream": {"horizon": 5, "warmup": 2},
     "evaluate": {"tracks": 2},
-    "film": {"steps": 8, "context": 3},
-    "accuracy": {"episodes": 2, "max_frames": 96, "warmup": 3, "horizons": [1, 2], "controllers": 3,
-                 "controller_tracks": 2, "controller_dreams": 2},
+    "accuracy": {"controllers": 3, "controller_tracks": 2, "controller_dreams": 2},
     "executor": {"envs": 2},
 }  # fmt: skip
 

@@ -32,9 +32,8 @@ TINY = {
     "memory": {"fit": {"steps": 12}},
     "evolve": {**SMALL["evolve"], "generations": 2, "optimiser": {"population": 4},
                "validation": {"tracks": 2, "every": 2}},
-    "evaluate": {"baseline": False, "video": False},
-    "accuracy": {"episodes": 2, "horizons": [1, 10], "controllers": 3,
-                 "controller_tracks": 2, "controller_dreams": 2},
+    "evaluate": {"baseline": False},
+    "accuracy": {"controllers": 3, "controller_tracks": 2, "controller_dreams": 2},
     "executor": {"type": "serial", "envs": 4},
 }  # fmt: skip
 CELLS = {

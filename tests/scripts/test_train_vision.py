@@ -90,7 +90,8 @@ def test_a_vision_that_sees_nothing_stops_the_run_and_says_why(trained, tmp_path
     from generative import PCA
 
     monkeypatch.setattr(PCA, "estimate", lambda self, batches, generator: self.spread.fill_(1e6))
-    run = collected(trained, tmp_path / "blind", type="pca", options=OPTIONS["pca"], attempts=2)
+    run = collected(trained, tmp_path / "blind", type="pca", options=OPTIONS["pca"])
+    monkeypatch.setattr(sys.modules["scripts.train_vision"], "ATTEMPTS", 2)
     with pytest.raises(RunError, match="vision failed 2 times: none of the 8 latent") as found:
         list(train_vision(run))
     assert "learning-rate" not in str(found.value)  # there is none

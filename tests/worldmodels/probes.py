@@ -12,7 +12,6 @@ import torch
 from agents import make_controller
 from envs import make_env
 from scripts.collect import collect
-from scripts.dream import dream
 from scripts.evaluate import evaluate
 from scripts.evolve import worker_setup
 from scripts.stages import evolve, train_memory, train_vision
@@ -52,9 +51,8 @@ TINY = {
     "memory": {"batch": 4, "fit": {"steps": 4}},
     "evolve": {"generations": 1, "optimiser": {"population": 4}, "validation": {"tracks": 2}},
     "dream": {"horizon": 10},
-    "evaluate": {"tracks": 2, "baseline": False, "video": False},
-    "film": {"steps": 4, "context": 3, "ahead": 3},
-    "accuracy": {"episodes": 2, "max_frames": 16, "warmup": 4, "horizons": [1, 2], "controllers": 0},
+    "evaluate": {"tracks": 2, "baseline": False},
+    "accuracy": {"controllers": 0},
 }  # fmt: skip
 TRAINED, AGENT, OTHER = "<trained>", "<agent>", "<other>"
 """Stand for folders: of a run with vision and memory, and of two that have controllers too."""
@@ -144,8 +142,9 @@ class Probes:
         return seen, failed
 
     def sees(self, config):
-        """How vision trains; nothing it learns is good enough, so that all attempts are made."""
+        """How vision trains; nothing it learns is good enough."""
         with self.patch.context() as patch:
+            patch.setattr(sys.modules["scripts.train_vision"], "ATTEMPTS", 1)
             patch.setattr(sys.modules["scripts.train_vision"], "HELD_OUT_FRAMES", 16)
             patch.setattr("scripts.train_vision.examine", lambda *_: {"verdict": "bad", "reason": "so it was told"})
             return self._trains(self.run(config, "collect"), train_vision, "train-vision")
@@ -205,7 +204,7 @@ class Probes:
         each = [round_config(config, number, place, place) for number in range(1, 4)]
         kept = [keeps_vision(config, number) for number in range(1, 4)]
         lost = {"validation": {"mean": 1.0}, "dream_reward": 2.0}
-        return each, kept, exploited(config.loop, [best, lost])
+        return each, kept, exploited([best, lost])
 
     def loops(self, config):
         """How many rounds are carried out; there is nothing in them."""
@@ -234,17 +233,6 @@ class Probes:
 
     def evaluates(self, config):
         return self._shows(config, evaluate, "evaluate")
-
-    def films(self, config):
-        with self.patch.context() as patch:
-            patch.setattr(sys.modules["scripts.dream"], "DREAMS", range(3))
-            return self._shows(config, dream, "dream")
-
-    def measures(self, config):
-        """The card, of one set of episodes."""
-        with self.patch.context() as patch:
-            patch.setattr(accuracy_module, "SETS", ("on-policy",))
-            return self._shows(config, accuracy_module.accuracy, "accuracy")
 
     def agrees(self, config):
         """What controllers make in both worlds."""

@@ -63,13 +63,10 @@ CHECKS = {
     "vision.options.width": ("sees", 16, {}),
     "vision.options.beta": ("sees", 0.1, FREE),
     "vision.options.kl_floor": ("sees", 0.0, {}),
-    "vision.options.free_bits": ("sees", 0.5, FREE),
-    "vision.options.beta_warmup": ("sees", 3, FREE),
     "vision.options.r_loss_factor": ("sees", 50.0, FREE),
     "vision.start": ("sees", TRAINED, {}),
     "vision.batch": ("sees", 4, {}),
     "vision.buffer": ("sees", 16, {}),
-    "vision.attempts": ("sees", 2, {}),
     "memory.type": ("remembers", "feed-forward", {}),
     "memory.options.latent": ("remembers", 9, {}),
     "memory.options.action": ("remembers", 7, {}),
@@ -123,32 +120,19 @@ CHECKS = {
     "loop.rounds": ("loops", 4, {}),
     "loop.later": ("rounds", {"dream": {"horizon": 9}}, {}),
     "loop.final": ("rounds", {"dream": {"horizon": 9}}, {}),
-    "loop.final_rounds": ("rounds", 2, {"loop.final": {"dream": {"horizon": 9}}}),
     "loop.vision_every": ("rounds", 3, {}),
     "loop.warm_start": ("rounds", False, {}),
-    "loop.rollback": ("rounds", False, {}),
     "evaluate.tracks": ("evaluates", 3, {}),
     "evaluate.env": ("evaluates", "WorldModels/FastCarRacing-v3", {}),
     "evaluate.baseline": ("evaluates", True, {}),
-    "evaluate.video": ("evaluates", True, {}),
-    "film.steps": ("films", 24, {}),
-    "film.context": ("films", 5, {}),
-    "film.ahead": ("films", 5, {}),
-    "film.track": ("films", 10_003, {}),
-    "accuracy.episodes": ("measures", 3, {}),
-    "accuracy.max_frames": ("measures", 14, {}),
-    "accuracy.warmup": ("measures", 6, {}),
-    "accuracy.horizons": ("measures", [1, 3], {}),
     "accuracy.controllers": ("agrees", 4, CONTROLLERS),
     "accuracy.histories": ("agrees", [OTHER], CONTROLLERS),
-    "accuracy.candidates": ("agrees", 6, CONTROLLERS),
     "accuracy.controller_tracks": ("agrees", 3, CONTROLLERS),
     "accuracy.controller_dreams": ("agrees", 3, CONTROLLERS),
     "executor.type": ("opens", "serial", RAY),
     "executor.workers": ("opens", 2, RAY),
     "executor.address": ("opens", "10.0.0.1:6379", RAY),
     "executor.envs": ("begins", 2, {}),
-    "executor.object_store_mb": ("opens", 100, RAY),
     "executor.item_timeout": ("waits", 7.0, RAY),
 }
 """Of each field: what is compared, another value, and what else is set so that the field matters."""
@@ -208,9 +192,7 @@ def placed(value, probes):
     return probes.places.get(value, value) if isinstance(value, str) else value
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * (check[0] == "measures")) for name, check in CHECKS.items()]
-)
+@pytest.mark.parametrize("name", CHECKS)
 def test_a_changed_field_acts_or_is_refused(name, measured):
     probe, value, context = CHECKS[name]
     whole = looped_config if name.startswith("loop.") else small_config

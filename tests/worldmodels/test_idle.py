@@ -15,9 +15,9 @@ IDLE = {
     "collect.agent": "somewhere", "memory.reward.window": 3, "memory.termination.off_road_steps": 3,
     "features.stack": 7, "features.memory": "shuffled", "controller.layers": [5],
     "evolve.validation.top_k_tracks": 9, "loop.final": {"dream": {"horizon": 9}}, "loop.vision_every": 3,
-    "loop.warm_start": False, "loop.rollback": False, "loop.final_rounds": 3, "accuracy.histories": ["somewhere"],
-    "accuracy.candidates": 50, "accuracy.controller_tracks": 5, "accuracy.controller_dreams": 5,
-    "executor.address": "auto", "executor.object_store_mb": 300, "executor.item_timeout": 9.0,
+    "loop.warm_start": False, "accuracy.histories": ["somewhere"],
+    "accuracy.controller_tracks": 5, "accuracy.controller_dreams": 5,
+    "executor.address": "auto", "executor.item_timeout": 9.0,
 }  # fmt: skip
 """Values of fields that need another one."""
 NOT_ACTING = {

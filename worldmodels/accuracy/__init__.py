@@ -13,6 +13,6 @@ together, `page` shows them. What cannot be measured says why: `{"skipped": reas
 Intervals are 95 % bootstrap intervals over episodes (over controllers in `agreement`).
 """
 
-from worldmodels.accuracy.config import AccuracyConfig
+from worldmodels.accuracy.config import AccuracyConfig, CardConfig
 
-__all__ = ["AccuracyConfig"]
+__all__ = ["AccuracyConfig", "CardConfig"]

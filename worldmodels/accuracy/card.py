@@ -9,7 +9,7 @@ from torch import Tensor
 
 from generative.facts import Facts, FactsView
 from worldmodels.accuracy.calibration import calibration
-from worldmodels.accuracy.config import AccuracyConfig
+from worldmodels.accuracy.config import AccuracyConfig, CardConfig
 from worldmodels.accuracy.data import HeldOut, remember, spread
 from worldmodels.accuracy.dreams import choose_starts, dream_on, elsewhere
 from worldmodels.accuracy.one_step import Guess, fit_guesses, one_step
@@ -107,7 +107,7 @@ def measure(
     parts: Parts,
     sets: Mapping[str, Sequence[HeldOut]],
     guesses: dict[str, Guess],
-    config: AccuracyConfig,
+    config: CardConfig,
     seed: int,
 ) -> Iterator[tuple[str, Facts]]:
     """Yield each set's name and its part of the card; latents of all sets are measured in the same unit."""
@@ -116,7 +116,7 @@ def measure(
         yield name, _measure_set(parts, episodes, guesses, scale, config, seed)
 
 
-def _watch(parts: Parts, episodes: Sequence[HeldOut], config: AccuracyConfig) -> Watched | str:
+def _watch(parts: Parts, episodes: Sequence[HeldOut], config: CardConfig) -> Watched | str:
     """Return the episodes with probes fitted on them, or why there are none."""
     remembered = {"z+h": remember(parts.memory, episodes)}
     if parts.untrained is not None:
@@ -132,7 +132,7 @@ def _measure_set(
     episodes: Sequence[HeldOut],
     guesses: dict[str, Guess],
     scale: Float[Tensor, " Z"],
-    config: AccuracyConfig,
+    config: CardConfig,
     seed: int,
 ) -> Facts:
     memory, names = parts.memory, parts.state_names
@@ -150,7 +150,7 @@ def _measure_set(
         "probes": {"skipped": watched} if isinstance(watched, str) else explained(watched, names, config, seed),
     }
     if not len(starts.row):
-        unknown = {"skipped": "no episode is longer than the warm-up: lower accuracy.warmup"}
+        unknown = {"skipped": "no episode is longer than the warm-up"}
         return made | dict.fromkeys(("open_loop", "pixels", "reward", "physical"), unknown)
     dreams = dream_on(memory, episodes, starts, config, seed)
     lost = dream_on(memory, episodes, starts, config, seed, begin=elsewhere(starts))
@@ -169,7 +169,8 @@ def card(
     facts: FactsView,
     sets: Mapping[str, Facts],
     agreement: Facts,
-    config: AccuracyConfig,
+    config: CardConfig,
+    asked: AccuracyConfig,
 ) -> Facts:
     """Put the card together.
 
@@ -178,11 +179,12 @@ def card(
         sets: of `measure`; or `{"skipped": reason}` for one that could not be recorded.
         agreement: of `agreement`, or why there is none.
         config: how it was measured.
+        asked: how the agreement was.
     """
     return {
         "format_version": FORMAT_VERSION,
         "facts": dict(facts),
-        "settings": asdict(config),
+        "settings": asdict(config) | asdict(asked),
         "sets": dict(sets),
         "agreement": agreement,
         "comparisons": [dict(zip(("figure", "with", "not_with"), row, strict=True)) for row in COMPARISONS],

@@ -1,4 +1,4 @@
-"""How a world model is measured: the options of the accuracy card."""
+"""How a world model is measured: the options of the accuracy card, and what follows from the environment."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -8,77 +8,32 @@ from worldmodels.seeds import VALIDATION
 
 PIXEL_BATCH = 256
 """Frames that are encoded or decoded at a time."""
+EPISODES = 10
+"""Episodes of each policy, on the same validation tracks, the last ones: the controller is chosen on the first."""
+MAX_FRAMES, WARMUP = 500, 50
+"""Frames after which such an episode is cut, and steps that the memory sees first, where episodes are long enough."""
+HORIZONS = (1, 2, 5, 10, 15, 25, 50, 100)
+"""Steps alone after which dream and truth are compared, as far as episodes go."""
 
 
 @dataclass(frozen=True)
-class AccuracyConfig:
+class CardConfig:
     """How a world model is measured on held-out tracks."""
 
-    episodes: int = 10
-    """Episodes of each policy, on the same validation tracks, the last ones: the controller is chosen on the first."""
-    max_frames: int = 500
-    """Frames after which such an episode is cut."""
-    warmup: int = 50
+    episodes: int = EPISODES
+    """Episodes of each policy."""
+    max_frames: int = MAX_FRAMES
+    """Frames after which an episode is cut."""
+    warmup: int = WARMUP
     """Real steps that the memory sees before it goes on alone."""
-    horizons: tuple[int, ...] = (1, 2, 5, 10, 15, 25, 50, 100)
+    horizons: tuple[int, ...] = HORIZONS
     """Steps alone after which dream and truth are compared, ascending."""
-    controllers: int = 30
-    """Controllers of many qualities on which dream and real return are compared; 0 leaves that out."""
-    histories: tuple[str, ...] = ()
-    """Runs from whose evolution they are taken, in equal parts, for agents that read what this run's agent reads; none:
-    the run itself. World models are comparable only when asked about the same controllers."""
-    candidates: int = 0
-    """Controllers that drive first, on other validation tracks, so that those compared spread evenly over real returns;
-    0: all that are taken are compared."""
-    controller_tracks: int = 4
-    """Validation tracks that each of them drives."""
-    controller_dreams: int = 32
-    """Dreams that each of them plays."""
     noise: ClassVar[float] = 0.1
     """Exploration noise of the agent in the mixed episodes, as a part of each action's range."""
     samples: ClassVar[int] = 16
     """Dreams from each starting point."""
     starts: ClassVar[int] = 8
     """Starting points in each episode."""
-
-    def __post_init__(self) -> None:
-        for name, least in (
-            ("episodes", 2),
-            ("max_frames", 2),
-            ("warmup", 1),
-            ("controller_tracks", 2),
-            ("controller_dreams", 2),
-        ):
-            if getattr(self, name) < least:
-                raise ValueError(f"accuracy.{name}={getattr(self, name)}: must be at least {least}")
-        for name in ("episodes", "controller_tracks"):
-            if getattr(self, name) > len(VALIDATION):
-                raise ValueError(f"accuracy.{name}={getattr(self, name)}: there are {len(VALIDATION)} such tracks")
-        if not self.horizons or list(self.horizons) != sorted({*self.horizons}) or self.horizons[0] < 1:
-            raise ValueError(f"accuracy.horizons={self.horizons}: give ascending numbers of steps from 1 on")
-        if self.candidates and not self.controllers <= self.candidates:
-            raise ValueError(
-                f"accuracy.candidates={self.candidates}: must be 0 or at least accuracy.controllers={self.controllers}"
-            )
-        if self.candidates and 2 * self.controller_tracks > len(VALIDATION):
-            raise ValueError(
-                f"accuracy.controller_tracks={self.controller_tracks}: with candidates twice as many are driven, and "
-                f"there are {len(VALIDATION)} such tracks"
-            )
-        if self.controllers and len(self.histories) > (self.candidates or self.controllers):
-            raise ValueError(
-                f"accuracy.histories: {len(self.histories)} for {self.candidates or self.controllers} controllers: "
-                "name fewer, or raise accuracy.controllers or accuracy.candidates to one for each at least"
-            )
-        if self.controllers != 0 and self.controllers < 3:
-            raise ValueError(
-                f"accuracy.controllers={self.controllers}: a correlation needs 3 at least; 0 leaves it out"
-            )
-        check_numbers(self, "accuracy")
-        if self.warmup >= self.max_frames:
-            raise ValueError(
-                f"accuracy.warmup={self.warmup}: leaves nothing of accuracy.max_frames={self.max_frames}; lower it"
-            )
 
     @property
     def return_steps(self) -> int:
@@ -89,3 +44,53 @@ class AccuracyConfig:
     def ahead(self) -> int:
         """Steps ahead at which probes also look for the simulator's state: 20, or fewer where episodes are short."""
         return max(1, min(20, (self.max_frames - self.warmup) // 4))
+
+
+def card_config(limit: int) -> CardConfig:
+    """Return how the card is made where episodes have at most so many frames: a fifth of them is for the warm-up."""
+    frames = min(MAX_FRAMES, limit)
+    warmup = max(1, min(WARMUP, frames // 5))
+    horizons = tuple(steps for steps in HORIZONS if steps <= max(1, frames - warmup))
+    return CardConfig(EPISODES, frames, warmup, horizons)
+
+
+@dataclass(frozen=True)
+class AccuracyConfig:
+    """How well dream and real environment agree on controllers, as the accuracy card shows it."""
+
+    controllers: int = 30
+    """Controllers of many qualities on which dream and real return are compared; 0 leaves that out."""
+    histories: tuple[str, ...] = ()
+    """Runs from whose evolution they are taken, in equal parts, for agents that read what this run's agent reads; none:
+    the run itself. World models are comparable only when asked about the same controllers: of twice as many those are
+    taken that spread evenly over real returns."""
+    controller_tracks: int = 4
+    """Validation tracks that each of them drives."""
+    controller_dreams: int = 32
+    """Dreams that each of them plays."""
+
+    def __post_init__(self) -> None:
+        for name in ("controller_tracks", "controller_dreams"):
+            if getattr(self, name) < 2:
+                raise ValueError(f"accuracy.{name}={getattr(self, name)}: must be at least 2")
+        driven = self.controller_tracks * (2 if self.histories else 1)
+        if driven > len(VALIDATION):
+            raise ValueError(
+                f"accuracy.controller_tracks={self.controller_tracks}: there are {len(VALIDATION)} such tracks, and "
+                f"{driven} would be driven"
+            )
+        if self.controllers and len(self.histories) > self.taken:
+            raise ValueError(
+                f"accuracy.histories: {len(self.histories)} for {self.taken} controllers: name fewer, or raise "
+                "accuracy.controllers"
+            )
+        if self.controllers != 0 and self.controllers < 3:
+            raise ValueError(
+                f"accuracy.controllers={self.controllers}: a correlation needs 3 at least; 0 leaves it out"
+            )
+        check_numbers(self, "accuracy")
+
+    @property
+    def taken(self) -> int:
+        """Controllers that are taken from the histories, and drive first where those of other runs are asked about."""
+        return self.controllers * (2 if self.histories else 1)

@@ -19,7 +19,7 @@ from torch import Tensor
 from envs import EnvConfig
 from generative import to_float
 from generative.facts import FactsView
-from worldmodels.accuracy.config import PIXEL_BATCH, AccuracyConfig
+from worldmodels.accuracy.config import PIXEL_BATCH, CardConfig
 from worldmodels.agent.bundle import Bundle
 from worldmodels.errors import RunError
 from worldmodels.memories import Remembers
@@ -80,7 +80,7 @@ class Padded(NamedTuple):
     """True for the real steps."""
 
 
-def driven(name: str, config: AccuracyConfig) -> Driven:
+def driven(name: str, config: CardConfig) -> Driven:
     """Return who drives the episodes of a set."""
     known = {
         "random": Driven(("action-hold",), 0.0),
@@ -95,7 +95,7 @@ def record(
     name: str,
     env: EnvConfig,
     agent: tuple[Bundle, np.ndarray] | None,
-    config: AccuracyConfig,
+    config: CardConfig,
     width: int,
 ) -> Iterator[EpisodeFile]:
     """Yield the episodes of a set by track; where one is not there all are recorded, side by side as at first.

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from worldmodels.accuracy.config import AccuracyConfig
+from worldmodels.accuracy.config import CardConfig
 from worldmodels.accuracy.data import HeldOut
 from worldmodels.memories import Memory
 
@@ -44,7 +44,7 @@ class Dreams(NamedTuple):
     """Sum of the predicted rewards over `return_steps`, mean over the dreams; NaN without a reward head."""
 
 
-def choose_starts(episodes: Sequence[HeldOut], config: AccuracyConfig) -> HeldOutStarts:
+def choose_starts(episodes: Sequence[HeldOut], config: CardConfig) -> HeldOutStarts:
     """Spread places evenly over each episode, as far as warm-up and the longest horizon leave room.
 
     An episode too short for that horizon is used for what it has; one that is over within the warm-up has no place.
@@ -65,7 +65,7 @@ def dream_on(
     memory: Memory,
     episodes: Sequence[HeldOut],
     starts: HeldOutStarts,
-    config: AccuracyConfig,
+    config: CardConfig,
     seed: int,
     begin: np.ndarray | None = None,
 ) -> Dreams:
@@ -94,7 +94,7 @@ def dream_on(
 
 
 def _dream(
-    memory: Memory, episodes: Sequence[HeldOut], origin: HeldOutStarts, course: HeldOutStarts, config: AccuracyConfig,
+    memory: Memory, episodes: Sequence[HeldOut], origin: HeldOutStarts, course: HeldOutStarts, config: CardConfig,
     generator: torch.Generator,
 ) -> Dreams:  # fmt: skip
     """Wake at the places of `origin` and dream with the actions that followed those of `course`."""

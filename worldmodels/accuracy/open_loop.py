@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from generative.facts import Facts
-from worldmodels.accuracy.config import AccuracyConfig
+from worldmodels.accuracy.config import CardConfig
 from worldmodels.accuracy.data import HeldOut, frames
 from worldmodels.accuracy.dreams import Dreams, HeldOutStarts, at_horizons
 from worldmodels.accuracy.reconstruction import decoder_of, pixel_error
@@ -38,7 +38,7 @@ def open_loop(
     episodes: Sequence[HeldOut],
     starts: HeldOutStarts,
     scale: Float[Tensor, " Z"],
-    config: AccuracyConfig,
+    config: CardConfig,
     seed: int,
 ) -> Facts:
     """Measure dreams in latent space.
@@ -167,7 +167,7 @@ def pixels(
     dreams: Dreams,
     episodes: Sequence[HeldOut],
     starts: HeldOutStarts,
-    config: AccuracyConfig,
+    config: CardConfig,
     seed: int,
 ) -> Facts:
     """Measure decoded dreams: the squared error of the decoded mean over dreams, above vision's own.

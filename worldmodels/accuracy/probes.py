@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from generative.facts import Facts
-from worldmodels.accuracy.config import AccuracyConfig
+from worldmodels.accuracy.config import CardConfig
 from worldmodels.accuracy.data import HeldOut
 from worldmodels.accuracy.dreams import Dreams, HeldOutStarts
 from worldmodels.accuracy.open_loop import by_horizon
@@ -117,7 +117,7 @@ class Watched:
     """To the state some steps later."""
 
 
-def watch(episodes: Sequence[HeldOut], remembered: dict[str, list[Tensor]], config: AccuracyConfig) -> Watched:
+def watch(episodes: Sequence[HeldOut], remembered: dict[str, list[Tensor]], config: CardConfig) -> Watched:
     """Fit the probes on a set's episodes.
 
     Args:
@@ -148,7 +148,7 @@ def watch(episodes: Sequence[HeldOut], remembered: dict[str, list[Tensor]], conf
     )
 
 
-def explained(watched: Watched, names: Sequence[str], config: AccuracyConfig, seed: int) -> Facts:
+def explained(watched: Watched, names: Sequence[str], config: CardConfig, seed: int) -> Facts:
     """Measure R^2 of every probe over the frames of all episodes, each on a track the probe was not fitted on.
 
     Returns:
@@ -185,7 +185,7 @@ def _r_squared(sums: Float[np.ndarray, "E 4 S"], seed: int) -> list[Facts | None
 
 
 def physical(
-    watched: Watched, dreams: Dreams, starts: HeldOutStarts, names: Sequence[str], config: AccuracyConfig, seed: int
+    watched: Watched, dreams: Dreams, starts: HeldOutStarts, names: Sequence[str], config: CardConfig, seed: int
 ) -> Facts:
     """Measure dreams through the probe from `(z, h)`, in the simulator's units: comparable between encoders.
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from generative.facts import Facts
-from worldmodels.accuracy.config import AccuracyConfig
+from worldmodels.accuracy.config import CardConfig
 from worldmodels.accuracy.data import HeldOut, pad
 from worldmodels.accuracy.dreams import Dreams, HeldOutStarts
 from worldmodels.memories import Memory
@@ -30,7 +30,7 @@ def reward(
     dreams: Dreams,
     episodes: Sequence[HeldOut],
     starts: HeldOutStarts,
-    config: AccuracyConfig,
+    config: CardConfig,
     seed: int,
 ) -> Facts:
     """Measure the return over `config.return_steps` from each place, in the environment's units.
@@ -48,7 +48,7 @@ def reward(
     whole = [index for index, (row, time) in enumerate(starts.pairs())
              if time + steps <= episodes[row].steps]  # fmt: skip
     if not whole:
-        return {"skipped": f"no episode has {steps} steps after the warm-up: raise accuracy.max_frames"}
+        return {"skipped": f"no episode has {steps} steps after the warm-up"}
     row, time = starts.row[whole], starts.time[whole]
     real = np.array([episodes[at].reward[now : now + steps].sum(dtype=np.float64)
                      for at, now in zip(row, time, strict=True)])  # fmt: skip

@@ -1,4 +1,4 @@
-"""How dreams go, and which films are made of them."""
+"""How dreams go."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -52,25 +52,3 @@ class DreamConfig:
             raise ValueError(
                 f"dream.termination_penalty={self.termination_penalty}: must be at least 0; 0 makes an end free"
             )
-
-
-@dataclass(frozen=True)
-class FilmConfig:
-    """The films that `worldmodels dream` makes."""
-
-    steps: int = 250
-    """Steps that the film of the dream shows at least: dreams follow one another, each of them whole."""
-    context: int = 50
-    """Real steps that the memory watches before it predicts."""
-    ahead: int = 50
-    """Steps that it then predicts, given the actions alone."""
-    track: int = 10_000
-    """Seed of the real drive's track; the default is the first validation track."""
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "context", "ahead"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"film.{name}={getattr(self, name)}: must be at least 1")
-        check_numbers(self, "film")
-        if not 0 <= self.track < 2**31 - 1:
-            raise ValueError(f"film.track={self.track}: tracks are seeds from 0 to 2**31 - 2")

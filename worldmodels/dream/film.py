@@ -19,15 +19,22 @@ from generative import to_float, to_uint8
 from generative.capabilities import Decodes
 from worldmodels.agent.bundle import Bundle
 from worldmodels.agent.controller_policy import ControllerPolicy
-from worldmodels.dream.config import DreamConfig, FilmConfig
+from worldmodels.dream.config import DreamConfig
 from worldmodels.dream.ends import Outcome
 from worldmodels.dream.imagine import Imagination, Moment
 from worldmodels.dream.starts import Starts
 from worldmodels.memories import Memory, MemoryModule
+from worldmodels.seeds import VALIDATION
 from worldmodels.vision.contract import DecodingVision
 
 DREAMS = range(16)
 """Seeds of the dreams whose mean return is noted; the film shows the first of them."""
+STEPS = 250
+"""Steps that the film of the dream shows at least: dreams follow one another, each of them whole."""
+PREDICTED_FRAMES, CONTEXT = 180, 4 / 9
+"""Frames of the real drive beside the prediction, and the part of them that the memory watches."""
+TRACK = VALIDATION[0]
+"""Seed of the real drive's track."""
 DECODED = 64
 """Frames that are decoded at once."""
 
@@ -90,6 +97,12 @@ def drive(bundle: Bundle, parameters: np.ndarray, track: int, steps: int) -> Rea
     return RealDrive(np.stack(frames), np.stack(actions), np.array(rewards, np.float32), ended)
 
 
+def first(real: RealDrive, steps: int) -> RealDrive:
+    """Return the first steps of a real drive."""
+    ended = real.ended and len(real.action) <= steps
+    return RealDrive(real.frames[: steps + 1], real.action[:steps], real.reward[:steps], ended)
+
+
 @torch.inference_mode()
 def dream_drives(
     bundle: Bundle,
@@ -126,11 +139,11 @@ def _dream(moments: Sequence[Moment], number: int) -> Dream:
 
 
 @torch.inference_mode()
-def predict(vision: DecodingVision, memory: Memory, real: RealDrive, config: FilmConfig) -> PredictedFrames:
-    """Let the memory watch a real drive, then predict the rest of its first `context + ahead` steps."""
-    steps = min(len(real.action), config.context + config.ahead)
-    context = min(config.context, steps)
-    seen = to_float(torch.from_numpy(real.frames[: steps + 1]))
+def predict(vision: DecodingVision, memory: Memory, real: RealDrive) -> PredictedFrames:
+    """Let the memory watch the beginning of a real drive, then predict the rest."""
+    steps = len(real.action)
+    context = int(steps * CONTEXT)
+    seen = to_float(torch.from_numpy(real.frames))
     z = torch.cat([vision.encode(part)[0] for part in seen.split(DECODED)])  # (T+1 Z)
     reconstructions = decode(vision, z)
     action = torch.from_numpy(real.action)

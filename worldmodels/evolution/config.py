@@ -93,27 +93,22 @@ class LoopConfig:
     later: Facts = field(default_factory=dict)
     """Fields in which later rounds differ from the first one, nested as in a file: {collect: {episodes: 8}}."""
     final: Facts = field(default_factory=dict)
-    """Fields in which the last `final_rounds` differ from the other later ones."""
-    final_rounds: int = 1
-    """Last rounds that `final` is for."""
+    """Fields in which rounds differ still from the second training of vision on, which is in round `vision_every`."""
     vision_every: int = 4
     """Rounds between trainings of vision; in between it is taken over as it is, and so are latents."""
     warm_start: bool = True
     """Train vision and memory on from the round before; otherwise anew."""
-    rollback: bool = True
-    """Begin a round at the best round's controller where the last one was exploited: its dream promised more than the
-    best round's, and the real environment paid less than 0.7 of it."""
 
     def __post_init__(self) -> None:
-        for name, least in (("rounds", 0), ("vision_every", 1), ("final_rounds", 1)):
+        for name, least in (("rounds", 0), ("vision_every", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"loop.{name}={getattr(self, name)}: must be at least {least}")
         check_numbers(self, "loop")
 
     def changes(self, number: int) -> list[tuple[str, FactsView]]:
         """Return the mappings that a later round differs by, each with its field's name, in the order they apply."""
-        last = number >= self.rounds - self.final_rounds
-        return [("loop.later", self.later), *([("loop.final", self.final)] if last else [])]
+        final = [("loop.final", self.final)] if number >= self.vision_every else []
+        return [("loop.later", self.later), *final]
 
 
 @dataclass(frozen=True)
@@ -126,8 +121,6 @@ class EvaluateConfig:
     """Environment to drive in, where it is another drawing of the same world; empty for the run's own."""
     baseline: bool = False
     """Also measure `action_space.sample()` on the same tracks."""
-    video: bool = True
-    """Write a video of an episode of median return."""
 
     def __post_init__(self) -> None:
         if not 2 <= self.tracks <= len(TEST):

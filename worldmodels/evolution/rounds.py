@@ -60,14 +60,13 @@ def keeps_vision(config: RunConfig, number: int) -> bool:
     return (here.type, here.options) == (there.type, there.options)
 
 
-def exploited(config: LoopConfig, curve: Sequence[Facts]) -> bool:
+def exploited(curve: Sequence[Facts]) -> bool:
     """Return whether the last round's dream promised more than the best round's and the real environment paid less.
 
     Args:
-        config: the loop's; without `rollback` nobody asks.
         curve: rows of the rounds so far, with `validation` and `dream_reward` (per step; None where nothing is dreamt).
     """
-    if not config.rollback or len(curve) < 2 or curve[-1]["dream_reward"] is None:
+    if len(curve) < 2 or curve[-1]["dream_reward"] is None:
         return False
     best, last = best_round(curve), curve[-1]
     fell = last["validation"]["mean"] < EXPLOITED * best["validation"]["mean"]

@@ -19,10 +19,10 @@ class ExecutorConfig:
     """Empty: a private Ray on this machine. `auto` or HOST:PORT: the cluster that already runs there."""
     envs: int = 16
     """Environments that a worker steps together, and the batch width of its networks."""
-    object_store_mb: int = 200
-    """Shared memory of a private Ray, in MiB; twice the size of all models is plenty."""
     item_timeout: float = 0.0
     """Seconds after which a worker counts as hung; 0: 600, or 20 times the median item if that is more."""
+    object_store_mb: ClassVar[int] = 200
+    """Shared memory of a private Ray, in MiB; twice the size of all models is plenty."""
     ready_timeout: ClassVar[float] = 120.0
     """Seconds a worker may take to start and build its models."""
     max_failures: ClassVar[int] = 10
@@ -31,7 +31,7 @@ class ExecutorConfig:
     def __post_init__(self) -> None:
         if self.type not in ("ray", "serial"):
             raise ValueError(f"type={self.type!r}: unknown; choose ray or serial")
-        least = {"workers": 0, "envs": 1, "object_store_mb": 80, "item_timeout": 0}
+        least = {"workers": 0, "envs": 1, "item_timeout": 0}
         for name, bound in least.items():
             if not getattr(self, name) >= bound:
                 raise ValueError(f"{name}={getattr(self, name)}: too small; use at least {bound}")

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from worldmodels.config import RunConfig
-from worldmodels.dream.film import DREAMS
+from worldmodels.dream.film import DREAMS, PREDICTED_FRAMES, STEPS
 from worldmodels.evolution.rounds import LEARNT, keeps_vision, round_config
 from worldmodels.rollouts.config import PolicyName
 from worldmodels.run.plan import WORKERS, StagePart
@@ -133,18 +133,18 @@ def _evaluate(config: RunConfig, rates: Rates, before: Before) -> list[StagePart
         blind = BLIND * _playing(config, rates, _pieces(tracks, width), limit, 1.0, 0)
         costs.append(np.full(tracks, blind / tracks))
     filmed = limit / max(2, config.env.action_repeat)
-    film = LASTS * (limit * rates.frame + filmed * FILMED) if config.evaluate.video else 0.0
+    film = LASTS * (limit * rates.frame + filmed * FILMED)
     every = np.concatenate(costs)
     episodes = StagePart("evaluate", "episodes", every, film, frames=len(every) * limit, megabytes=5.0)
     return [_workers("evaluate", config, before), episodes]
 
 
 def _dream(config: RunConfig, rates: Rates, before: Before) -> list[StagePart]:
-    film, shots = config.film, config.film.steps + config.dream.horizon / 2  # the last dream is shown whole
-    watched = film.context + film.ahead
+    shots = STEPS + config.dream.horizon / 2  # the last dream is shown whole
+    watched = PREDICTED_FRAMES / config.env.action_repeat
     driven = max(shots, watched) * config.env.action_repeat * rates.frame
     costs = [len(DREAMS) * config.dream.horizon * DREAMT, driven, shots * SHOT, watched * SHOT]
-    part = np.arange(film.steps) * len(costs) // film.steps
+    part = np.arange(STEPS) * len(costs) // STEPS
     return [StagePart("dream", "steps", np.array(costs)[part] / np.bincount(part, minlength=len(costs))[part])]
 
 

@@ -101,7 +101,7 @@ def _check_machine(config: RunConfig) -> None:
                 f"executor.workers={executor.workers}: this machine has {available_cores()} cores; take at most "
                 f"{most}, or 0 for one a core"
             )
-        check_fits("executor.object_store_mb", executor.object_store_mb, executor.object_store_mb * 2**20)
+        check_fits("executor.type", executor.type, executor.object_store_mb * 2**20)
 
 
 def check_places(config: RunConfig, path: Path | None, stages: Sequence[str]) -> None:

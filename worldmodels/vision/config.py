@@ -21,12 +21,10 @@ class VisionConfig:
     """Frames in a batch."""
     buffer: int = 16_384
     """Frames in memory at a time, shuffled together (12 kB each at 64 x 64)."""
-    attempts: int = 3
-    """Trainings before giving up when the posterior collapses; each new one has a third of the learning rate."""
     fit: FitConfig = field(default_factory=lambda: FitConfig(steps=6_000, learning_rate=1e-3))
 
     def __post_init__(self) -> None:
-        for name in ("batch", "buffer", "attempts"):
+        for name in ("batch", "buffer"):
             if getattr(self, name) < 1:
                 raise ValueError(f"vision.{name}={getattr(self, name)}: must be at least 1")
         check_numbers(self, "vision")

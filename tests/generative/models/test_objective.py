@@ -43,13 +43,7 @@ def test_the_knob_is_given_once():
         VAEConfig(r_loss_factor=100.0, beta=2.0)
 
 
-def test_free_bits_are_of_each_dimension_and_the_floor_of_an_image():
-    kl = torch.tensor([[0.1, 3.0], [0.5, 1.0]])  # means over images: 0.3 and 2
-    assert kl_cost(kl, 0.0, 1.0).item() == pytest.approx(1.0 + 2.0)
-    assert kl_cost(kl, 2.0, 0.0).item() == pytest.approx((3.1 + 2.0) / 2)
-    assert kl_cost(kl, 0.0, 0.0).item() == pytest.approx(2.3)
-    kl.requires_grad_()
-    kl_cost(kl, 0.0, 1.0).backward()
-    assert kl.grad is not None and not kl.grad[:, 0].any() and kl.grad[:, 1].all()
-    with pytest.raises(ValueError, match="kl_floor=16"):
-        VAEConfig(free_bits=0.5)
+def test_the_floor_is_of_an_image():
+    kl = torch.tensor([[0.1, 3.0], [0.5, 1.0]])
+    assert kl_cost(kl, 2.0).item() == pytest.approx((3.1 + 2.0) / 2)
+    assert kl_cost(kl, 0.0).item() == pytest.approx(2.3)

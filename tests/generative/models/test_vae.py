@@ -200,44 +200,6 @@ def test_resume_equals_uninterrupted_bit_for_bit(tmp_path: Path):
         assert torch.equal(value, resumed.state_dict()[name]), name
 
 
-def test_beta_rises_over_the_first_steps_and_is_full_outside_training():
-    vae = make(VAEConfig(image_size=16, channels=1, latent=4, width=8, beta=2.0, kl_floor=0.0, beta_warmup=4))
-    obs = to_float(squares(8, seed=0))
-    for step, share in enumerate((0.0, 0.25, 0.5, 0.75, 1.0, 1.0)):
-        if step == 2:
-            vae.eval()
-            loss, metrics = vae.loss(obs, torch.Generator().manual_seed(step))
-            torch.testing.assert_close(loss, metrics["squared_error"] + 2.0 * metrics["kl"])
-            vae.train()
-        loss, metrics = vae.loss(obs, torch.Generator().manual_seed(step))
-        torch.testing.assert_close(loss, metrics["squared_error"] + 2.0 * share * metrics["kl"])
-        assert metrics["beta"].item() == pytest.approx(2.0 * share)
-
-
-def test_a_resumed_training_goes_on_with_its_beta(tmp_path: Path):
-    config = VAEConfig(image_size=16, channels=1, latent=4, width=8, kl_floor=0.0, beta_warmup=10)
-    fitted = FitConfig(steps=8, learning_rate=1e-3)
-    whole, resumed = make(config), make(config)
-    list(fit(whole, stream, fitted, seed=5))
-    for row in fit(make(config), stream, fitted, seed=5, checkpoint=tmp_path, log_every=1):
-        if row["step"] == 5:
-            break  # the newest checkpoint is of step 4
-    rows = list(fit(resumed, stream, fitted, seed=5, checkpoint=tmp_path, log_every=4))
-    assert rows[-1]["beta"] == pytest.approx(sum(step / 10 for step in range(4, 8)) / 4)
-    for name, value in whole.state_dict().items():
-        assert torch.equal(value, resumed.state_dict()[name]), name
-
-
-def test_without_a_warmup_nothing_more_is_saved():
-    assert {name.split(".")[0] for name in make(SMALL).state_dict()} == {"encoder", "decoder"}
-
-
-def test_free_bits_keep_a_huge_beta_from_collapsing_it():
-    config = VAEConfig(image_size=16, channels=1, latent=4, width=8, beta=500.0, kl_floor=0.0, free_bits=3.0)
-    facts = train(config).diagnose(to_float(squares(200, seed=10**6)))
-    assert facts["verdict"] == "healthy" and facts["kl"] > 1
-
-
 def test_a_beta_vae_is_a_vae_with_other_defaults():
     module = MODELS.create("beta-vae", {"image_size": 16, "channels": 1, "latent": 4, "width": 8}, 0)
     same = make(VAEConfig(image_size=16, channels=1, latent=4, width=8, beta=4.0, kl_floor=0.0))

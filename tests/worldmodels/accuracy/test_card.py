@@ -12,10 +12,11 @@ import torch
 from envs import EnvConfig
 from generative.mixture import Mixture
 from tests.worldmodels.perfect import NAMES, STD, Blind, Shuffled, Simulator, Table, state_of
-from worldmodels.accuracy import AccuracyConfig
+from worldmodels.accuracy import AccuracyConfig, CardConfig
 from worldmodels.accuracy import card as whole
 from worldmodels.accuracy.calibration import calibration, mixture_cdf
 from worldmodels.accuracy.card import Parts, card, measure
+from worldmodels.accuracy.config import card_config
 from worldmodels.accuracy.data import HeldOut, encode, spread
 from worldmodels.accuracy.dreams import at_horizons, choose_starts, dream_on, elsewhere
 from worldmodels.accuracy.one_step import fit_guesses, one_step
@@ -29,7 +30,7 @@ from worldmodels.rollouts.collect import CollectSetup, CollectWorker, Order
 from worldmodels.rollouts.config import CollectConfig
 from worldmodels.rollouts.episode import EpisodeFile
 
-CONFIG = AccuracyConfig(episodes=6, warmup=5, horizons=(1, 2, 5, 20))
+CONFIG = CardConfig(episodes=6, warmup=5, horizons=(1, 2, 5, 20))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -37,7 +38,7 @@ def _few():
     """Fewer dreams, and shorter ones, than a card has."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (("samples", 4), ("starts", 3), ("return_steps", 20), ("ahead", 5)):
-            patch.setattr(AccuracyConfig, name, value)
+            patch.setattr(CardConfig, name, value)
         yield
 
 
@@ -329,7 +330,7 @@ def test_the_whole_card_of_the_simulator(world, exact):
     names = ("x", "speed", "distance", "lane_centre", "lateral_offset", "lane_slope", "reward_rate", "on_road")
     parts = Parts(vision, Simulator(), None, names)
     sets = dict(measure(parts, {"random": episodes[:4], "mixed": episodes[4:]}, guesses(episodes), CONFIG, 0))
-    made = card({"run": "x"}, sets, {"skipped": "none"}, CONFIG)
+    made = card({"run": "x"}, sets, {"skipped": "none"}, CONFIG, AccuracyConfig())
     text = json.dumps(made, allow_nan=False)
     assert json.loads(text)["sets"]["random"]["tracks"] == list(TRACKS[:4])
     probes = sets["random"]["probes"]
@@ -376,22 +377,27 @@ def test_what_cannot_be_measured_says_why(world):
     assert "no reward head" in reward(NoReward(), dreams, episodes, starts, CONFIG, 0)["skipped"]
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [("episodes", 1), ("episodes", 1001), ("horizons", ()), ("horizons", (5, 2)), ("horizons", (0, 2)),
-     ("controllers", 2), ("warmup", 0), ("controller_tracks", 1)],
-)  # fmt: skip
+@pytest.mark.parametrize(("field", "value"), [("controllers", 2), ("controller_tracks", 1), ("controller_dreams", 1)])
 def test_a_wrong_option_is_named(field, value):
     with pytest.raises(ValueError, match=f"accuracy.{field}="):
-        dataclasses.replace(CONFIG, **{field: value})
+        AccuracyConfig(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("limit", "frames", "warmup", "horizons"),
+    [(1000, 500, 50, (1, 2, 5, 10, 15, 25, 50, 100)), (50, 50, 10, (1, 2, 5, 10, 15, 25)), (12, 12, 2, (1, 2, 5, 10)),
+     (3, 3, 1, (1, 2)), (1, 1, 1, (1,))],
+)  # fmt: skip
+def test_how_a_card_is_made_follows_from_the_length_of_episodes(limit, frames, warmup, horizons):
+    config = card_config(limit)
+    assert (config.max_frames, config.warmup, config.horizons) == (frames, warmup, horizons)
 
 
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"controllers": 6, "candidates": 5}, "at least accuracy.controllers=6"),
-        ({"candidates": 40, "controller_tracks": 600}, "twice as many"),
-        ({"controllers": 3, "histories": ("a", "b", "c", "d")}, "4 for 3 controllers"),
+        ({"histories": ("a",), "controller_tracks": 600}, "1200 would be driven"),
+        ({"controllers": 3, "histories": tuple("abcdefg")}, "7 for 6 controllers"),
     ],
 )
 def test_controllers_that_cannot_be_found_are_refused(fields, message):

@@ -15,7 +15,7 @@ from worldmodels.seeds import VALIDATION
 
 def test_pretrained_is_unpacked_once(shipped, capsys, tmp_path):
     before = {path: path.read_bytes() for path in shipped.rglob("*") if path.is_file()}
-    assert main(["evaluate", "pretrained", "--tracks", "2", "--evaluate.video", "False"]) == 0
+    assert main(["evaluate", "pretrained", "--tracks", "2"]) == 0
     unpacked = tmp_path / "work" / "runs" / "pretrained"
     assert "over 2 test tracks" in capsys.readouterr().out and (unpacked / "evaluation" / "summary.json").exists()
     (unpacked / "README.md").write_text("mine")

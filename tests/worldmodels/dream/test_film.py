@@ -10,8 +10,7 @@ from generative import component_from_bytes
 from tests.worldmodels.dreaming import CONFIG, SPEC, candidates, dream, endless
 from worldmodels.agent.bundle import Bundle, bundle_parts
 from worldmodels.agent.config import FeaturesConfig
-from worldmodels.dream.config import FilmConfig
-from worldmodels.dream.film import Dream, RealDrive, dream_drives, drive, predict, reel, shown
+from worldmodels.dream.film import Dream, RealDrive, dream_drives, drive, first, predict, reel, shown
 from worldmodels.memories.registry import MEMORIES
 
 SEEDS = range(11, 17)
@@ -96,29 +95,29 @@ def test_a_prediction_sees_the_actions_and_nothing_after_its_context(parts):
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 256, (21, 32, 32, 3), dtype=np.uint8)
     action = rng.random((20, 3), dtype=np.float32)
-    config = FilmConfig(context=5, ahead=10)
 
     def predicted(frames, action):
-        return predict(*parts, RealDrive(frames, action, np.zeros(20, np.float32), False), config)
+        return predict(*parts, RealDrive(frames, action, np.zeros(20, np.float32), False))
 
     found = predicted(frames, action)
-    assert found.context == 5 and len(found.frames) == len(found.reconstructions) == 16
-    np.testing.assert_array_equal(found.frames[:6], found.reconstructions[:6])
-    assert (found.frames[6:] != found.reconstructions[6:]).any((1, 2, 3)).all()
+    assert found.context == 8 and len(found.frames) == len(found.reconstructions) == 21
+    np.testing.assert_array_equal(found.frames[:9], found.reconstructions[:9])
+    assert (found.frames[9:] != found.reconstructions[9:]).any((1, 2, 3)).all()
     blind = frames.copy()
-    blind[6:] = 0
+    blind[9:] = 0
     np.testing.assert_array_equal(predicted(blind, action).frames, found.frames)
     turned = action.copy()
-    turned[7:] = -1
+    turned[10:] = -1
     other = predicted(frames, turned).frames
-    np.testing.assert_array_equal(other[:8], found.frames[:8])
-    assert (other[8:] != found.frames[8:]).any()
+    np.testing.assert_array_equal(other[:11], found.frames[:11])
+    assert (other[11:] != found.frames[11:]).any()
 
 
-def test_a_drive_shorter_than_the_context_is_watched_to_its_end(parts):
-    short = RealDrive(np.zeros((4, 32, 32, 3), np.uint8), np.zeros((3, 3), np.float32), np.zeros(3, np.float32), True)
-    found = predict(*parts, short, FilmConfig(context=5, ahead=10))
-    assert found.context == 3 and len(found.frames) == 4
+@pytest.mark.parametrize(("steps", "over"), [(2, False), (3, True), (9, True)])
+def test_the_first_steps_of_a_drive_are_over_where_all_of_it_are(steps, over):
+    real = RealDrive(np.zeros((4, 8, 8, 3), np.uint8), np.zeros((3, 3), np.float32), np.zeros(3, np.float32), True)
+    found = first(real, steps)
+    assert (len(found.frames), len(found.action), found.ended) == (min(steps, 3) + 1, min(steps, 3), over)
 
 
 def of(steps):
@@ -132,9 +131,3 @@ def test_dreams_are_shown_whole_and_in_order():
     assert [scene.dream for scene in scenes] == [0] * 6 + [1] * 7
     assert [scene.step for scene in scenes] == [0, 1, 2, 3, 3, 3, 0, 1, 2, 3, 4, 4, 4]
     assert [scene.over for scene in scenes] == [False] * 3 + [True] * 3 + [False] * 4 + [True] * 3
-
-
-@pytest.mark.parametrize("change", [{"steps": 0}, {"context": 0}, {"ahead": 0}, {"track": -1}])
-def test_senseless_films_are_refused(change):
-    with pytest.raises(ValueError, match=f"film.{next(iter(change))}="):
-        FilmConfig(**change)

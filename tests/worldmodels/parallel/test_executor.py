@@ -109,7 +109,6 @@ def test_items_run_on_one_thread_and_the_callers_setting_returns(serial):
     ("options", "message"),
     [
         ({"workers": -1}, "workers=-1"),
-        ({"object_store_mb": 10}, "at least 80"),
         ({"item_timeout": -1.0}, "item_timeout=-1.0"),
         ({"item_timeout": float("nan")}, "item_timeout=nan"),
         ({"envs": 0}, "envs=0"),

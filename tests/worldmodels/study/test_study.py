@@ -48,7 +48,7 @@ def keys(overrides, **fields):
         ({"dream.warmup": 3}, ["evolve"]),
         ({"dream.noise": "residual"}, ["evolve"]),
         ({"features.reads": "vision"}, ["evolve"]),
-        ({"evaluate.baseline": False, "film.steps": 50, "executor.workers": 3}, []),
+        ({"evaluate.baseline": False, "executor.workers": 3}, []),
     ],
 )
 def test_a_stage_is_shared_unless_what_it_uses_differs(overrides, changes):
