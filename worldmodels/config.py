@@ -160,14 +160,22 @@ def later_config(config: RunConfig, number: int, before: str, start: str) -> Run
 def check_acting(config: RunConfig, given: Iterable[str]) -> None:
     """Refuse fields among those that a user has given that do nothing, in a loop in no round.
 
+    What `loop.later` and `loop.final` give has to act in a round that they are for.
+
     Raises:
         RunError: names the field and what it needs.
     """
-    rounds = [config]
-    if config.loop.rounds > 1:
-        before = "the round before"
-        rounds += [later_config(config, number, before, before) for number in (1, config.loop.rounds - 1)]
-    refuse_idle(given, rounds, RunConfig())
+    names, last = tuple(given), config.loop.rounds - 1
+    before = "the round before"
+    later = [later_config(config, number, before, before) for number in (1, last) if last > 0]
+    refuse_idle(names, [config, *later], RunConfig())
+    for where, rounds in (
+        ("loop.later.", later),
+        ("loop.final.", later[1:] if last >= config.loop.vision_every else []),
+    ):
+        if rounds:
+            inner = [name.removeprefix(where) for name in names if name.startswith(where)]
+            refuse_idle(inner, rounds, RunConfig(), where)
 
 
 def _check_differs(changes: FactsView, where: str) -> None:
@@ -236,6 +244,24 @@ def field_names(fields: FactsView, where: str = "") -> Iterator[str]:
             yield from field_names(value, f"{where}{key}.")
         else:
             yield f"{where}{key}"
+
+
+def changed_fields(old: RunConfig, new: RunConfig) -> Iterator[str]:
+    """Yield the dotted names of the fields in which two configurations differ, inside `loop.later` and `final` too."""
+    for name, before, now in differences(old, new):
+        if isinstance(before, Mapping) and isinstance(now, Mapping):
+            yield from _changed(before, now, f"{name}.")
+        else:
+            yield name
+
+
+def _changed(old: FactsView, new: FactsView, where: str) -> Iterator[str]:
+    for key, value in new.items():
+        before = old.get(key)
+        if isinstance(before, Mapping) and isinstance(value, Mapping):
+            yield from _changed(before, value, f"{where}{key}.")
+        elif before != value:
+            yield from field_names({key: value}, where)
 
 
 def _merge(base: Facts, over: Any, where: str) -> Facts:

@@ -58,13 +58,14 @@ TABLE = (
 """Every field that does nothing on its own."""
 
 
-def refuse_idle(given: Iterable[str], rounds: Sequence[Any], defaults: Any) -> None:
+def refuse_idle(given: Iterable[str], rounds: Sequence[Any], defaults: Any, where: str = "") -> None:
     """Refuse fields that are set to another value than the default and act in no round.
 
     Args:
         given: names of the fields that the user has set.
         rounds: the configuration, and those of later rounds in a loop.
         defaults: the default configuration.
+        where: stands before the fields' names in the message.
 
     Raises:
         RunError: names the field, its value, and what it needs.
@@ -77,6 +78,6 @@ def refuse_idle(given: Iterable[str], rounds: Sequence[Any], defaults: Any) -> N
             set_here = any(name == field or name.startswith(f"{field}.") for name in names)
             if set_here and not acts and value != attrgetter(field)(defaults):
                 raise RunError(
-                    f"configuration: {field}={value!r} does nothing here: it needs {idle.needs}; set that too, or "
-                    "leave it out"
+                    f"configuration: {where}{field}={value!r} does nothing here: it needs {idle.needs}; set that too, "
+                    "or leave it out"
                 )

@@ -130,7 +130,6 @@ def _for_kinds(command: str, base: "RunConfig", words: list[str]) -> tuple["RunC
     tyro must know all fields before it reads the first. Which there are depends on these.
     """
     from scripts.terminal.environment import with_options
-    from scripts.terminal.round_fields import take_rounds
     from worldmodels.config import config_from, for_environment
     from worldmodels.renamed import refuse_old_words
 
@@ -142,14 +141,18 @@ def _for_kinds(command: str, base: "RunConfig", words: list[str]) -> tuple["RunC
         chosen = getattr(kinds, part)
         if chosen and part in SECTIONS[command]:
             base = config_from({part: {"type": chosen}}, base)
-    return take_rounds(base, words) if "loop" in SECTIONS[command] else (base, words)
+    return base, words
 
 
 def _overridden(command: str, base: "RunConfig", words: list[str], name: str | None) -> "RunConfig":
     """Return the configuration with the fields that the words set."""
-    from worldmodels.config import RunConfig, check_acting, differences
+    from scripts.terminal.round_fields import take_rounds
+    from worldmodels.config import RunConfig, changed_fields, check_acting
     from worldmodels.errors import RunError
 
+    begun = base
+    if "loop" in SECTIONS[command]:
+        base, words = take_rounds(base, words)
     said, kinds = notes(RunConfig), {each.name: each for each in fields(RunConfig)}
     sections = [(each, section(kinds[each].type, said.get(each)), kinds[each]) for each in SECTIONS[command]]
     start = Start if command in DRY else Begin
@@ -163,5 +166,5 @@ def _overridden(command: str, base: "RunConfig", words: list[str], name: str | N
         config = replace(base, **{each: getattr(found, each) for each in values})
     except ValueError as error:
         raise RunError(f"configuration: {error}") from error
-    check_acting(config, [field for field, _, _ in differences(base, config)])
+    check_acting(config, changed_fields(begun, config))
     return config

@@ -146,10 +146,11 @@ def _table(settings: Sequence[Setting]) -> list[str]:
 
 
 def cut(text: str, room: int) -> str:
-    """Return a text, or what of it fits: to the last mark between thoughts, else to the last word."""
+    """Return a text, or what of it fits: to the last mark after a whole thought, else to the last word."""
     if len(text) <= room:
         return text
-    marks = [mark.start() for mark in re.finditer(r"[;:,] | \(", text[: room + 2])]
+    marks = [mark.start() for mark in re.finditer(r"; | \(", text[: room + 2])]
     if marks and marks[-1] >= room // 2:
         return text[: marks[-1]]
-    return f"{text[: room - 1].rpartition(' ')[0] or text[: room - 1]}…"
+    words = text[: room - 1].rpartition(" ")[0] or text[: room - 1]
+    return f"{words.rstrip(',:')}…"

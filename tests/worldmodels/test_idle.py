@@ -4,8 +4,9 @@ import pytest
 
 from generative.strict_yaml import read_yaml, write_yaml
 from scripts.cli import main
+from scripts.terminal.request import parse
 from tests.worldmodels.probes import names
-from worldmodels.config import RunConfig, check_acting, nested
+from worldmodels.config import RunConfig, changed_fields, check_acting, config_from, nested
 from worldmodels.config_files import PRESETS, known_presets, preset, read_config
 from worldmodels.errors import RunError
 from worldmodels.idle import TABLE
@@ -74,3 +75,36 @@ def said(mapping, parts):
             return False
         mapping = mapping[part]
     return True
+
+
+LOOP = {"loop.rounds": 3, "loop.vision_every": 2}
+
+
+@pytest.mark.parametrize("where", ["loop.later", "loop.final"])
+def test_what_does_nothing_in_the_rounds_that_it_is_for_is_refused(where, tmp_path):
+    with pytest.raises(RunError, match=rf"{where}\.features\.stack=7 does nothing here: it needs features\.reads"):
+        read_config(written(tmp_path, LOOP | {f"{where}.features.stack": 7}))
+    found = read_config(written(tmp_path, LOOP | {f"{where}.features": {"stack": 7, "reads": "frame-stack"}}))
+    assert dict(found.loop.later | found.loop.final)["features"]["stack"] == 7
+
+
+def test_what_acts_in_the_final_rounds_only_is_accepted_for_later_ones(tmp_path):
+    read_config(written(tmp_path, LOOP | {"loop.later.features.stack": 7, "loop.final.features.reads": "frame-stack"}))
+    with pytest.raises(RunError, match=r"loop\.final\.features\.stack=7 does nothing"):
+        read_config(written(tmp_path, LOOP | {"loop.final.features.stack": 7, "loop.later.features.reads": "vision"}))
+
+
+@pytest.mark.parametrize("inner", ["later", "final"])
+def test_the_command_line_refuses_it_too(inner):
+    words = ["x", "--preset", "toy", "--loop.rounds", "3", "--loop.vision-every", "2"]
+    with pytest.raises(RunError, match=rf"loop\.{inner}\.collect\.bias=\(0\.5, 0\.0, 0\.0\) does nothing"):
+        parse("run", [*words, f"--loop.{inner}.collect.bias", "0.5", "0", "0"])
+
+
+def test_fields_that_differ_are_named_one_by_one():
+    old, new = (
+        preset("quick"),
+        config_from({"seed": 3, "loop": {"later": {"evolve": {"generations": 3}}}}, preset("quick")),
+    )
+    assert list(changed_fields(old, old)) == []
+    assert list(changed_fields(old, new)) == ["seed", "loop.later.evolve.generations"]

@@ -12,7 +12,7 @@ Fields are those of a run's configuration, dotted or nested.
 
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from generative import ComponentError, config_from_mapping, config_to_mapping
 from generative.facts import Facts, FactsView
 from generative.options import did_you_mean
 from generative.strict_yaml import read_yaml, write_yaml
-from worldmodels.config import RunConfig, config_from
+from worldmodels.config import RunConfig, check_acting, config_from
 from worldmodels.config_files import FORMAT_VERSION, preset, read_config, read_mapping
 from worldmodels.errors import RunError
 from worldmodels.files import write_text
@@ -69,8 +69,21 @@ def study_from(mapping: Any) -> Study:
         study = config_from_mapping(Study, {"seeds": [base.seed], **rest, "base": base, "cells": cells})
     except (ComponentError, ValueError) as error:
         raise RunError(f"study: {error}") from error
-    study.expand()
+    _check_set(flat(given.get("set") or {}, "set"), [cell.config for cell in study.expand()])
     return study
+
+
+def _check_set(fields: Iterable[str], configs: Sequence[RunConfig]) -> None:
+    """Refuse a field of `set` that does nothing in any cell."""
+    for field in fields:
+        refusals = []
+        for config in configs:
+            try:
+                check_acting(config, [field])
+            except RunError as error:
+                refusals.append(error)
+        if len(refusals) == len(configs):
+            raise RunError(f"set: {refusals[0]}")
 
 
 def _base(given: FactsView) -> RunConfig:

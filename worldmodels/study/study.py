@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from generative import ComponentError
 from generative.facts import Facts, FactsView
-from worldmodels.config import RunConfig, config_from, config_mapping, differences, nested
+from worldmodels.config import RunConfig, check_acting, config_from, config_mapping, differences, nested
 from worldmodels.errors import RunError
 from worldmodels.evolution.rounds import LEARNT
 from worldmodels.run.folder import DEPENDS
@@ -114,6 +114,7 @@ def _cell(study: Study, name: str, overrides: FactsView, seed: int, again: int |
             raise RunError(f"cells.{name}: {field} is not for cells, give the study's `{instead}`")
     try:
         config = replace(config_from(nested(overrides), study.base), seed=seed)
+        check_acting(config, overrides)
     except RunError as error:
         raise RunError(f"cells.{name}: {error}") from error
     if again is not None:

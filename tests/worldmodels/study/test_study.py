@@ -101,6 +101,8 @@ def test_cells_times_seeds_times_optimiser_seeds():
         ({"cells": {"a": {"memory.options.hiden": 3}}}, "cells.a: .*hidden"),
         ({"cells": {"a": {"memory.type": "lstn"}}}, "cells.a: .*lstm"),
         ({"cells": {"a": {"dream.horizon": 0}}}, r"cells.a: .*dream\.horizon=0"),
+        ({"cells": {"a": {"features.stack": 7}}}, r"cells.a: .*features\.stack=7 does nothing here: it needs"),
+        ({"set": {"features.stack": 7}}, r"set: .*features\.stack=7 does nothing here: it needs"),
         ({"cells": {"a": {"seed": 3}}}, "study's `seeds`"),
         ({"cells": {"a": {"evolve.seed": 3}}}, "study's `optimiser_seeds`"),
         ({"cells": {"a/b": {}}}, "also a folder's"),
@@ -120,6 +122,12 @@ def test_cells_times_seeds_times_optimiser_seeds():
 def test_what_is_wrong_is_said(fields, message):
     with pytest.raises(RunError, match=message):
         made(**fields)
+
+
+def test_what_acts_in_one_cell_can_be_set_for_all():
+    cells = {"linear": {}, "mlp": {"controller.type": "mlp"}}
+    study = made(set={"controller.layers": [9]}, cells=cells)
+    assert [cell.config.controller.layers for cell in study.expand()] == [(9,), (9,)]
 
 
 def test_a_grid_needs_lists_and_distinct_names():
