@@ -11,7 +11,7 @@ width; matmul kernels round differently at other widths. So mask finished episod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from agents.actions import ActionSpec
+from agents.interfaces import Controller
 from agents.lookup import choose
 
 MOST_UNITS = 1_000_000
@@ -28,16 +29,16 @@ MOST_UNITS = 1_000_000
 class ControllerConfig:
     """Which controller, and how large."""
 
-    type: Literal["linear", "mlp"] = "linear"
-    """linear: the paper's; mlp: with tanh layers, one of 40 units in the paper's ablation."""
+    type: str = "linear"
+    """linear: the paper's; mlp: with tanh layers, one of 40 units in the paper's ablation; or a name of your own."""
     layers: tuple[int, ...] = (64, 64)
-    """Units of each tanh layer of type "mlp"."""
+    """Units of each tanh layer of type "mlp", or whatever sizes one of your own has."""
     bias: tuple[float, ...] = ()
     """Biases of the outputs, before squashing, with which an evolution from scratch begins; empty for none. A negative
     one for CarRacing's brake lets it rest: noise about zero brakes half of the time."""
 
     def __post_init__(self) -> None:
-        choose(CONTROLLERS, self.type, "controller.type")
+        choose(CONTROLLERS, self.type, "controller.type", "controller")
         if not self.layers or min(self.layers) < 1:
             raise ValueError(f"layers={self.layers}: needs sizes of at least 1; for none take type=linear")
         if max(self.layers) > MOST_UNITS:
@@ -130,12 +131,26 @@ class LinearController(MLPController):
         return cls(features, action_spec)
 
 
-CONTROLLERS: dict[str, type[MLPController]] = {
+class ControllerClass(Protocol):
+    """What `CONTROLLERS` holds."""
+
+    def from_config(self, config: ControllerConfig, features: int, action_spec: ActionSpec) -> Controller:
+        """Return the controller for F features and the env's actions; takes what it needs from the config."""
+        ...
+
+
+CONTROLLERS: dict[str, ControllerClass] = {
     "linear": LinearController,
     "mlp": MLPController,
 }
+"""By name; add your own, or install a package with an entry point called `controller.<name>`."""
 
 
-def make_controller(config: ControllerConfig, features: int, action_spec: ActionSpec) -> MLPController:
-    """Build the controller that the config names, for F features and the env's actions."""
-    return choose(CONTROLLERS, config.type, "controller.type").from_config(config, features, action_spec)
+def make_controller(config: ControllerConfig, features: int, action_spec: ActionSpec) -> Controller:
+    """Build the controller that the config names, for F features and the env's actions.
+
+    Raises:
+        ValueError: no controller has this name.
+    """
+    chosen = choose(CONTROLLERS, config.type, "controller.type", "controller")
+    return chosen.from_config(config, features, action_spec)

@@ -42,7 +42,7 @@ TABLE = (
          "memory.termination.type=off-road"),
     Idle(("features.stack",), lambda config: config.features.reads == "frame-stack", "features.reads=frame-stack"),
     Idle(("features.memory",), lambda config: config.features.uses_memory, "features.reads=vision+memory"),
-    Idle(("controller.layers",), lambda config: config.controller.type == "mlp", "controller.type=mlp"),
+    Idle(("controller.layers",), lambda config: config.controller.type != "linear", "controller.type=mlp"),
     Idle(("evolve.validation.top_k_tracks",),
          lambda config: config.loop.rounds > 0 or config.evolve.validation.top_k > 1,
          "evolve.validation.top_k above 1, or a loop", loop=True),

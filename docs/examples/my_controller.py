@@ -1,11 +1,11 @@
-"""A controller of your own, evolved in a run's dream by CMA-ES: linear in the features and in their squares."""
+"""A controller of your own, linear in the features and in their squares, evolved in a run's dream by CMA-ES."""
 
 import sys
 
 import numpy as np
 import torch
 
-from agents import OptimiserConfig, make_optimiser
+from agents import CONTROLLERS, ControllerConfig, OptimiserConfig, make_controller, make_optimiser
 from worldmodels import load_dream
 
 
@@ -15,9 +15,16 @@ class Quadratic:
     def __init__(self, features, action_spec):
         self.features, self.action_spec = features, action_spec
 
+    @classmethod
+    def from_config(cls, config, features, action_spec):
+        return cls(features, action_spec)
+
     @property
     def parameters_size(self):
         return self.action_spec.size * (1 + 2 * self.features)
+
+    def resting(self, bias):  # where an evolution from scratch begins: the same action whatever it sees
+        return np.concatenate([bias, np.zeros(self.parameters_size - len(bias))])
 
     def act_population(self, features, parameters):  # (P E F), (P N) -> (P E A)
         both = torch.cat([features, features.square()], -1)
@@ -27,6 +34,9 @@ class Quadratic:
 
     def act(self, features, parameters):  # (B F), (B N) -> (B A)
         return self.act_population(features.unsqueeze(1), parameters).squeeze(1)
+
+
+CONTROLLERS["quadratic"] = Quadratic  # now `controller.type: quadratic` works in this process
 
 
 def dream_return(env, controller, parameters, seed):
@@ -42,7 +52,8 @@ def dream_return(env, controller, parameters, seed):
 
 if __name__ == "__main__":
     dream = load_dream(sys.argv[1], observe="latents")  # of a run whose memory is trained
-    controller = Quadratic(dream.observation_space.shape[0], dream.action_spec)
+    config = ControllerConfig(type="quadratic")
+    controller = make_controller(config, dream.observation_space.shape[0], dream.action_spec)
     optimiser = make_optimiser(OptimiserConfig(population=8), controller.parameters_size, seed=0)
     for generation in range(3):
         candidates = optimiser.ask()

@@ -1,3 +1,4 @@
+import importlib.metadata
 from itertools import pairwise
 
 import gymnasium as gym
@@ -13,6 +14,7 @@ from agents.controllers import (
     MLPController,
     make_controller,
 )
+from agents.lookup import ENTRY_POINT_GROUP
 
 CAR = ActionSpec.from_space(
     gym.spaces.Box(np.array([-1, 0, 0], np.float32), np.array([1, 1, 1], np.float32)),
@@ -141,3 +143,45 @@ def test_bad_configs_say_what_to_do(production):
         ControllerConfig(bias=(float("inf"),))
     with pytest.raises(ValueError, match="layers"):
         ControllerConfig(layers=(64, 0))
+
+
+class Own(LinearController):
+    """A controller that reads the features' signs."""
+
+    def act_population(self, features, parameters):
+        return super().act_population(features.sign(), parameters)
+
+
+def packages(monkeypatch, value):
+    point = importlib.metadata.EntryPoint("controller.own", value, ENTRY_POINT_GROUP)
+    other = importlib.metadata.EntryPoint("vision.own", "nowhere:Vision", ENTRY_POINT_GROUP)
+    monkeypatch.setattr(
+        importlib.metadata, "entry_points", lambda group: [other, point][: 2 * (group == "worldmodels.components")]
+    )
+
+
+def acts_by_signs():
+    controller = make_controller(ControllerConfig(type="own"), 4, CAR)
+    parameters = torch.randn(1, controller.parameters_size)
+    one, two = (controller.act(torch.full((1, 4), value), parameters) for value in (0.1, 7.0))
+    return type(controller) is Own and torch.equal(one, two)
+
+
+def test_a_controller_of_one_s_own_has_a_name(monkeypatch):
+    with pytest.raises(ValueError, match=r"controller\.type='own': unknown; known are linear, mlp"):
+        ControllerConfig(type="own")
+    monkeypatch.setitem(CONTROLLERS, "own", Own)
+    assert acts_by_signs()
+
+
+def test_a_controller_of_an_installed_package_has_a_name(monkeypatch):
+    packages(monkeypatch, f"{__name__}:Own")
+    assert acts_by_signs()
+    with pytest.raises(ValueError, match=r"did you mean 'own'\? known are linear, mlp, own"):
+        ControllerConfig(type="owm")
+
+
+def test_a_package_that_cannot_be_imported_is_named(monkeypatch):
+    packages(monkeypatch, "nowhere_at_all:Own")
+    with pytest.raises(ValueError, match=r"controller\.type=own: cannot import 'nowhere_at_all:Own'"):
+        ControllerConfig(type="own")
