@@ -89,7 +89,8 @@ class LoopConfig:
     """Rounds after the first one, which is the rest of the configuration as it stands."""
 
     rounds: int = 0
-    """Rounds in all; 0 for no loop: every stage runs once."""
+    """Rounds in all; 0 for no loop: every stage runs once. On the command line `--loop.later.FIELD VALUE` sets
+    fields of later rounds, and `--loop.final.FIELD VALUE` those of the last ones."""
     later: Facts = field(default_factory=dict)
     """Fields in which later rounds differ from the first one, nested as in a file: {collect: {episodes: 8}}."""
     final: Facts = field(default_factory=dict)
