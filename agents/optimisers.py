@@ -31,7 +31,8 @@ class OptimiserConfig:
     """Which optimiser, and its few figures."""
 
     type: Literal["cma", "sep-cma", "random-search"] = "cma"
-    """cma: full covariance; sep-cma: diagonal, for thousands of parameters; random-search: a baseline."""
+    """cma: full covariance; sep-cma: diagonal, for thousands of parameters, or of candidates on a GPU; random-search: a
+    baseline."""
     population: int = 64
     """Candidates P per generation; `recommended_population` gives the least that suits a problem's size."""
     sigma: float = 0.1

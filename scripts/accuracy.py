@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from generative import component_bytes
+from generative import component_bytes, resolve_device
 from generative.facts import Facts
 from generative.report.images import write_png
 from worldmodels.accuracy.agreement import History, agreement, controllers, evenly
@@ -88,10 +88,11 @@ def load_agent_of(run: Run) -> Agent | None:
 
 def held_out(run: Run, name: str, agent: Agent | None) -> list[HeldOut]:
     """Return the held-out episodes of a set, recorded where they are missing."""
-    config, vision = run.learnt, load_vision(run)
+    config, device = run.learnt, resolve_device(run.config.device)
+    vision = load_vision(run).to(device)
     folder = run.folder("accuracy") / "episodes"
     files = record(folder, name, config.env, agent, card_config(config.env.limit), config.executor.envs)
-    return [encode(file, vision, config.memory.termination) for file in files]
+    return [encode(file, vision, config.memory.termination, device) for file in files]
 
 
 def _measure(run: Run, sets: dict[str, list[HeldOut]]) -> Iterator[tuple[str, Facts]]:
@@ -103,7 +104,8 @@ def _measure(run: Run, sets: dict[str, list[HeldOut]]) -> Iterator[tuple[str, Fa
     for _ in encode_rollouts(run, training, vision):
         pass
     guesses = training_guesses([latent_file(run, file) for file in training], run.config.seed)
-    parts = Parts(vision, memory, untrained, shape.state_names)
+    device = resolve_device(run.config.device)  # where the held-out latents are
+    parts = Parts(vision.to(device), memory.to(device), untrained.to(device), shape.state_names)
     yield from measure(parts, sets, guesses, card_config(learnt.env.limit), run.config.seed)
 
 

@@ -8,9 +8,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import torch
 
 from envs import EnvConfig, make_env
 from envs.car_racing import CarRacing, shows_road
+from generative import resolve_device
 from generative.capabilities import Decodes, refusal
 from generative.facts import Facts
 from generative.report.images import as_rgb, captioned, outlined, side_by_side, write_png
@@ -66,7 +68,8 @@ def dream(run: Run) -> Iterator[Progress]:
     dreamt = run.learnt.dream
     with run.working("dream"):
         bundle, parameters, _ = load_bundle(run)
-        vision = bundle.load_vision().eval()
+        device = resolve_device(run.config.device)
+        vision = bundle.load_vision().to(device).eval()
         if reason := refusal(vision, "decode"):
             run.finish("dream", {"steps": 0, "not_filmed": f"no film: {reason}"})
             yield _progress(PARTS)
@@ -74,9 +77,10 @@ def dream(run: Run) -> Iterator[Progress]:
         assert isinstance(vision, DecodingVision)
         yield _progress(0)
         memory, starts = dreaming_memory(run, load_vision(run), bundle.spec).eval(), load_starts(run)
-        dreams = dream_drives(bundle, parameters, memory, starts, dreamt, DREAMS)
+        memory.to(device)
+        dreams = dream_drives(bundle, parameters, memory, starts, dreamt, DREAMS, device)
         facts = dream_facts(dreamt, dreams) | {"road_share": road_share(bundle.env, vision, dreams)}
-        facts["mean_score"] = mean_score(run, memory, DREAMS)
+        facts["mean_score"] = mean_score(run, memory, DREAMS, device)
         yield _progress(1)
         fps = env_shape(bundle.env).fps
         every = max(1, round(fps / 25))  # more frames a second than 25 are not shown
@@ -89,7 +93,7 @@ def dream(run: Run) -> Iterator[Progress]:
         run.reopen("dream")
         write_webm(folder / "dream.webm", dream_panels(vision, filmed, scenes, real, every), fps / every)
         yield _progress(3)
-        prediction = predict(vision, memory, first(real, watched))
+        prediction = predict(vision, memory, first(real, watched), device)
         write_webm(folder / "prediction.webm", prediction_panels(prediction, real), fps)
         write_png(folder / "strip.png", strip(prediction, real))
         facts |= {"steps": len(scenes), "filmed": len(filmed), "track": TRACK}
@@ -116,11 +120,11 @@ def dream_facts(config: DreamConfig, dreams: Sequence[Dream]) -> Facts:
     }
 
 
-def mean_score(run: Run, memory: Memory, seeds: Sequence[int]) -> float | None:
+def mean_score(run: Run, memory: Memory, seeds: Sequence[int], device: torch.device) -> float | None:
     """Return the mean of dreams as evolution counts it: less the penalties for ends and the cost of effort."""
     bundle, parameters, _ = load_bundle(run)
     config, cost = run.learnt.dream, run.learnt.evolve.action_cost * bundle.env.action_repeat
-    perception, controller = bundle.perception(len(seeds)), bundle.build_controller()
+    perception, controller = bundle.perception(len(seeds), device=device), bundle.build_controller()
     imagination = Imagination(memory, perception, controller, load_starts(run), config, len(seeds), cost)
     return _known(float(imagination(parameters[None], seeds).mean()))
 

@@ -6,12 +6,9 @@ from scripts.terminal.progress import duration
 from worldmodels.config import RunConfig
 from worldmodels.machine import available_cores
 from worldmodels.run.estimate import plan_parts
-from worldmodels.run.other_work import slowdown, usable_cores
+from worldmodels.run.other_work import busy, slowdown, usable_cores
 from worldmodels.run.plan import StagePart
 from worldmodels.run.rates import Rates
-
-BUSY = 0.15
-"""Share of the cores that others may take without a word."""
 
 
 def estimate(config: RunConfig, stages: Sequence[str]) -> str:
@@ -39,7 +36,7 @@ def _table(parts: Sequence[StagePart], rates: Rates) -> str:
         f"{rates.vision_step * 1000:.0f} ms a step of vision, {rates.memory_step * 1000:.0f} ms a step of memory; "
         f"{rates.cores} workers on {available_cores()} cores."
     )
-    if rates.others > BUSY * usable_cores():
+    if busy(rates.others):
         longer = slowdown(available_cores(), rates.others, usable_cores())
         lines.append(
             f"Other work takes {rates.others:.1f} of {usable_cores()} cores now: these are the times of a quiet "

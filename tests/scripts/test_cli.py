@@ -195,7 +195,8 @@ def test_dry_run_writes_nothing(tmp_path, capsys, monkeypatch):
 def test_dry_run_tells_of_a_busy_machine(tmp_path, capsys, monkeypatch, others):
     monkeypatch.setattr("worldmodels.run.rates.BUDGET", 0.02)
     monkeypatch.setattr("worldmodels.run.other_work.OtherWork.cores", lambda self: others)
-    monkeypatch.setattr("scripts.terminal.dry_run.usable_cores", lambda: 2)
+    for module in ("scripts.terminal.dry_run", "worldmodels.run.other_work"):
+        monkeypatch.setattr(f"{module}.usable_cores", lambda: 2)
     monkeypatch.setattr("scripts.terminal.dry_run.available_cores", lambda: 2)
     assert main(["run", str(tmp_path / "r"), "--preset", "toy", "--dry-run"]) == 0
     text = capsys.readouterr().out

@@ -47,7 +47,7 @@ def calibration(memory: Memory, episodes: Sequence[HeldOut], seed: int) -> Facts
     if not hasattr(prediction, "mixture"):
         return {"skipped": f"{type(memory).__name__} predicts no mixture, whose distribution function would be known"}
     level = mixture_cdf(prediction.mixture, z[:, 1:])  # (B T Z)
-    rows = [level[row, : item.steps].double().numpy().ravel() for row, item in enumerate(episodes)]
+    rows = [level[row, : item.steps].double().cpu().numpy().ravel() for row, item in enumerate(episodes)]
     values = np.concatenate(rows)
     counts, _ = np.histogram(values, bins=BINS, range=(0.0, 1.0))
     coverage = {}

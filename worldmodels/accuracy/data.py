@@ -22,7 +22,7 @@ from generative.facts import FactsView
 from worldmodels.accuracy.config import PIXEL_BATCH, CardConfig
 from worldmodels.agent.bundle import Bundle
 from worldmodels.errors import RunError
-from worldmodels.memories import Remembers
+from worldmodels.memories import Remembers, initial_on
 from worldmodels.memories.targets import TerminationTargetConfig, termination_target
 from worldmodels.rollouts.collect import CollectSetup, CollectWorker, Order
 from worldmodels.rollouts.config import CollectConfig, PolicyName
@@ -68,7 +68,7 @@ class HeldOut:
     def sampled(self, seed: int) -> Float[Tensor, "frames Z"]:
         """Draw the latents from their posteriors, as the memory was trained on them."""
         generator = torch.Generator().manual_seed(seed)
-        return self.mean + self.std * torch.randn(self.mean.shape, generator=generator)
+        return self.mean + self.std * torch.randn(self.mean.shape, generator=generator).to(self.mean.device)
 
 
 class Padded(NamedTuple):
@@ -162,10 +162,12 @@ def _kept(path: Path, facts: FactsView, track: int, driver: PolicyName) -> bool:
 
 
 @torch.inference_mode()
-def encode(file: EpisodeFile, vision: Vision, termination: TerminationTargetConfig) -> HeldOut:
-    """Read an episode as a world model sees it."""
+def encode(
+    file: EpisodeFile, vision: Vision, termination: TerminationTargetConfig, device: torch.device | str = "cpu"
+) -> HeldOut:
+    """Read an episode as a world model sees it; latents and actions stay on the device where the vision is."""
     episode = file.read()
-    parts = [vision.encode(frames(episode.obs[start : start + PIXEL_BATCH]))
+    parts = [vision.encode(frames(episode.obs[start : start + PIXEL_BATCH]).to(device))
              for start in range(0, len(episode.obs), PIXEL_BATCH)]  # fmt: skip
     state = episode.state if episode.state.shape[1] else None
     ends = None
@@ -175,7 +177,7 @@ def encode(file: EpisodeFile, vision: Vision, termination: TerminationTargetConf
         track=episode.track,
         mean=torch.cat([mean for mean, _ in parts]).float(),
         std=torch.cat([std for _, std in parts]).float(),
-        action=torch.from_numpy(episode.action),
+        action=torch.from_numpy(episode.action).to(device),
         reward=episode.reward,
         termination=ends,
         state=episode.state,
@@ -194,7 +196,7 @@ def pad(latents: Sequence[Tensor], actions: Sequence[Tensor]) -> Padded:
     return Padded(
         torch.nn.utils.rnn.pad_sequence(list(latents), batch_first=True),
         torch.nn.utils.rnn.pad_sequence(list(actions), batch_first=True),
-        torch.arange(int(lengths.max())) < lengths.unsqueeze(1),
+        (torch.arange(int(lengths.max())) < lengths.unsqueeze(1)).to(latents[0].device),
     )
 
 
@@ -215,7 +217,7 @@ def spread(episodes: Sequence[HeldOut]) -> Float[Tensor, " Z"]:
 def remember(memory: Remembers, episodes: Sequence[HeldOut]) -> list[Float[Tensor, "_ H"]]:
     """Return what the memory remembers at every frame of each episode, `h[t]` next to `z[t]`."""
     z, action, _ = pad([episode.mean for episode in episodes], [episode.action for episode in episodes])
-    state = memory.initial(len(z))
+    state = initial_on(memory, len(z), z.device)
     features = [memory.feature(state)]
     for step in range(action.shape[1]):
         state = memory.advance(z[:, step], action[:, step], state)

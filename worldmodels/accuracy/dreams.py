@@ -10,7 +10,7 @@ from torch import Tensor
 
 from worldmodels.accuracy.config import CardConfig
 from worldmodels.accuracy.data import HeldOut
-from worldmodels.memories import Memory
+from worldmodels.memories import Memory, initial_on
 
 ROWS = 2048
 """Dreams that are advanced together."""
@@ -105,17 +105,17 @@ def _dream(
     action = torch.stack([_following(episodes[row].action, time, steps) for row, time in course.pairs()])
     left = torch.tensor([episodes[row].steps - time for row, time in course.pairs()])
     count, samples, latent = len(z), config.samples, z.shape[-1]
-    state = memory.initial(count)
+    state = initial_on(memory, count, z.device)
     for step in range(warm):
         state = memory.advance(z[:, step], past[:, step], state)
     state = tuple(part.repeat_interleave(samples, 0) for part in state)
     dreamt, action = z[:, -1].repeat_interleave(samples, 0), action.repeat_interleave(samples, 0)
-    returns = torch.zeros(count * samples, dtype=torch.float64)
+    returns = torch.zeros(count * samples, dtype=torch.float64, device=z.device)
     found, expected, features = [], [], []
     for step in range(1, steps + 1):
         prediction, state = memory.step(dreamt, action[:, step - 1], state)
-        uniform = torch.rand(dreamt.shape, generator=generator)
-        normal = torch.randn(dreamt.shape, generator=generator)
+        uniform = torch.rand(dreamt.shape, generator=generator).to(z.device)
+        normal = torch.randn(dreamt.shape, generator=generator).to(z.device)
         dreamt = prediction.sample(1.0, uniform, normal)
         if step <= config.return_steps:
             returns += prediction.reward.double()

@@ -36,8 +36,8 @@ class Guess:
         self, z: Float[Tensor, "*B Z"], action: Float[Tensor, "*B A"], after: Float[Tensor, "*B Z"]
     ) -> Float[Tensor, "*B Z"]:
         """Measure the log-density of what followed, in nats for each dimension."""
-        mean = (_inputs(z, action).double() @ self.weight).float()
-        return torch.distributions.Normal(mean, self.std).log_prob(after)
+        mean = (_inputs(z, action).double() @ self.weight.to(z.device)).float()
+        return torch.distributions.Normal(mean, self.std.to(z.device)).log_prob(after)
 
 
 def fit_guesses(latents: Sequence[Tensor], actions: Sequence[Tensor]) -> dict[str, Guess]:
@@ -123,4 +123,4 @@ def one_step(
 def _per_episode(values: Float[Tensor, "B T"], mask: Tensor) -> np.ndarray:
     """Average over each episode's real steps."""
     total = torch.where(mask, values, 0.0).double().sum(1)
-    return (total / mask.sum(1)).numpy()
+    return (total / mask.sum(1)).cpu().numpy()

@@ -65,8 +65,10 @@ def open_loop(
     mean, std = [item.mean for item in episodes], [item.std for item in episodes]
     true, noise = at_horizons(mean, starts, horizons), at_horizons(std, starts, horizons)  # (N K Z)
     here, vague = (at_horizons(part, starts, [0] * len(horizons)) for part in (mean, std))
-    drawn = _draw(true, noise, torch.randn(*true.shape[:2], TRUTHS, true.shape[2], generator=generator))
-    normal = torch.randn(dreams.z.shape, generator=generator)  # the same for guess and floor: their noise cancels
+    truths = torch.randn(*true.shape[:2], TRUTHS, true.shape[2], generator=generator)
+    drawn = _draw(true, noise, truths.to(true.device))
+    # The same for guess and floor: their noise cancels.
+    normal = torch.randn(dreams.z.shape, generator=generator).to(true.device)
     square = {
         "memory": _square(dreams.expected.mean(2), true, scale),
         "persistence": _square(here, true, scale),
@@ -131,7 +133,7 @@ def by_horizon(
 ) -> list[Facts | None]:
     """Average over an episode's places, then over episodes, at each horizon; None where no episode is long enough."""
     found: list[Facts | None] = []
-    array = values.double().numpy()
+    array = values.double().cpu().numpy()
     for column in range(array.shape[1]):
         rows = sorted({int(row) for row in starts.row[known[:, column]]})
         means = [array[known[:, column] & (starts.row == row), column].mean() for row in rows]
@@ -192,7 +194,7 @@ def pixels(
         real = frames(obs[at.flatten().numpy()])  # (n*K C H W)
         still = episodes[row].mean[begin].repeat_interleave(len(config.horizons), 0)
         for part, latent in enumerate((guess[places].flatten(0, 1), still, true[places].flatten(0, 1))):
-            errors[part, places] = pixel_error(decoder, latent, real).view(len(places), -1)
+            errors[part, places] = pixel_error(decoder, latent, real).view(len(places), -1).cpu()
     known = dreams.known.numpy()
     floor = errors[2]
     return {

@@ -47,7 +47,7 @@ class Probe:
 
     def __call__(self, features: Float[Tensor, "B F"], half: int) -> Float[Tensor, "B S"]:
         """Read the targets off features of a track in this half."""
-        read = self.models[half].predict(features.double().numpy())
+        read = self.models[half].predict(features.double().cpu().numpy())
         return torch.from_numpy(read.reshape(len(features), -1))  # one target comes back flat
 
 
@@ -71,7 +71,7 @@ def fit_probe(
     models = []
     for judged in (0, 1):
         chosen = [index for index, where in enumerate(side) if where != judged]
-        x, y = ([part[index].double().numpy() for index in chosen] for part in (features, targets))
+        x, y = ([part[index].double().cpu().numpy() for index in chosen] for part in (features, targets))
         ridge = _choose_ridge(x, y, [tracks[index] for index in chosen])
         models.append(_fit(np.concatenate(x), np.concatenate(y), ridge))
     return Probe((models[0], models[1]))

@@ -69,7 +69,9 @@ def _mean_frame(episodes: Sequence[HeldOut]) -> np.ndarray:
 def pixel_error(decoder: Decodes, z: Float[Tensor, "B Z"], real: Float[Tensor, "B C H W"]) -> Float[Tensor, " B"]:
     """Return the mean squared error over the pixels of each decoded latent."""
     errors = [
-        (decoder.decode(z[low : low + PIXEL_BATCH]) - real[low : low + PIXEL_BATCH]).square().mean((1, 2, 3))
+        (decoder.decode(z[low : low + PIXEL_BATCH]) - real[low : low + PIXEL_BATCH].to(z.device))
+        .square()
+        .mean((1, 2, 3))
         for low in range(0, len(z), PIXEL_BATCH)
     ]
     return torch.cat(errors)

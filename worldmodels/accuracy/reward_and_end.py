@@ -53,7 +53,7 @@ def reward(
     real = np.array([episodes[at].reward[now : now + steps].sum(dtype=np.float64)
                      for at, now in zip(row, time, strict=True)])  # fmt: skip
     guesses = {
-        "open_loop": dreams.returns.double().numpy()[whole],
+        "open_loop": dreams.returns.double().cpu().numpy()[whole],
         "real_latents": np.array(
             [float(predicted[at, now : now + steps].double().sum()) for at, now in zip(row, time, strict=True)]
         ),
@@ -89,7 +89,7 @@ def termination(memory: Memory, episodes: Sequence[HeldOut], seed: int) -> Facts
     logit = memory.forward_sequence(z[:, :-1], action)[0].termination_logit
     if bool(torch.isneginf(logit).all()):
         return {"skipped": f"{type(memory).__name__} has no termination head"}
-    score = [logit[row, : item.steps].double().numpy() for row, item in enumerate(episodes)]
+    score = [logit[row, : item.steps].double().cpu().numpy() for row, item in enumerate(episodes)]
     ends = [np.asarray(item.termination) > 0.5 for item in episodes]
     base = float(np.concatenate(ends).mean())
     facts: Facts = {"base_rate": base, "steps": int(sum(len(row) for row in ends))}

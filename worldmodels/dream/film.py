@@ -23,7 +23,7 @@ from worldmodels.dream.config import DreamConfig
 from worldmodels.dream.ends import Outcome
 from worldmodels.dream.imagine import Imagination, Moment
 from worldmodels.dream.starts import Starts
-from worldmodels.memories import Memory, MemoryModule
+from worldmodels.memories import Memory, MemoryModule, initial_on
 from worldmodels.seeds import VALIDATION
 from worldmodels.vision.contract import DecodingVision
 
@@ -111,9 +111,13 @@ def dream_drives(
     starts: Starts,
     config: DreamConfig,
     seeds: Sequence[int],
+    device: torch.device | str = "cpu",
 ) -> list[Dream]:
-    """Let the agent drive in dreams, as when controllers are evolved in them, and return one dream a seed."""
-    perception, controller = bundle.perception(len(seeds)), bundle.build_controller()
+    """Let the agent drive in dreams, as when controllers are evolved in them, and return one dream a seed.
+
+    Dreams stay on the device where the memory is.
+    """
+    perception, controller = bundle.perception(len(seeds), device=device), bundle.build_controller()
     imagination = Imagination(memory.eval(), perception, controller, starts, config, len(seeds))
     rows: list[Moment] = []
     for moment in imagination.moments(parameters[None], seeds):
@@ -139,15 +143,17 @@ def _dream(moments: Sequence[Moment], number: int) -> Dream:
 
 
 @torch.inference_mode()
-def predict(vision: DecodingVision, memory: Memory, real: RealDrive) -> PredictedFrames:
-    """Let the memory watch the beginning of a real drive, then predict the rest."""
+def predict(
+    vision: DecodingVision, memory: Memory, real: RealDrive, device: torch.device | str = "cpu"
+) -> PredictedFrames:
+    """Let the memory watch the beginning of a real drive, then predict the rest; both parts are on the device."""
     steps = len(real.action)
     context = int(steps * CONTEXT)
-    seen = to_float(torch.from_numpy(real.frames))
+    seen = to_float(torch.from_numpy(real.frames).to(device))
     z = torch.cat([vision.encode(part)[0] for part in seen.split(DECODED)])  # (T+1 Z)
     reconstructions = decode(vision, z)
-    action = torch.from_numpy(real.action)
-    state, believed = memory.initial(1), z.clone()
+    action = torch.from_numpy(real.action).to(device)
+    state, believed = initial_on(memory, 1, device), z.clone()
     for step in range(steps):
         prediction, state = memory.step(believed[step : step + 1], action[step : step + 1], state)
         if step >= context:
@@ -158,7 +164,7 @@ def predict(vision: DecodingVision, memory: Memory, real: RealDrive) -> Predicte
 @torch.inference_mode()
 def decode(vision: Decodes, z: Float32[Tensor, "T Z"]) -> UInt8[np.ndarray, "T H W C"]:
     """Return the frames that latents stand for."""
-    return np.concatenate([to_uint8(vision.decode(part)).numpy() for part in z.split(DECODED)])
+    return np.concatenate([to_uint8(vision.decode(part)).cpu().numpy() for part in z.split(DECODED)])
 
 
 class Scene(NamedTuple):

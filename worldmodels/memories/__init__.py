@@ -13,6 +13,7 @@ from worldmodels.memories.contract import (
     State,
     choose_rows,
     first_state,
+    initial_on,
     masked_mean,
     sample_latents,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "agent_memory",
     "choose_rows",
     "first_state",
+    "initial_on",
     "masked_mean",
     "sample_latents",
 ]

@@ -199,6 +199,11 @@ def choose_rows(rows: Bool[Tensor, " B"], new: Sequence[Tensor], old: Sequence[T
     return tuple(torch.where(rows.view(-1, *[1] * (part.dim() - 1)), part, before) for part, before in pairs)
 
 
+def initial_on(memory: Remembers, batch: int, device: torch.device | str) -> State:
+    """Return the state in which every episode starts, B rows, on a device."""
+    return tuple(part.to(device) for part in memory.initial(batch))
+
+
 def first_state(memory: Remembers, seeds: Int[Tensor, " B"]) -> State:
     """Return the state in which episodes of these seeds start, on the device of the seeds.
 

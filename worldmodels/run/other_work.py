@@ -5,6 +5,9 @@ import time
 
 import psutil
 
+BUSY = 0.15
+"""Share of the cores that others may take on a machine that counts as quiet."""
+
 
 class OtherWork:
     """What other processes take of the cores that this one may use, from when it is made."""
@@ -47,3 +50,8 @@ def slowdown(threads: int, others: float, cores: int) -> float:
         cores: there are.
     """
     return max(1.0, (threads + others) / cores)
+
+
+def busy(others: float) -> bool:
+    """Return whether the cores that others take disturb what all threads do together."""
+    return others > BUSY * usable_cores()

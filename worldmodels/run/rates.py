@@ -5,8 +5,8 @@ them, networks look and dream at the run's batch widths and number types. What w
 as theirs, and slowed down by how much busy cores slow one another down. First calls are not counted.
 
 The rates are those of a quiet machine, whatever else runs on it now: what one thread does is timed by the processor's
-clock, which stands still while another process has the core, and what all threads do together is reckoned back by the
-share of the cores that others take (`OtherWork`).
+clock, which stands still while another process has the core. So is what all threads do together where others take the
+cores (`OtherWork`): threads that wait for one another take many times as long there, and one of them tells more.
 """
 
 import tempfile
@@ -40,7 +40,7 @@ from worldmodels.rollouts.collect import CollectSetup, CollectWorker, Order, Pol
 from worldmodels.rollouts.dataset import FrameBatches
 from worldmodels.rollouts.episode import EpisodeFile, write_episode
 from worldmodels.run.folder import Progress
-from worldmodels.run.other_work import OtherWork, slowdown, usable_cores
+from worldmodels.run.other_work import OtherWork, busy
 from worldmodels.seeds import EVOLVE, training_tracks
 from worldmodels.vision.contract import Vision, VisionModule
 from worldmodels.vision.latent_files import LatentFile, encode_episode_latents
@@ -49,6 +49,8 @@ BUDGET = 0.5
 """Seconds spent on measuring each rate, first calls aside."""
 LEAST = 2
 """Calls that are measured, whatever they take."""
+SERIAL = 0.25
+"""Share of a training step that more threads do not make faster; as two cores show it."""
 TOGETHER = 20
 """Training steps that are timed together on a GPU, whose figures are read after them."""
 STEPS = 8, 48
@@ -90,10 +92,11 @@ class Rates:
         """How much slower a core is while the others work too."""
         self.others = 0.0
         """Cores that other processes took while this was measured; the rates are those without them."""
+        self._beside = OtherWork()
 
     def measure(self) -> Iterator[Progress]:
         """Measure everything, and yield the progress in rates."""
-        whole = OtherWork()
+        self._beside = OtherWork()
         shape = env_shape(self.config.env)
         vision = new_vision(self.config, shape, 0).eval()
         memory = new_memory(self.config, vision.latent_spec.size, shape.spec, 0).eval()
@@ -112,7 +115,7 @@ class Rates:
             for number, step in enumerate(steps):
                 yield Progress("measuring this machine", number, len(steps), "rates")
                 step()
-        self.others = whole.cores()
+        self.others = self._beside.cores()
         yield Progress("measuring this machine", len(steps), len(steps), "rates")
 
     def _record(self, shape: EnvShape, folder: Path) -> list[EpisodeFile]:
@@ -201,10 +204,11 @@ class Rates:
 
     def _quiet(self, step: Callable[[], object]) -> float:
         """Return the seconds of a call that works on all threads, or waits for a GPU, on a quiet machine."""
-        others = OtherWork()
-        seconds = seconds_of(step)
-        gpu = resolve_device(self.config.device).type == "cuda"
-        return seconds / (1.0 if gpu else slowdown(torch.get_num_threads(), others.cores(), usable_cores()))
+        if resolve_device(self.config.device).type == "cuda" or not busy(self._beside.cores()):
+            return seconds_of(step)
+        threads = torch.get_num_threads()
+        with one_thread():
+            return seconds_of(step, time.process_time) * (SERIAL + (1 - SERIAL) / threads)
 
     def _perceive(self, memory: MemoryModule, shape: EnvShape) -> None:
         features = self.config.features

@@ -49,22 +49,29 @@ def test_where_the_system_tells_nothing_nobody_else_works(monkeypatch):
     assert OtherWork().cores() == 0.0
 
 
-def test_what_one_thread_does_is_timed_by_the_processor_and_the_rest_is_reckoned_back(monkeypatch):
-    clocks = []
+@pytest.mark.parametrize("others", [0.0, 1.0])
+def test_beside_other_work_all_is_timed_by_the_processor_on_one_thread(monkeypatch, others):
+    clocks, threads = [], []
 
     def measured(step, clock=time.perf_counter):
         step()
         clocks.append(clock)
+        threads.append(torch.get_num_threads())
         return 6.0
 
     monkeypatch.setattr(rates, "seconds_of", measured)
-    monkeypatch.setattr(OtherWork, "cores", lambda self: float(usable_cores()))
-    found = Rates(looped_config(evolve={"world": "dream"}))
-    for _ in found.measure():
-        pass
+    monkeypatch.setattr(OtherWork, "cores", lambda self: others * usable_cores())
+    monkeypatch.setattr(rates, "SERIAL", 0.5)
+    torch.set_num_threads(2)
+    try:
+        found = Rates(looped_config(device="cpu", evolve={"world": "dream"}))
+        for _ in found.measure():
+            pass
+    finally:
+        torch.set_num_threads(1)
     # encoding, both trainings; then perceiving, two lengths of dreams, and products on one core and on all
-    assert clocks == [time.perf_counter] * 3 + [time.process_time] * 5
-    cores = usable_cores()
-    times = (torch.get_num_threads() + cores) / cores
-    assert found.vision_step == found.memory_step == pytest.approx(6.0 / max(1.0, times))
-    assert found.perceive == 6.0 and found.others == cores
+    trainings = [time.process_time if others else time.perf_counter] * 3
+    assert clocks == trainings + [time.process_time] * 5
+    assert threads == [1 if others else 2] * 3 + [1] * 5
+    assert found.vision_step == found.memory_step == (6.0 * 0.75 if others else 6.0)
+    assert found.perceive == 6.0 and found.others == others * usable_cores()
