@@ -19,6 +19,7 @@ def faces(tmp_path_factory):
     return finished(tmp_path_factory.mktemp("runs") / "faces", "pca", FACES)
 
 
+@pytest.mark.slow
 def test_skin_is_added_to_held_out_faces_and_independent_judges_agree(faces):
     options = AttributeOptions(
         attribute="dark_skin", keep=("bald",), strength=1.5, images=1000, judge_steps=220, rows=3
