@@ -254,7 +254,7 @@ def test_the_paper_preset_starts(hasty_vision, tmp_path):
              "--memory.fit.steps", "2", "--memory.batch", "2", "--vision.batch", "16", "--evolve.generations", "1",
              "--evolve.episodes", "2", "--evolve.optimiser.population", "4",
              "--evolve.validation.tracks", "2", "--evaluate.tracks", "2", "--env.max-steps", "40",
-             "--dream.warmup", "5", "--executor.type", "serial"]  # fmt: skip
+             "--dream.warmup", "5", "--dream.horizon", "20", "--executor.type", "serial"]  # fmt: skip
     assert main(words) == 0
     run = Run(tmp_path / "paper")
     assert run.done("evolve")["parameters"] == 867
