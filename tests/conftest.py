@@ -94,6 +94,16 @@ def _seeded():
     torch.manual_seed(0)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _hurried():
+    """What takes seconds in every run and is the same with less."""
+    from tests.small import hurry
+
+    with pytest.MonkeyPatch.context() as patch:
+        hurry(patch.setattr)
+        yield
+
+
 @pytest.fixture(scope="module")
 def hasty_vision():
     """Visions that are trained for a few steps only go on to the next stage."""

@@ -47,6 +47,12 @@ def accept_every_vision(patch=setattr):
     patch(module, "examine", lambda *given: {**examine(*given), "verdict": "healthy"})
 
 
+def hurry(patch=setattr):
+    """Makes forecasts rough and starts of dreams few, which no test needs; `patch` sets an attribute of a module."""
+    patch(importlib.import_module("worldmodels.run.rates"), "BUDGET", 0.01)
+    patch(importlib.import_module("worldmodels.dream.starts"), "STARTS", 100)
+
+
 def seal(run, stage):
     """Takes what a finished stage's files are now for what the stage wrote."""
     write_done(run.folder(stage), stage, run.done(stage))

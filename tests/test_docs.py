@@ -190,6 +190,7 @@ def test_an_example_with_a_configuration_is_run_on_a_page(small):
         assert read_config(file).env.id.startswith(f"{file.stem}:")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("study", sorted(DOCS.rglob("results/**/*.yaml")), ids=name_of)
 def test_studies_of_the_results_are_read(study, small, finished):
     from worldmodels.study.file import read_study

@@ -28,10 +28,14 @@ import torch._dynamo  # what it takes to lay out a network without memory
 import torch.utils.tensorboard
 import tyro  # noqa: F401
 
+import scripts.generative.assembly
+import scripts.generative.data_sets
+import scripts.generative.report
+import scripts.generative.train  # noqa: F401
 from scripts.cli import main
 from scripts.generative.cli import main as generative
 from tests.scripts.test_mutations import LOOP, TINY
-from tests.small import accept_every_vision, small_config
+from tests.small import accept_every_vision, hurry, small_config
 from worldmodels.config import config_from
 from worldmodels.config_files import write_config
 from worldmodels.files import read_lines
@@ -183,4 +187,5 @@ def carry_out(folder, share):
 if __name__ == "__main__":
     torch.set_num_threads(1)
     accept_every_vision()
+    hurry()
     carry_out(Path(sys.argv[1]), float(sys.argv[2]))

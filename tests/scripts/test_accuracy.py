@@ -80,6 +80,7 @@ def test_a_card_cannot_inject_markup(measured):
     assert "<script>" not in render_card(card)
 
 
+@pytest.mark.slow
 def test_again_nothing_is_done_and_a_changed_option_keeps_the_episodes(measured, tmp_path):
     shutil.copytree(measured.path, tmp_path / "run")
     run = Run(tmp_path / "run")

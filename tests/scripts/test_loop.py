@@ -65,6 +65,7 @@ def test_frames_are_all_counted(looped):
     assert done["loop"] == whole == done["collect"] + done["evolve"]
 
 
+@pytest.mark.slow
 def test_later_rounds_learn_from_recorded_validation_whose_frames_count_once(tmp_path):
     evolve = {
         "world": "dream",
@@ -89,6 +90,7 @@ def test_later_rounds_learn_from_recorded_validation_whose_frames_count_once(tmp
     )
 
 
+@pytest.mark.slow
 def test_rounds_in_the_real_environment_take_the_controller_over(tmp_path):
     """Parts of the second round are new ones, made of the first one's driving; evolution goes on from an imitation."""
     evolve = {"world": "real", "generations": 2, "validation": {"every": 1, "top_k": 2, "top_k_tracks": 2}}
@@ -107,6 +109,7 @@ def test_rounds_in_the_real_environment_take_the_controller_over(tmp_path):
     assert not exploited(run.config.loop, [row(0, 700, None), row(1, 10, None)])
 
 
+@pytest.mark.slow
 def test_the_run_reads_the_untrained_memory_that_its_controller_was_evolved_with(tmp_path):
     """It is drawn from the round's seed, which is not the run's, and is in no file; an export's is the same."""
     evolve = {"world": "real", "generations": 2, "validation": {"every": 2, "top_k_tracks": 2}}
@@ -170,6 +173,7 @@ def test_the_card_of_an_exported_agent_tells_of_the_rounds(looped, tmp_path):
     load_agent(tmp_path / "agent")
 
 
+@pytest.mark.slow
 def test_an_interrupted_loop_goes_on_to_the_same_end(looped, tmp_path):
     run = Run.create(tmp_path / "run", looped_config())
     stages = []
@@ -220,6 +224,7 @@ def test_rounds_can_have_other_fields_still_from_the_second_training_of_vision_o
     assert last.collect.extends == "00" and last.memory.start == "00"
 
 
+@pytest.mark.slow
 def test_later_rounds_can_have_another_vision(tmp_path):
     """It is trained in the first of them, whenever that comes, from nothing; then it is kept."""
     own = {"later": {"vision": {"type": "pca", "options": {"latent": 8}}}, "vision_every": 9}
@@ -330,6 +335,7 @@ def test_the_size_of_a_run_counts_a_file_once_whatever_its_names(looped):
     assert f"{once / 2**20:.0f} MiB on disk" in info(looped)
 
 
+@pytest.mark.slow
 def test_a_loop_tells_the_stage_of_the_round_it_is_in(tmp_path):
     run = Run.create(tmp_path / "run", looped_config(loop=LOOP | {"rounds": 2}))
     told = [(progress.done, progress.inner.stage) for progress in loop(run) if progress.inner]

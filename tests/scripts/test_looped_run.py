@@ -63,6 +63,7 @@ def test_a_chosen_round_that_is_gone_is_named(run):
         assert run.learnt
 
 
+@pytest.mark.slow
 def test_accuracy_replays_the_chosen_round(run, capsys):
     assert main(["accuracy", str(run.path), *QUICK]) == 0
     card = json.loads((run.folder("accuracy") / "card.json").read_text())
@@ -79,6 +80,7 @@ def test_accuracy_replays_the_chosen_round(run, capsys):
     )
 
 
+@pytest.mark.slow
 def test_a_replay_that_leads_elsewhere_names_what_is_possible(run, capsys):
     path = run.folder("evolve") / "generations.jsonl"
     log = read_lines(path)
@@ -137,6 +139,7 @@ def test_its_dream_is_the_one_that_taught(run):
     assert load_dream(run).config == load_dream(chosen).config == chosen.config.dream
 
 
+@pytest.mark.slow
 def test_an_export_keeps_how_the_round_was_made(run, exported, capsys):
     assert exported.learnt.dream == run.learnt.dream and exported.learnt.seed == run.learnt.seed
     assert main(["evaluate", str(exported.path), "--tracks", "2"]) == 0
@@ -150,6 +153,7 @@ def test_an_export_keeps_how_the_round_was_made(run, exported, capsys):
     assert "/" not in exported.learnt.evolve.start + exported.learnt.collect.extends
 
 
+@pytest.mark.slow
 def test_a_study_goes_on_from_it(run, tmp_path):
     """A cell that has the whole loop in common takes it, and is measured with the round's configuration."""
     folder = tmp_path / "study"

@@ -24,8 +24,8 @@ SAMPLE = 40
 
 TINY = {
     "collect": {"episodes": 3, "max_frames": 12},
-    "vision": {"batch": 8, "fit": {"steps": 2}},
-    "memory": {"batch": 2, "sequence": 10, "fit": {"steps": 2}},
+    "vision": {"batch": 8, "options": {"latent": 2, "width": 4}, "fit": {"steps": 2}},
+    "memory": {"batch": 2, "sequence": 10, "options": {"hidden": 8}, "fit": {"steps": 2}},
     "evolve": {
         "generations": 2,
         "optimiser": {"population": 4},

@@ -28,7 +28,7 @@ TINY = {
     "dream": {"horizon": 5, "warmup": 2},
     "evaluate": {"tracks": 2},
     "accuracy": {"controllers": 3, "controller_tracks": 2, "controller_dreams": 2},
-    "executor": {"envs": 2},
+    "executor": {"workers": 1, "envs": 2},
 }  # fmt: skip
 
 
@@ -78,7 +78,7 @@ def console(*words: object) -> str:
     root = Path(__file__).parents[2]
     code = (
         f"import sys; sys.path[0] = {str(root)!r}; from scripts.cli import entry; "
-        "from tests.small import accept_every_vision; accept_every_vision(); entry()"
+        "from tests.small import accept_every_vision, hurry; accept_every_vision(); hurry(); entry()"
     )
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     environment.pop("PYTHONPATH", None)

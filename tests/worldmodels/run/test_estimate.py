@@ -70,6 +70,7 @@ def test_what_is_left_of_a_recorded_run_is_told_from_the_second_minute_on(wrong)
     assert worst(live(Plan(plan_of(preset("quick"), **wrong), clock), clock, real), until=until) < 1.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "config",
     [looped_config(),
