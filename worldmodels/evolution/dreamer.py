@@ -16,6 +16,8 @@ from worldmodels.memories import Memory
 
 PROBE = 16
 """Candidates whose dreams tell how much memory of a GPU one takes."""
+SURELY = 65_536
+"""Rows, candidates times dreams, that any GPU has the memory for."""
 SHARE = 0.5
 """Share of a GPU's memory that dreams may take."""
 
@@ -63,7 +65,7 @@ class Dreamer:
         """Return how many candidates are tried in one batch."""
         if self.device.type != "cuda":
             return BLOCK
-        if candidates <= PROBE:
+        if candidates <= PROBE or candidates * len(seeds) <= SURELY:
             return candidates
         return -(-candidates // -(-candidates // self._fitting(len(seeds))))  # blocks of one size
 
