@@ -10,8 +10,9 @@ from jaxtyping import Int64
 from torch import Tensor, nn
 
 from generative import ComponentError, offers, require
+from generative.batches import each_tensor
 from generative.data import Data, ImageData, RowData, in_values
-from generative.data.contract import Beside
+from generative.data.contract import Batches, Beside
 from generative.latent.interpolation import encode_means
 
 
@@ -40,13 +41,18 @@ def beside(module: nn.Module) -> Beside | None:
     return "labels" if getattr(config, "classes", 0) else None
 
 
-def stream(module: nn.Module, data: Data, batch: int, seed: int) -> Callable[[int], Iterator[object]]:
-    """Return the batches that a model trains on."""
+def stream(module: nn.Module, data: Data, batch: int, seed: int) -> Batches:
+    """Return the batches that a model trains on, images as they are stored; see `as_input`."""
     if isinstance(data, ImageData):
-        return data.batches(batch, seed, "unit", beside(module))
+        return data.batches(batch, seed, "stored", beside(module))
     if isinstance(data, RowData):
         return data.batches(batch, seed)
     return data.batches(batch, seed, "labels" if beside(module) else None)
+
+
+def as_input(batch: Any) -> Any:
+    """Return a batch of `stream` as a model takes it: images in [0, 1], all else as it is."""
+    return each_tensor(batch, lambda part: in_values(part, "unit") if part.dtype == torch.uint8 else part)
 
 
 def values_stream(data: Data, batch: int, seed: int) -> Iterator[Tensor]:

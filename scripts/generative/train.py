@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from generative import Estimates, fit, offers, resolve_device, save_component
 from generative.data import Data
+from generative.data.kept import kept_on_gpu
 from generative.files import write_json
 from generative.identity import keep_data
 from generative.latent.interpolation import encode_means
@@ -16,7 +17,7 @@ from generative.report.images import write_png
 from generative.run import TrainingRun
 from scripts.generative.assembly import build
 from scripts.generative.data_sets import load
-from scripts.generative.items import Items, stream, take, values_stream
+from scripts.generative.items import Items, as_input, stream, take, values_stream
 from scripts.generative.kept_codes import keep_starts
 from scripts.generative.pictures import shown
 from worldmodels.run.folder import Progress
@@ -68,7 +69,8 @@ def train(run: TrainingRun, data: Data | None = None) -> Iterator[Progress]:
 
 def _fit(run: TrainingRun, module: nn.Module, data: Data, held: Items) -> Iterator[Progress]:
     config = run.config
-    batches = stream(module, data, config.batch, config.seed)
+    taken = config.fit.steps * config.batch * getattr(module, "batches_per_step", 1)
+    batches = kept_on_gpu(stream(module, data, config.batch, config.seed), resolve_device(config.device), taken)
     shown_at = 0
     for row in fit(
         module,
@@ -78,6 +80,7 @@ def _fit(run: TrainingRun, module: nn.Module, data: Data, held: Items) -> Iterat
         device=config.device,
         checkpoint=run.model / "checkpoints",
         log_every=config.fit.log_every(ROWS),
+        prepare=as_input,
     ):
         step = int(row["step"])
         row = {**row, **_held_out_loss(module, held, config.seed)}
