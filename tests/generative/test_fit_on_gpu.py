@@ -29,6 +29,12 @@ MAKE = {
 }
 
 
+@pytest.fixture(autouse=True)
+def deterministic(monkeypatch):
+    """Adam turns the smallest difference of a small gradient into one of the size of its rate."""
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
+
+
 class Plain(TrainingStep):
     def __init__(self, *arguments):
         super().__init__(*arguments)
