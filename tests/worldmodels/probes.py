@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -243,7 +244,7 @@ class Probes:
         """With what an executor begins; Ray is not started."""
         started = []
 
-        class Ray:
+        class Ray(ModuleType):
             __version__ = "9"
 
             def is_initialized(self):
@@ -260,7 +261,7 @@ class Probes:
             raise RunError(f"address={address}: nobody is there")
 
         with self.patch.context() as patch:
-            patch.setattr(ray_executor, "import_ray", lambda private: Ray())
+            patch.setattr(ray_executor, "import_ray", lambda private: Ray("ray"))
             patch.setattr(ray_session, "find_head", found)
             try:
                 open_executor(config.executor, dict, {}).close()

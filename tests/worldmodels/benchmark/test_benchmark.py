@@ -314,7 +314,7 @@ def test_a_second_worker_is_measured_and_modelled():
 
 @pytest.mark.slow
 def test_the_optimiser_is_measured_at_all_sizes(monkeypatch):
-    monkeypatch.setattr("worldmodels.benchmark.optimiser.POPULATIONS", (4, 8, 16))
+    monkeypatch.setattr(sys.modules["worldmodels.benchmark.optimiser"], "POPULATIONS", (4, 8, 16))
     found = measure("optimiser", TINY)
     assert found.value > 0 and len(found.detail["milliseconds"]) == 2 * 2 * 3
 
