@@ -151,7 +151,7 @@ def test_finite_gradients_reach_every_trained_parameter(case):
     module = make(case)
     reached = set()
     for part, loss, metrics in objectives(module, 8):
-        assert loss.shape == () and all(each.isfinite() for each in metrics.values())
+        assert loss.shape == ()
         assert loss.isfinite() or case == "toy-distribution"  # before it is estimated no point need be inside
         assert not any(each.requires_grad for each in metrics.values())
         parameters = trained(module, part)
@@ -161,6 +161,7 @@ def test_finite_gradients_reach_every_trained_parameter(case):
         for key, gradient in zip(parameters, gradients, strict=True):
             assert gradient is not None and gradient.isfinite().all(), key
             assert gradient.any() or key == constant, key  # a constant cancels in a difference of scores
+        assert all(each.isfinite() for each in metrics.values())  # one may be known by the gradient only
         reached |= set(parameters.values())
     assert reached == set(trained(module, "").values())
 

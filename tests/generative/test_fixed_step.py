@@ -18,8 +18,6 @@ TRAINED = [case for case in SMALL if any(each.requires_grad for each in make(cas
 GAN = SMALL["dcgan points"]
 OPTIONS = {
     **{case: SMALL[case] for case in TRAINED},
-    "vae warmed up": {**SMALL["vae"], "beta_warmup": 20},
-    "vae with free bits": {**SMALL["vae"], "free_bits": 0.1},
     "autoencoder denoising": {**SMALL["autoencoder"], "noise": 0.1},
     "dcgan spectral": {**GAN, "lipschitz": "spectral-norm"},
     "dcgan r1": {**GAN, "lipschitz": "r1", "norm": "layer", "critic_dropout": 0.2, "label_noise": 0.1},

@@ -46,7 +46,7 @@ OPERATIONS = ((os, "replace"), (os, "rename"), (os, "link"), (os, "fsync"), (os,
 KILLED = 9
 STAGES = ("collect", "train-vision", "train-memory", "evolve", "evaluate", "dream", "report")
 GENERATIVE = ["train", "vae", "--data", "shapes", "--data.size", "16", "--data.count", "40", "--model.latent", "2",
-              "--model.width", "4", "--fit.steps", "3", "--fit.checkpoint-every", "1", "--batch", "4"]  # fmt: skip
+              "--model.width", "4", "--fit.steps", "3", "--batch", "4"]  # fmt: skip
 
 
 def callers():

@@ -16,7 +16,7 @@ from scripts.generative.request import COMMANDS, parse_train
 
 TINY = [
     *("--data", "shapes", "--data.size", "16", "--data.channels", "1", "--data.count", "600", "--model.latent", "4"),
-    *("--model.width", "8", "--fit.steps", "20", "--fit.warmup", "2", "--fit.log-every", "5", "--show-every", "10"),
+    *("--model.width", "8", "--fit.steps", "20", "--fit.warmup", "2", "--show-every", "10"),
     *("--shown", "16", "--batch", "16", "--device", "cpu"),
 ]
 MODULES = {"list": "catalogue"}

@@ -15,7 +15,7 @@ from tests.scripts.generative.small import finished
 
 OPTIONS = [
     *("--data.height", "16", "--data.width", "16", "--model.latent", "4", "--model.width", "8", "--fit.steps", "4"),
-    *("--fit.warmup", "0", "--fit.log-every", "2", "--show-every", "9", "--shown", "4", "--batch", "4"),
+    *("--fit.warmup", "0", "--show-every", "9", "--shown", "4", "--batch", "4"),
     *("--device", "cpu"),
 ]
 
