@@ -105,7 +105,7 @@ def posterior_collapse(history: History, means: Float[Tensor, "N Z"] | None = No
 
     Unused dimensions beside used ones are healthy.
     """
-    remedy = "lower beta or raise it slowly from 0, give free bits, or weaken the decoder"
+    remedy = "lower beta, raise kl_floor, or weaken the decoder"
     if means is not None and active_units(means) == 0:
         evidence = f"none of {means.shape[1]} dimensions of the posterior mean varies over images (variance > 0.01)"
         return Failure("posterior collapse", evidence, remedy)

@@ -89,14 +89,15 @@ def slope_of_descent(made: Float[Tensor, "B ..."], scores: Float[Tensor, " B"]) 
     """Return a scalar that holds the mean slope of scores in what they are scores of, once a loss of them went back.
 
     It costs no gradient of its own: the loss's gradient is a datum's slope times its share, the gradient in its score.
+    The scalar is NaN before, and 0 where the loss has no gradient.
     """
     slope, share = (torch.full((), torch.nan, device=made.device) for _ in range(2))
 
     def keep_share(gradient: Tensor) -> None:
-        share.copy_(gradient.float().abs().mean())
+        share.copy_(gradient.float().abs().mean().clamp(min=torch.finfo(torch.float32).tiny))
 
     def keep_slope(gradient: Tensor) -> None:
-        slope.copy_(gradient.flatten(1).float().norm(dim=1).mean() / share)
+        slope.copy_((gradient.flatten(1).float() / share).norm(dim=1).mean())  # squares of tiny ones would be 0
 
     scores.register_hook(keep_share)
     made.register_hook(keep_slope)

@@ -14,6 +14,7 @@ from generative.models.adversarial import (
     gradient_penalty,
     mix,
     r1_penalty,
+    slope_of_descent,
     slopes,
 )
 
@@ -103,6 +104,33 @@ def test_the_norm_is_of_each_datum_by_itself():
     torch.testing.assert_close(slopes(bowl, points), norms)
     torch.testing.assert_close(gradient_penalty(bowl, points, points, noise()), (norms - 1).square().mean())
     torch.testing.assert_close(r1_penalty(bowl, points), 0.5 * norms.square().mean())
+
+
+def descended(kind, offset=0.0):
+    """Points, and the slope of `bowl` at them as a generator's loss leaves it."""
+    points = torch.randn(6, 3, generator=noise()).requires_grad_()
+    scores = bowl(points) + offset
+    slope = slope_of_descent(points, scores)
+    assert slope.isnan()
+    generator_loss(kind, scores).backward()
+    return points.detach(), slope
+
+
+@pytest.mark.parametrize("kind", ["wasserstein", "hinge"])
+def test_the_slope_of_a_descent_is_the_mean_slope(kind):
+    points, slope = descended(kind)
+    torch.testing.assert_close(slope, slopes(bowl, points).mean())
+
+
+@pytest.mark.parametrize("offset", [0.0, -60.0])
+def test_the_slope_of_a_descent_counts_a_datum_by_its_share_in_the_loss(offset):
+    points, slope = descended("saturating", offset)
+    share = torch.sigmoid(bowl(points) + offset)
+    torch.testing.assert_close(slope, (slopes(bowl, points) * share).sum() / share.sum())
+
+
+def test_a_loss_without_a_gradient_has_no_slope():
+    assert descended("saturating", -500.0)[1] == 0
 
 
 def test_the_penalty_is_taken_between_real_and_made_data():
