@@ -106,7 +106,7 @@ def test_rounds_in_the_real_environment_take_the_controller_over(tmp_path):
     tried = sum(entry["frames"] for each in (first, second) for entry in read_lines(log_of(each)))
     assert 0 < tried < spent
     assert all("top_k" not in each.done("evolve") for each in (first, second))  # rounds are, not generations
-    assert not exploited(run.config.loop, [row(0, 700, None), row(1, 10, None)])
+    assert not exploited([row(0, 700, None), row(1, 10, None)])
 
 
 @pytest.mark.slow
