@@ -20,6 +20,7 @@ from tests.page import Page
 from tests.small import seal, small_config
 from worldmodels import Run
 from worldmodels.accuracy import AccuracyConfig, CardConfig
+from worldmodels.accuracy.config import EPISODES
 from worldmodels.accuracy.fingerprint import fingerprint
 from worldmodels.accuracy.page import render_card
 from worldmodels.accuracy.verdict import findings_of_card, verdict
@@ -54,7 +55,7 @@ def test_the_card_has_every_measure_of_every_set(measured):
         for part in ("reconstruction", "one_step", "calibration", "termination", "probes", "open_loop", "pixels",
                      "reward", "physical"):  # fmt: skip
             assert content.get(part), part
-        assert content["tracks"] == list(VALIDATION[-4:]) and not set(content["tracks"]) & set(TEST)
+        assert content["tracks"] == list(VALIDATION[-EPISODES:]) and not set(content["tracks"]) & set(TEST)
         assert set(content["one_step"]["nll"]) == {
             "memory", "shuffled_action", "persistence", "linear", "linear_no_action"}  # fmt: skip
         assert set(content["probes"]["now"]) == {"z", "z+h", "z+untrained"}
@@ -87,7 +88,7 @@ def test_again_nothing_is_done_and_a_changed_option_keeps_the_episodes(measured,
     assert len(list(accuracy(run))) == 1
     before = read(run)
     times = {path: os.stat(path).st_mtime_ns for path in (run.folder("accuracy") / "episodes").iterdir()}
-    assert len(times) == 12
+    assert len(times) == 3 * EPISODES
     run.change(small_config(accuracy={**QUICK, "controllers": 0}))
     list(accuracy(run))
     after = read(run)

@@ -39,7 +39,7 @@ TINY = {
 CELLS = {
     "mdn-rnn": {},
     "lstm": {"memory.type": "lstm"},
-    "diverges": {"memory.fit.learning_rate": 100.0},
+    "diverges": {"memory.type": "transformer", "memory.fit.learning_rate": 100.0},
     "rewardless": {"evolve.world": "dream", "memory.options.reward": False},
 }
 
@@ -117,9 +117,9 @@ def test_the_table_says_what_the_cells_folders_say(done):
         assert float(row["random.nll_gain"]) == found["one_step"]["gain"]["persistence"]["value"]
         assert float(row["on-policy.action_sensitivity"]) == \
             card["sets"]["on-policy"]["one_step"]["action_sensitivity"]["value"]  # fmt: skip
-        energy = found["open_loop"]["energy"]
-        assert float(row["random.open_loop_10"]) == energy["memory"][1]["value"]
-        share = energy["memory"][1]["value"] / energy["persistence"][1]["value"]
+        energy, at = found["open_loop"]["energy"], card["settings"]["horizons"].index(10)
+        assert float(row["random.open_loop_10"]) == energy["memory"][at]["value"]
+        share = energy["memory"][at]["value"] / energy["persistence"][at]["value"]
         assert float(row["random.open_loop_10_share"]) == pytest.approx(share)
         stages = [line["stage"] for line in read_lines(run.path / "spent.jsonl")]
         assert stages == ["collect", "train-vision", "train-vision", "train-memory", "evolve", "measure", "accuracy"]
