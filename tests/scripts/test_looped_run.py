@@ -160,10 +160,10 @@ def test_a_study_goes_on_from_it(run, tmp_path):
     folder.mkdir()
     accuracy = "".join(f"  accuracy.{name.replace('-', '_')}: {value}\n" for name, value in ACCURACY.items())
     (folder / "study.yaml").write_text(
-        f"run: {run.path}\nset:\n{accuracy}cells: {{same: {{}}}}\nseeds: [0]\ntracks: 2\n"
+        f"run: {run.path}\nset:\n{accuracy}cells: {{same: {{}}}}\nseeds: [{run.config.seed}]\ntracks: 2\n"
     )
     assert main(["study", str(folder), "--workers", "1"]) == 0
-    cell = Run(folder / "cells" / "same-s0")
+    cell = Run(folder / "cells" / f"same-s{run.config.seed}")
     assert cell.learnt.dream == run.learnt.dream and cell.learnt.seed == run.learnt.seed
     assert not list(cell.folder("loop").glob("*/rollouts"))
     card = json.loads((cell.folder("accuracy") / "card.json").read_text())
