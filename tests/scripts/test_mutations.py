@@ -34,7 +34,7 @@ TINY = {
     "evaluate": {"tracks": 2, "baseline": False},
     "dream": {"horizon": 5, "warmup": 3},
     "env": {"max_steps": 12},
-    "accuracy": {"controllers": 0},
+    "accuracy": {"controllers": 3, "controller_tracks": 2, "controller_dreams": 2},
 }
 LOOP = {
     "rounds": 2,
