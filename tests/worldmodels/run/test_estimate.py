@@ -14,7 +14,7 @@ from worldmodels.run.estimate import plan_parts
 from worldmodels.run.plan import Plan, StagePart
 from worldmodels.run.rates import Rates
 
-CURVE = Path(__file__).parents[3] / "docs" / "results" / "quick" / "curve.csv"
+CURVE = Path(__file__).parents[3] / "docs" / "results" / "quick" / "goal" / "curve.csv"
 QUICK = {
     "reset": 0.0145, "frame": 0.00021, "frame_bytes": 1310.0, "perceive": 0.00117, "vision_step": 0.048,
     "memory_step": 0.056, "encode": 0.00017, "dream_begin": 0.006, "dream_step": 0.0068,
