@@ -12,7 +12,7 @@ from worldmodels.parallel.config import ExecutorConfig
 from worldmodels.parallel.executor import ExecutorError, WorkerError
 from worldmodels.parallel.open import kept_workers, open_executor
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 
 class Other(Chaos):
