@@ -148,6 +148,8 @@ def test_a_gpu_replays_what_a_processor_dreams(parts, starts, kind):
 
 
 @needs_gpu
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.filterwarnings("ignore:.*TensorFloat32|.*nline softmax")
 def test_a_gpu_dreams_with_any_memory(parts, starts):
     options = {
         "lstm": {"hidden": 16},
@@ -164,6 +166,8 @@ def test_a_gpu_dreams_with_any_memory(parts, starts):
 
 
 @needs_gpu
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.filterwarnings("ignore:.*TensorFloat32|.*nline softmax")
 def test_a_gpu_dreams_in_bfloat16(parts, starts):
     parameters = candidates(3)
     half = imagination("memory", parts, starts, "cuda", torch.bfloat16)(parameters, SEEDS)
