@@ -59,8 +59,13 @@ def pytest_xdist_make_scheduler(config, log):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Begin with the files that take longest, so that no process has a long one left when the others are done."""
+    """Begin with the files that take longest, so that no process has a long one left when the others are done.
+
+    Tests with the marker `gpu` are skipped where there is none.
+    """
     for item in items:
+        if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
         if item.get_closest_marker("ray") and not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group("ray"))
     long = [item.path for item in items if item.get_closest_marker("slow")]

@@ -6,7 +6,6 @@ import torch
 from generative.cuda_graphs import Replayed, fused
 
 CPU = torch.device("cpu")
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
 def test_off_a_gpu_it_is_a_call():
@@ -22,7 +21,7 @@ def test_off_a_gpu_nothing_is_compiled(monkeypatch):
     assert fused(torch.add)(torch.ones(2), 1).tolist() == [2, 2]
 
 
-@needs_gpu
+@pytest.mark.gpu
 def test_a_replay_draws_from_where_the_generators_are_set_and_sees_what_was_copied_in():
     device = torch.device("cuda")
     x, generator = torch.zeros(5, device=device), torch.Generator(device)
@@ -41,7 +40,7 @@ def test_a_replay_draws_from_where_the_generators_are_set_and_sees_what_was_copi
         assert torch.equal(*found)
 
 
-@needs_gpu
+@pytest.mark.gpu
 def test_a_function_that_does_not_compile_is_called_as_it_is(monkeypatch):
     def odd(x):
         return x + 2
@@ -56,7 +55,7 @@ def test_a_function_that_does_not_compile_is_called_as_it_is(monkeypatch):
     assert call(torch.ones(2, device="cuda")).tolist() == [3, 3]
 
 
-@needs_gpu
+@pytest.mark.gpu
 def test_a_compiled_function_gives_the_numbers_of_the_plain_one():
     def smooth(x, scale):
         return torch.sigmoid(x) * scale + x.sin()

@@ -14,7 +14,7 @@ from tests.generative.test_contract import batch, make
 from tests.worldmodels.memories.batches import random_batch
 from tests.worldmodels.memories.test_contract import make as make_memory
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+pytestmark = pytest.mark.gpu
 STEPS = 20
 CONFIG = FitConfig(steps=STEPS, learning_rate=1e-3, gradient_clip=10.0)
 MAKE = {

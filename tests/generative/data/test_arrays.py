@@ -103,7 +103,6 @@ def test_half_precision_and_read_only_arrays_are_read():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_tensors_of_another_device_are_fetched():
     data = array_data("mine", torch.from_numpy(IMAGES).cuda(), labels=(torch.arange(30) % 3).cuda())
     assert (data.images(np.arange(27)) == IMAGES[data.items]).all()

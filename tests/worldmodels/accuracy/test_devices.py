@@ -70,7 +70,6 @@ def test_pictures_are_compared_where_they_are_decoded():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_gpu_dreams_what_a_processor_does():
     torch.manual_seed(0)
     memory, episodes = memory_on("cpu"), [held_out("cpu"), held_out("cpu")]

@@ -18,7 +18,6 @@ from worldmodels.dream import ends, imagine, residuals, step
 from worldmodels.dream.imagine import Imagination
 from worldmodels.memories import ShuffledMemory
 
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 CALLS = [(candidates(3), SEEDS), (candidates(3)[::-1].copy(), SEEDS[::-1]), (candidates(3) * 2, [5, 6, 7, 8])]
 BANK = torch.randn(40, 16, generator=torch.Generator().manual_seed(1))
 FUSED = {"_joined", "_cell", "_drawn", "_moved", "_reward_and_end", "_after", "_key", "_value_at", "_earned"}
@@ -132,7 +131,7 @@ def unchecked(monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
-@needs_gpu
+@pytest.mark.gpu
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.filterwarnings("ignore:.*TensorFloat32|.*nline softmax")
 @pytest.mark.parametrize("kind", KINDS)
@@ -147,7 +146,7 @@ def test_a_gpu_replays_what_a_processor_dreams(parts, starts, kind):
         np.testing.assert_array_equal(first, last)
 
 
-@needs_gpu
+@pytest.mark.gpu
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.filterwarnings("ignore:.*TensorFloat32|.*nline softmax")
 def test_a_gpu_dreams_with_any_memory(parts, starts):
@@ -165,7 +164,7 @@ def test_a_gpu_dreams_with_any_memory(parts, starts):
             assert np.mean(np.abs(returns[0] - returns[1]) < 1e-2) > 0.8
 
 
-@needs_gpu
+@pytest.mark.gpu
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.filterwarnings("ignore:.*TensorFloat32|.*nline softmax")
 def test_a_gpu_dreams_in_bfloat16(parts, starts):

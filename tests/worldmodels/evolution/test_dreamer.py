@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-import torch
 
 from scripts.evolve import worker_setup
 from worldmodels.agent.trained import assemble
@@ -17,7 +16,6 @@ from worldmodels.parallel.serial import SerialExecutor
 from worldmodels.rollouts.dataset import episode_files
 from worldmodels.vision.encode import latent_file
 
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 SEEDS = [4, 5, 6]
 
 
@@ -56,7 +54,7 @@ def test_workers_dream_where_the_device_is_the_processor(setup):
     assert gpu_dreamer(setup.awake(), "auto") is None
 
 
-@needs_gpu
+@pytest.mark.gpu
 def test_a_gpu_dreams_for_the_whole_population(setup, monkeypatch):
     parameters, dreamer = many(setup, 40), gpu_dreamer(setup, "cuda")
     found = [dreamer(parameters, SEEDS) for _ in range(4)]
@@ -70,7 +68,7 @@ def test_a_gpu_dreams_for_the_whole_population(setup, monkeypatch):
     assert np.mean(np.abs(split - found[0]) < 1e-2 * (1 + np.abs(found[0]))) > 0.8
 
 
-@needs_gpu
+@pytest.mark.gpu
 def test_how_many_fit_is_measured(setup):
     dreamer = gpu_dreamer(setup, "cuda")
     few, more = dreamer._fitting(200), dreamer._fitting(20)
