@@ -22,6 +22,7 @@ WARM_UP = 2
 
 
 _recording: ContextVar[bool] = ContextVar("_recording", default=False)
+_again: ContextVar[bool] = ContextVar("_again", default=False)
 
 
 def recording() -> bool:
@@ -37,6 +38,16 @@ def as_recorded() -> Iterator[None]:
         yield
     finally:
         _recording.reset(token)
+
+
+@contextlib.contextmanager
+def many_times() -> Iterator[None]:
+    """Say that what is called inside is called again and again, so that compiling it (`fused`) pays."""
+    token = _again.set(True)
+    try:
+        yield
+    finally:
+        _again.reset(token)
 
 
 class Replayed(Generic[T]):
@@ -66,7 +77,13 @@ class Replayed(Generic[T]):
 
     def __call__(self) -> T:
         """Carry out the operations and return what the function returned."""
-        if self._device.type != "cuda" or self._failed:
+        if self._device.type != "cuda":
+            return self._function()
+        with many_times():
+            return self._on_gpu()
+
+    def _on_gpu(self) -> T:
+        if self._failed:
             return self._function()
         if self._graph is None:
             if self._calls < WARM_UP:
@@ -111,10 +128,10 @@ class Replayed(Generic[T]):
 
 
 def fused(function: Callable[P, T]) -> Callable[P, T]:
-    """Compile a function of tensors into few kernels where its first argument is on a GPU.
+    """Compile a function of tensors into few kernels where its first argument is on a GPU, if called `many_times`.
 
-    Elsewhere it is called as it is, to the last digit. Where compiling fails, for example because a C compiler is
-    missing, it is called as it is too, with one warning.
+    Otherwise it is called as it is, on a processor to the last digit: compiling takes seconds. Where compiling fails,
+    for example because a C compiler is missing, it is called as it is too, with one warning.
     """
     compiled: Callable[..., Any] | None = None
     failed = False
@@ -123,7 +140,7 @@ def fused(function: Callable[P, T]) -> Callable[P, T]:
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         nonlocal compiled, failed
         first = args[0]
-        if failed or not (isinstance(first, torch.Tensor) and first.is_cuda):
+        if failed or not (_again.get() and isinstance(first, torch.Tensor) and first.is_cuda):
             return function(*args, **kwargs)
         if compiled is None:
             compiled = torch.compile(function, fullgraph=True)

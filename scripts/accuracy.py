@@ -29,8 +29,6 @@ from worldmodels.evolution.tasks import TrialWorker
 from worldmodels.evolution.trial_setup import TrialSetup
 from worldmodels.evolution.warm_start import same_parts
 from worldmodels.files import read_lines, write_json, write_text
-from worldmodels.parallel.config import ExecutorConfig
-from worldmodels.parallel.executor import Executor
 from worldmodels.parallel.open import open_executor
 from worldmodels.rollouts.dataset import episode_files, split
 from worldmodels.run.folder import Progress, Run
@@ -121,13 +119,12 @@ def _agreement(run: Run, agent: Agent | None) -> Facts:
     seeds = list(VALIDATION[: asked.controller_dreams])
     setup = TrialSetup(bundle, config.executor.envs, config.dream, load_starts(run))
     dreamer = gpu_dreamer(setup, run.config.device)
-    with open_executor(ExecutorConfig(type="serial"), TrialWorker, setup.awake() if dreamer else setup) as executor:
+    with open_executor(config.executor, TrialWorker, setup.awake() if dreamer else setup) as executor:
         trials = Trials(executor, config.executor.envs, dreamer=dreamer)
-        size = BATCHES * config.executor.envs
         if asked.histories:
             others = VALIDATION[-2 * asked.controller_tracks : -asked.controller_tracks]
-            parameters = parameters[evenly(_drive(executor, parameters, others, size)[0].mean(1), asked.controllers)]
-        real, frames = _drive(executor, parameters, VALIDATION[-asked.controller_tracks :], size)
+            parameters = parameters[evenly(_drive(trials, parameters, others)[0].mean(1), asked.controllers)]
+        real, frames = _drive(trials, parameters, VALIDATION[-asked.controller_tracks :])
         dreamt = trials.dream_scores(parameters, seeds, Cost())
     if not np.isfinite(dreamt).all():
         return {"skipped": "the memory has no reward head: its dreams have no return"}
@@ -162,12 +159,10 @@ def _controllers(run: Run, bundle: Bundle, count: int) -> np.ndarray:
     return np.concatenate(found)
 
 
-def _drive(
-    executor: Executor, parameters: np.ndarray, tracks: Sequence[int], size: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _drive(trials: Trials, parameters: np.ndarray, tracks: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     """Return what controllers make on real tracks, and in how many frames: both (P, E)."""
     real, frames = (np.zeros((len(parameters), len(tracks))) for _ in range(2))
-    for row, place, _, played, _ in drive(executor, parameters, tracks, size=size):
+    for row, place, _, played, _ in drive(trials.executor, parameters, tracks, most=BATCHES * trials.width):
         real[row, place], frames[row, place] = played.score, played.frames
     return real, frames
 

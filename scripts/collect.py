@@ -48,7 +48,7 @@ def collect(run: Run) -> Iterator[Progress]:
         with open_executor(run.config.executor, CollectWorker, setup) as executor:
             yield Progress("collect", 1, 1, "workers")
             yield Progress("collect", recorded, config.episodes, "episodes")
-            for _, recordings in executor.run(_tasks(missing, run.config.executor.envs)):
+            for _, recordings in executor.run(_tasks(missing, run.config.executor.envs, executor.workers)):
                 for recording in recordings:
                     _keep(folder, recording)
                     recorded, frames = recorded + 1, frames + recording.frames
@@ -141,12 +141,13 @@ def episode_path(folder: Path, number: int) -> Path:
     return folder / f"episode_{number:06d}.zip"
 
 
-def _tasks(missing: list[Order], width: int) -> list[list[Order]]:
-    """Group orders by policy, as many to a task as a worker steps together."""
+def _tasks(missing: list[Order], width: int, workers: int) -> list[list[Order]]:
+    """Group orders by policy, as many to a task as a worker steps together, or as leave something for every worker."""
+    size = min(width, max(1, -(-len(missing) // workers)))
     tasks = []
     for policy in dict.fromkeys(order.policy for order in missing):
         mine = [order for order in missing if order.policy == policy]
-        tasks += [mine[start : start + width] for start in range(0, len(mine), width)]
+        tasks += [mine[start : start + size] for start in range(0, len(mine), size)]
     return tasks
 
 

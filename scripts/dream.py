@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import torch
 
 from envs import EnvConfig, make_env
 from envs.car_racing import CarRacing, shows_road
@@ -37,9 +36,7 @@ from worldmodels.dream.film import (
     reel,
     shown,
 )
-from worldmodels.dream.imagine import Imagination
 from worldmodels.dream.of_run import load_starts
-from worldmodels.memories import Memory
 from worldmodels.run.folder import Progress, Run
 from worldmodels.vision.contract import DecodingVision
 
@@ -78,9 +75,9 @@ def dream(run: Run) -> Iterator[Progress]:
         yield _progress(0)
         memory, starts = dreaming_memory(run, load_vision(run), bundle.spec).eval(), load_starts(run)
         memory.to(device)
-        dreams = dream_drives(bundle, parameters, memory, starts, dreamt, DREAMS, device)
+        cost = run.learnt.evolve.action_cost
+        dreams = dream_drives(bundle, parameters, memory, starts, dreamt, DREAMS, cost, device)
         facts = dream_facts(dreamt, dreams) | {"road_share": road_share(bundle.env, vision, dreams)}
-        facts["mean_score"] = mean_score(run, memory, DREAMS, device)
         yield _progress(1)
         fps = env_shape(bundle.env).fps
         every = max(1, round(fps / 25))  # more frames a second than 25 are not shown
@@ -112,21 +109,13 @@ def dream_facts(config: DreamConfig, dreams: Sequence[Dream]) -> Facts:
     return {
         "dreams": len(dreams),
         "mean_return": _known(float(np.mean([each.gained for each in dreams]))),
+        "mean_score": _known(float(np.mean([each.score for each in dreams]))),
         "mean_steps": float(np.mean([len(each.reward) for each in dreams])),
         "ends": dict(Counter(each.end for each in dreams)),
         "noise": config.noise,
         "temperature": config.temperature,
         "horizon": config.horizon,
     }
-
-
-def mean_score(run: Run, memory: Memory, seeds: Sequence[int], device: torch.device) -> float | None:
-    """Return the mean of dreams as evolution counts it: less the penalties for ends and the cost of effort."""
-    bundle, parameters, _ = load_bundle(run)
-    config, cost = run.learnt.dream, run.learnt.evolve.action_cost * bundle.env.action_repeat
-    perception, controller = bundle.perception(len(seeds), device=device), bundle.build_controller()
-    imagination = Imagination(memory, perception, controller, load_starts(run), config, len(seeds), cost)
-    return _known(float(imagination(parameters[None], seeds).mean()))
 
 
 def road_share(env: EnvConfig, vision: Decodes, dreams: Sequence[Dream]) -> float | None:

@@ -74,7 +74,7 @@ def _play(run: Run, executor: Executor, name: str, parameters: np.ndarray | None
     missing = [track for track in TEST[: run.config.evaluate.tracks] if track not in kept]
     names = env_shape(learnt.env).state_names
     arm = None if parameters is None else parameters[None]
-    for driven in drive(executor, arm, missing, size=run.config.executor.envs):
+    for driven in drive(executor, arm, missing, most=run.config.executor.envs):
         kept[driven.track] = episode_row(driven.track, driven.played, names) | {"env": env}
         append_line(run.folder("evaluate") / f"{name}.jsonl", kept[driven.track])
         yield len(kept), float(np.mean([row["return"] for row in kept.values()]))

@@ -176,5 +176,5 @@ def validate(run: Run, study: Study) -> None:
         bundle, parameters, _ = load_bundle(run)
         names = env_shape(run.learnt.env).state_names
         with open_executor(ALONE, TrialWorker, TrialSetup(bundle, width)) as executor:
-            for driven in drive(executor, parameters[None], missing, size=width):
+            for driven in drive(executor, parameters[None], missing, most=width):
                 append_line(path, episode_row(driven.track, driven.played, names) | {"env": run.learnt.env.id})

@@ -110,7 +110,7 @@ class Grey:
 
 def test_the_agent_s_dream_stands_beside_its_drive_and_its_end_is_marked():
     z = torch.tensor([[100.0], [101.0], [102.0]])
-    dreams = [Dream(z, torch.zeros(2, 1), torch.ones(2), end) for end in ("no reward", "horizon")]
+    dreams = [Dream(z, torch.zeros(2, 1), torch.ones(2), end, 0.0) for end in ("no reward", "horizon")]
     real = RealDrive(drawn(10, 4), np.zeros((3, 1), np.float32), np.ones(3, np.float32), True)
     panels = list(dream_panels(Grey(), dreams, list(reel(dreams, 1)), real, scale=1, text=0.1))
     width, bottom = panels[0].shape[1], [panel[-8] for panel in panels]

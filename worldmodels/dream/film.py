@@ -58,6 +58,8 @@ class Dream(NamedTuple):
     """NaN where the memory has no reward head."""
     end: str
     """Why it ended: termination, no reward or horizon."""
+    score: float
+    """What it counts in evolution: the rewards less the penalty for its end and the cost of effort."""
 
     @property
     def gained(self) -> float:
@@ -111,20 +113,34 @@ def dream_drives(
     starts: Starts,
     config: DreamConfig,
     seeds: Sequence[int],
+    action_cost: float = 0.0,
     device: torch.device | str = "cpu",
 ) -> list[Dream]:
     """Let the agent drive in dreams, as when controllers are evolved in them, and return one dream a seed.
 
     Dreams stay on the device where the memory is.
+
+    Args:
+        bundle: of the agent.
+        parameters: of its controller (N).
+        memory: that dreams, on the device.
+        starts: where dreams begin.
+        config: how they go.
+        seeds: of the dreams.
+        action_cost: `EvolveConfig.action_cost`.
+        device: where to dream.
     """
     perception, controller = bundle.perception(len(seeds), device=device), bundle.build_controller()
-    imagination = Imagination(memory.eval(), perception, controller, starts, config, len(seeds))
+    cost = action_cost * bundle.env.action_repeat
+    imagination = Imagination(memory.eval(), perception, controller, starts, config, len(seeds), cost)
     rows: list[Moment] = []
+    score = torch.zeros(len(seeds), dtype=torch.float64, device=device)
     for moment in imagination.moments(parameters[None], seeds):
+        score = imagination.earned(score, moment)
         rows.append(_copied(moment))
         if all(moment.outcome.end(number) or not moment.outcome.playing[number] for number in range(len(seeds))):
             break
-    return [_dream(rows, number) for number in range(len(seeds))]
+    return [_dream(rows, number, counted) for number, counted in enumerate(score.tolist())]
 
 
 def _copied(moment: Moment) -> Moment:
@@ -133,13 +149,13 @@ def _copied(moment: Moment) -> Moment:
     return Moment(moment.z.clone(), moment.action.clone(), moment.after.clone(), outcome)
 
 
-def _dream(moments: Sequence[Moment], number: int) -> Dream:
+def _dream(moments: Sequence[Moment], number: int, score: float) -> Dream:
     """Return one dream out of all, up to its end."""
     played = [moment for moment in moments if moment.outcome.playing[number]]
     z = [played[0].z[number], *(moment.after[number] for moment in played)]
     action = torch.stack([moment.action[number] for moment in played])
     reward = torch.stack([moment.outcome.reward[number] for moment in played])
-    return Dream(torch.stack(z).float(), action.float(), reward.float(), played[-1].outcome.end(number))
+    return Dream(torch.stack(z).float(), action.float(), reward.float(), played[-1].outcome.end(number), score)
 
 
 @torch.inference_mode()

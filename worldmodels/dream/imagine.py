@@ -17,7 +17,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from agents import ActionSpec, Controller
-from generative.cuda_graphs import Replayed, fused
+from generative.cuda_graphs import Replayed, fused, many_times
 from worldmodels.agent.features import Perception
 from worldmodels.dream.config import DreamConfig
 from worldmodels.dream.ends import Ends, Outcome
@@ -111,7 +111,8 @@ class Imagination:
             seeds: of the E dreams, common to all candidates.
         """
         self._set(self._drawn(parameters, seeds))
-        score = self._replayed() if self._fixed else self._scores()
+        with many_times():
+            score = self._replayed() if self._fixed else self._scores()
         return score.view(-1, self._dreams)[: len(parameters)].cpu().numpy()
 
     def moments(self, parameters: np.ndarray, seeds: Sequence[int]) -> Iterator[Moment]:
@@ -155,8 +156,12 @@ class Imagination:
         """Return every row's return, float64 (C*E)."""
         score = torch.zeros(self._perception.rows, dtype=torch.float64, device=self._device)
         for moment in self._moments():
-            score = _earned(score, moment.action, moment.outcome, self._controller.action_spec, self._action_cost)
+            score = self.earned(score, moment)
         return score
+
+    def earned(self, score: Tensor, moment: Moment) -> Tensor:
+        """Return every row's return after a step, float64 (C*E), from the returns before it."""
+        return _earned(score, moment.action, moment.outcome, self._controller.action_spec, self._action_cost)
 
     def _moments(self) -> Iterator[Moment]:
         assert self._inputs is not None

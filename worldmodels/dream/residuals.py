@@ -107,14 +107,23 @@ class ResidualBootstrap:
             member: which member of an ensemble each dream has.
         """
         key = _key(z, action, self._spread).view(-1, len(part), self._key_of.shape[1]).transpose(0, 1)  # (E C K)
-        apart = torch.baddbmm(self._half[part], key, self._key_of[part], alpha=-1)  # (E C N/S): half of the square
-        return _value_at(apart.argmin(2), part, member, self._value, self.size)
+        nearest = _nearest(key, self._key_of, self._half, part)
+        return _value_at(nearest, part, member, self._value, self.size)
 
 
 @fused
 def _key(z: Tensor, action: Tensor, spread: Tensor) -> Tensor:
     """Return what similarity is measured by, (B Z+A)."""
     return torch.cat([z / spread, action], dim=1)
+
+
+@fused
+def _nearest(key: Tensor, key_of: Tensor, half: Tensor, part: Tensor) -> Int[Tensor, "E C"]:
+    """Return which step of a dream's part is most like each row.
+
+    |a - b|^2 is least where a b - |b|^2 / 2 is largest.
+    """
+    return torch.bmm(key, key_of[part]).sub_(half[part]).argmax(2)
 
 
 @fused

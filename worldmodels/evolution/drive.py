@@ -1,8 +1,7 @@
 """The one way to let controllers drive on tracks: evolution, validation, evaluation and studies all play through it.
 
 Episodes are cut into tasks for an executor's `TrialWorker`s and put together again. An episode does not depend on which
-worker plays it. Its last bits may depend on its place among a task's episodes, so whoever wants the same numbers again
-cuts in the same way.
+worker plays it, nor on the others of its task.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,9 @@ from worldmodels.parallel.executor import Executor
 from worldmodels.rollouts.play import Played
 
 BATCHES = 8
-"""Most episodes in a task of an evolution, in batches of a worker's width: what is lost with a worker."""
+"""Most episodes in a task of an evolution, in batches of a worker's width: what is lost with a worker.
+
+While a task's last episodes end, most of a worker's batch is empty, so tasks are large."""
 
 
 @dataclass
@@ -55,7 +56,7 @@ def drive(
     parameters: Float[np.ndarray, "P N"] | None,
     tracks: Sequence[int],
     *,
-    size: int = 0,
+    most: int,
     training: bool = False,
     record: bool = False,
     cost: Cost | None = None,
@@ -66,14 +67,14 @@ def drive(
         executor: of `TrialWorker`s.
         parameters: one row a controller; None for uniform random actions, a driver that does not look.
         tracks: seeds of the environment's reset, the same ones for every controller.
-        size: episodes in a task; 0 gives every worker one task.
+        most: episodes in a task; there are fewer in each where that gives every worker one.
         training: with the training-only wrappers or without.
         record: whether episodes come back recorded.
         cost: what the tasks cost is added to it.
     """
     rows = 1 if parameters is None else len(parameters)
     every = [(row, place) for place in range(len(tracks)) for row in range(rows)]
-    size = size or share(executor, len(every))
+    size = min(most, max(1, -(-len(every) // executor.workers)))
     chunks = [every[start : start + size] for start in range(0, len(every), size)]
     tasks = [_task(parameters, tracks, chunk, training, record) for chunk in chunks]
     for number, tried in executor.run(tasks):
@@ -89,19 +90,14 @@ def drive_in_order(
     parameters: Float[np.ndarray, " N"],
     tracks: Sequence[int],
     *,
-    size: int = 0,
+    most: int,
     training: bool = False,
     record: bool = False,
     cost: Cost | None = None,
 ) -> list[TrackEpisode]:
     """Return the episodes of one controller in the order of the tracks; arguments as of `drive`."""
-    every = drive(executor, parameters[None], tracks, size=size, training=training, record=record, cost=cost)
+    every = drive(executor, parameters[None], tracks, most=most, training=training, record=record, cost=cost)
     return sorted(every, key=lambda each: each.place)
-
-
-def share(executor: Executor, count: int) -> int:
-    """Return how many of `count` episodes a worker gets if each has one task."""
-    return max(1, -(-count // executor.workers))
 
 
 def _task(

@@ -19,7 +19,7 @@ from worldmodels.dream.imagine import BLOCK
 from worldmodels.errors import RunError
 from worldmodels.evolution.config import EvolveConfig, ValidationConfig
 from worldmodels.evolution.dreamer import Dreamer
-from worldmodels.evolution.drive import BATCHES, Cost, drive, drive_in_order, share
+from worldmodels.evolution.drive import BATCHES, Cost, drive, drive_in_order
 from worldmodels.evolution.tasks import DreamTask
 from worldmodels.parallel.executor import Executor
 from worldmodels.seeds import DREAM, EVOLVE, RECORDED, VALIDATION, stream, training_tracks
@@ -53,22 +53,17 @@ class Trials:
         self.dreamer = dreamer
 
     def real_scores(self, parameters: np.ndarray, tracks: Sequence[int], training: bool, cost: Cost) -> np.ndarray:
-        """Return the scores, float64 (P E), of every candidate on every track; in training less what actions cost.
-
-        One task a worker, if possible: while one's last episodes end, most of its batch is empty.
-        """
-        size = min(share(self.executor, len(parameters) * len(tracks)), BATCHES * self.width)
-        scores = np.full((len(parameters), len(tracks)), np.nan)
+        """Return the scores, float64 (P E), of every candidate on every track; in training less what actions cost."""
+        most, scores = BATCHES * self.width, np.full((len(parameters), len(tracks)), np.nan)
         for row, place, _, played, _ in drive(
-            self.executor, parameters, tracks, size=size, training=training, cost=cost
+            self.executor, parameters, tracks, most=most, training=training, cost=cost
         ):
             scores[row, place] = played.score - (self.action_cost * played.effort if training else 0.0)
         return scores
 
     def recorded_scores(self, mean: np.ndarray, tracks: Sequence[int], cost: Cost) -> tuple[np.ndarray, list[bytes]]:
         """Return the returns, float64 (E), of one candidate (N) on every track, and the episodes' files."""
-        size = min(share(self.executor, len(tracks)), self.width)
-        every = drive_in_order(self.executor, mean, tracks, size=size, training=True, record=True, cost=cost)
+        every = drive_in_order(self.executor, mean, tracks, most=self.width, training=True, record=True, cost=cost)
         return np.array([each.played.score for each in every]), [each.recorded for each in every]
 
     def dream_scores(self, parameters: np.ndarray, seeds: Sequence[int], cost: Cost) -> np.ndarray:

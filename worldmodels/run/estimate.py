@@ -12,6 +12,7 @@ import numpy as np
 
 from worldmodels.config import RunConfig
 from worldmodels.dream.film import DREAMS, PREDICTED_FRAMES, STEPS
+from worldmodels.evolution.drive import BATCHES
 from worldmodels.evolution.rounds import LEARNT, keeps_vision, round_config
 from worldmodels.rollouts.config import PolicyName
 from worldmodels.run.plan import WORKERS, StagePart
@@ -66,7 +67,7 @@ def _collect(config: RunConfig, rates: Rates, before: Before) -> list[StagePart]
     sizes: list[int] = []
     for name in dict.fromkeys(collect.policies):
         mine = len([number for number in range(collect.episodes) if _driver(collect.policies, number) == name])
-        sizes += _pieces(mine, config.executor.envs)
+        sizes += _pieces(mine, min(config.executor.envs, max(1, -(-collect.episodes // rates.cores))))
     share = LASTS_IN_TRAINING if collect.early_stop or looking else 1.0
     seconds = _playing(config, rates, sizes, limit, share, config.executor.envs if looking else 0)
     frames = collect.episodes * limit
@@ -98,12 +99,12 @@ def _train_memory(config: RunConfig, rates: Rates, before: Before) -> list[Stage
 def _evolve(config: RunConfig, rates: Rates, before: Before) -> list[StagePart]:
     evolve, limit = config.evolve, config.env.limit
     validated = evolve.validation.tracks
-    sizes = _pieces(validated, max(1, min(-(-validated // rates.cores), config.executor.envs)))
+    sizes = _shared(validated, rates, config.executor.envs)
     share = LASTS_IN_TRAINING if evolve.validation.record else LASTS
     validation = _playing(config, rates, sizes, limit, share, config.executor.envs)
     tried = evolve.optimiser.population * evolve.episodes
     if evolve.world == "real":
-        trials = _pieces(tried, min(-(-tried // rates.cores), 8 * config.executor.envs))
+        trials = _shared(tried, rates, BATCHES * config.executor.envs)
         trying = _playing(config, rates, trials, limit, LASTS_IN_TRAINING, config.executor.envs)
     else:
         batches = -(-evolve.optimiser.population // rates.dream_batch)
@@ -127,10 +128,10 @@ def _evolve(config: RunConfig, rates: Rates, before: Before) -> list[StagePart]:
 
 def _evaluate(config: RunConfig, rates: Rates, before: Before) -> list[StagePart]:
     tracks, limit, width = config.evaluate.tracks, config.env.limit, config.executor.envs
-    seconds = _playing(config, rates, _pieces(tracks, width), limit, LASTS, width)
+    seconds = _playing(config, rates, _shared(tracks, rates, width), limit, LASTS, width)
     costs = [np.full(tracks, seconds / tracks)]
     if config.evaluate.baseline:
-        blind = BLIND * _playing(config, rates, _pieces(tracks, width), limit, 1.0, 0)
+        blind = BLIND * _playing(config, rates, _shared(tracks, rates, width), limit, 1.0, 0)
         costs.append(np.full(tracks, blind / tracks))
     filmed = limit / max(2, config.env.action_repeat)
     film = LASTS * (limit * rates.frame + filmed * FILMED)
@@ -183,7 +184,7 @@ def _loop(config: RunConfig, rates: Rates) -> list[StagePart]:
 def _again(config: RunConfig, rates: Rates, count: int, before: Before) -> StagePart:
     """Return the top-k re-evaluation of so many controllers, one after another."""
     tracks, limit = config.evolve.validation.top_k_tracks, config.env.limit
-    sizes = _pieces(tracks, min(-(-tracks // rates.cores), 8 * config.executor.envs))
+    sizes = _shared(tracks, rates, BATCHES * config.executor.envs)
     each = _playing(config, rates, sizes, limit, LASTS, config.executor.envs)
     return StagePart("evolve", "top k", np.full(count, each), 0.0, before.round, frames=count * tracks * limit)
 
@@ -206,6 +207,11 @@ def _playing(config: RunConfig, rates: Rates, sizes: Sequence[int], limit: int, 
         networks = waves * limit / config.env.action_repeat * perceive
         busy[busy.index(min(busy))] += episodes * (rates.reset + share * limit * rates.frame) + networks
     return max(busy) * rates.crowding
+
+
+def _shared(count: int, rates: Rates, most: int) -> list[int]:
+    """Return the sizes of the tasks into which `drive` cuts `count` episodes."""
+    return _pieces(count, min(most, max(1, -(-count // rates.cores))))
 
 
 def _pieces(count: int, size: int) -> list[int]:

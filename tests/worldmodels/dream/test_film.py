@@ -22,11 +22,11 @@ def bundle(parts):
     return Bundle(env, SPEC, FeaturesConfig(), ControllerConfig(), **bundle_parts(*parts))
 
 
-def filmed(bundle, starts, config=CONFIG, parameters=None, ends=True):
+def filmed(bundle, starts, config=CONFIG, parameters=None, ends=True, action_cost=0.0):
     memory = component_from_bytes(bundle.memory, MEMORIES)
     memory = memory if ends else endless((None, memory))[1]
     parameters = candidates(1)[0] if parameters is None else parameters
-    return dream_drives(bundle, parameters, memory, starts, config, SEEDS)
+    return dream_drives(bundle, parameters, memory, starts, config, SEEDS, action_cost)
 
 
 @torch.inference_mode()
@@ -66,6 +66,15 @@ def test_dreams_are_those_of_evolution(bundle, starts, parts, monkeypatch):
         returns = dream(parts, starts, candidates(1), config, list(SEEDS))[0]
         found = filmed(bundle, starts, config)
         np.testing.assert_allclose([each.gained for each in found], returns, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("action_cost", [0.0, 0.5])
+def test_a_dream_counts_what_it_counts_in_evolution(bundle, starts, parts, action_cost):
+    config = dataclasses.replace(CONFIG, termination_penalty=20.0)
+    returns = dream(parts, starts, candidates(1), config, list(SEEDS), action_cost=action_cost)[0]
+    found = filmed(bundle, starts, config, action_cost=action_cost)
+    np.testing.assert_allclose([each.score for each in found], returns, rtol=1e-4, atol=1e-4)
+    assert all((each.score < each.gained) == (bool(action_cost) or each.end == "termination") for each in found)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +130,7 @@ def test_the_first_steps_of_a_drive_are_over_where_all_of_it_are(steps, over):
 
 
 def of(steps):
-    return Dream(torch.zeros(steps + 1, 4), torch.zeros(steps, 3), torch.ones(steps), "horizon")
+    return Dream(torch.zeros(steps + 1, 4), torch.zeros(steps, 3), torch.ones(steps), "horizon", 0.0)
 
 
 def test_dreams_are_shown_whole_and_in_order():

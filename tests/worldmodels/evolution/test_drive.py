@@ -51,34 +51,41 @@ def executor(tasks):
         yield executor
 
 
-@pytest.mark.parametrize("size", [0, 1, 2, 4, 99])
-def test_every_controller_drives_every_track_once(executor, tasks, size):
-    found = {(each.controller, each.place): each for each in drive(executor, PARAMETERS, TRACKS, size=size)}
-    assert len(found) == 6 and len(tasks) == -(-6 // (size or 6))
+@pytest.mark.parametrize("most", [1, 2, 4, 99])
+def test_every_controller_drives_every_track_once(executor, tasks, most):
+    found = {(each.controller, each.place): each for each in drive(executor, PARAMETERS, TRACKS, most=most)}
+    assert len(found) == 6 and len(tasks) == -(-6 // most)
     for (row, place), each in found.items():
         assert each.track == TRACKS[place] and each.played.score == 1000 * (row + 1) + each.track
     assert all(len(task.parameters) == len({row for row, _ in task.pairs}) for task in tasks)
 
 
-@pytest.mark.parametrize("size", [0, 1, 2])
-def test_one_controllers_episodes_come_in_the_order_of_the_tracks(executor, size):
-    found = drive_in_order(executor, PARAMETERS[1], TRACKS, size=size, record=True)
+@pytest.mark.parametrize(("workers", "sizes"), [(1, [5, 1]), (2, [3, 3]), (4, [2, 2, 2]), (16, [1] * 6)])
+def test_every_worker_has_a_task(executor, tasks, workers, sizes):
+    executor.workers = workers
+    list(drive(executor, PARAMETERS, TRACKS, most=5))
+    assert [len(task.pairs) for task in tasks] == sizes
+
+
+@pytest.mark.parametrize("most", [1, 2, 9])
+def test_one_controllers_episodes_come_in_the_order_of_the_tracks(executor, most):
+    found = drive_in_order(executor, PARAMETERS[1], TRACKS, most=most, record=True)
     assert [each.track for each in found] == TRACKS and [each.recorded for each in found] == [b"30", b"10", b"20"]
     assert [each.played.score for each in found] == [2030, 2010, 2020]
 
 
 def test_without_parameters_nobody_looks(executor, tasks):
-    found = {each.track: each.played.score for each in drive(executor, None, TRACKS, size=2)}
+    found = {each.track: each.played.score for each in drive(executor, None, TRACKS, most=2)}
     assert found == {track: -track for track in TRACKS} and all(isinstance(task, BlindTask) for task in tasks)
 
 
 def test_the_cost_of_all_tasks_is_added(executor):
     cost = Cost()
-    list(drive(executor, PARAMETERS, TRACKS, size=2, cost=cost))
+    list(drive(executor, PARAMETERS, TRACKS, most=2, cost=cost))
     assert (cost.frames, cost.environment_seconds, cost.network_seconds) == (30, 0.75, 1.5)
 
 
 def test_training_and_recording_are_asked_for(executor, tasks):
-    list(drive(executor, PARAMETERS, TRACKS))
-    list(drive(executor, PARAMETERS, TRACKS, training=True, record=True))
+    list(drive(executor, PARAMETERS, TRACKS, most=9))
+    list(drive(executor, PARAMETERS, TRACKS, most=9, training=True, record=True))
     assert [(task.training, task.record) for task in tasks] == [(False, False), (True, True)]
