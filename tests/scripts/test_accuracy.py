@@ -151,8 +151,8 @@ def test_world_models_are_asked_about_the_same_controllers(measured, other):
 def test_controllers_of_other_runs_drive_other_tracks_before_some_are_chosen(measured, other, monkeypatch):
     tracks, drive = [], accuracy_module._drive
     monkeypatch.setattr(accuracy_module, "_drive",
-                        lambda executor, parameters, on, size: tracks.append((len(parameters), list(on))) or
-                        drive(executor, parameters, on, size))  # fmt: skip
+                        lambda trials, parameters, on: tracks.append((len(parameters), list(on))) or
+                        drive(trials, parameters, on))  # fmt: skip
     other.change(small_config(accuracy={**QUICK, "histories": [str(measured.path)]}))
     found = accuracy_module._agreement(other, load_agent_of(other))
     assert tracks == [(8, list(VALIDATION[-4:-2])), (4, list(VALIDATION[-2:]))] and found["controllers"] == 4
