@@ -1,41 +1,25 @@
 """Generative models as components: their training, their files and their diagnosis. Knows nothing of RL."""
 
 from generative.capabilities import CAPABILITIES, offers, require
-from generative.component import (
-    Component,
-    Estimates,
-    HasObjectives,
-    LatentSpec,
-    Objective,
-    Part,
-    Registry,
-    component_bytes,
-    component_from_bytes,
-    load_component,
-    load_metadata,
-    resolve_device,
-    save_component,
-)
-from generative.convolutions import to_float, to_uint8
-from generative.fit import fit
-from generative.fit_config import FitConfig
-from generative.mixture import Mixture, MixtureHead, mixture_log_prob, mixture_mean, mixture_sample
-from generative.models import (
-    MODELS,
-    PCA,
-    VAE,
-    VQVAE,
-    Autoencoder,
-    BetaVAE,
-    ConditionalVAE,
-    RandomConvolutions,
-    VAEConfig,
-    beta_from_r_loss_factor,
-    r_loss_factor_from_beta,
-)
-from generative.options import ComponentError, config_from_mapping, config_to_mapping
-from generative.precision import native_bfloat16
-from generative.training_step import TrainingDiverged
+from generative.core.component import Component, Estimates, HasObjectives, LatentSpec, Objective, Part
+from generative.core.device import resolve_device
+from generative.core.options import ComponentError, config_from_mapping, config_to_mapping
+from generative.core.precision import native_bfloat16
+from generative.core.registry import Registry
+from generative.core.storage import component_bytes, component_from_bytes, load_component, load_metadata, save_component
+from generative.models import MODELS
+from generative.models.autoencoders.autoencoder import Autoencoder
+from generative.models.autoencoders.conditional_vae import ConditionalVAE
+from generative.models.autoencoders.pca import PCA
+from generative.models.autoencoders.random_convolutions import RandomConvolutions
+from generative.models.autoencoders.vae import VAE, BetaVAE, VAEConfig
+from generative.models.autoencoders.vq_vae import VQVAE
+from generative.networks.convolutions import to_float, to_uint8
+from generative.networks.mixture import Mixture, MixtureHead, mixture_log_prob, mixture_mean, mixture_sample
+from generative.objectives.variational import beta_from_r_loss_factor, r_loss_factor_from_beta
+from generative.training.fit import fit
+from generative.training.fit_config import FitConfig
+from generative.training.training_step import TrainingDiverged
 
 __all__ = [
     "CAPABILITIES",

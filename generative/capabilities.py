@@ -12,9 +12,9 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from generative.component import Registry
+from generative.core.options import ComponentError, did_you_mean
+from generative.core.registry import Registry
 from generative.models import MODELS
-from generative.options import ComponentError, did_you_mean
 
 
 @runtime_checkable

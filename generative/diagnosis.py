@@ -15,10 +15,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from generative.metrics.checks import unit_images
+from generative.core.options import ComponentError
+from generative.features.checks import unit_images
 from generative.metrics.neighbours import coverage, memorisation, precision
 from generative.metrics.representation import active_units
-from generative.options import ComponentError
 
 History = Sequence[Mapping[str, float | int]]
 """Rows of metrics in the order of training, as `fit` yields them."""

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from generative import component_bytes, resolve_device
-from generative.facts import Facts
+from generative.core.facts import Facts
 from generative.report.images import write_png
 from worldmodels.accuracy.agreement import History, agreement, controllers, evenly
 from worldmodels.accuracy.card import Parts, card, measure, training_guesses

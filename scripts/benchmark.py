@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from generative.facts import Facts
+from generative.core.facts import Facts
 from scripts.terminal.commands import COMMANDS
 from scripts.terminal.console import nearest
 from scripts.terminal.parsing import UsageError, parsed

@@ -13,7 +13,7 @@ from envs import EnvConfig, make_env
 from envs.car_racing import CarRacing, shows_road
 from generative import resolve_device
 from generative.capabilities import Decodes, refusal
-from generative.facts import Facts
+from generative.core.facts import Facts
 from generative.report.images import as_rgb, captioned, outlined, side_by_side, write_png
 from generative.report.video import write_webm
 from worldmodels.agent.build import env_shape

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from envs import frame_rate, make_env
-from generative.facts import Facts
+from generative.core.facts import Facts
 from generative.report.images import as_rgb
 from generative.report.video import write_webm
 from worldmodels.agent.agent import Agent

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from generative import resolve_device, to_float
-from generative.facts import Facts
+from generative.core.facts import Facts
 from worldmodels.agent.bundle import Bundle, read_agent, save_agent
 from worldmodels.agent.precision import latent_change, resolve_dtype, state_change
 from worldmodels.agent.trained import assemble, load_memory, load_vision

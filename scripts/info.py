@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import tyro
 
-from generative.facts import Facts
+from generative.core.facts import Facts
 from scripts.terminal.commands import COMMANDS
 from scripts.terminal.parsing import parsed
 from scripts.terminal.request import run_folder

@@ -8,7 +8,7 @@ RUN/rollouts vision memory controller     those of the chosen round, as links
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from generative.facts import Facts
+from generative.core.facts import Facts
 from scripts.collect import collect
 from scripts.evolve import evolve
 from scripts.train_memory import train_memory

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import tyro
 
-from generative.files import locked
+from generative.core.files import locked
 from generative.report.images import write_png
 from generative.report.plots import picture
 from scripts.study_jobs import MEASURE, Job, StudySetup, StudyWorker, take

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 
 from generative import fit, resolve_device, save_component
-from generative.batches import on_device
-from generative.checkpoint import last_step
-from generative.facts import Facts
+from generative.core.facts import Facts
+from generative.training.batches import on_device
+from generative.training.checkpoint import last_step
 from worldmodels.agent.build import env_shape, new_memory
 from worldmodels.agent.trained import load_vision, start_from
 from worldmodels.memories import Memory, MemoryModule, SequenceBatch

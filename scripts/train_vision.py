@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from envs import CAR_RACING
 from generative import Estimates, FitConfig, fit, offers, resolve_device, save_component, to_float, to_uint8
-from generative.checkpoint import last_step
-from generative.facts import Facts
+from generative.core.facts import Facts
 from generative.report.images import as_rgb, write_png
+from generative.training.checkpoint import last_step
 from worldmodels.agent.build import env_shape, new_vision
 from worldmodels.agent.trained import start_from
 from worldmodels.errors import RunError

@@ -5,8 +5,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode  # there is no public way to see every operation
 
 from generative import FitConfig
-from generative.cuda_graphs import WARM_UP, Replayed, as_recorded
-from generative.training_step import TrainingStep, step_seed
+from generative.core.cuda_graphs import WARM_UP, Replayed, as_recorded
+from generative.training.training_step import TrainingStep, step_seed
 
 WAITS = (
     "_local_scalar_dense",  # Tensor.item
@@ -66,7 +66,7 @@ def operations(monkeypatch, module, stream) -> list[list[str]]:
             found.append(seen.seen)
             return result
 
-    monkeypatch.setattr("generative.training_step.Replayed", Watched)
+    monkeypatch.setattr("generative.training.training_step.Replayed", Watched)
     step = TrainingStep(module, FitConfig(gradient_clip=1.0, clip_value=1.0), torch.device("cpu"))
     step.replays = True
     for number in range(max(LOOKED_AT)):

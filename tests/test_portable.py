@@ -27,7 +27,7 @@ from pathlib import Path
 
 import pytest
 from scripts.terminal.signals import carry_out
-from generative.files import locked
+from generative.core.files import locked
 assert carry_out(lambda: 3) == 3
 """
 

@@ -13,8 +13,8 @@ from typing import Any, Literal
 from agents import ControllerConfig
 from envs import EnvConfig, same_world
 from generative import ComponentError, Registry, config_from_mapping, config_to_mapping
-from generative.facts import Facts, FactsView
-from generative.options import check_numbers
+from generative.core.facts import Facts, FactsView
+from generative.core.options import check_numbers
 from worldmodels.accuracy.config import AccuracyConfig
 from worldmodels.agent.config import FeaturesConfig
 from worldmodels.dream.config import DreamConfig

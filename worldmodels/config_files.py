@@ -9,8 +9,8 @@ from pathlib import Path
 
 from envs import same_world
 from generative import ComponentError
-from generative.facts import Facts, FactsView
-from generative.strict_yaml import read_yaml, write_yaml
+from generative.core.facts import Facts, FactsView
+from generative.core.strict_yaml import read_yaml, write_yaml
 from worldmodels.config import (
     RunConfig,
     check_acting,
@@ -131,7 +131,7 @@ def read_mapping(path: Path, what: str) -> Facts:
     """Read a YAML file that holds a mapping; `what` it is called in messages.
 
     Raises:
-        RunError: it cannot be read, says nothing or something else, or is not strict (see `generative.strict_yaml`).
+        RunError: it cannot be read, says nothing or something else, or is not strict YAML.
     """
     try:
         mapping = read_yaml(path.read_bytes(), str(path))

@@ -1,4 +1,4 @@
-"""Files as `generative.files` writes and checks them, new folders, and links between the folders of runs."""
+"""Files as `generative.core.files` writes and checks them, new folders, and links between the folders of runs."""
 
 import errno
 import glob
@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from generative import ComponentError, files
-from generative.facts import Facts
-from generative.files import (
+from generative import ComponentError
+from generative.core import files
+from generative.core.facts import Facts
+from generative.core.files import (
     append_line,
     half_made,
     sweep,

@@ -5,7 +5,7 @@ A configuration of an old name is refused with what is said here, never translat
 
 from collections.abc import Mapping, Sequence
 
-from generative.facts import FactsView
+from generative.core.facts import FactsView
 from worldmodels.errors import RunError
 
 FIELDS: dict[str, str] = {

@@ -1,10 +1,6 @@
 """Data that is there offline, and the user's own: one contract for all of it, checked before training starts."""
 
-from generative.data.arrays import ArraysConfig, array_data
-from generative.data.avatars import AvatarsConfig
-from generative.data.bundled import DigitsConfig, PhotographsConfig
 from generative.data.check import check_data
-from generative.data.cifar import CifarConfig
 from generative.data.contract import (
     Batches,
     Data,
@@ -16,14 +12,18 @@ from generative.data.contract import (
     in_values,
     one_hot,
 )
-from generative.data.faces import FacesConfig, draw_faces, face_attributes
-from generative.data.folder import FolderConfig
-from generative.data.idx import IdxConfig
+from generative.data.images.arrays import ArraysConfig, array_data
+from generative.data.images.bundled import DigitsConfig, PhotographsConfig
+from generative.data.images.cifar import CifarConfig
+from generative.data.images.faces import FacesConfig, draw_faces, face_attributes
+from generative.data.images.folder import FolderConfig
+from generative.data.images.idx import IdxConfig
+from generative.data.images.shapes import ShapesConfig, draw_shapes
+from generative.data.images.wrapped import dataset_data
 from generative.data.origin import Origin
-from generative.data.points import GridConfig, RingConfig
-from generative.data.registry import DATA, DataConfig, data_class, data_names, load_data
-from generative.data.shapes import ShapesConfig, draw_shapes
-from generative.data.wrapped import dataset_data
+from generative.data.points.gaussians import GridConfig, RingConfig
+from generative.data.registry import DATA, DataConfig, load_data
+from generative.data.rows.avatars import AvatarsConfig
 
 __all__ = [
     "DATA",
@@ -48,8 +48,6 @@ __all__ = [
     "ShapesConfig",
     "array_data",
     "check_data",
-    "data_class",
-    "data_names",
     "dataset_data",
     "draw_faces",
     "draw_shapes",

@@ -15,9 +15,9 @@ from jaxtyping import Float, Float32, Float64, Int, Int64, Shaped, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from generative.convolutions import to_float
 from generative.data.draws import split
 from generative.data.origin import Origin
+from generative.networks.convolutions import to_float
 
 Values = Literal["stored", "unit", "signed"]
 """stored: uint8 (B H W C). unit: float32 (B C H W) in [0, 1]. signed: the same in [-1, 1], for tanh generators."""

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from generative.batches import each_tensor, on_device, tensors
+from generative.core.device import fits_on
 from generative.data.contract import Batches, Items
-from generative.device_memory import fits_on
+from generative.training.batches import each_tensor, on_device, tensors
 
 READ_TOGETHER = 4096
 """Items."""

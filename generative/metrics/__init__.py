@@ -1,5 +1,12 @@
 """Figures for generative models that download nothing; each has a reference, a baseline and a known extractor."""
 
+from generative.features.extractors import (
+    Extractor,
+    classifier_extractor,
+    encoder_extractor,
+    pixels,
+    random_convolutions,
+)
 from generative.metrics.continuity import (
     aggregate_posterior_gap,
     path_length,
@@ -8,13 +15,6 @@ from generative.metrics.continuity import (
     walk,
 )
 from generative.metrics.distance import frechet_distance, kernel_distance
-from generative.metrics.extractors import (
-    Extractor,
-    classifier_extractor,
-    encoder_extractor,
-    pixels,
-    random_convolutions,
-)
 from generative.metrics.fidelity import psnr, squared_error, ssim
 from generative.metrics.figure import METRICS, Figure, Metric, find_metric
 from generative.metrics.lipschitz import LipschitzBounds, lipschitz_bounds, lipschitz_lower, lipschitz_upper, slope

@@ -5,8 +5,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from generative.metrics.checks import unit_images
-from generative.options import ComponentError
+from generative.core.options import ComponentError
+from generative.features.checks import unit_images
 
 
 def squared_error(original: Float[Tensor, "N C H W"], copy: Float[Tensor, "N C H W"]) -> float:

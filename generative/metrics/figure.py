@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from torch import Tensor
 
+from generative.core.options import ComponentError, did_you_mean
 from generative.metrics import continuity, distance, fidelity, lipschitz, modes, neighbours, representation, stability
-from generative.options import ComponentError, did_you_mean
 
 Need = Literal["images", "extractor", "pairs", "latents", "factors", "model", "runs"]
 Baseline = Literal[

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from generative.options import ComponentError
+from generative.core.options import ComponentError
 
 
 class LipschitzBounds(NamedTuple):

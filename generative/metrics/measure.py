@@ -12,12 +12,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from generative.core.options import ComponentError
+from generative.features.checks import draw, features64, unit_images
+from generative.features.extractors import Extractor
 from generative.metrics import continuity, lipschitz
-from generative.metrics.checks import draw, features64, unit_images
-from generative.metrics.extractors import Extractor
 from generative.metrics.figure import Figure, Metric, Need, find_metric
 from generative.metrics.stability import spread_over_seeds
-from generative.options import ComponentError
 
 MOST_SAMPLES = 5_000  # metrics of neighbours grow with its square
 

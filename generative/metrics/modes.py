@@ -10,8 +10,8 @@ from jaxtyping import Float, Int
 from sklearn.cluster import KMeans
 from torch import Tensor
 
-from generative.metrics.checks import features64
-from generative.options import ComponentError
+from generative.core.options import ComponentError
+from generative.features.checks import features64
 
 
 def different_bins(

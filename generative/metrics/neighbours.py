@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from generative.metrics.checks import features64
-from generative.options import ComponentError
+from generative.core.options import ComponentError
+from generative.features.checks import features64
 
 NEIGHBOURS = 5
 

@@ -17,8 +17,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from generative.metrics.checks import features64
-from generative.options import ComponentError
+from generative.core.options import ComponentError
+from generative.features.checks import features64
 
 MOST_CLASSES = 20
 BINS = 20

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from generative.options import ComponentError
+from generative.core.options import ComponentError
 
 
 def spread_over_seeds(finals: Sequence[float]) -> float:

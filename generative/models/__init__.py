@@ -1,80 +1,28 @@
-"""The generative models, one file each: config, module and loss. `MODELS` finds them by name."""
+"""The generative models, one file each: config, module and loss. `MODELS` finds them by name.
 
-from generative.component import Registry
-from generative.models.autoencoder import Autoencoder, AutoencoderConfig
-from generative.models.classifier import CNNClassifier, CNNClassifierConfig, MLPClassifier, MLPClassifierConfig
-from generative.models.conditional_gan import ConditionalGAN, ConditionalGANConfig
-from generative.models.conditional_vae import ConditionalVAE, ConditionalVAEConfig
-from generative.models.gan import DCGAN, WGAN, WGANGP, DCGANConfig, WGANConfig, WGANGPConfig
-from generative.models.naive_bayes import (
-    Multinomial,
-    MultinomialConfig,
-    NaiveBayes,
-    NaiveBayesConfig,
-)
-from generative.models.objective import beta_from_r_loss_factor, r_loss_factor_from_beta
-from generative.models.pca import PCA, PCAConfig
-from generative.models.random_convolutions import RandomConvolutions, RandomConvolutionsConfig
-from generative.models.toy_distribution import ToyDistribution, ToyDistributionConfig
-from generative.models.vae import VAE, BetaVAE, BetaVAEConfig, VAEConfig
-from generative.models.vq_vae import VQVAE, VQVAEConfig
+A model is imported when it is first asked for.
+"""
+
+from generative.core.registry import Registry
 
 MODELS = Registry(
     "model",
     {
-        "vae": VAE,
-        "beta-vae": BetaVAE,
-        "autoencoder": Autoencoder,
-        "conditional-vae": ConditionalVAE,
-        "vq-vae": VQVAE,
-        "pca": PCA,
-        "random-convolutions": RandomConvolutions,
-        "mlp-classifier": MLPClassifier,
-        "cnn-classifier": CNNClassifier,
-        "dcgan": DCGAN,
-        "wgan": WGAN,
-        "wgan-gp": WGANGP,
-        "conditional-gan": ConditionalGAN,
-        "naive-bayes": NaiveBayes,
-        "multinomial": Multinomial,
-        "toy-distribution": ToyDistribution,
+        "vae": "generative.models.autoencoders.vae:VAE",
+        "beta-vae": "generative.models.autoencoders.vae:BetaVAE",
+        "autoencoder": "generative.models.autoencoders.autoencoder:Autoencoder",
+        "conditional-vae": "generative.models.autoencoders.conditional_vae:ConditionalVAE",
+        "vq-vae": "generative.models.autoencoders.vq_vae:VQVAE",
+        "pca": "generative.models.autoencoders.pca:PCA",
+        "random-convolutions": "generative.models.autoencoders.random_convolutions:RandomConvolutions",
+        "mlp-classifier": "generative.models.first.classifier:MLPClassifier",
+        "cnn-classifier": "generative.models.first.classifier:CNNClassifier",
+        "dcgan": "generative.models.adversarial.gan:DCGAN",
+        "wgan": "generative.models.adversarial.gan:WGAN",
+        "wgan-gp": "generative.models.adversarial.gan:WGANGP",
+        "conditional-gan": "generative.models.adversarial.conditional_gan:ConditionalGAN",
+        "naive-bayes": "generative.models.first.naive_bayes:NaiveBayes",
+        "multinomial": "generative.models.first.naive_bayes:Multinomial",
+        "toy-distribution": "generative.models.first.toy_distribution:ToyDistribution",
     },
 )
-
-__all__ = [
-    "DCGAN",
-    "MODELS",
-    "PCA",
-    "VAE",
-    "VQVAE",
-    "WGAN",
-    "WGANGP",
-    "Autoencoder",
-    "AutoencoderConfig",
-    "BetaVAE",
-    "BetaVAEConfig",
-    "CNNClassifier",
-    "CNNClassifierConfig",
-    "ConditionalGAN",
-    "ConditionalGANConfig",
-    "ConditionalVAE",
-    "ConditionalVAEConfig",
-    "DCGANConfig",
-    "MLPClassifier",
-    "MLPClassifierConfig",
-    "Multinomial",
-    "MultinomialConfig",
-    "NaiveBayes",
-    "NaiveBayesConfig",
-    "PCAConfig",
-    "RandomConvolutions",
-    "RandomConvolutionsConfig",
-    "ToyDistribution",
-    "ToyDistributionConfig",
-    "VAEConfig",
-    "VQVAEConfig",
-    "WGANConfig",
-    "WGANGPConfig",
-    "beta_from_r_loss_factor",
-    "r_loss_factor_from_beta",
-]

@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from generative.cuda_graphs import recording
-from generative.models.objective import one_of
-from generative.options import LARGEST
+from generative.core.cuda_graphs import recording
+from generative.core.options import LARGEST
+from generative.objectives.variational import one_of
 
 
 @runtime_checkable

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from generative.files import write_bytes
+from generative.core.files import write_bytes
 
 PAPER, INK, RED = (255, 255, 255), (31, 36, 48), (196, 52, 48)
 CAPTION_HEIGHT = 26

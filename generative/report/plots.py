@@ -20,7 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from generative.facts import Facts, FactsView
+from generative.core.facts import Facts, FactsView
 
 P = ParamSpec("P")
 BLUE, ORANGE, TEAL, PURPLE, GREY, RED = "#2f6fde", "#e0762b", "#1a9a86", "#8a5bd1", "#7d8594", "#b5476b"

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from generative.files import write_bytes
+from generative.core.files import write_bytes
 
 CODEC = "libvpx-vp9"
 QUALITY = {"crf": "26", "b": "0", "deadline": "good", "cpu-used": "5"}

@@ -7,10 +7,10 @@ from typing import Any, cast
 from torch import nn
 
 from generative import MODELS, config_from_mapping, config_to_mapping, load_component
+from generative.core.facts import Facts
+from generative.core.run_folder import Choice, TrainingConfig, TrainingRun
 from generative.data import Data, ImageData, RowData, check_data
-from generative.facts import Facts
-from generative.identity import compare_data
-from generative.run import Choice, TrainingConfig, TrainingRun
+from generative.data.identity import compare_data
 from scripts.generative.data_sets import absolute, data_config, load, load_again, path_options
 from scripts.generative.items import beside
 

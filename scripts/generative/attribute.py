@@ -14,13 +14,13 @@ from jaxtyping import UInt8
 from torch import Tensor, nn
 
 from generative import require
+from generative.core.facts import Facts
+from generative.core.files import write_json
+from generative.core.run_folder import TrainingRun
 from generative.data import ImageData
-from generative.facts import Facts
-from generative.files import write_json
 from generative.latent import Attribute, Judgement, added, judge, learn_attribute
 from generative.latent.interpolation import encode_means
 from generative.report.images import column, write_png
-from generative.run import TrainingRun
 from scripts.generative.assembly import open_run
 from scripts.generative.items import decoder, places, require_images, take
 from scripts.generative.judges import CLASSES, Judge, look_up, middles, train_judge

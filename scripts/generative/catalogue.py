@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from generative import CAPABILITIES, MODELS
 from generative.capabilities import having
+from generative.core.run_folder import preset_names
 from generative.metrics import METRICS
-from generative.run import preset_names
 from scripts.generative.data_sets import known_data
 
 

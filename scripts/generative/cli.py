@@ -50,7 +50,7 @@ def _other(command: str, words: list[str]) -> Sequence[str]:
     path, options = parse_options(command, get_type_hints(module.main)["options"], words)
     if path is None:
         return module.main(options)
-    from generative.run import TrainingRun
+    from generative.core.run_folder import TrainingRun
 
     return module.main(TrainingRun(path), options)
 

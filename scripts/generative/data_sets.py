@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from generative import ComponentError, config_from_mapping
-from generative.data import Data, data_class, data_names
-from generative.data.registry import DATA
-from generative.run import Choice
+from generative.core.run_folder import Choice
+from generative.data import DATA, Data
 from scripts.generative.car_racing import CarRacingConfig
 from scripts.generative.preflight import check_data_options
 
@@ -18,12 +17,12 @@ OURS = {"car-racing": CarRacingConfig}
 
 def known_data() -> list[str]:
     """Return the names of all data sets."""
-    return [*DATA, *OURS, *(name for name in data_names() if name not in DATA)]
+    return [*DATA.names(), *OURS]
 
 
 def data_config(name: str) -> type:
     """Return the config dataclass of a data set; raise ComponentError when there is none."""
-    return OURS[name] if name in OURS else data_class(name)
+    return OURS[name] if name in OURS else DATA.find(name)
 
 
 def path_options(name: str) -> tuple[str, ...]:

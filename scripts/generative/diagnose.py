@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from generative.core.run_folder import TrainingRun
 from generative.data import Data, ImageData
-from generative.run import TrainingRun
 from scripts.generative.assembly import open_run
 from scripts.generative.items import take
 from scripts.generative.verdicts import verdicts

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 
 from generative import offers
+from generative.core.facts import Facts
+from generative.core.files import write_json
+from generative.core.run_folder import TrainingRun
 from generative.data import Data, ImageData, PointData, RowData
-from generative.facts import Facts
-from generative.files import write_json
 from generative.latent.interpolation import encode_means
 from generative.metrics import (
     Extractor,
@@ -28,7 +29,6 @@ from generative.metrics import (
     pair_distance,
     random_convolutions,
 )
-from generative.run import TrainingRun
 from scripts.generative.assembly import open_run
 from scripts.generative.items import codes, decoder, places, says_classes, take
 from scripts.generative.verdicts import verdicts

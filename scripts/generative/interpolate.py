@@ -12,12 +12,12 @@ from jaxtyping import UInt8
 from torch import nn
 
 from generative import ComponentError
-from generative.files import write_bytes
+from generative.core.files import write_bytes
+from generative.core.run_folder import TrainingRun
 from generative.latent import between, morph
 from generative.latent.interpolation import Mode
 from generative.report.images import labelled_rows, write_png
 from generative.report.video import gif_bytes
-from generative.run import TrainingRun
 from scripts.generative.assembly import open_model
 from scripts.generative.items import decoder
 from scripts.generative.kept_codes import starts

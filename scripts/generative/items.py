@@ -10,10 +10,10 @@ from jaxtyping import Int64
 from torch import Tensor, nn
 
 from generative import ComponentError, offers, require
-from generative.batches import each_tensor
 from generative.data import Data, ImageData, RowData, in_values
 from generative.data.contract import Batches, Beside
 from generative.latent.interpolation import encode_means
+from generative.training.batches import each_tensor
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from jaxtyping import Int, UInt8
 from torch import Tensor
 
 from generative import MODELS, FitConfig, fit, load_component, load_metadata, save_component
+from generative.core.run_folder import Choice, TrainingRun
 from generative.data import ImageData, in_values
-from generative.run import Choice, TrainingRun
 from scripts.generative.data_sets import load
 from scripts.generative.items import places
 

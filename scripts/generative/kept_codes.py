@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from generative import ComponentError, offers, require
+from generative.core.files import write_bytes
+from generative.core.run_folder import TrainingRun
 from generative.data import Data, ImageData
-from generative.files import write_bytes
-from generative.identity import data_facts
+from generative.data.identity import data_facts
 from generative.latent.interpolation import encode_means
-from generative.run import TrainingRun
 from scripts.generative.items import Items, no_images, take
 
 STARTS = "codes.safetensors"

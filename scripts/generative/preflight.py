@@ -6,9 +6,9 @@ Amounts are lower bounds: what passes may still not fit, what is refused cannot.
 import math
 
 from generative import MODELS, offers
+from generative.core.options import check_numbers
+from generative.core.run_folder import TrainingConfig
 from generative.data import Data, ImageData, RowData
-from generative.options import check_numbers
-from generative.run import TrainingConfig
 from worldmodels.machine import check_fits
 from worldmodels.run.preflight import imagined
 

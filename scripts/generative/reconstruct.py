@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generative import require
+from generative.core.run_folder import TrainingRun
 from generative.report.images import write_png
-from generative.run import TrainingRun
 from scripts.generative.assembly import open_run
 from scripts.generative.items import require_images, take
 from scripts.generative.pictures import reconstructions

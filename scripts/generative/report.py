@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from generative.files import sweep, write_text
+from generative.core.files import sweep, write_text
+from generative.core.run_folder import TrainingRun
 from generative.report.trained import render_run
-from generative.run import TrainingRun
 
 
 @dataclass(frozen=True)

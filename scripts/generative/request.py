@@ -12,7 +12,7 @@ from scripts.terminal.parsing import UsageError, first_of, folder_of, parsed, pe
 from scripts.terminal.short_help import notes, settings_of
 
 if TYPE_CHECKING:
-    from generative.run import Choice, TrainingConfig
+    from generative.core.run_folder import Choice, TrainingConfig
 
 COMMANDS = {
     "train": "train a model on data; again, and it goes on where it stopped",
@@ -90,7 +90,7 @@ def parse_train(words: Sequence[str]) -> tuple[Path, "TrainingConfig", Any]:
         ValueError: a name or a value is wrong.
     """
     from generative import MODELS, config_to_mapping
-    from generative.run import Choice
+    from generative.core.run_folder import Choice
     from scripts.generative.assembly import sizes
     from scripts.generative.data_sets import load
 
@@ -140,7 +140,7 @@ def _training(config: "TrainingConfig") -> Any:
 
 def _again(path: Path, words: list[str]) -> "TrainingConfig | None":
     """Return the configuration of a run, its data perhaps in another place; None if more is to change than that."""
-    from generative.run import TrainingRun
+    from generative.core.run_folder import TrainingRun
     from scripts.generative.data_sets import absolute, path_options
 
     if not (path / "config.yaml").is_file():
@@ -153,7 +153,7 @@ def _again(path: Path, words: list[str]) -> "TrainingConfig | None":
 
 def _base(model: str, start: TrainingStart) -> "TrainingConfig":
     """Return the preset of a model; for one without presets, as of another package, a bare configuration."""
-    from generative.run import Choice, TrainingConfig, preset, preset_names
+    from generative.core.run_folder import Choice, TrainingConfig, preset, preset_names
 
     if start.preset or "fast" in preset_names(model):
         return preset(model, start.preset or "fast")
@@ -169,7 +169,7 @@ def _with_options(data: "Choice", words: list[str], helping: bool) -> "Choice":
     be missing.
     """
     from generative import config_from_mapping, config_to_mapping
-    from generative.options import check_numbers
+    from generative.core.options import check_numbers
     from scripts.generative.data_sets import absolute, data_config
 
     kind = data_config(data.type)

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 from generative import ComponentError, require
-from generative.identity import data_facts
+from generative.core.run_folder import TrainingRun
+from generative.data.identity import data_facts
 from generative.report.images import write_png
-from generative.run import TrainingRun
 from scripts.generative.assembly import open_data, open_model
 from scripts.generative.pictures import drawn, tiled
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from generative import MODELS, ComponentError
-from generative.facts import Facts
-from generative.files import write_bytes, write_text
-from generative.options import did_you_mean
-from generative.run import TrainingRun, preset, preset_names
+from generative.core.facts import Facts
+from generative.core.files import write_bytes, write_text
+from generative.core.options import did_you_mean
+from generative.core.run_folder import TrainingRun, preset, preset_names
 from scripts.generative import evaluate
 from scripts.generative.assembly import open_run, resolve
 from scripts.generative.report import write_report

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from generative import Estimates, fit, offers, resolve_device, save_component
+from generative.core.files import write_json
+from generative.core.run_folder import TrainingRun
 from generative.data import Data
+from generative.data.identity import keep_data
 from generative.data.kept import kept_on_gpu
-from generative.files import write_json
-from generative.identity import keep_data
 from generative.latent.interpolation import encode_means
 from generative.report.images import write_png
-from generative.run import TrainingRun
 from scripts.generative.assembly import build
 from scripts.generative.data_sets import load
 from scripts.generative.items import Items, as_input, stream, take, values_stream

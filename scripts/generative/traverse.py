@@ -9,9 +9,9 @@ import torch
 from jaxtyping import UInt8
 from torch import nn
 
+from generative.core.run_folder import TrainingRun
 from generative.latent import spread_order, traverse
 from generative.report.images import labelled_rows, write_png
-from generative.run import TrainingRun
 from scripts.generative.assembly import open_model
 from scripts.generative.items import decoder
 from scripts.generative.kept_codes import MOST_STARTS, starts

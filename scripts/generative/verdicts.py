@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from generative import offers
+from generative.core.facts import Facts
+from generative.core.run_folder import TrainingRun
 from generative.data import Data, ImageData, RowData, one_hot
 from generative.diagnosis import Evidence, Failure, diagnose
-from generative.facts import Facts
 from generative.latent.interpolation import encode_means
 from generative.metrics import random_convolutions
-from generative.run import TrainingRun
 from scripts.generative.items import take
 
 

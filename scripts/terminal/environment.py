@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from envs.ids import OWN_LIMIT, find_spec
 from generative import ComponentError
-from generative.facts import Facts
-from generative.strict_yaml import read_yaml
+from generative.core.facts import Facts
+from generative.core.strict_yaml import read_yaml
 from scripts.terminal.parsing import UsageError, peeked_below
 from worldmodels.config import RunConfig
 from worldmodels.config_files import left_out

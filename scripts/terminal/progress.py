@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import TextIO
 
-from generative.facts import FactsView
+from generative.core.facts import FactsView
 from worldmodels.evolution.rounds import round_name
 from worldmodels.run.folder import Progress
 from worldmodels.run.plan import WORKERS, Forecast, Pace

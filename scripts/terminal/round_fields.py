@@ -1,7 +1,7 @@
 """What a command line says of a loop's later rounds: `--loop.later.FIELD VALUE ...`, or a whole mapping."""
 
 from generative import ComponentError
-from generative.strict_yaml import read_yaml
+from generative.core.strict_yaml import read_yaml
 from scripts.terminal.parsing import UsageError
 from worldmodels.config import RunConfig, config_from, nested
 

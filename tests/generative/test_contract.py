@@ -19,7 +19,8 @@ from generative import (
     require,
     save_component,
 )
-from generative.component import HasObjectives, component_bytes, component_from_bytes
+from generative.core.component import HasObjectives
+from generative.core.storage import component_bytes, component_from_bytes
 
 IMAGES: dict[str, Any] = {"image_size": 16, "channels": 1}
 POINTS: dict[str, Any] = {"layout": "points", "dimensions": 2, "width": 8, "norm": "none", "critic_norm": "none"}
@@ -56,7 +57,7 @@ def other(case: str) -> dict[str, Any]:
 
 
 every = pytest.mark.parametrize("case", SMALL)
-ENCODERS = [case for case in SMALL if callable(getattr(MODELS.classes()[case.split()[0]], "encode", None))]
+ENCODERS = [case for case in SMALL if callable(getattr(MODELS.component_class(case.split()[0]), "encode", None))]
 every_encoder = pytest.mark.parametrize("case", ENCODERS)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from generative.core.options import ComponentError
 from generative.diagnosis import (
     Evidence,
     blur,
@@ -16,7 +17,6 @@ from generative.diagnosis import (
     posterior_collapse,
     vanishing_critic,
 )
-from generative.options import ComponentError
 
 
 def normal(*shape, seed=0):

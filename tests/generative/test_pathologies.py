@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from generative import MODELS, FitConfig, fit
-from generative.component import Objective, Part
+from generative.core.component import Objective, Part
 from generative.data import RingConfig
 from generative.diagnosis import Evidence, diagnose
 from tests.generative.models.shapes import squares, stream

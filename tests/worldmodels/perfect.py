@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from envs.toy import GATE_DISTANCE, Toy, decode
-from generative.mixture import Mixture
+from generative.networks.mixture import Mixture
 from worldmodels.memories import Prediction
 
 NAMES = ("x", "speed", "distance", "slow", "fast", "seed", "t", "lost")

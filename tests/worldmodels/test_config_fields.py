@@ -6,7 +6,7 @@ import json
 import jaxtyping
 import pytest
 
-from generative.strict_yaml import read_yaml, write_yaml
+from generative.core.strict_yaml import read_yaml, write_yaml
 from worldmodels.config import RunConfig, config_from, config_mapping
 from worldmodels.errors import RunError
 from worldmodels.memories.registry import MEMORIES

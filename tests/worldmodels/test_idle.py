@@ -2,7 +2,7 @@
 
 import pytest
 
-from generative.strict_yaml import read_yaml, write_yaml
+from generative.core.strict_yaml import read_yaml, write_yaml
 from scripts.cli import main
 from scripts.terminal.request import parse
 from tests.worldmodels.probes import names

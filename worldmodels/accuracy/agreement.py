@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from agents import OptimiserConfig, make_optimiser
-from generative.facts import Facts
+from generative.core.facts import Facts
 from worldmodels.accuracy.reward_and_end import figures
 from worldmodels.evolution.generations import check_mean
 from worldmodels.statistics import estimate, pearson, spearman

@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from generative.facts import Facts
-from generative.mixture import Mixture
+from generative.core.facts import Facts
+from generative.networks.mixture import Mixture
 from worldmodels.accuracy.data import HeldOut, pad
 from worldmodels.memories import Memory
 from worldmodels.statistics import estimate_mean
@@ -25,7 +25,7 @@ INTERVALS = (0.5, 0.9)
 
 
 def mixture_cdf(mixture: Mixture, z: Float[Tensor, "*B Z"]) -> Float[Tensor, "*B Z"]:
-    """Return the probability that a mixture (`generative.mixture`) gives to values of at most `z`, per dimension."""
+    """Return the probability that a mixture gives to values of at most `z`, per dimension."""
     share = torch.softmax(mixture.logits, dim=-1)  # (*B Z K)
     return (share * torch.special.ndtr((z.unsqueeze(-1) - mixture.mean) * torch.exp(-mixture.log_std))).sum(-1)
 

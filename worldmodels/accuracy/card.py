@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from generative.facts import Facts, FactsView
+from generative.core.facts import Facts, FactsView
 from worldmodels.accuracy.calibration import calibration
 from worldmodels.accuracy.config import AccuracyConfig, CardConfig
 from worldmodels.accuracy.data import HeldOut, remember, spread

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from generative.options import check_numbers
+from generative.core.options import check_numbers
 from worldmodels.seeds import VALIDATION
 
 PIXEL_BATCH = 256

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from envs import EnvConfig
 from generative import to_float
-from generative.facts import FactsView
+from generative.core.facts import FactsView
 from worldmodels.accuracy.config import PIXEL_BATCH, CardConfig
 from worldmodels.agent.bundle import Bundle
 from worldmodels.errors import RunError

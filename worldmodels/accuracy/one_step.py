@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from generative.facts import Facts
+from generative.core.facts import Facts
 from worldmodels.accuracy.data import HeldOut, pad
 from worldmodels.memories import Memory
 from worldmodels.memories.baselines import SPREAD_FLOOR, shuffle_actions

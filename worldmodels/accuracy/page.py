@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from generative.facts import Facts, FactsView
+from generative.core.facts import Facts, FactsView
 from generative.report.pages import Note, number, render
 from generative.report.plots import svg
 from worldmodels.accuracy.plots import FIGURES, drawable, drawn, measured, probed_set

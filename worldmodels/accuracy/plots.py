@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from generative.facts import Facts, FactsView
+from generative.core.facts import Facts, FactsView
 from generative.report.images import column, row
 from generative.report.plots import (
     BLUE,

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from generative.facts import Facts
+from generative.core.facts import Facts
 from worldmodels.accuracy.config import CardConfig
 from worldmodels.accuracy.data import HeldOut
 from worldmodels.accuracy.dreams import Dreams, HeldOutStarts

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from generative.capabilities import Decodes
-from generative.facts import Facts
+from generative.core.facts import Facts
 from worldmodels.accuracy.config import PIXEL_BATCH
 from worldmodels.accuracy.data import HeldOut, frames
 from worldmodels.statistics import estimate_mean

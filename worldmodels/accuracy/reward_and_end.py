@@ -13,7 +13,7 @@ from dataclasses import asdict
 import numpy as np
 import torch
 
-from generative.facts import Facts
+from generative.core.facts import Facts
 from worldmodels.accuracy.config import CardConfig
 from worldmodels.accuracy.data import HeldOut, pad
 from worldmodels.accuracy.dreams import Dreams, HeldOutStarts

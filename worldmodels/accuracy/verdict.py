@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from generative.facts import FactsView
+from generative.core.facts import FactsView
 from generative.report.pages import number
 
 Grade = Literal["good", "fair", "poor"]

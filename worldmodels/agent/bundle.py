@@ -15,7 +15,7 @@ from agents import ActionSpec, Controller, ControllerConfig, make_controller
 from envs import EnvConfig
 from generative import ComponentError, component_bytes, component_from_bytes, config_from_mapping, config_to_mapping
 from generative.capabilities import Encodes
-from generative.facts import Facts, FactsView
+from generative.core.facts import Facts, FactsView
 from worldmodels.agent.config import FeaturesConfig
 from worldmodels.agent.features import Perception, feature_size
 from worldmodels.agent.precision import torch_dtype

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from generative.options import check_numbers
+from generative.core.options import check_numbers
 
 
 @dataclass(frozen=True)

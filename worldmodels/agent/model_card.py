@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from generative.facts import FactsView
-from generative.strict_yaml import write_yaml
+from generative.core.facts import FactsView
+from generative.core.strict_yaml import write_yaml
 from worldmodels.agent.trained import load_memory, load_vision
 from worldmodels.evolution.rounds import round_name
 from worldmodels.files import files_in, read_lines

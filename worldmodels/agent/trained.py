@@ -6,7 +6,7 @@ import numpy as np
 
 from agents import ActionSpec
 from generative import component_bytes, load_component
-from generative.facts import Facts
+from generative.core.facts import Facts
 from worldmodels.agent.build import check_parts, env_shape, new_memory
 from worldmodels.agent.bundle import Bundle, bundle_parts, read_agent
 from worldmodels.agent.config import FeaturesConfig

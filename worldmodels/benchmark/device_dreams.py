@@ -12,7 +12,7 @@ import torch
 
 from agents import make_optimiser
 from generative import component_bytes
-from generative.facts import Facts
+from generative.core.facts import Facts
 from worldmodels.agent.build import env_shape, new_memory, new_vision
 from worldmodels.agent.bundle import Bundle, bundle_parts
 from worldmodels.agent.precision import torch_dtype

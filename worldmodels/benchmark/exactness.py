@@ -14,7 +14,7 @@ from gymnasium.wrappers import TimeLimit
 from envs.car_racing import CarRacing
 from envs.drawing import SCENE_H
 from envs.fast_car_racing import FastCarRacing
-from generative.facts import Facts
+from generative.core.facts import Facts
 from worldmodels.benchmark.driving import DRIVERS, TRACKS, Driver, follow_road, leave_playfield, skid
 from worldmodels.benchmark.environments import OURS, THEIRS, bars_after_reset
 from worldmodels.benchmark.figure import BenchmarkFigure, Settings

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from generative.facts import Facts
+from generative.core.facts import Facts
 
 FEWEST_PAIRS = 3
 """Pairs that are timed however long they take, if as many were asked for."""

@@ -11,7 +11,7 @@ import psutil
 import torch
 from threadpoolctl import threadpool_limits
 
-from generative.facts import Facts
+from generative.core.facts import Facts
 from worldmodels.agent.precision import native_bfloat16
 from worldmodels.benchmark.figure import Skip
 from worldmodels.machine import available_cores

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import psutil
 
-from generative.facts import Facts
+from generative.core.facts import Facts
 from worldmodels.benchmark.driving import TRACKS
 from worldmodels.benchmark.evaluation import EPISODE, random_agent
 from worldmodels.benchmark.figure import BenchmarkFigure, Pairs, Settings, paired, rate

@@ -10,7 +10,7 @@ from torch import Tensor
 from agents import ActionSpec
 from generative import to_uint8
 from generative.capabilities import Decodes
-from generative.facts import Facts
+from generative.core.facts import Facts
 from worldmodels.dream.config import DreamConfig
 from worldmodels.dream.ends import Ends
 from worldmodels.dream.noise import Noise, StepNoise

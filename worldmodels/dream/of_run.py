@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from generative.facts import Facts
+from generative.core.facts import Facts
 from worldmodels.agent.build import env_shape
 from worldmodels.agent.precision import torch_dtype
 from worldmodels.agent.trained import dreaming_memory, load_memory, load_vision

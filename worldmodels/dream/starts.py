@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from generative.facts import Facts
+from generative.core.facts import Facts
 from worldmodels.dream.config import DreamConfig
 from worldmodels.dream.residuals import ResidualBootstrap, Residuals, record_residuals
 from worldmodels.errors import RunError

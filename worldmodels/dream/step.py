@@ -15,8 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from generative.cuda_graphs import fused
-from generative.mixture import LOG_STD_RANGE
+from generative.core.cuda_graphs import fused
+from generative.networks.mixture import LOG_STD_RANGE
 from worldmodels.memories import MDNRNN, Memory, Remembers, State
 from worldmodels.memories.heads import in_units, true_logit
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from agents import OptimiserConfig
-from generative.facts import Facts, FactsView
-from generative.options import check_numbers
+from generative.core.facts import Facts, FactsView
+from generative.core.options import check_numbers
 from worldmodels.seeds import TEST, VALIDATION
 
 FIRST_TOP_K_TRACK = 16

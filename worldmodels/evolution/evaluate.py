@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from generative.facts import Facts
+from generative.core.facts import Facts
 from worldmodels.rollouts.play import Played
 from worldmodels.statistics import Summary, paired_difference, summarise
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from agents import replay
 from agents.optimisers import AskTell
-from generative.facts import Facts
+from generative.core.facts import Facts
 from worldmodels.dream.imagine import BLOCK
 from worldmodels.errors import RunError
 from worldmodels.evolution.config import EvolveConfig, ValidationConfig

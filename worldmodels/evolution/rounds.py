@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from generative.facts import Facts
+from generative.core.facts import Facts
 from worldmodels.config import RunConfig, later_config
 from worldmodels.evolution.config import LoopConfig
 from worldmodels.seeds import LOOP, stream

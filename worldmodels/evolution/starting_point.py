@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save
 
-from generative.facts import Facts
+from generative.core.facts import Facts
 from worldmodels.agent.bundle import Bundle
 from worldmodels.agent.trained import load_bundle
 from worldmodels.errors import RunError

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from generative import FitConfig
-from generative.options import check_numbers
+from generative.core.options import check_numbers
 from worldmodels.memories.mdn_rnn import MDNRNNConfig
 from worldmodels.memories.targets import RewardTargetConfig, TerminationTargetConfig
 

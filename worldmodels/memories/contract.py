@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from generative.mixture import Mixture, mixture_log_prob, mixture_mean, mixture_sample
+from generative.networks.mixture import Mixture, mixture_log_prob, mixture_mean, mixture_sample
 
 State = tuple[Tensor, ...]
 """What a memory keeps between steps: tensors with one row an episode, (B ...) each."""

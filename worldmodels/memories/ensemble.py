@@ -15,9 +15,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from generative import config_from_mapping
-from generative.component import has_fixed_step
-from generative.facts import FactsView
-from generative.mixture import Mixture
+from generative.core.component import has_fixed_step
+from generative.core.facts import FactsView
+from generative.networks.mixture import Mixture
 from worldmodels.memories.contract import MemoryModule, Metrics, Predicted, PredictedMixture, SequenceBatch, State
 from worldmodels.memories.ensemble_members import MEMBERS
 from worldmodels.memories.targets import RewardTarget

@@ -13,8 +13,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from generative.mixture import Mixture, MixtureHead, mixture_log_prob
-from generative.options import check_numbers
+from generative.core.options import check_numbers
+from generative.networks.mixture import Mixture, MixtureHead, mixture_log_prob
 from worldmodels.memories.contract import Metrics, Prediction, SequenceBatch, State, masked_mean, sample_latents
 from worldmodels.memories.targets import RewardTarget
 

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from generative.mixture import Mixture
+from generative.networks.mixture import Mixture
 from worldmodels.memories.contract import PointPrediction, Prediction
 from worldmodels.memories.heads import STD_FLOOR
 from worldmodels.memories.mdn_rnn import RecurrentConfig, RecurrentMemory

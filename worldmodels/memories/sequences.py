@@ -14,8 +14,8 @@ from jaxtyping import Int
 from safetensors import safe_open
 from torch import Tensor
 
-from generative.batches import on_device
-from generative.device_memory import home
+from generative.core.device import home
+from generative.training.batches import on_device
 from worldmodels.errors import RunError
 from worldmodels.memories.contract import SequenceBatch
 from worldmodels.memories.targets import RewardTargetConfig, TerminationTargetConfig, episode_targets

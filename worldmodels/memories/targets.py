@@ -20,7 +20,7 @@ from typing import Literal, get_args
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 
-from generative.options import check_numbers
+from generative.core.options import check_numbers
 
 RewardTarget = Literal["raw", "smoothed", "event-rate", "progress"]
 TerminationTarget = Literal["env", "off-road"]

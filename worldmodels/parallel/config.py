@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from generative.options import check_numbers
+from generative.core.options import check_numbers
 
 
 @dataclass(frozen=True)

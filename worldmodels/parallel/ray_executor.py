@@ -20,7 +20,7 @@ from typing import Any
 
 import psutil
 
-from generative.facts import Facts
+from generative.core.facts import Facts
 from worldmodels.machine import available_cores
 from worldmodels.parallel.config import ExecutorConfig
 from worldmodels.parallel.executor import CLOSED, ENDED, Executor, ExecutorError, Factory, Setup, WorkerError

@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from generative.facts import Facts
+from generative.core.facts import Facts
 from worldmodels.parallel.config import ExecutorConfig
 from worldmodels.parallel.executor import ExecutorError
 from worldmodels.parallel.host import project_path

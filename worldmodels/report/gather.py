@@ -3,9 +3,9 @@
 import csv
 from pathlib import Path
 
-from generative.facts import Facts, FactsView
+from generative.core.facts import Facts, FactsView
+from generative.core.strict_yaml import write_yaml
 from generative.report.pages import number
-from generative.strict_yaml import write_yaml
 from worldmodels.accuracy.verdict import Verdict, findings_of_card, findings_of_stages, verdict
 from worldmodels.config import config_mapping, differences
 from worldmodels.files import read_json, read_lines

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from generative.facts import FactsView
+from generative.core.facts import FactsView
 from generative.report.plots import (
     BLUE,
     DASHED,

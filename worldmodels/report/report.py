@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from markupsafe import Markup
 
-from generative.facts import Facts, FactsView
+from generative.core.facts import Facts, FactsView
 from generative.report.pages import Share, duration, number, render
 from generative.report.plots import Breaks, loss_curves, svg
 from worldmodels.accuracy.verdict import Verdict

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from generative.facts import Facts, FactsView
+from generative.core.facts import Facts, FactsView
 from generative.report.pages import Note, duration, number
 from generative.report.plots import svg
 from worldmodels.evolution.rounds import best_round, round_name

@@ -10,7 +10,7 @@ from torch import nn
 
 from agents import ActionSpec, Policy, PolicyConfig, make_policy
 from envs import EnvConfig, VectorEnv, make_env
-from generative.facts import FactsView
+from generative.core.facts import FactsView
 from worldmodels.agent.bundle import Bundle
 from worldmodels.agent.controller_policy import ControllerPolicy
 from worldmodels.rollouts.config import CollectConfig, PolicyName

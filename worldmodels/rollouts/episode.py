@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import zstandard
 
-from generative.facts import Facts, FactsView
+from generative.core.facts import Facts, FactsView
 from worldmodels.errors import RunError
 from worldmodels.files import write_bytes
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from agents import ActionSpec, Policy
 from envs import VectorEnv
-from generative.facts import Facts
+from generative.core.facts import Facts
 from worldmodels.rollouts.episode import Episode
 
 

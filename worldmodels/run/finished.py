@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from generative.facts import Facts, FactsView
+from generative.core.facts import Facts, FactsView
 from worldmodels.errors import RunError
 from worldmodels.files import read_json, write_json
 

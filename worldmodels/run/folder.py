@@ -17,9 +17,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from generative.facts import Facts, FactsView
-from generative.files import locked
-from generative.source import commit
+from generative.core.facts import Facts, FactsView
+from generative.core.files import locked
+from generative.core.source import commit
 from worldmodels.agent.precision import Dtype
 from worldmodels.config import RunConfig, differences
 from worldmodels.config_files import check_readable, read_sealed, write_config

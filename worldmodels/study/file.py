@@ -16,9 +16,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from generative import ComponentError, config_from_mapping, config_to_mapping
-from generative.facts import Facts, FactsView
-from generative.options import did_you_mean
-from generative.strict_yaml import read_yaml, write_yaml
+from generative.core.facts import Facts, FactsView
+from generative.core.options import did_you_mean
+from generative.core.strict_yaml import read_yaml, write_yaml
 from worldmodels.config import RunConfig, check_acting, config_from
 from worldmodels.config_files import FORMAT_VERSION, preset, read_config, read_mapping
 from worldmodels.errors import RunError

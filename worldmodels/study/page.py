@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from generative.facts import Facts
+from generative.core.facts import Facts
 from generative.report.pages import number, render
 from generative.report.plots import svg
 from worldmodels.statistics import Estimate

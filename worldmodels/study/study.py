@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from generative import ComponentError
-from generative.facts import Facts, FactsView
+from generative.core.facts import Facts, FactsView
 from worldmodels.config import RunConfig, check_acting, config_from, config_mapping, differences, nested
 from worldmodels.errors import RunError
 from worldmodels.evolution.rounds import LEARNT

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from generative.facts import FactsView
+from generative.core.facts import FactsView
 from worldmodels.accuracy.data import SETS
 from worldmodels.files import read_json, read_lines
 from worldmodels.run.folder import Run

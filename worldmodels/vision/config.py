@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from generative import FitConfig, VAEConfig
-from generative.options import check_numbers
+from generative.core.options import check_numbers
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from generative import LatentSpec
 from generative.capabilities import Decodes
-from generative.facts import Facts
+from generative.core.facts import Facts
 
 
 @runtime_checkable

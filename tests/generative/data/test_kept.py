@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from generative.batches import tensors
 from generative.data.contract import Batches
 from generative.data.kept import kept_on_gpu
+from generative.training.batches import tensors
 
 CPU = torch.device("cpu")
 IMAGES = np.random.default_rng(0).integers(256, size=(50, 4, 4, 3), dtype=np.uint8)

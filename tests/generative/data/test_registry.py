@@ -4,7 +4,7 @@ import importlib.metadata
 import pytest
 
 from generative import ComponentError
-from generative.data import DATA, RingConfig, data_names, load_data
+from generative.data import DATA, RingConfig, load_data
 
 GENERATED = {"shapes": (16, 16, 3), "faces": (16, 16, 3), "ring": (2,), "grid": (2,)}
 
@@ -16,7 +16,8 @@ def test_data_without_files_loads_by_name_and_options(name):
 
 
 def test_every_entry_is_a_described_frozen_config():
-    for name, config in DATA.items():
+    for name in DATA.names():
+        config = DATA.find(name)
         assert dataclasses.is_dataclass(config) and config.__dataclass_params__.frozen and callable(config.load), name
 
 
@@ -33,13 +34,17 @@ def test_names_and_options_are_checked():
 
 def test_packages_of_third_parties_can_add_data(monkeypatch):
     points = [
-        importlib.metadata.EntryPoint("data.mine", "generative.data.points:RingConfig", "worldmodels.components"),
+        importlib.metadata.EntryPoint(
+            "data.mine", "generative.data.points.gaussians:RingConfig", "worldmodels.components"
+        ),
         importlib.metadata.EntryPoint("data.broken", "no_such_package:Config", "worldmodels.components"),
-        importlib.metadata.EntryPoint("data.other", "generative.data.points:split", "worldmodels.components"),
+        importlib.metadata.EntryPoint("data.other", "generative.data.points.gaussians:split", "worldmodels.components"),
         importlib.metadata.EntryPoint("vision.theirs", "no_such_package:Vision", "worldmodels.components"),
     ]
+    built_in = DATA.names()
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: points)
-    assert data_names() == [*DATA, "broken", "mine", "other"]
+    monkeypatch.setattr(DATA, "_found", dict(DATA.found()))
+    assert DATA.names() == [*built_in, "broken", "mine", "other"]
     assert load_data("mine", {"modes": 3}).modes.shape == RingConfig(modes=3).load().modes.shape
     with pytest.raises(ComponentError, match=r"data\.broken: cannot import"):
         load_data("broken")

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from generative.component import seeded
+from generative.core.device import seeded
+from generative.core.options import ComponentError
 from generative.metrics import frechet_distance, kernel_distance
-from generative.options import ComponentError
 
 
 def exact(mean, root, count, seed):

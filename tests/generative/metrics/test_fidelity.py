@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
+from generative.core.options import ComponentError
 from generative.metrics import psnr, squared_error, ssim
-from generative.options import ComponentError
 
 
 def images(count=3, size=16, seed=0):

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from generative.component import seeded
+from generative.core.device import seeded
+from generative.core.options import ComponentError
 from generative.metrics import lipschitz_bounds, lipschitz_lower, lipschitz_upper, slope
-from generative.options import ComponentError
 
 
 def normal(*shape, seed=0):

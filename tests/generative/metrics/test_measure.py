@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from generative.core.options import ComponentError
 from generative.metrics import (
     METRICS,
     find_metric,
@@ -18,7 +19,6 @@ from generative.metrics import (
     random_convolutions,
 )
 from generative.metrics.measure import _PLACES, _check_images
-from generative.options import ComponentError
 
 OF_SETS = [name for name, metric in METRICS.items() if metric.needs == ("images", "extractor")]
 OF_PAIRS = [name for name, metric in METRICS.items() if metric.needs == ("pairs",)]

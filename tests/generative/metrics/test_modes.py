@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
+from generative.core.options import ComponentError
 from generative.metrics import different_bins, high_quality_share, modes_covered, pair_distance, vendi_score
-from generative.options import ComponentError
 
 
 def normal(count, size, seed):

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from generative.core.options import ComponentError
 from generative.metrics import (
     coverage,
     density,
@@ -9,7 +10,6 @@ from generative.metrics import (
     precision,
     recall,
 )
-from generative.options import ComponentError
 
 
 def normal(count, size, seed, shift=0.0):

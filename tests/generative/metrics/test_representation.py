@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from generative.core.options import ComponentError
 from generative.metrics import (
     active_units,
     dci,
@@ -10,7 +11,6 @@ from generative.metrics import (
     probe_scores,
 )
 from generative.metrics.representation import _checked
-from generative.options import ComponentError
 
 
 def grid(repeats=6):

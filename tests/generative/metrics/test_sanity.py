@@ -5,9 +5,9 @@ import torch
 from sklearn.datasets import load_digits
 
 from generative import FitConfig, fit
-from generative.component import seeded
+from generative.core.device import seeded
 from generative.metrics import classifier_extractor, measure
-from generative.models.classifier import MLPClassifier, MLPClassifierConfig, labelled_batches
+from generative.models.first.classifier import MLPClassifier, MLPClassifierConfig, labelled_batches
 
 
 @pytest.fixture(scope="module")

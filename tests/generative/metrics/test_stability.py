@@ -2,8 +2,8 @@ import math
 
 import pytest
 
+from generative.core.options import ComponentError
 from generative.metrics import spread_over_seeds
-from generative.options import ComponentError
 
 
 def test_the_spread_has_the_divisor_of_a_sample():

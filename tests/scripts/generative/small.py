@@ -1,7 +1,7 @@
 """Runs that are small enough to train in a test."""
 
-from generative.fit_config import FitConfig
-from generative.run import Choice, TrainingConfig, TrainingRun
+from generative.core.run_folder import Choice, TrainingConfig, TrainingRun
+from generative.training.fit_config import FitConfig
 from scripts.generative.assembly import resolve
 from scripts.generative.train import train
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from generative.core.run_folder import Choice
 from generative.data import load_data
-from generative.run import Choice
 from scripts.generative.attribute import AttributeOptions, learn, main, watched
 from scripts.generative.judges import CLASSES, OTHER_SEED, look_up, middles, train_judge
 from tests.scripts.generative.small import finished

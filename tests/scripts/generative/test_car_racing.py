@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from generative import ComponentError
-from generative.run import Choice
+from generative.core.run_folder import Choice
 from scripts.generative.car_racing import BEND, CarRacingConfig
 from scripts.generative.data_sets import load
 from tests.small import small_config

@@ -10,7 +10,7 @@ import yaml
 from PIL import Image
 
 from generative import MODELS
-from generative.run import TrainingRun, preset_names
+from generative.core.run_folder import TrainingRun, preset_names
 from scripts.generative.cli import main
 from scripts.generative.request import COMMANDS, parse_train
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from generative import MODELS
+from generative.core.run_folder import TrainingRun
 from generative.data import load_data
 from generative.metrics import pixels
-from generative.run import TrainingRun
 from scripts.generative import pictures, sample
 from scripts.generative.assembly import open_run
 from scripts.generative.evaluate import EvaluateOptions, Remembering, beats, evaluate, figures, independent_pixels

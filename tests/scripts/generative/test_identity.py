@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from generative import ComponentError
-from generative.run import Choice, TrainingRun
+from generative.core.run_folder import Choice, TrainingRun
 from scripts.generative.cli import main
 from tests.scripts.generative.small import finished
 

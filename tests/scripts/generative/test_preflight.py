@@ -3,7 +3,7 @@
 import pytest
 
 from generative import MODELS
-from generative.run import Choice, TrainingRun
+from generative.core.run_folder import Choice, TrainingRun
 from scripts.generative.cli import main
 from scripts.generative.data_sets import load
 from worldmodels.errors import RunError

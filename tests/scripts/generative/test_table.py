@@ -1,7 +1,7 @@
 import pytest
 
 from generative import MODELS
-from generative.run import TrainingRun
+from generative.core.run_folder import TrainingRun
 from scripts.generative import table
 from scripts.generative.report import write_report
 from tests.scripts.generative.small import config

@@ -4,7 +4,7 @@ import torch
 
 from generative import MODELS as REGISTRY
 from generative import ComponentError, Estimates, load_component
-from generative.run import Choice, TrainingRun
+from generative.core.run_folder import Choice, TrainingRun
 from scripts.generative.assembly import build, open_run
 from scripts.generative.data_sets import load
 from scripts.generative.train import train
@@ -108,7 +108,7 @@ def test_the_data_decide_what_the_options_leave_open(tmp_path):
 def test_what_does_not_fit_is_refused_before_the_first_step(model, options, data, message, tmp_path, monkeypatch):
     import numpy as np
 
-    from generative.run import TrainingConfig
+    from generative.core.run_folder import TrainingConfig
 
     monkeypatch.chdir(tmp_path)
     np.save("frames.npy", np.random.default_rng(0).integers(0, 256, (40, 16, 16, 1), dtype=np.uint8))

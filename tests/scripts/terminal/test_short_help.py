@@ -1,6 +1,6 @@
 import pytest
 
-from generative.fit import FitConfig
+from generative.training.fit import FitConfig
 from scripts.terminal.short_help import COLUMNS, brief, cut
 
 SCHEDULE = "Learning rate after the warm-up: constant, or half a cosine down to 0 at the last step"

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from envs import EnvConfig
-from generative.mixture import Mixture
+from generative.networks.mixture import Mixture
 from tests.worldmodels.perfect import NAMES, STD, Blind, Shuffled, Simulator, Table, state_of
 from worldmodels.accuracy import AccuracyConfig, CardConfig
 from worldmodels.accuracy import card as whole

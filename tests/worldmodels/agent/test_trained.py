@@ -124,7 +124,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from generative.mixture import Mixture
+from generative.networks.mixture import Mixture
 from worldmodels.memories import Prediction, masked_mean, sample_latents
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 from torch import nn
 
-from generative.component import has_fixed_step
+from generative.core.component import has_fixed_step
 from tests.operations import check_fixed
 from tests.worldmodels.memories.batches import ACTION, LATENT, random_batch
 from tests.worldmodels.memories.test_contract import OPTIONS, make

@@ -1,0 +1,108 @@
+"""The contract of a trainable part, its registry and its folder on disk.
+
+A component is an `nn.Module` with a frozen dataclass `Config`, a class attribute `type_name`, an attribute
+`config` and a `loss(batch, generator) -> (loss, metrics)`. A `Registry` finds components of one seam
+("vision", "memory", ...) by name; packages of third parties join through the entry-point group
+`worldmodels.components`, so nobody edits this file.
+
+A component that several objectives pull in different directions (a critic and a generator) has `objectives` in
+place of `loss`: see `HasObjectives`. So may one that does something after every step, such as averaging its weights.
+
+A class that says `fixed_step: ClassVar[bool] = True` has its training steps recorded and replayed on a GPU, many times
+faster where networks are small. It promises that every step does the same operations on tensors of the same shapes with
+the same numbers as arguments: no counter in Python, no `Tensor.item`, no branch that depends on a tensor's values. A
+counter may be a tensor among the buffers. Subclasses promise for themselves; without the promise steps are plain.
+
+What no gradient finds (principal components, the spread of latents) a component has from `Estimates`: a stage
+calls `fit` on a component with parameters that require gradients, and then `estimate` on one that has it. A
+component with nothing to train is only estimated. Before it is, its numbers are random, as untrained weights are.
+
+A component's folder holds `config.json` (the `type` tag,
+format version and options), `model.safetensors` and `metadata.json`. Nothing in it is executable.
+`config.json` comes last and carries the hash of the weights, so a process killed while saving leaves either
+no component or one that refuses to load, never a mixture that loads.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class Component(Protocol):
+    """What the toolkit asks of a trainable `nn.Module`; `seam` is optional and only improves messages."""
+
+    type_name: ClassVar[str]
+    Config: ClassVar[Any]
+    config: Any
+
+    def loss(self, batch: Any, generator: torch.Generator) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
+        """Return the scalar to minimise and scalars to log; every random number comes from `generator`."""
+
+
+class Objective(NamedTuple):
+    """What one part of a component is to step down now."""
+
+    part: str
+    """Name of the submodule whose parameters, and no others, go down the loss's gradient."""
+    loss: Tensor
+    """Scalar to minimise."""
+    metrics: dict[str, Tensor]
+    """Scalars to log."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """How a submodule that has an objective of its own is trained."""
+
+    rate: float = 1.0
+    """Its learning rate, in multiples of the training's."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Adam's decay of the running mean of gradients and of their squares."""
+
+
+@runtime_checkable
+class HasObjectives(Protocol):
+    """A component with several objectives, which a training step serves in turn; it needs no `loss`."""
+
+    parts: Mapping[str, Part]
+    """The submodules that are trained, by name; no parameter belongs to two."""
+    batches_per_step: int
+    """How many batches a training step uses."""
+
+    def objectives(self, batches: Sequence[object], generator: torch.Generator) -> Iterator[Objective]:
+        """Yield the objectives of one step; while it waits at a `yield`, that part takes its optimiser step.
+
+        So what is computed after a `yield` sees the new weights: the next loss, a clipping of the weights, a moving
+        average. It always runs to its end, and every random number comes from `generator`.
+        """
+
+
+@runtime_checkable
+class Estimates(Protocol):
+    """A component with numbers that come from looking at data once, without gradients."""
+
+    def estimate(self, batches: Iterator[Any], generator: torch.Generator) -> None:
+        """Set them from as many batches of an endless stream as it needs; called once, after `fit` if that is."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LatentSpec:
+    """What an encoder's z is; checked when parts are assembled, before anything trains."""
+
+    kind: Literal["continuous", "discrete", "spatial"]
+    """Real numbers, one-hot categories, or a map of either with positions."""
+    size: int
+    """Entries of z when flattened (Z)."""
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise ValueError(f"size={self.size}: a latent needs at least one entry; raise it")
+
+
+def has_fixed_step(module: nn.Module) -> bool:
+    """Return whether a component's own class, not one that it is derived from, declares `fixed_step`."""
+    return "fixed_step" in vars(type(module)) and bool(module.fixed_step)

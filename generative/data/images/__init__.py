@@ -1,0 +1,1 @@
+"""Images: drawn, bundled, and files of the user."""

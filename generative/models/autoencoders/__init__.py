@@ -1,0 +1,1 @@
+"""Models that encode: autoencoders, VAEs, principal components."""

@@ -1,0 +1,1 @@
+"""First models: counted ones, and the classifiers."""

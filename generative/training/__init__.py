@@ -1,0 +1,1 @@
+"""The training loop of every component, its checkpoints, and averages of weights."""

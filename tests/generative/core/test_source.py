@@ -1,0 +1,62 @@
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from generative.core.source import UNKNOWN, commit
+
+ROOT = Path(__file__).parents[3]
+
+
+def git(folder, *words):
+    done = subprocess.run(
+        ["git", "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a@b.c", *words],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def packages(tmp_path):
+    """A copy of two files of ours in a folder that belongs to nobody yet."""
+    for name in ("worldmodels/version.py", "generative/core/run_folder.py"):
+        (tmp_path / "host" / "packages" / name).parent.mkdir(parents=True)
+        shutil.copy(ROOT / name, tmp_path / "host" / "packages" / name)
+    return tmp_path / "host" / "packages"
+
+
+def test_a_clone_of_ours_has_a_commit_that_tells_changed_files(packages):
+    git(packages, "init", "-q")
+    git(packages, "add", ".")
+    git(packages, "commit", "-qm", "ours")
+    head = git(packages, "rev-parse", "--short=12", "HEAD")
+    assert commit(packages) == head
+    (packages / "worldmodels" / "version.py").write_text("changed")
+    assert commit(packages) == f"{head}-dirty"
+
+
+def test_the_repository_around_an_installation_is_not_ours(packages):
+    assert commit(packages) == UNKNOWN
+    git(packages.parent, "init", "-q")
+    git(packages.parent, "commit", "-q", "--allow-empty", "-m", "theirs")
+    assert commit(packages) == UNKNOWN
+    git(packages.parent, "add", ".")  # even one that keeps our files, as theirs
+    git(packages.parent, "commit", "-qm", "theirs, with a copy of ours")
+    assert commit(packages) == UNKNOWN
+
+
+def test_packages_in_a_repository_that_does_not_keep_them_have_no_commit(packages):
+    """As where `pip install --target .` put them at the top of somebody's project."""
+    git(packages, "init", "-q")
+    git(packages, "commit", "-q", "--allow-empty", "-m", "theirs")
+    assert commit(packages) == UNKNOWN
+
+
+def test_both_packages_say_the_same():
+    from generative.core.run_folder import versions
+    from worldmodels.run.folder import versions as other_versions
+
+    assert versions()["commit"] == other_versions()["commit"]

@@ -1,0 +1,127 @@
+import numpy as np
+import pytest
+
+from generative.data import FacesConfig, draw_faces, face_attributes
+from generative.data.images.face_drawing import HAIR_STYLES, mouth_region
+from generative.data.images.faces import ATTRIBUTES, FACTORS
+
+SIZE = 64
+FACE = dict(zip(FACTORS, (0.0, 0.0, 1.0, 1.0, 0.3, 0.5, 0.5, 0.5, 0.0), strict=True))
+
+
+def faces(*changes):
+    return draw_faces(np.array([list({**FACE, **each}.values()) for each in changes]), SIZE).astype(int)
+
+
+def changed(*changes):
+    first, second = faces(*changes)
+    return (first != second).any(-1)
+
+
+def box(left, top, right, bottom):
+    """Pixels that lie in a region at least partly."""
+    mask = np.zeros((SIZE, SIZE), bool)
+    mask[int(top * SIZE) : -int(-bottom * SIZE // 1), int(left * SIZE) : -int(-right * SIZE // 1)] = True
+    return mask
+
+
+def test_faces_follow_from_seed_and_number():
+    data, same, other = (FacesConfig(size=32, count=100, seed=seed).load() for seed in (1, 1, 2))
+    places = np.arange(40)
+    assert (data.images(places) == same.images(places)).all()
+    assert (data.images(places) != other.images(places)).any((1, 2, 3)).all()
+    assert (data.images(places[::-1]) == data.images(places)[::-1]).all()
+
+
+@pytest.mark.parametrize("turn", [-1.0, 0.0, 0.6, 1.0])
+@pytest.mark.parametrize("style", range(len(HAIR_STYLES)))
+def test_a_smile_changes_the_mouth_and_nothing_else(turn, style):
+    for glasses in (0, 1):
+        other = {"turn": turn, "hair_style": style, "glasses": glasses}
+        difference = changed({**other, "smile": -1.0}, {**other, "smile": 1.0})
+        assert difference.sum() > 30
+        assert not (difference & ~box(*mouth_region(turn))).any()
+
+
+def test_a_smile_is_a_matter_of_degree():
+    images = faces(*({"smile": smile} for smile in np.linspace(-1, 1, 9)))
+    steps = np.abs(np.diff(images, axis=0)).sum((1, 2, 3))
+    assert (steps > 0).all() and steps.max() < np.abs(images[-1] - images[0]).sum()
+
+
+def test_glasses_change_the_eyes_region_only():
+    difference = changed({"glasses": 0.0}, {"glasses": 1.0})
+    assert difference.sum() > 100 and not (difference & ~box(0.2, 0.38, 0.8, 0.60)).any()
+
+
+def test_background_leaves_the_face_alone():
+    difference = changed({"background": 0.0}, {"background": 1.0})
+    assert difference[:8].all() and not difference[24:48, 24:40].any()
+
+
+def test_skin_darkens_the_forehead_and_not_the_corner():
+    light, middle, dark = (face for face in faces({"skin": 0.0}, {"skin": 0.5}, {"skin": 1.0}))
+    cheek = [face[36, 23:26].mean() for face in (light, middle, dark)]
+    assert cheek[0] > cheek[1] + 30 > cheek[2] + 60 and (light[0] == dark[0]).all()
+
+
+@pytest.mark.parametrize("name", ["eye_size", "face_width", "turn", "hair_colour"])
+def test_every_factor_shows(name):
+    low = -1.0 if name == "turn" else 0.0
+    for style in range(len(HAIR_STYLES)):
+        assert changed({name: low, "hair_style": style}, {name: 1.0, "hair_style": style}).sum() > 10
+
+
+def test_hair_styles_differ():
+    images = faces(*({"hair_style": style} for style in range(len(HAIR_STYLES))))
+    distances = np.abs(images[:, None] - images).mean((2, 3, 4))
+    assert distances[~np.eye(len(images), dtype=bool)].min() > 2
+
+
+def test_factors_are_independent_and_fill_their_ranges():
+    data = FacesConfig(count=20_000).load()
+    factors = data.factors(np.arange(len(data)))
+    correlation = np.corrcoef(factors.T) - np.eye(len(FACTORS))
+    assert np.abs(correlation).max() < 0.04
+    assert np.allclose(factors.min(0), [-1, 0, 0, 0, 0, 0, 0, 0, -1], atol=0.01)
+    assert np.allclose(factors.max(0), [1, 1, 4, 4, 1, 1, 1, 1, 1], atol=0.01)
+
+
+def test_attributes_follow_from_factors():
+    data = FacesConfig(size=16, count=2_000).load()
+    places = np.arange(500)
+    factors, attributes = data.factors(places), data.attributes(places)
+    assert (attributes == face_attributes(factors)).all() and data.attribute_names == tuple(ATTRIBUTES)
+    named = dict(zip(ATTRIBUTES, attributes.T, strict=True))
+    assert (named["smiling"] == (factors[:, 0] > 0)).all() and (named["glasses"] == factors[:, 1]).all()
+    assert not (named["blond"] & named["bald"]).any() and named["blond"].any() and named["bald"].any()
+    assert (np.array(data.classes)[data.labels(places)] == np.array(HAIR_STYLES)[factors[:, 2].astype(int)]).all()
+
+
+def test_options_drive_what_is_drawn():
+    data = FacesConfig(size=16, count=200, glasses=0.0, hair_styles=("bun", "bald")).load()
+    factors = data.factors(np.arange(len(data)))
+    assert not factors[:, 1].any() and set(factors[:, 2]) == {0.0, 4.0} and data.classes == ("bun", "bald")
+    assert {data.classes[label] for label in data.labels(np.flatnonzero(factors[:, 2] == 0.0))} == {"bald"}
+    assert FacesConfig(size=48, count=20).load().images(np.arange(2)).shape == (2, 48, 48, 3)
+
+
+@pytest.mark.parametrize("name", ["hair_style", "hair_colour"])
+def test_unknown_numbers_are_refused(name):
+    with pytest.raises(ValueError, match=rf"{name} from 1\.0 to 5\.0: give 0 to 4"):
+        faces({name: 1.0}, {name: 5.0})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"size": 8}, "size=8"),
+        ({"glasses": 1.5}, "glasses=1.5"),
+        ({"hair_styles": ("mohawk",)}, "bald, short"),
+        ({"count": 1}, "count=1"),
+        ({"seed": -1}, "seed=-1"),
+    ],
+)
+def test_impossible_options_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        FacesConfig(**options)
