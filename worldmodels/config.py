@@ -7,14 +7,14 @@ It comes from a preset or a YAML file and is saved, resolved in full, in the run
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from agents import ControllerConfig
 from envs import EnvConfig, same_world
 from generative import ComponentError, Registry, config_from_mapping, config_to_mapping
 from generative.core.facts import Facts, FactsView
-from generative.core.options import check_numbers
+from generative.core.options import check_numbers, differences
 from worldmodels.accuracy.config import AccuracyConfig
 from worldmodels.agent.config import FeaturesConfig
 from worldmodels.dream.config import DreamConfig
@@ -289,14 +289,3 @@ def _laid(base: FactsView, over: FactsView) -> Facts:
         inner = base.get(key)
         laid[key] = _laid(inner, value) if isinstance(inner, Mapping) and isinstance(value, Mapping) else value
     return laid
-
-
-def differences(old: object, new: object, prefix: str = "") -> list[tuple[str, Any, Any]]:
-    """Return `(dotted field, old value, new value)` for every field in which two configurations differ."""
-    if is_dataclass(old) and type(old) is type(new):
-        return [
-            difference
-            for item in fields(old)
-            for difference in differences(getattr(old, item.name), getattr(new, item.name), f"{prefix}{item.name}.")
-        ]
-    return [] if old == new else [(prefix.rstrip("."), old, new)]

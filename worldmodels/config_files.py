@@ -1,7 +1,6 @@
 """Configurations as files: the presets, a user's YAML file, and the sealed one in a run folder."""
 
 import difflib
-import hashlib
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from importlib import resources
@@ -10,13 +9,14 @@ from pathlib import Path
 from envs import same_world
 from generative import ComponentError
 from generative.core.facts import Facts, FactsView
+from generative.core.files import seal_fits, under_seal
+from generative.core.options import differences
 from generative.core.strict_yaml import read_yaml, write_yaml
 from worldmodels.config import (
     RunConfig,
     check_acting,
     config_from,
     config_mapping,
-    differences,
     field_names,
     for_environment,
 )
@@ -25,7 +25,8 @@ from worldmodels.files import write_text
 
 FORMAT_VERSION = 1
 PRESETS = resources.files("worldmodels.presets")
-SEAL = "# written by worldmodels; sha256 of the lines below: "
+PROGRAM = "worldmodels"
+"""Whose seal is on a configuration."""
 
 
 def known_presets() -> dict[str, str]:
@@ -101,10 +102,10 @@ def read_sealed(path: Path) -> RunConfig:
         RunError: it cannot be read, or is not what `write_config` wrote.
     """
     try:
-        first, _, rest = path.read_bytes().partition(b"\n")
+        content = path.read_bytes()
     except OSError as error:
         raise RunError(f"cannot read the configuration {path}: {error.strerror}") from error
-    if first.startswith(SEAL.encode()) and first.decode(errors="replace") != SEAL + _digest(rest):
+    if not seal_fits(content, PROGRAM):
         raise RunError(
             f"{path} is not what was written (edited, or damaged): restore it, or start a new run with it, "
             f"`worldmodels run NEW --config {path}`. Fields change on the command line: --FIELD VALUE"
@@ -154,7 +155,7 @@ def write_config(path: Path, config: RunConfig) -> None:
     """
     check_readable(config)
     text = write_yaml({"format_version": FORMAT_VERSION, **config_mapping(config)})
-    write_text(path, f"{SEAL}{_digest(text.encode())}\n{text}")
+    write_text(path, under_seal(text, PROGRAM))
 
 
 def check_readable(config: RunConfig) -> None:
@@ -164,7 +165,3 @@ def check_readable(config: RunConfig) -> None:
     except ComponentError as error:
         raise RunError(str(error)) from error
     config_from(plain)
-
-
-def _digest(text: bytes) -> str:
-    return hashlib.sha256(text).hexdigest()

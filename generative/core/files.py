@@ -139,6 +139,25 @@ def _digest(content: FactsView, name: str) -> str:
     return hashlib.sha256(f"{name} {json.dumps(content, sort_keys=True)}".encode()).hexdigest()
 
 
+def under_seal(text: str, program: str) -> str:
+    """Return text under a line by which `seal_fits` sees that it is still what a program wrote."""
+    return f"{_seal(program)}{hashlib.sha256(text.encode()).hexdigest()}\n{text}"
+
+
+def seal_fits(content: bytes, program: str) -> bool:
+    """Return whether text is what a program put `under_seal`.
+
+    What has no seal of that program, as a file of a user's own, is taken as it is.
+    """
+    first, _, rest = content.partition(b"\n")
+    seal = _seal(program).encode()
+    return not first.startswith(seal) or first == seal + hashlib.sha256(rest).hexdigest().encode()
+
+
+def _seal(program: str) -> str:
+    return f"# written by {program}; sha256 of the lines below: "
+
+
 def append_line(path: Path, row: FactsView) -> None:
     """Append one JSON object as a line and wait until it is on disk; what a killed writer left of a line goes.
 

@@ -203,3 +203,30 @@ def _is_number(text: str) -> bool:
         return math.isfinite(float(text))
     except ValueError:
         return False
+
+
+def differences(old: object, new: object, field: str = "") -> list[tuple[str, Any, Any]]:
+    """Return `(dotted field, old value, new value)` for every field in which two configurations differ.
+
+    Args:
+        old: a dataclass, whose fields that are mappings count as a whole; or a mapping, looked into at any depth.
+        new: another one of the same kind.
+        field: dotted name of both inside a larger configuration.
+    """
+    inside: type = Mapping if isinstance(old, Mapping) else type(old)
+    if not (isinstance(new, inside) and (dataclasses.is_dataclass(old) or inside is Mapping)):
+        return [] if old == new else [(field, old, new)]
+    before, after = (_entries(each) for each in (old, new))
+    found: list[tuple[str, Any, Any]] = []
+    for name in dict.fromkeys([*before, *after]):
+        one, two = before.get(name), after.get(name)
+        dotted = f"{field}.{name}" if field else name
+        deeper = dataclasses.is_dataclass(one) or inside is Mapping
+        found += differences(one, two, dotted) if deeper else [] if one == two else [(dotted, one, two)]
+    return found
+
+
+def _entries(config: Any) -> dict[str, Any]:
+    if isinstance(config, Mapping):
+        return dict(config)
+    return {each.name: getattr(config, each.name) for each in dataclasses.fields(config)}

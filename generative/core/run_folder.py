@@ -12,12 +12,7 @@ Nothing in it is executable, every file is whole or not there, and the same conf
 was.
 """
 
-import difflib
-import hashlib
-import importlib.metadata
 import os
-import platform
-import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,24 +20,25 @@ from importlib import resources
 from pathlib import Path
 
 from generative.core.facts import Facts
-from generative.core.files import (
-    append_line,
-    half_made,
-    locked,
-    read_json,
-    read_lines,
-    read_whole,
-    sweep,
-    write_json,
-    write_text,
+from generative.core.files import half_made, read_json, read_whole, seal_fits, under_seal, write_json, write_text
+from generative.core.options import (
+    ComponentError,
+    check_numbers,
+    config_from_mapping,
+    config_to_mapping,
+    did_you_mean,
+    differences,
 )
-from generative.core.options import ComponentError, check_numbers, config_from_mapping, config_to_mapping
-from generative.core.source import commit
 from generative.core.strict_yaml import read_yaml, write_yaml
+from generative.core.versions import versions
+from generative.core.work_folder import WorkFolder
 from generative.training.fit_config import FitConfig
 
 FORMAT_VERSION = 1
-SEAL = "# written by generative; sha256 of the lines below: "
+PROGRAM = "generative"
+"""Whose seal is on a configuration."""
+PACKAGES = ("torch", "numpy", "opencv-python-headless", "pillow", "scikit-learn", "safetensors")
+"""Whose versions stand in versions.json."""
 FREE = ("device", "preset", "shown", "show_every", "fit.steps")
 """Fields that may change from one session to the next; `fit` itself refuses more steps under a cosine schedule."""
 
@@ -100,10 +96,8 @@ def preset(model: str, name: str = "fast") -> TrainingConfig:
     """
     found = _presets(model)
     if name not in found:
-        near = difflib.get_close_matches(name, found, 1)
-        guess = f" did you mean {near[0]!r}?" if near else ""
-        known = ", ".join(found) or "none; give --data and --fit.steps yourself"
-        raise ComponentError(f"{model} has no preset {name!r};{guess} known: {known}")
+        known = did_you_mean(name, found) if found else " known: none; give --data and --fit.steps yourself"
+        raise ComponentError(f"{model} has no preset {name!r};{known}")
     values = {key: value for key, value in found[name].items() if key not in ("about", "options")}
     chosen = {"type": model, "options": found[name].get("options") or {}}
     return config_from_mapping(TrainingConfig, {"preset": name, "model": chosen, **values})
@@ -116,25 +110,24 @@ def _presets(model: str) -> dict[str, Facts]:
     return dict(read_yaml(file.read_bytes(), f"{model}.yaml") or {})
 
 
-class TrainingRun:
+class TrainingRun(WorkFolder):
     """A run folder, open for reading or for a training to fill."""
 
     def __init__(self, path: str | os.PathLike[str]):
-        self.path = Path(path)
+        super().__init__(path)
         file = self.path / "config.yaml"
         if not file.is_file():
             raise ComponentError(
                 f"{self.path} is no run folder (it has no config.yaml); start one with `generative train MODEL "
                 f"--out {self.path}`, or name an existing folder"
             )
-        text = read_whole(file, "restore it or start a new run").decode(errors="replace")
-        first, _, rest = text.partition("\n")
-        if first.startswith(SEAL) and first != SEAL + _digest(rest):
+        text = read_whole(file, "restore it or start a new run")
+        if not seal_fits(text, PROGRAM):
             raise ComponentError(
                 f"{file} is not what was written (edited, or damaged): restore it, or start a new run with "
                 "`generative train MODEL --out NEW`"
             )
-        content = read_yaml(text, str(file))
+        content = read_yaml(text.decode(errors="replace"), str(file))
         version = content.pop("format_version", None) if isinstance(content, dict) else None
         if version != FORMAT_VERSION:
             raise ComponentError(
@@ -160,8 +153,12 @@ class TrainingRun:
         path = Path(path)
         if (path / "config.yaml").is_file():
             run = cls(path)
-            changed = dict(_changed(config_to_mapping(run.config), config_to_mapping(config)))
-            fixed = [line for name, line in changed.items() if not name.startswith(FREE) and name not in movable]
+            changed = differences(config_to_mapping(run.config), config_to_mapping(config))
+            fixed = [
+                f"{name} was {old!r}, is {new!r}"
+                for name, old, new in changed
+                if not name.startswith(FREE) and name not in movable
+            ]
             if fixed:
                 raise ComponentError(
                     f"{path} was made with another configuration: {'; '.join(fixed)}. Repeat it as it was made, or "
@@ -171,8 +168,8 @@ class TrainingRun:
             raise ComponentError(f"{path} exists and is no run folder; choose another --out, or empty it")
         text = _config_text(config)
         if not (path / "config.yaml").is_file():
-            write_json(path / "versions.json", versions())
-        write_text(path / "config.yaml", f"{SEAL}{_digest(text)}\n{text}")
+            write_json(path / "versions.json", versions(*PACKAGES))
+        write_text(path / "config.yaml", under_seal(text, PROGRAM))
         return cls(path)
 
     @property
@@ -204,16 +201,15 @@ class TrainingRun:
 
     def log(self, row: Mapping[str, float | int]) -> None:
         """Append a row to metrics.jsonl."""
-        append_line(self.path / "metrics.jsonl", row)
+        self.add_row(row)
 
     def history(self) -> list[dict[str, float | int]]:
         """Return the rows by step; what a resumed training wrote twice counts once."""
-        rows = {row["step"]: row for row in read_lines(self.path / "metrics.jsonl")}
-        return [rows[step] for step in sorted(rows)]
+        return self.rows()
 
     def seconds(self) -> float:
         """Return how long all finished sessions of the training took together."""
-        return float(sum(row["seconds"] for row in read_lines(self.path / "spent.jsonl")))
+        return float(sum(row["seconds"] for row in self.spent()))
 
     @contextmanager
     def working(self) -> Iterator[None]:
@@ -222,14 +218,8 @@ class TrainingRun:
         Raises:
             ComponentError: another process is at work in the folder.
         """
-        begun = time.perf_counter()
-        taken = ComponentError(f"another process is working in {self.path}; wait for it or stop it")
-        with locked(self.path, taken):
-            sweep(self.path)
-            try:
-                yield
-            finally:
-                append_line(self.path / "spent.jsonl", {"seconds": round(time.perf_counter() - begun, 3)})
+        with self.at_work():
+            yield
 
 
 def _config_text(config: TrainingConfig) -> str:
@@ -240,41 +230,3 @@ def _config_text(config: TrainingConfig) -> str:
     plain.pop("format_version")
     config_from_mapping(TrainingConfig, plain)
     return text
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _changed(old: object, new: object, name: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the dotted names that differ, each with a line that says how."""
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for key in sorted({*old, *new}):
-            yield from _changed(old.get(key), new.get(key), f"{name}.{key}" if name else key)
-    elif old != new:
-        yield name, f"{name} was {old!r}, is {new!r}"
-
-
-def versions() -> Facts:
-    """Return what a run is made with: packages, our commit, interpreter, machine."""
-    found = {
-        "commit": commit(),
-        "python": platform.python_version(),
-        "system": platform.platform(),
-        "cores": os.cpu_count(),
-    }
-    for name in (
-        "worldmodels",
-        "torch",
-        "numpy",
-        "opencv-python-headless",
-        "pillow",
-        "pillow",
-        "scikit-learn",
-        "safetensors",
-    ):
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "missing"
-    return found

@@ -2,8 +2,9 @@ import dataclasses
 
 import pytest
 
+from generative.core.options import differences
 from generative.core.strict_yaml import read_yaml, write_yaml
-from worldmodels.config import RunConfig, config_from, config_mapping, differences
+from worldmodels.config import RunConfig, config_from, config_mapping
 from worldmodels.config_files import known_presets, preset, read_config, write_config
 from worldmodels.errors import RunError
 

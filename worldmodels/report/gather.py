@@ -4,10 +4,11 @@ import csv
 from pathlib import Path
 
 from generative.core.facts import Facts, FactsView
+from generative.core.options import differences
 from generative.core.strict_yaml import write_yaml
 from generative.report.pages import number
 from worldmodels.accuracy.verdict import Verdict, findings_of_card, findings_of_stages, verdict
-from worldmodels.config import config_mapping, differences
+from worldmodels.config import config_mapping
 from worldmodels.files import read_json, read_lines
 from worldmodels.report.report import ReportData, TrainedPart
 from worldmodels.report.rounds import Rounds

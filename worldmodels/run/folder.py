@@ -7,28 +7,26 @@ Stages meet only through these files. A stage is finished when its `done.json`, 
 configuration belongs to the folder: what a started stage depends on cannot change any more.
 """
 
-import importlib.metadata
 import os
-import platform
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from generative.core.facts import Facts, FactsView
-from generative.core.files import locked
-from generative.core.source import commit
+from generative.core.options import differences
+from generative.core.versions import versions
+from generative.core.work_folder import WorkFolder
 from worldmodels.agent.precision import Dtype
-from worldmodels.config import RunConfig, differences
+from worldmodels.config import RunConfig
 from worldmodels.config_files import check_readable, read_sealed, write_config
 from worldmodels.errors import RunError
 from worldmodels.evolution.rounds import round_name
-from worldmodels.files import append_line, half_made, read_json, read_lines, sweep, write_json
+from worldmodels.files import half_made, read_json, write_json
 from worldmodels.machine import available_cores
 from worldmodels.run.finished import DONE, check, read_done, write_done
-from worldmodels.version import __version__
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -45,6 +43,8 @@ STAGES = {
     "report": "report",
 }
 """Each stage and the folder it fills, in order."""
+PACKAGES = ("torch", "numpy", "gymnasium", "box2d", "opencv-python-headless", "cma", "ray")
+"""Whose versions stand in versions.json."""
 ROWS = 10
 """Rows of metrics that a training logs at least."""
 
@@ -85,11 +85,13 @@ class Progress:
     """How far the part under way is: of a loop, the stage of the round after those that are done."""
 
 
-class Run:
+class Run(WorkFolder):
     """A run folder, open for reading or for the stages to fill."""
 
+    error = RunError
+
     def __init__(self, path: str | os.PathLike[str]):
-        self.path = Path(path)
+        super().__init__(path)
         if not (self.path / "config.yaml").exists():
             raise RunError(
                 f"{self.path} is no run folder (it has no config.yaml); start one with "
@@ -140,7 +142,7 @@ class Run:
             if os.path.lexists(path) and not half_made(path, "versions.json"):
                 raise RunError(f"{path} exists and is no run folder; choose another name or empty it")
             check_readable(config)
-            write_json(path / "versions.json", versions())
+            write_json(path / "versions.json", {**versions(*PACKAGES), "cores": available_cores()})
             write_config(path / "config.yaml", config)
             return cls(path)
         run = cls(path)
@@ -166,7 +168,7 @@ class Run:
                 f"`worldmodels run NEW --config {self.path / 'config.yaml'} --FIELD VALUE`"
             )
         if changed:
-            with self._locked():
+            with self.held():
                 write_config(self.path / "config.yaml", config)
             self.config = config
 
@@ -211,7 +213,7 @@ class Run:
 
     def log(self, stage: str, step: int, metrics: FactsView) -> None:
         """Append figures to metrics.jsonl, then to TensorBoard's files."""
-        append_line(self.path / "metrics.jsonl", {"stage": stage, "step": step, **metrics})
+        self.add_row({"stage": stage, "step": step, **metrics})
         if stage not in self._boards:
             from torch.utils.tensorboard import SummaryWriter  # takes a second to import
 
@@ -222,56 +224,18 @@ class Run:
 
     def history(self, stage: str) -> list[Facts]:
         """Return the logged figures of a stage by step; what a resumed stage logged twice counts once."""
-        entries = {line["step"]: line for line in read_lines(self.path / "metrics.jsonl") if line["stage"] == stage}
-        return [entries[step] for step in sorted(entries)]
+        return self.rows(stage=stage)
 
     @contextmanager
     def working(self, stage: str, cores: int = 1) -> Iterator[None]:
         """Hold the folder's lock while a stage works and note the time it took, however it ends."""
-        begun = time.perf_counter()
-        with self._locked():
-            sweep(self.path)
+        with self.at_work(stage=stage, cores=cores):
             try:
                 yield
             finally:
                 while self._boards:
                     self._boards.popitem()[1].close()
-                seconds = time.perf_counter() - begun
-                append_line(self.path / "spent.jsonl", {"stage": stage, "seconds": round(seconds, 3), "cores": cores})
-
-    def _locked(self) -> AbstractContextManager[None]:
-        return locked(self.path, RunError(f"another process is working in {self.path}; wait for it or stop it"))
 
     def core_hours(self) -> float:
         """Return the core-hours spent on the run, times of interrupted stages included."""
-        return sum(line["seconds"] * line["cores"] for line in read_lines(self.path / "spent.jsonl")) / 3600
-
-
-def versions() -> Facts:
-    """Return what the run is made with: packages, interpreter, commit, machine."""
-    packages = ("torch", "numpy", "gymnasium", "box2d", "opencv-python-headless", "cma", "ray")
-    found = {}
-    for name in packages:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "missing"
-    return {
-        "worldmodels": __version__,
-        "commit": commit(),
-        "python": platform.python_version(),
-        "system": platform.platform(),
-        "processor": _processor(),
-        "cores": available_cores(),
-        **found,
-    }
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
+        return sum(line["seconds"] * line["cores"] for line in self.spent()) / 3600

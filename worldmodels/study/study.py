@@ -14,7 +14,8 @@ from typing import Literal, NamedTuple
 
 from generative import ComponentError
 from generative.core.facts import Facts, FactsView
-from worldmodels.config import RunConfig, check_acting, config_from, config_mapping, differences, nested
+from generative.core.options import differences
+from worldmodels.config import RunConfig, check_acting, config_from, config_mapping, nested
 from worldmodels.errors import RunError
 from worldmodels.evolution.rounds import LEARNT
 from worldmodels.run.folder import DEPENDS

@@ -1,3 +1,4 @@
+import importlib.metadata
 import shutil
 import subprocess
 from pathlib import Path
@@ -5,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from generative.core.source import UNKNOWN, commit
+from generative.core.versions import versions
 
 ROOT = Path(__file__).parents[3]
 
@@ -55,8 +57,8 @@ def test_packages_in_a_repository_that_does_not_keep_them_have_no_commit(package
     assert commit(packages) == UNKNOWN
 
 
-def test_both_packages_say_the_same():
-    from generative.core.run_folder import versions
-    from worldmodels.run.folder import versions as other_versions
-
-    assert versions()["commit"] == other_versions()["commit"]
+def test_versions_tell_the_commit_and_what_is_installed():
+    found = versions("torch", "no-such-package")
+    assert found["commit"] == commit() and found["no-such-package"] == "missing"
+    assert found["torch"].split("+")[0] == importlib.metadata.version("torch").split("+")[0]
+    assert found["cores"] >= 1 and found["python"] and found["processor"]

@@ -1,0 +1,72 @@
+"""A folder that one process works in at a time: its lock, its figures, and the time that was spent on it."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ClassVar
+
+from generative.core.facts import Facts, FactsView
+from generative.core.files import append_line, locked, read_lines, sweep
+from generative.core.options import ComponentError
+
+
+class WorkFolder:
+    """What run folders of every kind have in common."""
+
+    error: ClassVar[type[Exception]] = ComponentError
+    """What is raised of a folder that cannot be used."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Take a folder, which need not be there yet."""
+        self.path = Path(path)
+
+    @contextmanager
+    def at_work(self, **facts: object) -> Iterator[None]:
+        """Hold the folder's lock and note in spent.jsonl the seconds that the work took, however it ends.
+
+        Args:
+            **facts: noted beside the seconds.
+
+        Raises:
+            Exception: `error`, where another process is at work in the folder.
+        """
+        begun = time.perf_counter()
+        with self.held():
+            sweep(self.path)
+            try:
+                yield
+            finally:
+                seconds = round(time.perf_counter() - begun, 3)
+                append_line(self.path / "spent.jsonl", {"seconds": seconds, **facts})
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the folder's lock; errors as of `at_work`."""
+        with locked(self.path, self.error(f"another process is working in {self.path}; wait for it or stop it")):
+            yield
+
+    def spent(self) -> list[Facts]:
+        """Return the rows of spent.jsonl, those of interrupted work included."""
+        return self._lines("spent.jsonl")
+
+    def add_row(self, row: FactsView) -> None:
+        """Append a row to metrics.jsonl."""
+        append_line(self.path / "metrics.jsonl", row)
+
+    def rows(self, **having: object) -> list[Facts]:
+        """Return the rows of metrics.jsonl by step; what resumed work wrote twice counts once.
+
+        Args:
+            **having: what the rows say of themselves, such as a stage.
+        """
+        found = [row for row in self._lines("metrics.jsonl") if having.items() <= row.items()]
+        by_step = {row["step"]: row for row in found}
+        return [by_step[step] for step in sorted(by_step)]
+
+    def _lines(self, name: str) -> list[Facts]:
+        try:
+            return read_lines(self.path / name)
+        except ComponentError as error:
+            raise self.error(str(error)) from error
