@@ -6,8 +6,9 @@ it does not do yet) says otherwise. `require` turns a refusal into an error that
 what is asked for. Conditions such as labels follow the arguments named here.
 """
 
+import dataclasses
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -45,8 +46,11 @@ class Reconstructs(Protocol):
 class Samples(Protocol):
     """Draws new data."""
 
-    def sample(self, n: int, temperature: float, generator: torch.Generator) -> Tensor:
-        """Return n draws (n ...); a function of the generator."""
+    Sampling: ClassVar[type]
+    """Its dials: a frozen dataclass with a default and a text for each field; see `generative.sampling.dials`."""
+
+    def sample(self, n: int, sampling: Any, generator: torch.Generator) -> Tensor:
+        """Return n draws (n ...) under an instance of `Sampling`; a function of the generator."""
 
 
 @runtime_checkable
@@ -77,7 +81,10 @@ class Translates(Protocol):
 class Generates(Protocol):
     """Goes on with a sequence."""
 
-    def generate(self, prompt: Tensor, steps: int, temperature: float, generator: torch.Generator) -> Tensor:
+    Sampling: ClassVar[type]
+    """Its dials, as of `Samples`."""
+
+    def generate(self, prompt: Tensor, steps: int, sampling: Any, generator: torch.Generator) -> Tensor:
         """Return `steps` more elements (B steps ...) of sequences (B T ...)."""
 
 
@@ -111,6 +118,21 @@ def refusal(model: nn.Module | type[nn.Module], name: str) -> str | None:
 def offers(model: nn.Module, name: str) -> bool:
     """Return whether a model has a capability now."""
     return refusal(model, name) is None
+
+
+def dials(model: nn.Module | type[nn.Module]) -> type:
+    """Return the dataclass of a model's dials for sampling; raise ComponentError where it has none."""
+    kind = getattr(model, "Sampling", None)
+    if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
+        name = getattr(model, "type_name", type(model).__name__)
+        raise ComponentError(f"{name}: it draws, but has no dataclass `Sampling`; see `generative.sampling.dials`")
+    return kind
+
+
+def draw(model: nn.Module, n: int, generator: torch.Generator, *condition: Tensor) -> Tensor:
+    """Return n draws (n ...) of a model with its dials as they are by default."""
+    samples: Tensor = cast(Any, model).sample(n, dials(model)(), generator, *condition)
+    return samples
 
 
 def having(name: str, registry: Registry = MODELS) -> list[str]:

@@ -10,6 +10,7 @@ from generative import fit, resolve_device, save_component
 from generative.core.facts import Facts
 from generative.training.batches import on_device
 from generative.training.checkpoint import last_step
+from generative.training.held_out import held_out_loss
 from worldmodels.agent.build import env_shape, new_memory
 from worldmodels.agent.trained import load_vision, start_from
 from worldmodels.memories import Memory, MemoryModule, SequenceBatch
@@ -100,13 +101,12 @@ def _fit(run: Run, module: MemoryModule, batches: SequenceBatches, test: list[Se
 def held_out_nll(module: MemoryModule, test: list[SequenceBatch]) -> float:
     """Return the negative log-likelihood per latent dimension on held-out episodes, with the same noise every time."""
     device = next(module.parameters()).device
-    module.eval()
     total, steps = 0.0, 0
     for batch in test:
-        _, metrics = module.loss(on_device(batch, device), torch.Generator(device).manual_seed(0))
+        found = held_out_loss(module, on_device(batch, device), torch.Generator(device).manual_seed(0))
+        assert found is not None
         count = int(batch.mask.sum())
-        total, steps = total + float(metrics["nll"]) * count, steps + count
-    module.train()
+        total, steps = total + float(found[1]["nll"]) * count, steps + count
     return total / steps
 
 

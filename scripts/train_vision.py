@@ -17,6 +17,7 @@ from generative import Estimates, FitConfig, fit, offers, resolve_device, save_c
 from generative.core.facts import Facts
 from generative.report.images import as_rgb, write_png
 from generative.training.checkpoint import last_step
+from generative.training.held_out import held_out_loss
 from worldmodels.agent.build import env_shape, new_vision
 from worldmodels.agent.trained import start_from
 from worldmodels.errors import RunError
@@ -112,7 +113,7 @@ def _fit(run: Run, module: VisionModule, batches: FrameBatches, config: FitConfi
         prepare=to_float,
     ):
         step = int(metrics.pop("step"))
-        metrics["held_out_loss"] = held_out_loss(module, test)
+        metrics["held_out_loss"] = loss_of_frames(module, test)
         run.log("train-vision", step, metrics)
         yield Progress("train-vision", step, config.steps, "steps", metrics)
 
@@ -134,7 +135,7 @@ def _estimate(run: Run, module: VisionModule, batches: FrameBatches, test: Tenso
     if not _trains(module):
         steps = run.config.vision.fit.steps
         loss, _ = module.loss(next(stream()), torch.Generator(device).manual_seed(0))
-        metrics = {"loss": float(loss), "held_out_loss": held_out_loss(module, test)}
+        metrics = {"loss": float(loss), "held_out_loss": loss_of_frames(module, test)}
         run.log("train-vision", steps, metrics)
         yield Progress("train-vision", steps, steps, "steps", metrics)
 
@@ -151,14 +152,12 @@ def _given_up(config: VisionConfig, failed: list[Facts], trains: bool) -> RunErr
     )
 
 
-@torch.inference_mode()
-def held_out_loss(module: VisionModule, frames: Tensor) -> float:
+def loss_of_frames(module: VisionModule, frames: Tensor) -> float:
     """Return the loss on held-out frames, uint8 (B H W C), with the same noise every time."""
     device = _device(module)
-    module.eval()
-    loss, _ = module.loss(to_float(frames.to(device)), torch.Generator(device).manual_seed(0))
-    module.train()
-    return float(loss)
+    found = held_out_loss(module, to_float(frames.to(device)), torch.Generator(device).manual_seed(0))
+    assert found is not None
+    return float(found[0])
 
 
 def mean_frame(frames: Tensor) -> Tensor:

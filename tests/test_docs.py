@@ -14,7 +14,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_type_hints
 
 import pytest
 import yaml
@@ -80,7 +79,7 @@ def understood(words):
         parse_train(["runs/toy" if word.startswith("runs/") else word for word in rest])  # frames that are there
     else:
         module = importlib.import_module(f"scripts.generative.{command}")
-        parse_options(command, get_type_hints(module.main)["options"], rest)
+        parse_options(command, module.main, rest)
 
 
 def carry_out(words):

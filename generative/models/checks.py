@@ -78,9 +78,3 @@ def labels_one_hot(labels: Int[Tensor, " B"], classes: int, like: Shaped[Tensor,
         if low < 0 or high >= classes:
             raise ValueError(f"labels: must be 0 to {classes - 1}; set classes to the number of labels")
     return one_of(labels, classes).to(like)
-
-
-def check_temperature(temperature: float) -> None:
-    """Raise a ValueError for a negative temperature."""
-    if not temperature >= 0:
-        raise ValueError(f"temperature={temperature}: must be 0 or more")

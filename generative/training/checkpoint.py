@@ -1,8 +1,8 @@
 """Checkpoints of a training: one folder per step, complete or not there, the newest readable one comes back.
 
-`<folder>/<step, 8 digits>/` holds `model.safetensors`, `optimiser.safetensors` (its tensors by parameter
-name), `state.json` (step, what was trained, running sums) and, written last, `done` with the hashes of the
-others.
+`<folder>/<step, 8 digits>/` holds `model.safetensors` (weights, and the training state of non-persistent buffers),
+`optimiser.safetensors` (its tensors by parameter name), `state.json` (step, what was trained, running sums) and,
+written last, `done` with the hashes of the others.
 """
 
 import hashlib
@@ -24,19 +24,28 @@ from generative.core.options import ComponentError
 
 logger = logging.getLogger(__name__)
 
+Optimisers = Mapping[str, torch.optim.Optimizer]
+"""By part."""
 
-def save_checkpoint(
-    folder: Path, module: nn.Module, optimiser: torch.optim.Optimizer, state: FactsView, keep: int = 2
-) -> None:
+
+def training_state(module: nn.Module) -> dict[str, Tensor]:
+    """Return what only training needs: the buffers that are not persistent, by name."""
+    kept = module.state_dict()
+    return {name: buffer for name, buffer in module.named_buffers() if name not in kept}
+
+
+def save_checkpoint(folder: Path, module: nn.Module, optimisers: Optimisers, state: FactsView, keep: int = 2) -> None:
     """Write a checkpoint of `state["step"]` and remove all but the `keep` newest."""
     names: dict[Tensor, str] = {parameter: name for name, parameter in module.named_parameters()}
     moments = {
         f"{names[parameter]}|{key}": value
+        for optimiser in optimisers.values()
         for parameter, values in optimiser.state.items()
         for key, value in values.items()
+        if value is not None
     }
     files = {
-        "model.safetensors": safetensors.torch.save(_plain(module.state_dict())),
+        "model.safetensors": safetensors.torch.save(_plain({**module.state_dict(), **training_state(module)})),
         "optimiser.safetensors": safetensors.torch.save(_plain(moments)),
         "state.json": (json.dumps(dict(state), indent=2) + "\n").encode(),
     }
@@ -50,10 +59,8 @@ def save_checkpoint(
         shutil.rmtree(stale)
 
 
-def load_checkpoint(
-    folder: Path, module: nn.Module, optimiser: torch.optim.Optimizer, trained: FactsView
-) -> Facts | None:
-    """Restore module and optimiser in place from the newest readable checkpoint; return its state, if any.
+def load_checkpoint(folder: Path, module: nn.Module, optimisers: Optimisers, trained: FactsView) -> Facts | None:
+    """Restore module and optimisers in place from the newest readable checkpoint; return its state, if any.
 
     A damaged checkpoint is passed over with a logged warning.
 
@@ -74,7 +81,7 @@ def load_checkpoint(
                 f"{path} is of another training ({'; '.join(differences)}); "
                 f"go back to its settings, or remove {folder} to train anew"
             )
-        _restore(module, optimiser, weights, moments, path)
+        _restore(module, optimisers, weights, moments, path)
         return state
     if checkpoints:
         raise ComponentError(
@@ -122,24 +129,35 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], Facts]:
             raise ValueError(f"{name} is not what was written")
     weights = safetensors.torch.load(content["model.safetensors"])
     moments = safetensors.torch.load(content["optimiser.safetensors"])
-    return weights, moments, json.loads(content["state.json"])
+    state = json.loads(content["state.json"])
+    if not {"step", "trained", "totals", "counts"} <= state.keys():
+        raise ValueError("state.json is of another version of this program")
+    return weights, moments, state
 
 
+@torch.no_grad()
 def _restore(
-    module: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    weights: Mapping[str, Tensor],
-    moments: Mapping[str, Tensor],
-    path: Path,
+    module: nn.Module, optimisers: Optimisers, weights: dict[str, Tensor], moments: Mapping[str, Tensor], path: Path
 ) -> None:
     try:
+        for name, buffer in training_state(module).items():  # in place: a recorded step has its address
+            if name not in weights or weights[name].shape != buffer.shape:
+                found = f"of shape {tuple(weights[name].shape)}" if name in weights else "missing"
+                raise RuntimeError(f"training state {name} of shape {tuple(buffer.shape)} is {found}")
+            buffer.copy_(weights.pop(name))
         module.load_state_dict(weights)
     except RuntimeError as error:
         raise ComponentError(f"{path}: is of another model ({error}); remove {path.parent} to train anew") from error
     parameters = dict(module.named_parameters())
+    owner = {
+        parameter: optimiser
+        for optimiser in optimisers.values()
+        for group in optimiser.param_groups
+        for parameter in group["params"]
+    }
     for full_name, value in moments.items():
         name, key = full_name.rsplit("|", 1)
         parameter = parameters[name]
         if value.shape == parameter.shape:  # in the parameter's memory order, as the fused update expects
             value = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
-        optimiser.state[parameter][key] = value.to(parameter.device)
+        owner[parameter].state[parameter][key] = value.to(parameter.device)

@@ -5,30 +5,34 @@ training resumed from a checkpoint ends in exactly the numbers of an uninterrupt
 threads; a GPU's own kernels may round differently), and there is no random state to keep.
 
 A component with one objective has `loss`; one with several, such as a GAN, has `objectives` (see `HasObjectives`),
-and each of its parts steps down the gradient of its own objective only. Moving averages of weights belong to the
-component: they are among its weights, so they are saved and restored with them.
+and each of its parts steps down the gradient of its own objectives only. Moving averages of weights belong to the
+component: they are among its weights, so they are saved and restored with them. Its training state, such as a replay
+buffer, is in non-persistent buffers, which only checkpoints hold.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from torch import nn
 
-from generative.core.component import Component, HasObjectives
+from generative.core.component import Component
 from generative.core.device import resolve_device
 from generative.core.facts import Facts
 from generative.core.options import config_to_mapping
 from generative.training.batches import batch_size
 from generative.training.checkpoint import load_checkpoint, save_checkpoint
 from generative.training.fit_config import FitConfig
-from generative.training.training_step import Totals, TrainingStep, step_seed
+from generative.training.parts import batches_per_step, parts_of
+from generative.training.totals import Totals
+from generative.training.training_step import TrainingStep, step_seed
+from generative.training.variants import HasPhases, HasVariants, Phase, phase_at, phases_of
 
 
 def fit(
     module: nn.Module,
-    batches: Callable[[int], Iterator[object]],
+    batches: Callable[..., Iterator[object]],
     config: FitConfig,
     *,
     seed: int,
@@ -40,15 +44,17 @@ def fit(
     """Train a component in place and yield the mean metrics of every `log_every` steps.
 
     A row holds step, loss, the component's own metrics, grad_norm (before clipping), learning_rate and
-    samples_per_second. Of a component with several objectives it holds `<part>_loss` and `<part>_gradient` for each
-    part in place of loss and grad_norm; what a part does several times in a step is averaged. Rows of steps after
-    the last checkpoint come again after a resume, with the same numbers.
+    samples_per_second. Of a component with several objectives it holds `<name>_loss` and `<name>_gradient` for each
+    objective in place of loss and grad_norm. What comes several times in a step is averaged, and what does not come in
+    every step is averaged over those in which it does. Rows of steps after the last checkpoint come again after a
+    resume, with the same numbers.
 
     Args:
         module: a component; its `loss(batch, generator)` or its `objectives` are minimised. Left in evaluation mode.
         batches: called with the number of the first batch to use (a step uses one, or `batches_per_step`), returns
             the endless stream of batches from there on: a tensor, or a tuple, list, named tuple or dict of tensors
-            with the batch axis first.
+            with the batch axis first. For a component with phases it is called with the number of a batch in its
+            phase, and the phase.
         config: length, step size and clipping.
         seed: determines the noise of every step, dropout included.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
@@ -68,18 +74,21 @@ def fit(
     module.to(target)
     carry_out = TrainingStep(module, config, target, prepare)
     trained = _description(module, config, seed)
-    state: Facts = {"step": 0, "totals": {}, "count": 0}
+    state: Facts = {"step": 0, "totals": {}, "counts": {}}
     if checkpoint is not None:
-        state = load_checkpoint(checkpoint, module, carry_out.optimiser, trained) or state
-    step, totals = state["step"], Totals(target, state["totals"], state["count"])
+        state = load_checkpoint(checkpoint, module, carry_out.optimisers, trained) or state
+    step, totals = state["step"], Totals(target, state["totals"], state["counts"])
     if step > config.steps:
         raise ValueError(
             f"steps={config.steps}: {checkpoint} has done {step} already; raise steps or remove that folder"
         )
-    each_step = module.batches_per_step if isinstance(module, HasObjectives) else 1
-    stream = batches(step * each_step)
+    each_step, phases = batches_per_step(module), phases_of(module, config)
+    stream = _from(batches, phases, step, each_step)
     clock, samples = time.perf_counter(), 0
     while step < config.steps:
+        if step and any(phase.first == step for phase in phases):
+            stream = _from(batches, phases, step, each_step)
+            carry_out.forget()
         try:
             taken = [next(stream) for _ in range(each_step)]
         except StopIteration:
@@ -96,14 +105,26 @@ def fit(
             yield {**row, "learning_rate": config.rate(step - 1), "samples_per_second": rate}
             clock, samples = time.perf_counter(), 0
         if checkpoint is not None and saves:
-            state = {"step": step, "trained": trained, "totals": totals.read(), "count": totals.count}
-            save_checkpoint(checkpoint, module, carry_out.optimiser, state)
+            state = {"step": step, "trained": trained, "totals": totals.read(), "counts": totals.counts}
+            save_checkpoint(checkpoint, module, carry_out.optimisers, state)
     module.eval()
+
+
+def _from(
+    batches: Callable[..., Iterator[object]], phases: Sequence[Phase], step: int, each_step: int
+) -> Iterator[object]:
+    """Return the stream that a step takes its batches from."""
+    if not phases:
+        return batches(step * each_step)
+    phase = phase_at(phases, step)
+    return batches((step - phase.first) * each_step, phase)
 
 
 def _description(module: nn.Module, config: FitConfig, seed: int) -> Facts:
     """Return everything a resumed training must share with the one it continues."""
-    free = set() if config.schedule == "cosine" else {"steps"}
+    schedules = {config.schedule, *(part.schedule for part in parts_of(module).values())}
+    depends = schedules & {"cosine", "half-linear"} or isinstance(module, HasPhases | HasVariants)
+    free = set() if depends else {"steps"}
     component = cast(Component, module)
     return {
         "seed": seed,

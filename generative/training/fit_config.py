@@ -20,8 +20,9 @@ class FitConfig:
     """Step size of Adam after the warm-up."""
     warmup: int = 0
     """Steps over which the learning rate rises linearly to its full value."""
-    schedule: Literal["constant", "cosine"] = "constant"
-    """Learning rate after the warm-up: constant, or half a cosine down to 0 at the last step."""
+    schedule: Literal["constant", "cosine", "half-linear"] = "constant"
+    """Learning rate after the warm-up: constant, half a cosine down to 0 at the last step, or constant for half of the
+    steps and then straight down to 0."""
     gradient_clip: float = 0.0
     """Largest norm of the whole gradient; 0 turns it off."""
     clip_value: float = 0.0
@@ -55,9 +56,11 @@ class FitConfig:
             return self
         return replace(self, precision="bfloat16" if native_bfloat16(device) else "float32")
 
-    def rate(self, step: int) -> float:
-        """Return the learning rate of `step`, counted from 0."""
-        rate = self.learning_rate * min(1.0, (step + 1) / max(1, self.warmup))
-        if self.schedule == "cosine" and step >= self.warmup:
+    def rate(self, step: int, schedule: str = "") -> float:
+        """Return the learning rate of `step`, counted from 0, by another schedule where one is named."""
+        rate, schedule = self.learning_rate * min(1.0, (step + 1) / max(1, self.warmup)), schedule or self.schedule
+        if schedule == "cosine" and step >= self.warmup:
             rate *= 0.5 + 0.5 * math.cos(math.pi * (step - self.warmup) / max(1, self.steps - self.warmup))
+        elif schedule == "half-linear":
+            rate *= min(1.0, 2 * (self.steps - step) / self.steps)
         return rate

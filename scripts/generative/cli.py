@@ -7,7 +7,6 @@ same command goes on from there.
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import get_type_hints
 
 from scripts.generative.request import COMMANDS, RUNS, parse_options, parse_train
 from scripts.terminal.console import answer
@@ -47,12 +46,12 @@ def _carry_out(command: str, words: list[str]) -> int:
 
 def _other(command: str, words: list[str]) -> Sequence[str]:
     module = importlib.import_module(f"scripts.generative.{'catalogue' if command == 'list' else command}")
-    path, options = parse_options(command, get_type_hints(module.main)["options"], words)
+    path, arguments = parse_options(command, module.main, words)
     if path is None:
-        return module.main(options)
+        return module.main(*arguments)
     from generative.core.run_folder import TrainingRun
 
-    return module.main(TrainingRun(path), options)
+    return module.main(TrainingRun(path), *arguments)
 
 
 def _train(words: list[str]) -> Sequence[str]:

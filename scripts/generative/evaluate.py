@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 
 from generative import offers
+from generative.capabilities import draw
 from generative.core.facts import Facts
 from generative.core.files import write_json
 from generative.core.run_folder import TrainingRun
@@ -129,7 +130,7 @@ def figures(module: nn.Module, data: Data, options: EvaluateOptions) -> Iterator
 
 def _of_samples(module: nn.Module, train: Tensor, held: Tensor, options: EvaluateOptions) -> Iterator[Figure]:
     count = min(len(train), len(held))
-    made = cast(Any, module).sample(count, 1.0, torch.Generator().manual_seed(options.seed)).clamp(0, 1)
+    made = draw(module, count, torch.Generator().manual_seed(options.seed)).clamp(0, 1)
     extractor = Remembering.of(random_convolutions(train.shape[1]), train, held, made)
     mixed = independent_pixels(train, count, options.seed)
     for name in OF_SAMPLES:
@@ -172,7 +173,7 @@ def independent_pixels(images: Tensor, count: int, seed: int) -> Tensor:
 def _of_points(module: nn.Module, data: PointData, options: EvaluateOptions) -> Iterator[Figure]:
     real, held = (take(module, part, options.samples).values for part in (data, data.held_out()))
     generator = torch.Generator().manual_seed(options.seed)
-    made = cast(Any, module).sample(len(held), 1.0, generator)
+    made = draw(module, len(held), generator)
     spread = torch.linalg.cholesky(torch.cov(real.T.double()))
     gaussian = (real.mean(0) + torch.randn(len(held), real.shape[1], generator=generator).double() @ spread.T).float()
     centres, radius = torch.from_numpy(data.modes), 3 * data.spread
@@ -204,7 +205,7 @@ def _of_rows(module: nn.Module, data: RowData, options: EvaluateOptions) -> Iter
         yield Figure("bits per number", value, reference, uniform, "all values alike", "lower", None, len(held))
     if offers(module, "sample"):
         generator = torch.Generator().manual_seed(options.seed)
-        made = model.sample(len(held), 1.0, generator)
+        made = draw(module, len(held), generator)
         mixed = train.gather(0, torch.rand(train.shape, generator=generator).argsort(0))
         value, reference, baseline_value = (pair_distance(held, rows, data.categories) for rows in (made, train, mixed))
         yield Figure(

@@ -9,6 +9,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from generative import offers, to_uint8
+from generative.capabilities import draw
 from generative.data import Data, ImageData, RowData, in_values
 from generative.report.images import column, enlarged, grid
 from generative.report.plots import points_picture
@@ -51,13 +52,12 @@ def shown(module: nn.Module, data: Data, count: int, seed: int) -> UInt8[np.ndar
 
     The same noise or the same held-out images for the same seed, so that pictures of one training compare.
     """
-    model: Any = module
     module.eval()
     device = next((each.device for each in [*module.parameters(), *module.buffers()]), torch.device("cpu"))
     columns = 10 if count % 10 == 0 else 8
     if offers(module, "sample"):
         more = 1 if isinstance(data, ImageData | RowData) else 4  # points are small
-        return drawn(model.sample(more * count, 1.0, torch.Generator(device).manual_seed(seed)), data, columns)
+        return drawn(draw(module, more * count, torch.Generator(device).manual_seed(seed)), data, columns)
     if not isinstance(data, ImageData):
         return None
     items = take(module, data.held_out(), count)

@@ -1,10 +1,10 @@
 """What a command line of `generative` asks for: a run with options, or a training with its model and data."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, make_dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import tyro
 
@@ -68,16 +68,47 @@ def run_path(name: str) -> Path:
     return folder_of(name, RUNS)
 
 
-def parse_options(command: str, kind: type, words: Sequence[str]) -> tuple[Path | None, Any]:
-    """Return the run and the options that a command line asks for; no run for commands that are about none."""
-    alone = command in ("list", "table")
-    view = kind if alone else make_dataclass("Words", [], bases=(kind, NamedTraining), frozen=True)
-    found: Any = parsed(view, words, f"generative {command}", COMMANDS[command])
-    if alone:
-        return None, found
+def parse_options(
+    command: str, main: Callable[..., Sequence[str]], words: Sequence[str]
+) -> tuple[Path | None, tuple[Any, ...]]:
+    """Return the run and the further arguments of a command's `main`; no run for commands that are about none.
+
+    They are its `options`, and where it asks for `sampling` the dials of the run's model.
+
+    Raises:
+        UsageError: the words cannot be understood.
+        ComponentError: the run's model has no dials.
+    """
+    hints, program = get_type_hints(main), f"generative {command}"
+    kind = hints["options"]
+    if command in ("list", "table"):
+        return None, (parsed(kind, words, program, COMMANDS[command]),)
+    dials = _dials(kind, words) if "sampling" in hints else None
+    kinds = [("sampling", section(type(dials), name=""), field(default=dials))] if dials is not None else []
+    view = make_dataclass("Words", kinds, bases=(kind, NamedTraining), frozen=True)
+    found: Any = parsed(view, words, program, COMMANDS[command])
     if found.run is None:
         raise UsageError(f"name the run: generative {command} RUN")
-    return run_path(found.run), found
+    return run_path(found.run), (found,) if "sampling" not in hints else (found, found.sampling if kinds else None)
+
+
+def _dials(kind: type, words: Sequence[str]) -> Any:
+    """Return the dials, as they are by default, of the model of the run that is named, None for a model that has none.
+
+    Where the run is not the first word, dials before it are not known for what they are.
+    """
+    from generative import MODELS
+    from generative.capabilities import dials
+    from generative.core.run_folder import TrainingRun
+
+    found: Any
+    found, _ = peeked(make_dataclass("Words", [], bases=(kind, NamedTraining), frozen=True), words)
+    first = words[0] if words and not words[0].startswith("-") else found.run
+    path = None if first is None else run_path(first)
+    if path is None or not (path / "config.yaml").is_file():
+        return None
+    model = MODELS.component_class(TrainingRun(path).config.model.type)
+    return dials(model)() if hasattr(model, "Sampling") else None
 
 
 def parse_train(words: Sequence[str]) -> tuple[Path, "TrainingConfig", Any]:

@@ -6,12 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Int
+from torch import Tensor, nn
 
 from generative import ComponentError, require
+from generative.capabilities import dials
+from generative.core.options import did_you_mean
 from generative.core.run_folder import TrainingRun
 from generative.data.identity import data_facts
 from generative.report.images import write_png
 from scripts.generative.assembly import open_data, open_model
+from scripts.generative.items import beside
 from scripts.generative.pictures import drawn, tiled
 
 
@@ -23,8 +28,8 @@ class SampleOptions:
     """How many."""
     columns: int = 8
     """Images in a row."""
-    temperature: float = 1.0
-    """Of the prior: below 1 more typical, above 1 more various."""
+    labels: tuple[str, ...] = ()
+    """Classes to draw, by name or number, in turn; all of them by default. For models that are told labels."""
     seed: int = 0
     """Determines the draws."""
     out: str = ""
@@ -36,13 +41,20 @@ class SampleOptions:
                 raise ValueError(f"{name}={getattr(self, name)}: give 1 or more")
 
 
-def main(run: TrainingRun, options: SampleOptions) -> Sequence[str]:
-    """Write the grid; raise ComponentError where the model cannot sample, and say why."""
+def main(run: TrainingRun, options: SampleOptions, sampling: Any = None) -> Sequence[str]:
+    """Write the grid, drawn under the model's dials or, by default, as they are by themselves.
+
+    Raises:
+        ComponentError: the model cannot sample, or is told no labels; says why.
+        ValueError: there is no such label.
+    """
     module, facts = open_model(run), data_facts(run)
     require(module, "sample")
     model: Any = module
+    condition = (told(module, options, facts["classes"]),) if options.labels else ()
+    sampling = dials(module)() if sampling is None else sampling
     with torch.no_grad():
-        samples = model.sample(options.count, options.temperature, torch.Generator().manual_seed(options.seed))
+        samples = model.sample(options.count, sampling, torch.Generator().manual_seed(options.seed), *condition)
     images = facts["kind"] == "images"  # rows need the data's words, and points theirs beside them
     picture = tiled(samples, options.columns) if images else drawn(samples, open_data(run), options.columns)
     if picture is None:
@@ -50,3 +62,18 @@ def main(run: TrainingRun, options: SampleOptions) -> Sequence[str]:
     path = Path(options.out) if options.out else run.path / "samples" / "drawn.png"
     write_png(path, picture)
     return [f"{options.count} samples: {path}"]
+
+
+def told(module: nn.Module, options: SampleOptions, classes: Sequence[str]) -> Int[Tensor, " n"]:
+    """Return the label of each sample, those of the options in turn; errors as of `main`."""
+    if beside(module) != "labels":
+        raise ComponentError(f"labels: {module.type_name} is told no labels; leave them out, or train conditional-vae")
+    numbers = []
+    for label in options.labels:
+        if label in classes:
+            numbers.append(list(classes).index(label))
+        elif label.isdecimal() and int(label) < len(classes):
+            numbers.append(int(label))
+        else:
+            raise ValueError(f"labels={label}: no such class;{did_you_mean(label, classes)}")
+    return torch.tensor([numbers[place % len(numbers)] for place in range(options.count)])

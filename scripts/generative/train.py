@@ -15,6 +15,8 @@ from generative.data.identity import keep_data
 from generative.data.kept import kept_on_gpu
 from generative.latent.interpolation import encode_means
 from generative.report.images import write_png
+from generative.training.held_out import held_out_loss
+from generative.training.parts import batches_per_step
 from scripts.generative.assembly import build
 from scripts.generative.data_sets import load
 from scripts.generative.items import Items, as_input, stream, take, values_stream
@@ -69,7 +71,7 @@ def train(run: TrainingRun, data: Data | None = None) -> Iterator[Progress]:
 
 def _fit(run: TrainingRun, module: nn.Module, data: Data, held: Items) -> Iterator[Progress]:
     config = run.config
-    taken = config.fit.steps * config.batch * getattr(module, "batches_per_step", 1)
+    taken = config.fit.steps * config.batch * batches_per_step(module)
     batches = kept_on_gpu(stream(module, data, config.batch, config.seed), resolve_device(config.device), taken)
     shown_at = 0
     for row in fit(
@@ -91,16 +93,11 @@ def _fit(run: TrainingRun, module: nn.Module, data: Data, held: Items) -> Iterat
         yield Progress("train", step, config.fit.steps, "steps", row)
 
 
-@torch.no_grad()
 def _held_out_loss(module: nn.Module, held: Items, seed: int) -> dict[str, float]:
     """Return the loss of held-out items, always under the same noise; nothing of a model with several losses."""
-    if not hasattr(module, "loss"):
-        return {}
-    module.eval()
-    model: Any = module
     batch = (held.values, held.labels) if held.labels is not None else held.values
-    loss, _ = model.loss(batch, torch.Generator(held.values.device).manual_seed(seed))
-    return {"held_out_loss": float(loss)} if torch.isfinite(loss) else {}
+    found = held_out_loss(module, batch, torch.Generator(held.values.device).manual_seed(seed))
+    return {"held_out_loss": float(found[0])} if found is not None and torch.isfinite(found[0]) else {}
 
 
 def _finish(module: nn.Module, data: Data, batch: int, seed: int) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from generative import offers
+from generative.capabilities import draw
 from generative.core.facts import Facts
 from generative.core.run_folder import TrainingRun
 from generative.data import Data, ImageData, RowData, one_hot
@@ -28,7 +29,7 @@ def verdicts(run: TrainingRun, module: nn.Module, data: Data, samples: int, seed
     if offers(module, "encode"):
         evidence["means"] = encode_means(module, held.values, held.condition)
     if offers(module, "sample"):
-        made = model.sample(min(samples, len(held.values)), 1.0, torch.Generator().manual_seed(seed))
+        made = draw(module, min(samples, len(held.values)), torch.Generator().manual_seed(seed))
         features = _features(data, train.values)
         evidence |= {
             "train": features(train.values),

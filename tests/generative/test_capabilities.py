@@ -9,7 +9,7 @@ class Dreamer(nn.Module):
     type_name = "dreamer"
     refusals = {"sample": "it is awake"}  # noqa: RUF012
 
-    def sample(self, n, temperature, generator):
+    def sample(self, n, sampling, generator):
         raise NotImplementedError
 
     def decode(self, z):

@@ -19,6 +19,7 @@ from generative import (
     require,
     save_component,
 )
+from generative.capabilities import draw
 from generative.core.component import HasObjectives
 from generative.core.storage import component_bytes, component_from_bytes
 
@@ -121,21 +122,21 @@ def ready(case: str, options: dict[str, Any] | None = None) -> Any:
 def objectives(module: Any, n: int, seed: int = 0):
     """What one training step serves, in turn: the part it trains ("" is the whole model), its loss and metrics."""
     if isinstance(module, HasObjectives):
-        yield from module.objectives([batch(module, n)] * module.batches_per_step, noise(seed))
+        yield from module.objectives([batch(module, n)] * module.batches_per_step, seed, noise(seed))
     else:
         yield ("", *module.loss(batch(module, n), noise(seed)))
 
 
 def losses(module: Any, n: int, seed: int = 0) -> dict[str, torch.Tensor]:
     """Each objective's last loss by the part that it trains."""
-    return {part: loss for part, loss, _ in objectives(module, n, seed)}
+    return {part: loss for part, loss, *_ in objectives(module, n, seed)}
 
 
 def outputs(module: Any) -> tuple[torch.Tensor, ...]:
     """What it makes of data or, where it takes none, of noise."""
     if offers(module, "encode"):
         return module.encode(data(module, 3), *condition(module, 3))
-    return (module.sample(3, 1.0, noise()),) if offers(module, "sample") else (module(data(module, 3)),)
+    return (draw(module, 3, noise()),) if offers(module, "sample") else (module(data(module, 3)),)
 
 
 def trained(module: Any, part: str) -> dict[str, torch.nn.Parameter]:
@@ -151,7 +152,7 @@ def test_every_model_is_tested():
 def test_finite_gradients_reach_every_trained_parameter(case):
     module = make(case)
     reached = set()
-    for part, loss, metrics in objectives(module, 8):
+    for part, loss, metrics, *_ in objectives(module, 8):
         assert loss.shape == ()
         assert loss.isfinite() or case == "toy-distribution"  # before it is estimated no point need be inside
         assert not any(each.requires_grad for each in metrics.values())
@@ -205,7 +206,7 @@ def test_other_shapes_work_and_wrong_ones_are_refused(case):
     small = make(case)
     with pytest.raises(ValueError, match=r"\(4, .*\(B, "):
         wrong = batch(module, 4)
-        list(small.objectives([wrong], noise())) if isinstance(small, HasObjectives) else small.loss(wrong, noise())
+        list(small.objectives([wrong], 0, noise())) if isinstance(small, HasObjectives) else small.loss(wrong, noise())
 
 
 @every_encoder
@@ -252,7 +253,7 @@ def descend(module: Any, part: str) -> tuple[float, float]:
     optimiser = torch.optim.Adam(trained(module, part).values(), lr=3e-3)
     found = []
     for step in range(40 if isinstance(module, HasObjectives) else 60):
-        for name, loss, _ in objectives(module, 16, step):
+        for name, loss, *_ in objectives(module, 16, step):
             if name == part:
                 optimiser.zero_grad()
                 loss.backward()
@@ -331,13 +332,10 @@ def test_a_capability_works_or_is_refused_with_a_reason(case, capability):
     elif capability == "reconstruct":
         assert torch.equal(module.reconstruct(obs, *more), module.decode(z, *more))
     elif capability == "sample":
-        assert module.sample(3, 1.0, noise(1), *more).shape == (3, *shape(module))
-        assert torch.equal(module.sample(3, 1.0, noise(1)), module.sample(3, 1.0, noise(1)))
-        assert not torch.equal(module.sample(20, 1.0, noise(1)), module.sample(20, 1.0, noise(2)))
-        calm = module.sample(20, 0.0, noise(1), *condition(module, 20))
-        assert torch.equal(calm, module.sample(20, 0.0, noise(2), *condition(module, 20))) or name == "autoencoder"
-        with pytest.raises(ValueError, match="temperature=-1"):
-            module.sample(1, -1.0, noise())
+        assert draw(module, 3, noise(1), *more).shape == (3, *shape(module))
+        assert torch.equal(draw(module, 3, noise(1)), draw(module, 3, noise(1)))
+        assert not torch.equal(draw(module, 20, noise(1)), draw(module, 20, noise(2)))
+        check_dials(module)
     elif capability == "log_prob":
         assert module.log_prob(obs).shape == (3,)
     elif capability == "interpolate":
@@ -350,6 +348,23 @@ def test_a_capability_works_or_is_refused_with_a_reason(case, capability):
             module.interpolate(obs, obs, 1, *more)
     else:
         raise AssertionError(f"nothing checks {capability}")
+
+
+TURNED = {"temperature": 0.0}
+"""Another value of every dial that a model has."""
+
+
+def check_dials(module: Any) -> None:
+    """No dial is without effect; without temperature nothing is left to chance, but for the choice of a component."""
+    usual, more = draw(module, 20, noise(1), *condition(module, 20)), condition(module, 20)
+    dials = {each.name: TURNED[each.name] for each in dataclasses.fields(module.Sampling)}
+    assert dials and module.Sampling.__dataclass_params__.frozen
+    for name, value in dials.items():
+        turned = module.sample(20, module.Sampling(**{name: value}), noise(1), *more)
+        assert turned.shape == usual.shape and not torch.equal(turned, usual), name
+    if "temperature" in dials and module.type_name != "autoencoder":
+        calm = module.Sampling(temperature=0.0)
+        assert torch.equal(module.sample(20, calm, noise(1), *more), module.sample(20, calm, noise(2), *more))
 
 
 @pytest.mark.parametrize("name", MODELS.names())

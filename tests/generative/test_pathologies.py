@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from generative import MODELS, FitConfig, fit
+from generative.capabilities import draw
 from generative.core.component import Objective, Part
 from generative.data import RingConfig
 from generative.diagnosis import Evidence, diagnose
@@ -134,7 +135,7 @@ class Dirac(nn.Module):
         self.critic, self.generator = Number(0.0), Number(1.0)
         self.parts = {"critic": Part(1.0, (0.0, 0.999)), "generator": Part(1.0, (0.0, 0.999))}
 
-    def objectives(self, batches, generator):
+    def objectives(self, batches, step, generator):
         slope, place = self.critic.value, self.generator.value
         yield Objective(
             "critic", (slope * (place.detach() - batches[0].mean()) + self.config.penalty * slope**2).sum(), {}
@@ -165,7 +166,7 @@ def test_a_table_of_all_combinations_repeats_its_few_rows():
     def judged(name: str) -> list[str]:
         module = MODELS.create(name, {"categories": sizes, "smoothing": 0.0, "count": 60}, 0)
         module.estimate(iter([rows]), torch.Generator().manual_seed(0))
-        samples = module.sample(200, 1.0, torch.Generator().manual_seed(0))
+        samples = draw(module, 200, torch.Generator().manual_seed(0))
         return problems([], Evidence(train=rows.float(), held_out=held.float(), samples=samples.float()))
 
     assert judged("multinomial") == ["memorisation"]

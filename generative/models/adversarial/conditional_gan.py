@@ -13,7 +13,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from generative.models.adversarial.gan import DCGAN, WGANGPConfig
-from generative.models.checks import check_sizes, check_temperature, labels_one_hot
+from generative.models.checks import check_sizes, labels_one_hot
+from generative.sampling.dials import PriorSampling
 
 
 @dataclass(frozen=True)
@@ -54,18 +55,17 @@ class ConditionalGAN(DCGAN):
         return self._outside(self.average(torch.cat([z, self._condition(labels, z)], 1)))
 
     def sample(
-        self, n: int, temperature: float, generator: torch.Generator, labels: Int[Tensor, " n"] | None = None
+        self, n: int, sampling: PriorSampling, generator: torch.Generator, labels: Int[Tensor, " n"] | None = None
     ) -> Float[Tensor, "n ..."]:
         """Return data of labels, by default of all classes in turn, with latents drawn from N(0, temperature).
 
         Raises:
-            ValueError: the temperature is negative, or a label is out of range.
+            ValueError: a label is out of range.
         """
-        check_temperature(temperature)
         z = self._latents(n, generator)
         if labels is None:
             labels = torch.arange(n, device=z.device) % self.config.classes
-        return self.decode(temperature**0.5 * z, labels)
+        return self.decode(sampling.temperature**0.5 * z, labels)
 
     def _split(self, batch: object) -> tuple[Tensor, Tensor | None]:
         if not (isinstance(batch, tuple | list) and len(batch) == 2):

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from generative.core.component import LatentSpec, Objective, Part
-from generative.models.checks import check_colours, check_not_negative, check_obs, check_sizes, check_temperature
+from generative.models.checks import check_colours, check_not_negative, check_obs, check_sizes
 from generative.networks.gan_networks import (
     Norm,
     coarse_grid,
@@ -28,6 +28,7 @@ from generative.networks.gan_networks import (
 from generative.objectives import adversarial
 from generative.objectives.adversarial import GanLoss, Lipschitz
 from generative.objectives.variational import at_least_float32
+from generative.sampling.dials import PriorSampling
 from generative.training.average import Average
 
 SMOOTHED = ("non-saturating", "saturating")
@@ -143,6 +144,7 @@ class DCGAN(nn.Module):
     fixed_step = True
     seam = "model"
     Config: ClassVar[Any] = DCGANConfig
+    Sampling: ClassVar[type] = PriorSampling
     refusals: ClassVar[Mapping[str, str]] = {
         "encode": "a GAN has no way from data back to a latent",
         "reconstruct": "a GAN has no way from data back to a latent",
@@ -184,7 +186,7 @@ class DCGAN(nn.Module):
         """What `decode` takes."""
         return LatentSpec("continuous", self.config.latent)
 
-    def objectives(self, batches: Sequence[object], generator: torch.Generator) -> Iterator[Objective]:
+    def objectives(self, batches: Sequence[object], step: int, generator: torch.Generator) -> Iterator[Objective]:
         """Yield the critic's losses, then the generator's; clip the critic's weights and average the generator's."""
         labels: Tensor | None = None
         for batch in batches:
@@ -245,14 +247,9 @@ class DCGAN(nn.Module):
         """Return the images in [0, 1], or the points, that latents stand for, by the averaged weights."""
         return self._outside(self.average(z))
 
-    def sample(self, n: int, temperature: float, generator: torch.Generator) -> Float[Tensor, "n ..."]:
-        """Return images or points of latents drawn from N(0, 1), the variance times `temperature`.
-
-        Raises:
-            ValueError: the temperature is negative.
-        """
-        check_temperature(temperature)
-        return self.decode(temperature**0.5 * self._latents(n, generator))
+    def sample(self, n: int, sampling: PriorSampling, generator: torch.Generator) -> Float[Tensor, "n ..."]:
+        """Return images or points of latents drawn from N(0, 1), the variance times `temperature`."""
+        return self.decode(sampling.temperature**0.5 * self._latents(n, generator))
 
     def _split(self, batch: Any) -> tuple[Tensor, Tensor | None]:
         """Return a batch's data and labels."""

@@ -7,6 +7,7 @@ mean nothing: `sample` refuses until a density is fitted to the latents of real 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -17,10 +18,11 @@ from generative.core.facts import Facts
 from generative.core.options import ComponentError
 from generative.models.autoencoders.health import active_units, errors, verdict
 from generative.models.autoencoders.latents import ESTIMATE_FRAMES, LatentScale, encode_many, interpolate, take
-from generative.models.checks import check_image_size, check_not_negative, check_obs, check_sizes, check_temperature
+from generative.models.checks import check_image_size, check_not_negative, check_obs, check_sizes
 from generative.networks.convolutions import draw_he, fast_decoder, fast_encoder
 from generative.networks.density import GaussianMixture
 from generative.objectives.variational import at_least_float32, squared_error
+from generative.sampling.dials import PriorSampling
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Autoencoder(nn.Module):
     fixed_step = True
     seam = "vision"
     Config = AutoencoderConfig
+    Sampling: ClassVar[type] = PriorSampling
 
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__()
@@ -117,17 +120,15 @@ class Autoencoder(nn.Module):
         """
         return self.density.fit(latents, generator)
 
-    def sample(self, n: int, temperature: float, generator: torch.Generator) -> Float[Tensor, "n C H W"]:
+    def sample(self, n: int, sampling: PriorSampling, generator: torch.Generator) -> Float[Tensor, "n C H W"]:
         """Return images of latents drawn from the fitted density, the variances times `temperature`.
 
         Raises:
             ComponentError: no density is fitted.
-            ValueError: the temperature is negative.
         """
         if not self.density.fitted:
             raise ComponentError(f"{self.type_name} cannot `sample`: {self.refusals['sample']}")
-        check_temperature(temperature)
-        return self.decode(self.density.sample(n, temperature, generator))
+        return self.decode(self.density.sample(n, sampling.temperature, generator))
 
     def loss(
         self, obs: Float[Tensor, "B C H W"], generator: torch.Generator

@@ -19,11 +19,11 @@ from generative.models.checks import (
     check_not_negative,
     check_obs,
     check_sizes,
-    check_temperature,
     labels_one_hot,
 )
 from generative.networks.convolutions import draw_he, fast_decoder, fast_encoder
 from generative.objectives.variational import LOG_VARIANCE_RANGE, at_least_float32, gaussian_kl, kl_cost, squared_error
+from generative.sampling.dials import PriorSampling
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ class ConditionalVAE(nn.Module):
     fixed_step = True
     seam = "model"
     Config = ConditionalVAEConfig
+    Sampling: ClassVar[type] = PriorSampling
     refusals: ClassVar[Mapping[str, str]] = {
         "log_prob": "a VAE only bounds the probability of an image; `loss` returns the terms of that bound"
     }
@@ -102,19 +103,18 @@ class ConditionalVAE(nn.Module):
         )
 
     def sample(
-        self, n: int, temperature: float, generator: torch.Generator, labels: Int[Tensor, " n"] | None = None
+        self, n: int, sampling: PriorSampling, generator: torch.Generator, labels: Int[Tensor, " n"] | None = None
     ) -> Float[Tensor, "n C H W"]:
         """Return images of labels, by default of all classes in turn, with latents drawn from the prior.
 
         Raises:
-            ValueError: the temperature (of the prior's variance) is negative, or a label is out of range.
+            ValueError: a label is out of range.
         """
-        check_temperature(temperature)
         device = next(self.parameters()).device
         if labels is None:
             labels = torch.arange(n, device=device) % self.config.classes
         z = torch.randn(n, self.config.latent, generator=generator, device=generator.device).to(device)
-        return self.decode(temperature**0.5 * z, labels)
+        return self.decode(sampling.temperature**0.5 * z, labels)
 
     def loss(
         self, batch: tuple[Float[Tensor, "B C H W"], Int[Tensor, " B"]], generator: torch.Generator

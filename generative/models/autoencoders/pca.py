@@ -8,6 +8,7 @@ looks at some images once.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -17,8 +18,9 @@ from generative.core.component import LatentSpec
 from generative.core.facts import Facts
 from generative.models.autoencoders.health import active_units, errors, verdict
 from generative.models.autoencoders.latents import interpolate, take
-from generative.models.checks import check_obs, check_sizes, check_temperature
+from generative.models.checks import check_obs, check_sizes
 from generative.objectives.variational import at_least_float32, squared_error
+from generative.sampling.dials import PriorSampling
 
 LEAST_SHARE = 1e-4
 """A component's variance counts as at least this share of the largest, or rounding errors would be blown up."""
@@ -56,6 +58,7 @@ class PCA(nn.Module):
     type_name = "pca"
     seam = "vision"
     Config = PCAConfig
+    Sampling: ClassVar[type] = PriorSampling
     mean: Tensor
     components: Tensor
     spread: Tensor
@@ -101,15 +104,10 @@ class PCA(nn.Module):
         """Return S images on the way from one image to another: a cross-fade of what the components keep."""
         return interpolate(lambda obs: self.encode(obs)[0], self.decode, first, second, steps)
 
-    def sample(self, n: int, temperature: float, generator: torch.Generator) -> Float[Tensor, "n C H W"]:
-        """Return images of Gaussian latents, their variance times `temperature`, without the isotropic noise.
-
-        Raises:
-            ValueError: the temperature is negative.
-        """
-        check_temperature(temperature)
+    def sample(self, n: int, sampling: PriorSampling, generator: torch.Generator) -> Float[Tensor, "n C H W"]:
+        """Return images of Gaussian latents, their variance times `temperature`, without the isotropic noise."""
         z = torch.randn(n, self.config.latent, generator=generator, device=generator.device).to(self.mean)
-        return self.decode(temperature**0.5 * z)
+        return self.decode(sampling.temperature**0.5 * z)
 
     def log_prob(self, obs: Float[Tensor, "B C H W"]) -> Float[Tensor, " B"]:
         """Return the log-density in nats of images under the probabilistic model (Tipping & Bishop 1999, eq. 4).

@@ -18,7 +18,7 @@ from generative.core.component import LatentSpec
 from generative.core.facts import Facts
 from generative.models.autoencoders.health import active_units, errors, verdict
 from generative.models.autoencoders.latents import interpolate
-from generative.models.checks import check_image_size, check_not_negative, check_obs, check_sizes, check_temperature
+from generative.models.checks import check_image_size, check_not_negative, check_obs, check_sizes
 from generative.networks.convolutions import (
     LEAK,
     draw_glorot,
@@ -37,6 +37,7 @@ from generative.objectives.variational import (
     r_loss_factor_from_beta,
     squared_error,
 )
+from generative.sampling.dials import PriorSampling
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ class VAE(nn.Module):
     fixed_step = True
     seam = "vision"
     Config = VAEConfig
+    Sampling: ClassVar[type] = PriorSampling
     refusals: ClassVar[Mapping[str, str]] = {
         "log_prob": "a VAE only bounds the probability of an image; `loss` returns the terms of that bound"
     }
@@ -138,16 +140,11 @@ class VAE(nn.Module):
         """Return S images on the way from one image to another, along the line between their means."""
         return interpolate(lambda obs: self.encode(obs)[0], self.decode, first, second, steps)
 
-    def sample(self, n: int, temperature: float, generator: torch.Generator) -> Float[Tensor, "n C H W"]:
-        """Return images of latents drawn from the prior, its variance times `temperature`.
-
-        Raises:
-            ValueError: the temperature is negative.
-        """
-        check_temperature(temperature)
+    def sample(self, n: int, sampling: PriorSampling, generator: torch.Generator) -> Float[Tensor, "n C H W"]:
+        """Return images of latents drawn from the prior, its variance times `temperature`."""
         device = next(self.parameters()).device
         z = torch.randn(n, self.config.latent, generator=generator, device=generator.device).to(device)
-        return self.decode(temperature**0.5 * z)
+        return self.decode(sampling.temperature**0.5 * z)
 
     def loss(
         self, obs: Float[Tensor, "B C H W"], generator: torch.Generator

@@ -18,8 +18,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from generative.core.facts import Facts
-from generative.models.checks import check_not_negative, check_obs, check_sizes, check_temperature
+from generative.models.checks import check_not_negative, check_obs, check_sizes
 from generative.models.first.toy_distribution import REFUSALS, take_items
+from generative.sampling.dials import CategorySampling
 
 LARGEST_TABLE = 1_000_000
 
@@ -52,6 +53,7 @@ class Multinomial(nn.Module):
     type_name = "multinomial"
     seam = "model"
     Config = MultinomialConfig
+    Sampling: ClassVar[type] = CategorySampling
     refusals: ClassVar[Mapping[str, str]] = REFUSALS
     log_table: Tensor
 
@@ -76,9 +78,9 @@ class Multinomial(nn.Module):
         """Return the log-probability in nats; raise ValueError for a value that a feature does not have."""
         return self.log_table[self._index(obs)]
 
-    def sample(self, n: int, temperature: float, generator: torch.Generator) -> Int[Tensor, "n F"]:
+    def sample(self, n: int, sampling: CategorySampling, generator: torch.Generator) -> Int[Tensor, "n F"]:
         """Return rows, from log-probabilities over `temperature`; 0 gives the likeliest one."""
-        chosen = _draw(self.log_table[None], n, temperature, generator)[:, 0]
+        chosen = _draw(self.log_table[None], n, sampling.temperature, generator)[:, 0]
         return torch.stack(torch.unravel_index(chosen, self.config.categories), 1)
 
     def loss(
@@ -131,6 +133,7 @@ class NaiveBayes(nn.Module):
     type_name = "naive-bayes"
     seam = "model"
     Config = NaiveBayesConfig
+    Sampling: ClassVar[type] = CategorySampling
     refusals: ClassVar[Mapping[str, str]] = REFUSALS
     log_tables: Tensor
 
@@ -163,9 +166,9 @@ class NaiveBayes(nn.Module):
         """
         return self.log_tables.gather(1, self._rows(obs).T).sum(0)
 
-    def sample(self, n: int, temperature: float, generator: torch.Generator) -> Tensor:
+    def sample(self, n: int, sampling: CategorySampling, generator: torch.Generator) -> Tensor:
         """Return images (n C H W) or rows (n F), from log-probabilities over `temperature`; 0 gives the likeliest."""
-        rows = _draw(self.log_tables, n, temperature, generator)
+        rows = _draw(self.log_tables, n, sampling.temperature, generator)
         return rows if self.config.categories else self._image(rows)
 
     def loss(self, obs: Tensor, generator: torch.Generator) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
@@ -195,7 +198,7 @@ class NaiveBayes(nn.Module):
         generator = torch.Generator().manual_seed(0)
         order = torch.rand(len(obs), obs[0].numel(), generator=generator).argsort(0).to(obs.device)
         scrambled = obs.flatten(1).gather(0, order).reshape(obs.shape)
-        real, drawn = _neighbours(obs), _neighbours(self.sample(len(obs), 1.0, generator))
+        real, drawn = _neighbours(obs), _neighbours(self.sample(len(obs), CategorySampling(), generator))
         found = {"nll": -self.log_prob(obs).mean().item(), "scrambled_nll": -self.log_prob(scrambled).mean().item()}
         reason = f"pixels correlate with their neighbours by {real:.2f} in images, by {drawn:.2f} in samples"
         if real > drawn + 0.2:
@@ -248,7 +251,6 @@ def _log_share(counts: Tensor, smoothing: float, categories: int | Tensor) -> Te
 
 def _draw(log_tables: Float[Tensor, "F K"], n: int, temperature: float, generator: torch.Generator) -> Tensor:
     """Return n choices (n F) from each table."""
-    check_temperature(temperature)
     if temperature == 0:
         return log_tables.argmax(1).expand(n, -1)
     shares = (log_tables.float() / temperature).softmax(1).to(generator.device)

@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from generative.models.checks import check_not_negative, check_sizes, check_temperature
+from generative.models.checks import check_not_negative, check_sizes
+from generative.sampling.dials import PriorSampling
 
 REFUSALS: Mapping[str, str] = {
     name: "it counts data and has no latents" for name in ("encode", "decode", "reconstruct", "interpolate")
@@ -37,6 +38,7 @@ class ToyDistribution(nn.Module):
     type_name = "toy-distribution"
     seam = "model"
     Config = ToyDistributionConfig
+    Sampling: ClassVar[type] = PriorSampling
     refusals: ClassVar[Mapping[str, str]] = REFUSALS
     low: Tensor
     high: Tensor
@@ -66,11 +68,10 @@ class ToyDistribution(nn.Module):
         density = -(self.high - self.low).log().sum()
         return torch.where(inside, density, -torch.inf)
 
-    def sample(self, n: int, temperature: float, generator: torch.Generator) -> Float[Tensor, "n D"]:
-        """Return points of the box, their variance times `temperature`; raise ValueError where it is negative."""
-        check_temperature(temperature)
+    def sample(self, n: int, sampling: PriorSampling, generator: torch.Generator) -> Float[Tensor, "n D"]:
+        """Return points of the box, their variance times `temperature`."""
         share = torch.rand(n, len(self.low), generator=generator, device=generator.device).to(self.low)
-        return (self.low + self.high) / 2 + temperature**0.5 * (share - 0.5) * (self.high - self.low)
+        return (self.low + self.high) / 2 + sampling.temperature**0.5 * (share - 0.5) * (self.high - self.low)
 
     def loss(
         self, obs: Float[Tensor, "B D"], generator: torch.Generator

@@ -50,7 +50,7 @@ class Duel(nn.Module):
     def batches_per_step(self):
         return self.config.chasers
 
-    def objectives(self, batches, generator):
+    def objectives(self, batches, step, generator):
         for batch in batches:
             self.batches.append(batch.mean().item())
             gap = batch.mean() - self.first.value + 0 * self.second.value

@@ -8,6 +8,7 @@ from generative import MODELS
 from generative.core.run_folder import TrainingRun
 from generative.data import load_data
 from generative.metrics import pixels
+from generative.sampling.dials import PriorSampling
 from scripts.generative import pictures, sample
 from scripts.generative.assembly import open_run
 from scripts.generative.evaluate import EvaluateOptions, Remembering, beats, evaluate, figures, independent_pixels
@@ -116,12 +117,13 @@ def test_points_are_measured_by_the_modes_they_cover(tmp_path):
     class Perfect(torch.nn.Module):
         config = module.config
         type_name = "perfect"
+        Sampling = PriorSampling
 
-        def sample(self, n, temperature, generator):
+        def sample(self, n, sampling, generator):
             return torch.from_numpy(data.points(np.arange(n)))
 
     class Collapsed(Perfect):
-        def sample(self, n, temperature, generator):
+        def sample(self, n, sampling, generator):
             return torch.from_numpy(data.modes[:1]).expand(n, -1) + 0.01 * torch.randn(n, 2, generator=generator)
 
     perfect, collapsed = (

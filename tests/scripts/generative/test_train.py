@@ -4,6 +4,7 @@ import torch
 
 from generative import MODELS as REGISTRY
 from generative import ComponentError, Estimates, load_component
+from generative.capabilities import draw
 from generative.core.run_folder import Choice, TrainingRun
 from scripts.generative.assembly import build, open_run
 from scripts.generative.data_sets import load
@@ -42,7 +43,7 @@ def test_what_no_gradient_finds_is_estimated_at_the_end(tmp_path):
         own = {"pca": "mean", "autoencoder": "scale.scale", "vq-vae": "scale.scale"}[model]
         assert not torch.equal(module.state_dict()[own], fresh.state_dict()[own])
     module, _ = open_run(TrainingRun(tmp_path / "autoencoder"))
-    assert module.density.fitted and module.sample(2, 1.0, torch.Generator().manual_seed(0)).isfinite().all()
+    assert module.density.fitted and draw(module, 2, torch.Generator().manual_seed(0)).isfinite().all()
 
 
 @pytest.mark.parametrize("model", ["vae", "dcgan"])

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from generative import MODELS, FitConfig, fit
+from generative.capabilities import draw
 from generative.models.adversarial.gan import DCGANConfig
 from generative.objectives import adversarial
 
@@ -61,7 +62,7 @@ def test_the_levers_are_independent(gan_loss, lipschitz, norm):
     names |= {"penalty"} if lipschitz in ("gradient-penalty", "r1") else set()
     names |= {"clip_saturation"} if lipschitz == "clip" else set()
     assert all(set(row) == names for row in rows)
-    assert module.sample(4, 1.0, noise()).isfinite().all()
+    assert draw(module, 4, noise()).isfinite().all()
 
 
 def test_every_lever_changes_the_training():
@@ -69,16 +70,16 @@ def test_every_lever_changes_the_training():
     changes = [{"gan_loss": each} for each in LOSSES[1:]] + [{"lipschitz": each} for each in ENFORCEMENTS[1:]]
     changes += [{"norm": "layer"}, {"critic_norm": "layer"}, {"critic_steps": 2}, {"critic_rate": 2.0}]
     changes += [{"momentum": 0.9}, {"second_moment": 0.9}, {"label_noise": 0.5}, {"critic_dropout": 0.2}, {"ema": 0.0}]
-    shown = plain.sample(20, 1.0, noise())
+    shown = draw(plain, 20, noise())
     for change in changes:
         module, _ = train("dcgan", {**SMALL, **change})
-        assert not torch.equal(module.sample(20, 1.0, noise()), shown), change
+        assert not torch.equal(draw(module, 20, noise()), shown), change
     for lipschitz in ("gradient-penalty", "r1", "clip"):
         weak, strong = (
             train("dcgan", {**SMALL, "lipschitz": lipschitz, "penalty": value, "clip": value})[0]
             for value in (0.1, 1.0)
         )
-        assert not torch.equal(weak.sample(20, 1.0, noise()), strong.sample(20, 1.0, noise())), lipschitz
+        assert not torch.equal(draw(weak, 20, noise()), draw(strong, 20, noise())), lipschitz
 
 
 @pytest.mark.parametrize(
@@ -167,35 +168,35 @@ def test_label_noise_lowers_the_targets_of_real_data():
 
 def test_samples_come_from_the_average_and_the_losses_do_not():
     module, _ = train("dcgan", SMALL, steps=5)
-    shown = module.sample(10, 1.0, noise())
+    shown = draw(module, 10, noise())
     loss = module.generator_loss(10, None, noise())[0]
     with torch.no_grad():
         for parameter in module.generator.parameters():
             parameter.zero_()
-    assert torch.equal(module.sample(10, 1.0, noise()), shown)
+    assert torch.equal(draw(module, 10, noise()), shown)
     assert not torch.equal(module.generator_loss(10, None, noise())[0], loss)
     with torch.no_grad():
         for parameter in module.average.network.parameters():
             parameter.zero_()
-    assert not module.sample(10, 1.0, noise()).any()
+    assert not draw(module, 10, noise()).any()
 
 
 def test_looking_at_samples_does_not_change_the_training():
     plain, _ = train("dcgan", TINY, pictures)
-    watched, _ = train("dcgan", TINY, pictures, look=lambda module: module.sample(50, 1.0, noise()))
+    watched, _ = train("dcgan", TINY, pictures, look=lambda module: draw(module, 50, noise()))
     assert same(plain, watched)
     without = {**TINY, "ema": 0.0}
     assert same(
         train("dcgan", without, pictures)[0],
-        train("dcgan", without, pictures, look=lambda module: module.sample(50, 1.0, noise()))[0],
+        train("dcgan", without, pictures, look=lambda module: draw(module, 50, noise()))[0],
     )
 
 
 def test_a_critic_update_leaves_the_generator_alone_and_the_reverse():
     module = MODELS.create("dcgan", SMALL, 0)
-    steps = module.objectives([pair(0)[0]], noise())
+    steps = module.objectives([pair(0)[0]], 0, noise())
     assert {name: part.rate for name, part in module.parts.items()} == {"critic": 1.0, "generator": 1.0}
-    part, loss, _ = next(steps)
+    part, loss, *_ = next(steps)
     assert part == "critic"
     gradients = torch.autograd.grad(loss, list(module.generator.parameters()), allow_unused=True)
     assert all(each is None for each in gradients)
@@ -217,9 +218,9 @@ def test_two_time_scales_reach_the_optimiser():
 def test_images_in_another_range_or_shape_are_refused():
     module = MODELS.create("dcgan", TINY)
     with pytest.raises(ValueError, match=r"obs: -1 to 1; images must lie in \[0, 1\]"):
-        list(module.objectives([torch.tensor([-1.0, 1.0]).repeat(2, 1, 16, 8)], noise()))
+        list(module.objectives([torch.tensor([-1.0, 1.0]).repeat(2, 1, 16, 8)], 0, noise()))
     with pytest.raises(ValueError, match=r"points of shape \(4, 3\): expected \(B, 2\); set dimensions"):
-        list(MODELS.create("dcgan", SMALL).objectives([torch.zeros(4, 3)], noise()))
+        list(MODELS.create("dcgan", SMALL).objectives([torch.zeros(4, 3)], 0, noise()))
 
 
 def test_the_critic_sees_images_in_the_generators_range():
@@ -246,4 +247,4 @@ def test_labels_decide_what_a_conditional_gan_makes():
     with pytest.raises(ValueError, match=r"labels: must be 0 to 1"):
         module.decode(z, torch.full((100,), 2))
     with pytest.raises(ValueError, match=r"expected \(data, labels\)"):
-        list(module.objectives([pair(0)[0]] * 2, noise()))
+        list(module.objectives([pair(0)[0]] * 2, 0, noise()))

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from generative import MODELS, FitConfig, fit
+from generative.capabilities import draw
 from generative.data import PointData, RingConfig
 from generative.diagnosis import Evidence, diagnose
 from generative.metrics import high_quality_share, modes_covered
@@ -29,7 +30,7 @@ def ring() -> PointData:
 def verdicts(module: Any, rows: Any, ring: PointData) -> list[str]:
     """What the rows of a training and 1,000 samples show."""
     train, held_out = (torch.from_numpy(part.points(np.arange(1000))) for part in (ring, ring.held_out()))
-    samples = module.eval().sample(1000, 1.0, torch.Generator().manual_seed(0))
+    samples = draw(module.eval(), 1000, torch.Generator().manual_seed(0))
     return [each.problem for each in diagnose(Evidence(rows, "", train=train, held_out=held_out, samples=samples))]
 
 
@@ -39,7 +40,7 @@ def cover(ring: PointData, seed: int) -> tuple[int, float, list[str]]:
     config = FitConfig(steps=500, learning_rate=2e-3, schedule="cosine")
     rows = list(fit(module, ring.batches(128, seed), config, seed=seed, log_every=10))
     found = verdicts(module, rows, ring)
-    samples, centres = module.sample(1000, 1.0, torch.Generator().manual_seed(0)), torch.from_numpy(ring.modes)
+    samples, centres = draw(module, 1000, torch.Generator().manual_seed(0)), torch.from_numpy(ring.modes)
     radius = 3 * ring.spread
     return modes_covered(samples, centres, radius=radius), high_quality_share(samples, centres, radius=radius), found
 
@@ -62,5 +63,5 @@ def test_a_non_saturating_preset_made_to_collapse_is_diagnosed(ring):
     config = FitConfig(steps=200, learning_rate=5e-3)
     rows = list(fit(module, ring.batches(64, 0), config, seed=0, log_every=10))
     assert verdicts(module, rows, ring) == ["mode collapse"]
-    samples = module.sample(1000, 1.0, torch.Generator().manual_seed(0))
+    samples = draw(module, 1000, torch.Generator().manual_seed(0))
     assert modes_covered(samples, torch.from_numpy(ring.modes), radius=0.3) <= 3

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from generative import MODELS, Autoencoder, ComponentError, FitConfig, fit, load_component, require, save_component
+from generative.capabilities import draw
 from generative.models.autoencoders.autoencoder import AutoencoderConfig
 from tests.generative.models.shapes import squares, stream
 
@@ -42,20 +43,20 @@ def test_a_dead_encoder_is_recognised():
 
 def test_it_refuses_to_sample_until_a_density_is_fitted(trained, tmp_path):
     trained.density.fitted.zero_()
-    for ask in (lambda: require(trained, "sample"), lambda: trained.sample(1, 1.0, noise())):
+    for ask in (lambda: require(trained, "sample"), lambda: draw(trained, 1, noise())):
         with pytest.raises(ComponentError, match=r"autoencoder cannot `sample`.*fit_density"):
             ask()
     trained.fit_density(trained.encode(squares(500, seed=0))[0], noise())
     require(trained, "sample")
-    drawn = trained.sample(100, 1.0, noise(1))
+    drawn = draw(trained, 100, noise(1))
     save_component(trained, tmp_path / "part", {})
-    assert torch.equal(load_component(tmp_path / "part", MODELS).sample(100, 1.0, noise(1)), drawn)
+    assert torch.equal(draw(load_component(tmp_path / "part", MODELS), 100, noise(1)), drawn)
     # Drawn squares are about as white as real ones.
     assert drawn.sum((1, 2, 3)).mean().item() == pytest.approx(36, abs=12)
 
     trained.estimate(stream(0), noise())  # moves the latents, so the density is of others
     with pytest.raises(ComponentError, match="fit_density"):
-        trained.sample(1, 1.0, noise())
+        draw(trained, 1, noise())
 
 
 def test_the_scale_of_latents_does_not_change_images():

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from generative import MODELS, FitConfig, fit
+from generative.capabilities import draw
 from tests.generative.models.shapes import squares
 
 
@@ -31,9 +32,9 @@ def test_the_label_decides_what_it_says_and_the_latent_the_rest():
     obs, labels = labelled(100, 10**6)
     error = (module.reconstruct(obs, labels) - obs).square().sum((1, 2, 3)).mean()
     assert error < 0.6 * (obs - 0.5).square().sum((1, 2, 3)).mean()
-    drawn = module.sample(40, 1.0, noise())
+    drawn = draw(module, 40, noise())
     assert drawn[::2].mean() < 0.35 and drawn[1::2].mean() > 0.65  # labels in turn by default
-    same = module.sample(40, 1.0, noise(), torch.ones(40, dtype=torch.int64))
+    same = draw(module, 40, noise(), torch.ones(40, dtype=torch.int64))
     assert same.mean() > 0.65
     # The same latent under the other label is about the negative, not the same image.
     z, _ = module.encode(obs, labels)

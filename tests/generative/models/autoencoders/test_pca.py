@@ -3,6 +3,7 @@ import torch
 from torch.distributions import MultivariateNormal
 
 from generative import MODELS, PCA
+from generative.capabilities import draw
 
 OPTIONS = {"image_size": 4, "channels": 1, "latent": 3}
 
@@ -52,9 +53,9 @@ def test_its_density_is_the_gaussian_of_probabilistic_pca():
 
 def test_samples_have_the_spread_of_the_frames():
     module = estimated(500)
-    drawn = module.sample(5000, 1.0, torch.Generator().manual_seed(0)).flatten(1)
+    drawn = draw(module, 5000, torch.Generator().manual_seed(0)).flatten(1)
     torch.testing.assert_close(drawn.var(0).sum(), frames(500).flatten(1).var(0).sum(), rtol=0.1, atol=0)
-    assert torch.equal(module.sample(1, 0.0, torch.Generator())[0].flatten(), module.mean)
+    assert torch.equal(module.sample(1, module.Sampling(0.0), torch.Generator())[0].flatten(), module.mean)
 
 
 def test_random_directions_are_not_called_healthy():

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from generative import MODELS, VAE, FitConfig, Registry, VAEConfig, fit, to_float, to_uint8
+from generative.capabilities import draw
 
 VISIONS = Registry("vision", {"vae": VAE})
 SMALL = VAEConfig(image_size=16, channels=1, latent=4, width=8, kl_floor=0.0)
@@ -121,15 +122,17 @@ def test_an_extreme_encoder_stays_finite():
 
 def test_samples_come_from_the_generator_and_widen_with_temperature():
     vae = make(SMALL)
-    first = vae.sample(6, 1.0, torch.Generator().manual_seed(1))
+    first = draw(vae, 6, torch.Generator().manual_seed(1))
     assert first.shape == (6, 1, 16, 16)
-    assert torch.equal(first, vae.sample(6, 1.0, torch.Generator().manual_seed(1)))
-    assert not torch.equal(first, vae.sample(6, 1.0, torch.Generator().manual_seed(2)))
-    assert torch.equal(vae.sample(1, 0.0, torch.Generator()), vae.decode(torch.zeros(1, 4)))
+    assert torch.equal(first, draw(vae, 6, torch.Generator().manual_seed(1)))
+    assert not torch.equal(first, draw(vae, 6, torch.Generator().manual_seed(2)))
+    assert torch.equal(vae.sample(1, vae.Sampling(0.0), torch.Generator()), vae.decode(torch.zeros(1, 4)))
     noise = torch.randn(6, 4, generator=torch.Generator().manual_seed(1))
-    torch.testing.assert_close(vae.sample(6, 4.0, torch.Generator().manual_seed(1)), vae.decode(2 * noise))
+    torch.testing.assert_close(
+        vae.sample(6, vae.Sampling(4.0), torch.Generator().manual_seed(1)), vae.decode(2 * noise)
+    )
     with pytest.raises(ValueError, match="temperature=-1"):
-        vae.sample(1, -1.0, torch.Generator())
+        vae.sample(1, vae.Sampling(-1.0), torch.Generator())
 
 
 def train(config: VAEConfig, steps: int = 250) -> VAE:

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from generative import MODELS
+from generative.capabilities import draw
 from tests.generative.models.shapes import squares
 
 SIZES = (2, 3, 4)
@@ -79,13 +80,13 @@ def test_without_smoothing_what_was_never_seen_cannot_be():
 @pytest.mark.parametrize("name", ["multinomial", "naive-bayes"])
 def test_samples_have_the_probabilities_and_temperature_bends_them(name):
     module = counted(name, {"categories": SIZES}, rows(300))
-    drawn = module.sample(20_000, 1.0, noise())
+    drawn = draw(module, 20_000, noise())
     for row in (torch.tensor([1, 2, 0]), torch.tensor([0, 0, 3])):
         share = (drawn == row).all(1).double().mean().item()
         assert share == pytest.approx(module.log_prob(row[None]).exp().item(), abs=0.01)
     likeliest = max(itertools.product(*map(range, SIZES)), key=lambda row: module.log_prob(torch.tensor([row])).item())
-    assert (module.sample(5, 0.0, noise()) == torch.tensor(likeliest)).all()
-    cold, hot = (module.log_prob(module.sample(5000, heat, noise())).mean() for heat in (0.5, 2.0))
+    assert (module.sample(5, module.Sampling(0.0), noise()) == torch.tensor(likeliest)).all()
+    cold, hot = (module.log_prob(module.sample(5000, module.Sampling(heat), noise())).mean() for heat in (0.5, 2.0))
     assert cold > module.log_prob(drawn).mean() > hot
 
 
@@ -96,7 +97,7 @@ def test_dependence_is_what_naive_bayes_misses():
     assert table.log_prob(test).mean() > naive.log_prob(test).mean() + 0.1
 
     def broken(module):
-        drawn = module.sample(5000, 1.0, noise())
+        drawn = draw(module, 5000, noise())
         return (drawn[drawn[:, 0] == 1][:, 1] != 2).double().mean().item()
 
     assert broken(table) < 0.02 and broken(naive) > 0.2
@@ -112,7 +113,7 @@ def test_pixels_are_counted_each_for_itself():
     two[0, 0, 8, 8] = 1.0
     apart = (module.log_prob(two) - module.log_prob(one)).item()
     assert apart == pytest.approx(math.log(chance / (1 - chance)), rel=1e-3)
-    drawn = module.sample(2000, 1.0, noise())
+    drawn = draw(module, 2000, noise())
     assert set(drawn.unique().tolist()) == {0.0, 1.0}
     torch.testing.assert_close(drawn.mean(0), images.mean(0), atol=0.08, rtol=0)
 
@@ -145,12 +146,12 @@ def test_the_box_is_the_smallest_and_uniform():
     box = counted("toy-distribution", {}, points)
     density = box.log_prob(torch.tensor([[0.0, 5.0], [1.0, 1.0], [1.0, 5.1], [-0.1, 3.0]]))
     assert density.tolist() == pytest.approx([-math.log(8), -math.log(8), -math.inf, -math.inf])
-    drawn = box.sample(20_000, 1.0, noise())
+    drawn = draw(box, 20_000, noise())
     assert box.log_prob(drawn).isfinite().all()
     torch.testing.assert_close(drawn.mean(0), torch.tensor([1.0, 3.0]), atol=0.05, rtol=0)
     torch.testing.assert_close(drawn.var(0), torch.tensor([4.0, 16.0]) / 12, rtol=0.05, atol=0)
     torch.testing.assert_close(
-        box.sample(20_000, 0.25, noise()).var(0), torch.tensor([1.0, 4.0]) / 12, rtol=0.05, atol=0
+        box.sample(20_000, box.Sampling(0.25), noise()).var(0), torch.tensor([1.0, 4.0]) / 12, rtol=0.05, atol=0
     )
     wide = counted("toy-distribution", {"margin": 0.5}, points)
     assert wide.low.tolist() == [-1.0, -1.0] and wide.high.tolist() == [3.0, 7.0]

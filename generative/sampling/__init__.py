@@ -1,0 +1,1 @@
+"""How models draw: the dials that there are, and what they do."""
