@@ -109,6 +109,14 @@ def _hurried():
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _kept_apart(tmp_path_factory):
+    """What is kept between runs (images once drawn, and the like) goes where tests write, not to the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GENERATIVE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="module")
 def hasty_vision():
     """Visions that are trained for a few steps only go on to the next stage."""

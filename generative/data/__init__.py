@@ -12,13 +12,13 @@ from generative.data.contract import (
     in_values,
     one_hot,
 )
+from generative.data.drawn.faces import FacesConfig, draw_faces, face_attributes
+from generative.data.drawn.shapes import ShapesConfig, draw_shapes
 from generative.data.images.arrays import ArraysConfig, array_data
 from generative.data.images.bundled import DigitsConfig, PhotographsConfig
 from generative.data.images.cifar import CifarConfig
-from generative.data.images.faces import FacesConfig, draw_faces, face_attributes
 from generative.data.images.folder import FolderConfig
 from generative.data.images.idx import IdxConfig
-from generative.data.images.shapes import ShapesConfig, draw_shapes
 from generative.data.images.wrapped import dataset_data
 from generative.data.origin import Origin
 from generative.data.points.gaussians import GridConfig, RingConfig

@@ -30,8 +30,8 @@ DATA = Catalogue[type](
     "data",
     "data set",
     {
-        "shapes": "generative.data.images.shapes:ShapesConfig",
-        "faces": "generative.data.images.faces:FacesConfig",
+        "shapes": "generative.data.drawn.shapes:ShapesConfig",
+        "faces": "generative.data.drawn.faces:FacesConfig",
         "digits": "generative.data.images.bundled:DigitsConfig",
         "photographs": "generative.data.images.bundled:PhotographsConfig",
         "avatars": "generative.data.rows.avatars:AvatarsConfig",

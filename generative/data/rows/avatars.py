@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Float64, Int64, UInt8
 
 from generative.data.contract import RowData, Rows
+from generative.data.drawn.face import HAIR_COLOURS, HAIR_STYLES, Row
+from generative.data.drawn.faces import FACTORS, draw_faces
 from generative.data.draws import split, uniform
-from generative.data.images.face_drawing import HAIR_COLOURS, HAIR_STYLES
-from generative.data.images.faces import FACTORS, draw_faces
 
 FEATURES = {
     "hair_style": HAIR_STYLES,
@@ -42,15 +42,13 @@ SHARES: tuple[Float64[np.ndarray, "P K"], ...] = tuple(
 )
 """Probabilities of each feature's values, a row for each value of the feature before it."""
 _DRAWN: dict[str, tuple[float, ...]] = {
+    **{name: (value,) for name, value in Row()._asdict().items()},
     "hair_style": tuple(range(len(HAIR_STYLES))),
     "hair_colour": tuple(range(len(HAIR_COLOURS))),
     "glasses": (0.0, 1.0),
     "smile": (-1.0, -0.1, 0.45, 1.0),
     "skin": (0.05, 0.5, 0.95),
     "background": (0.0, 0.33, 0.6, 0.8),
-    "eye_size": (0.5,),
-    "face_width": (0.5,),
-    "turn": (0.0,),
 }
 """The factor of a face that each value is drawn as; what no feature names has one value for all."""
 

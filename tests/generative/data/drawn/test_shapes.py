@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from generative.data import ShapesConfig, draw_shapes
-from generative.data.images.shapes import FACTORS, RANGES, SHAPES
+from generative.data.drawn.shapes import FACTORS, RANGES, SHAPES
 
 MIDDLE = np.array([[0, 0.2, 0.5, 0.5, 0.0, 0.3, 0.1]])
 

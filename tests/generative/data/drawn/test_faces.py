@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 
 from generative.data import FacesConfig, draw_faces, face_attributes
-from generative.data.images.face_drawing import HAIR_STYLES, mouth_region
-from generative.data.images.faces import ATTRIBUTES, FACTORS
+from generative.data.drawn.face import HAIR_STYLES, Row
+from generative.data.drawn.faces import ATTRIBUTES, FACTORS, NUMBERS, SIGNED, WORN
+from generative.data.drawn.head import mouth_region
 
 SIZE = 64
-FACE = dict(zip(FACTORS, (0.0, 0.0, 1.0, 1.0, 0.3, 0.5, 0.5, 0.5, 0.0), strict=True))
+FACE = Row()._asdict()
 
 
 def faces(*changes):
@@ -33,14 +34,16 @@ def test_faces_follow_from_seed_and_number():
     assert (data.images(places[::-1]) == data.images(places)[::-1]).all()
 
 
-@pytest.mark.parametrize("turn", [-1.0, 0.0, 0.6, 1.0])
+@pytest.mark.parametrize(
+    "pose", [{"turn": -1.0}, {"turn": 1.0, "tilt": 1.0}, {"nod": 1.0, "tilt": -1.0}, {"nod": -1.0}]
+)
 @pytest.mark.parametrize("style", range(len(HAIR_STYLES)))
-def test_a_smile_changes_the_mouth_and_nothing_else(turn, style):
-    for glasses in (0, 1):
-        other = {"turn": turn, "hair_style": style, "glasses": glasses}
+def test_a_smile_changes_the_mouth_and_nothing_else(pose, style):
+    for worn in (0.0, 1.0):
+        other = {**FACE, **pose, "hair_style": style, "glasses": worn, "beard": worn, "headband": worn}
         difference = changed({**other, "smile": -1.0}, {**other, "smile": 1.0})
         assert difference.sum() > 30
-        assert not (difference & ~box(*mouth_region(turn))).any()
+        assert not (difference & ~box(*mouth_region(Row(**other)))).any()
 
 
 def test_a_smile_is_a_matter_of_degree():
@@ -54,6 +57,26 @@ def test_glasses_change_the_eyes_region_only():
     assert difference.sum() > 100 and not (difference & ~box(0.2, 0.38, 0.8, 0.60)).any()
 
 
+def test_what_is_worn_shows_where_it_is_worn():
+    where = {
+        "beard": box(0.2, 0.45, 0.8, 0.88),
+        "earrings": box(0.15, 0.55, 0.85, 0.7),
+        "headband": box(0.2, 0.2, 0.8, 0.5),
+    }
+    for name, region in where.items():
+        difference = changed({name: 0.0}, {name: 1.0})
+        assert difference.sum() > 10 and not (difference & ~region).any(), name
+
+
+def test_light_comes_from_its_side_and_detail_changes_strands_but_no_factor():
+    left, right = faces({"light": -1.0}, {"light": 1.0})
+    halves = [[face[30:46, 20:30].mean(), face[30:46, 34:44].mean()] for face in (left, right)]
+    assert halves[0][0] > halves[0][1] + 15 and halves[1][1] > halves[1][0] + 15
+    rows = np.array([list(FACE.values())] * 2)
+    one, other = draw_faces(rows, SIZE, np.array([1, 2])).astype(int)
+    assert (one != other)[10:20, 24:40].any() and (one == other)[32:44, 22:42].all()
+
+
 def test_background_leaves_the_face_alone():
     difference = changed({"background": 0.0}, {"background": 1.0})
     assert difference[:8].all() and not difference[24:48, 24:40].any()
@@ -65,11 +88,11 @@ def test_skin_darkens_the_forehead_and_not_the_corner():
     assert cheek[0] > cheek[1] + 30 > cheek[2] + 60 and (light[0] == dark[0]).all()
 
 
-@pytest.mark.parametrize("name", ["eye_size", "face_width", "turn", "hair_colour"])
+@pytest.mark.parametrize("name", FACTORS)
 def test_every_factor_shows(name):
-    low = -1.0 if name == "turn" else 0.0
+    low = -1.0 if name in SIGNED else 0.0
     for style in range(len(HAIR_STYLES)):
-        assert changed({name: low, "hair_style": style}, {name: 1.0, "hair_style": style}).sum() > 10
+        assert changed({"hair_style": style, name: low}, {"hair_style": style, name: 1.0}).sum() > 10
 
 
 def test_hair_styles_differ():
@@ -83,8 +106,11 @@ def test_factors_are_independent_and_fill_their_ranges():
     factors = data.factors(np.arange(len(data)))
     correlation = np.corrcoef(factors.T) - np.eye(len(FACTORS))
     assert np.abs(correlation).max() < 0.04
-    assert np.allclose(factors.min(0), [-1, 0, 0, 0, 0, 0, 0, 0, -1], atol=0.01)
-    assert np.allclose(factors.max(0), [1, 1, 4, 4, 1, 1, 1, 1, 1], atol=0.01)
+    low = [-1 if name in SIGNED else 0 for name in FACTORS]
+    high = [len(NUMBERS[name]) - 1 if name in NUMBERS else 1 for name in FACTORS]
+    assert np.allclose(factors.min(0), low, atol=0.01) and np.allclose(factors.max(0), high, atol=0.01)
+    for name, share in WORN.items():
+        assert factors[:, FACTORS.index(name)].mean() == pytest.approx(share, abs=0.02)
 
 
 def test_attributes_follow_from_factors():
@@ -110,6 +136,8 @@ def test_options_drive_what_is_drawn():
 def test_unknown_numbers_are_refused(name):
     with pytest.raises(ValueError, match=rf"{name} from 1\.0 to 5\.0: give 0 to 4"):
         faces({name: 1.0}, {name: 5.0})
+    with pytest.raises(ValueError, match="give 18 columns: smile, glasses"):
+        draw_faces(np.zeros((1, 9)), SIZE)
 
 
 @pytest.mark.parametrize(
