@@ -50,10 +50,10 @@ def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
             group["lr"] = rate
 
 
-def update(optimiser: Any, failed: Tensor) -> None:
+def update(optimiser: torch.optim.Optimizer, failed: Tensor) -> None:
     """Move the parameters, unless `failed` is 1 in place of 0; no GPU waits for that."""
     if optimiser.defaults.get("fused"):
-        optimiser.found_inf = failed  # as a GradScaler says it: 1 leaves the update out
+        cast(Any, optimiser).found_inf = failed  # as a GradScaler says it: 1 leaves the update out
     elif failed.is_cuda:
         _hold(optimiser, failed)
     elif failed:  # waits

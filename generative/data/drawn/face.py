@@ -20,7 +20,7 @@ HEIGHT = 0.31  # of the head, half
 PIVOT = (0.5, 0.88)  # the neck, around which a head tilts
 
 
-class Row(NamedTuple):
+class FaceFactors(NamedTuple):
     """The factors of a face."""
 
     smile: float = 0.0
@@ -68,7 +68,7 @@ class Face:
     front. `place` turns the head like a ball: what looks away is drawn closer together.
     """
 
-    def __init__(self, row: Row, detail: int) -> None:
+    def __init__(self, row: FaceFactors, detail: int) -> None:
         self.row, self.detail = row, detail
         self.half_width = 0.212 + 0.06 * row.face_width
         self.hair_style = HAIR_STYLES[int(row.hair_style)]

@@ -15,14 +15,14 @@ from jaxtyping import Float, Float32, Int64, UInt8
 from generative.data.contract import ImageData, ImageSource, image_data
 from generative.data.drawn.backdrops import draw_backdrop
 from generative.data.drawn.canvas import Canvas
-from generative.data.drawn.face import BACKDROPS, EYE_COLOURS, HAIR_COLOURS, HAIR_STYLES, Face, Row
+from generative.data.drawn.face import BACKDROPS, EYE_COLOURS, HAIR_COLOURS, HAIR_STYLES, Face, FaceFactors
 from generative.data.drawn.hair import draw_hair_behind, draw_hair_in_front, draw_headband
 from generative.data.drawn.head import draw_body, draw_glasses, draw_head
 from generative.data.drawn.keeping import Drawings
 from generative.data.draws import uniform
 
-FACTORS = Row._fields
-"""What each means and its range: `generative.data.drawn.face.Row`."""
+FACTORS = FaceFactors._fields
+"""What each means and its range: `generative.data.drawn.face.FaceFactors`."""
 Rows = Float32[np.ndarray, "N F"]
 SIGNED = ("smile", "turn", "tilt", "nod", "light")
 """Factors from -1 to 1; the others go from 0 to 1 or are numbers of something."""
@@ -142,7 +142,9 @@ def draw_faces(
         if not ((0 <= numbers) & (numbers < len(known))).all():
             raise ValueError(f"{name} from {numbers.min()} to {numbers.max()}: give 0 to {len(known) - 1}")
     seeds = [0] * len(factors) if details is None else details.tolist()
-    return np.stack([_draw(Face(Row(*row), seed), size) for row, seed in zip(factors.tolist(), seeds, strict=True)])
+    return np.stack(
+        [_draw(Face(FaceFactors(*row), seed), size) for row, seed in zip(factors.tolist(), seeds, strict=True)]
+    )
 
 
 def _draw(face: Face, size: int) -> UInt8[np.ndarray, "H W 3"]:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from generative.data.drawn.canvas import CIRCLE, Canvas, Colour, arc, lit, mixed
-from generative.data.drawn.face import CENTRE, HEIGHT, PIVOT, Face, Row, outline
+from generative.data.drawn.face import CENTRE, HEIGHT, PIVOT, Face, FaceFactors, outline
 
 _INK: Colour = (44, 34, 38)
 _WHITE: Colour = (248, 247, 245)
@@ -64,7 +64,7 @@ def draw_head(canvas: Canvas, face: Face) -> None:
     _mouth(canvas, face)
 
 
-def mouth_region(row: Row) -> tuple[float, float, float, float]:
+def mouth_region(row: FaceFactors) -> tuple[float, float, float, float]:
     """Return left, top, right and bottom of where the mouth of a face is, in shares of the image."""
     face, canvas = Face(row, 0), Canvas(1)
     canvas.turned(face.tilt, PIVOT)

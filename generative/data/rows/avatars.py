@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float64, Int64, UInt8
 
 from generative.data.contract import RowData, Rows
-from generative.data.drawn.face import HAIR_COLOURS, HAIR_STYLES, Row
+from generative.data.drawn.face import HAIR_COLOURS, HAIR_STYLES, FaceFactors
 from generative.data.drawn.faces import FACTORS, draw_faces
 from generative.data.draws import split, uniform
 
@@ -42,7 +42,7 @@ SHARES: tuple[Float64[np.ndarray, "P K"], ...] = tuple(
 )
 """Probabilities of each feature's values, a row for each value of the feature before it."""
 _DRAWN: dict[str, tuple[float, ...]] = {
-    **{name: (value,) for name, value in Row()._asdict().items()},
+    **{name: (value,) for name, value in FaceFactors()._asdict().items()},
     "hair_style": tuple(range(len(HAIR_STYLES))),
     "hair_colour": tuple(range(len(HAIR_COLOURS))),
     "glasses": (0.0, 1.0),

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 from generative.data import FacesConfig, draw_faces, face_attributes
-from generative.data.drawn.face import HAIR_STYLES, Row
+from generative.data.drawn.face import HAIR_STYLES, FaceFactors
 from generative.data.drawn.faces import ATTRIBUTES, FACTORS, NUMBERS, SIGNED, WORN
 from generative.data.drawn.head import mouth_region
 
 SIZE = 64
-FACE = Row()._asdict()
+FACE = FaceFactors()._asdict()
 
 
 def faces(*changes):
@@ -43,7 +43,7 @@ def test_a_smile_changes_the_mouth_and_nothing_else(pose, style):
         other = {**FACE, **pose, "hair_style": style, "glasses": worn, "beard": worn, "headband": worn}
         difference = changed({**other, "smile": -1.0}, {**other, "smile": 1.0})
         assert difference.sum() > 30
-        assert not (difference & ~box(*mouth_region(Row(**other)))).any()
+        assert not (difference & ~box(*mouth_region(FaceFactors(**other)))).any()
 
 
 def test_a_smile_is_a_matter_of_degree():
