@@ -86,7 +86,10 @@ def parse_options(
     dials = _dials(kind, words) if "sampling" in hints else None
     kinds = [("sampling", section(type(dials), name=""), field(default=dials))] if dials is not None else []
     view = make_dataclass("Words", kinds, bases=(kind, NamedTraining), frozen=True)
-    found: Any = parsed(view, words, program, COMMANDS[command])
+    try:
+        found: Any = parsed(view, words, program, COMMANDS[command])
+    except ValueError as error:  # of the dials, which are a dataclass in another
+        raise UsageError(str(error)) from error
     if found.run is None:
         raise UsageError(f"name the run: generative {command} RUN")
     return run_path(found.run), (found,) if "sampling" not in hints else (found, found.sampling if kinds else None)
