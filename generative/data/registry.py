@@ -6,7 +6,7 @@ from typing import Any, Protocol, cast
 from generative.core.catalogue import Catalogue
 from generative.core.facts import FactsView
 from generative.core.options import ComponentError, config_from_mapping
-from generative.data.contract import Data
+from generative.data.fields import Data
 
 
 class DataConfig(Protocol):
