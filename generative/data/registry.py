@@ -35,6 +35,7 @@ DATA = Catalogue[type](
         "digits": "generative.data.images.bundled:DigitsConfig",
         "photographs": "generative.data.images.bundled:PhotographsConfig",
         "avatars": "generative.data.rows.avatars:AvatarsConfig",
+        "text": "generative.data.text.corpus:TextConfig",
         "ring": "generative.data.points.gaussians:RingConfig",
         "grid": "generative.data.points.gaussians:GridConfig",
         "folder": "generative.data.images.folder:FolderConfig",

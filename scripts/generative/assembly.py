@@ -12,7 +12,7 @@ from generative.core.run_folder import Choice, TrainingConfig, TrainingRun
 from generative.data import Data, check_data
 from generative.data.identity import compare_data
 from generative.data.needs import FitsData
-from scripts.generative.data_sets import absolute, data_config, load, load_again, path_options
+from scripts.generative.data_sets import DATA, absolute, load, load_again, path_options
 from scripts.generative.items import inputs
 
 
@@ -45,7 +45,7 @@ def resolve(config: TrainingConfig) -> TrainingConfig:
         ComponentError: unknown model, data or option.
         ValueError: an option has a wrong value.
     """
-    chosen: Any = config_from_mapping(data_config(config.data.type), config.data.options, "data")
+    chosen: Any = config_from_mapping(DATA.find(config.data.type), config.data.options, "data")
     options = {**sizes(config.model.type, load(config.data)), **config.model.options}
     model: Any = config_from_mapping(MODELS.config_class(config.model.type), options, "model")
     return dataclasses.replace(
