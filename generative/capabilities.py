@@ -62,6 +62,14 @@ class Scores(Protocol):
 
 
 @runtime_checkable
+class Classifies(Protocol):
+    """Tells what data show."""
+
+    def classify(self, obs: Tensor) -> Tensor:
+        """Return a score (logit) for each class (B K)."""
+
+
+@runtime_checkable
 class Interpolates(Protocol):
     """Goes from one datum to another."""
 
@@ -94,6 +102,7 @@ CAPABILITIES: dict[str, type] = {
     "reconstruct": Reconstructs,
     "sample": Samples,
     "log_prob": Scores,
+    "classify": Classifies,
     "interpolate": Interpolates,
     "translate": Translates,
     "generate": Generates,

@@ -115,7 +115,10 @@ class Estimates(Protocol):
     """A component with numbers that come from looking at data once, without gradients."""
 
     def estimate(self, batches: Iterator[Any], generator: torch.Generator) -> None:
-        """Set them from as many batches of an endless stream as it needs; called once, after `fit` if that is."""
+        """Set them from as many batches as it needs; called once, after `fit` if that is.
+
+        The batches show every item at most once, and may end.
+        """
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,29 +1,22 @@
 """Data that is there offline, and the user's own: one contract for all of it, checked before training starts."""
 
 from generative.data.check import check_data
-from generative.data.contract import (
-    Batches,
-    Data,
-    ImageData,
-    ImageSource,
-    PointData,
-    RowData,
-    image_data,
-    in_values,
-    one_hot,
-)
 from generative.data.drawn.faces import FacesConfig, draw_faces, face_attributes
 from generative.data.drawn.shapes import ShapesConfig, draw_shapes
+from generative.data.fields import Data, Field, Modes, as_input
 from generative.data.images.arrays import ArraysConfig, array_data
 from generative.data.images.bundled import DigitsConfig, PhotographsConfig
 from generative.data.images.cifar import CifarConfig
 from generative.data.images.folder import FolderConfig
 from generative.data.images.idx import IdxConfig
+from generative.data.images.source import ImageSource, image_data
 from generative.data.images.wrapped import dataset_data
+from generative.data.orders import Batches, Order
 from generative.data.origin import Origin
 from generative.data.points.gaussians import GridConfig, RingConfig
 from generative.data.registry import DATA, DataConfig, load_data
 from generative.data.rows.avatars import AvatarsConfig
+from generative.data.rows.one_hot import one_hot
 
 __all__ = [
     "DATA",
@@ -35,25 +28,25 @@ __all__ = [
     "DataConfig",
     "DigitsConfig",
     "FacesConfig",
+    "Field",
     "FolderConfig",
     "GridConfig",
     "IdxConfig",
-    "ImageData",
     "ImageSource",
+    "Modes",
+    "Order",
     "Origin",
     "PhotographsConfig",
-    "PointData",
     "RingConfig",
-    "RowData",
     "ShapesConfig",
     "array_data",
+    "as_input",
     "check_data",
     "dataset_data",
     "draw_faces",
     "draw_shapes",
     "face_attributes",
     "image_data",
-    "in_values",
     "load_data",
     "one_hot",
 ]

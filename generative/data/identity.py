@@ -1,14 +1,16 @@
 """The data as a part of a run's identity: what was read when it began, and that it is the same ever after.
 
 `data.json` in the run folder says in words what was used and left out, and holds what a model needs to know of its
-data (shape, classes, counts), so that commands that only draw from it ask for no data.
+data (its fields and counts), so that commands that only draw from it ask for no data.
 """
+
+import dataclasses
 
 from generative.core.facts import Facts
 from generative.core.files import read_json, write_json
-from generative.core.options import ComponentError
+from generative.core.options import ComponentError, config_from_mapping
 from generative.core.run_folder import TrainingRun
-from generative.data import Data, ImageData, RowData
+from generative.data.fields import Data, Field
 from generative.data.origin import differences
 
 FILE = "data.json"
@@ -37,7 +39,7 @@ def compare_data(run: TrainingRun, data: Data) -> None:
 
 
 def data_facts(run: TrainingRun) -> Facts:
-    """Return what a run was begun on: name, kind, shape, classes, counts, lines in words, files with digests.
+    """Return what a run was begun on: name, fields, counts, lines in words, files with digests.
 
     Raises:
         ComponentError: the run has no such record, or it is damaged.
@@ -49,18 +51,22 @@ def data_facts(run: TrainingRun) -> Facts:
         )
     remedy = "restore it or train anew with --out"
     facts = read_json(path, remedy)
-    if not ({"name", "kind", "shape", "classes", "training", "held_out", "lines", "files"} <= facts.keys()):
+    if "kind" in facts and "fields" not in facts:
+        raise ComponentError(f"{path} was written by an older version, without the fields of the data: train anew")
+    if not ({"name", "fields", "training", "held_out", "lines", "files"} <= facts.keys()):
         raise ComponentError(f"{path} is damaged (fields are missing): {remedy}")
     return facts
 
 
+def fields_of(facts: Facts) -> dict[str, Field]:
+    """Return the fields that `data_facts` says the items had."""
+    return {name: config_from_mapping(Field, each, f"fields.{name}") for name, each in facts["fields"].items()}
+
+
 def _facts(data: Data) -> Facts:
-    kind = "images" if isinstance(data, ImageData) else "rows" if isinstance(data, RowData) else "points"
     return {
         "name": data.name,
-        "kind": kind,
-        "shape": list(data.shape),
-        "classes": list(data.classes),
+        "fields": {name: dataclasses.asdict(each) for name, each in data.fields.items()},
         "training": len(data),
         "held_out": len(data.held_out()),
         "lines": data.origin.lines(),

@@ -1,14 +1,15 @@
 """A data set that a GPU keeps: its items are read once, and only their numbers travel from then on."""
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from generative.core.device import fits_on
-from generative.data.contract import Batches, Items
-from generative.training.batches import each_tensor, on_device, tensors
+from generative.data.orders import Batches, Items
+from generative.training.batches import on_device
 
 READ_TOGETHER = 4096
 """Items."""
@@ -24,18 +25,17 @@ def kept_on_gpu(batches: Batches, device: torch.device, wanted: int) -> Batches:
         device: where it is wanted.
         wanted: how many items will be taken from it.
     """
-    one, count = batches.read(np.arange(1)), batches.count
-    size = count * sum(part.nbytes for part in tensors(one))
-    if wanted < count or not fits_on(device, size):
+    count = batches.count
+    one = [read(np.arange(1)) for read in batches.readers]
+    if wanted < count or not fits_on(device, count * sum(each.nbytes for each in one)):
         return batches
-    whole = each_tensor(one, lambda part: part.new_empty((count, *part.shape[1:]), device=device))
+    whole = [each.new_empty((count, *each.shape[1:]), device=device) for each in one]
     for start in range(0, count, READ_TOGETHER):
-        read = batches.read(np.arange(start, min(start + READ_TOGETHER, count)))
-        for place, part in zip(tensors(whole), tensors(read), strict=True):
-            place[start : start + len(part)].copy_(part)
+        items = np.arange(start, min(start + READ_TOGETHER, count))
+        for place, read in zip(whole, batches.readers, strict=True):
+            place[start : start + len(items)].copy_(read(items))
+    return replace(batches, readers=tuple(_gatherer(each, device) for each in whole))
 
-    def gather(items: Items) -> Any:
-        where = on_device(torch.from_numpy(items), device)
-        return each_tensor(whole, lambda part: part.index_select(0, where))
 
-    return replace(batches, read=gather)
+def _gatherer(whole: Tensor, device: torch.device) -> Callable[[Items], Tensor]:
+    return lambda items: whole.index_select(0, on_device(torch.from_numpy(items), device))

@@ -6,7 +6,7 @@ from typing import Any, Protocol, cast
 from generative.core.catalogue import Catalogue
 from generative.core.facts import FactsView
 from generative.core.options import ComponentError, config_from_mapping
-from generative.data.contract import Data
+from generative.data.fields import Data
 
 
 class DataConfig(Protocol):
@@ -35,6 +35,7 @@ DATA = Catalogue[type](
         "digits": "generative.data.images.bundled:DigitsConfig",
         "photographs": "generative.data.images.bundled:PhotographsConfig",
         "avatars": "generative.data.rows.avatars:AvatarsConfig",
+        "text": "generative.data.text.corpus:TextConfig",
         "ring": "generative.data.points.gaussians:RingConfig",
         "grid": "generative.data.points.gaussians:GridConfig",
         "folder": "generative.data.images.folder:FolderConfig",

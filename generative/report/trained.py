@@ -19,6 +19,8 @@ STAGES = 6
 """Grids shown of those that were drawn while the model learned, the first and the last included."""
 STAGE_PIXELS = 600
 """Height and width that a grid has at most in the row of stages, which is shown half as large."""
+TEXT_CHARACTERS = 2_000
+"""Of a text that is shown."""
 CURVES = {
     "squared_error": "squared error per image",
     "kl": "KL divergence, nats per image",
@@ -60,6 +62,7 @@ def render_run(run: TrainingRun) -> str:
         figures=_figures(evaluation["figures"] if evaluation else []),
         extractors=sorted({row["extractor"] for row in (evaluation or {}).get("figures", []) if row["extractor"]}),
         stages=_stages(run),
+        texts=_texts(run),
         curves=_curves(run.history()),
         pictures=_pictures(run),
         attributes=_attributes(run),
@@ -112,10 +115,24 @@ def _figures(rows: Sequence[Facts]) -> list[tuple[str, ...]]:
 
 def _stages(run: TrainingRun) -> list[tuple[str, bytes]]:
     """Return the grids drawn on the way, the last one whole: all of the same noise, or of the same held-out images."""
-    files = [path for path in sorted((run.path / "samples").glob("*.png")) if path.stem.isdigit()]
+    found = [(_step(path), _shrunk(path)) for path in _drawn(run, "png")]
+    return [*found, (found[-1][0], _drawn(run, "png")[-1].read_bytes())] if found else []
+
+
+def _texts(run: TrainingRun) -> list[tuple[str, str]]:
+    """Return the beginnings of the texts written on the way."""
+    return [(_step(path), path.read_text()[:TEXT_CHARACTERS]) for path in _drawn(run, "txt")]
+
+
+def _drawn(run: TrainingRun, ending: str) -> list[Path]:
+    """Return some of the files drawn on the way, the first and the last among them."""
+    files = [path for path in sorted((run.path / "samples").glob(f"*.{ending}")) if path.stem.isdigit()]
     chosen = sorted({round(place) for place in np.linspace(0, len(files) - 1, STAGES)}) if files else []
-    found = [(f"step {int(files[place].stem):,}", _shrunk(files[place])) for place in chosen]
-    return [*found, (found[-1][0], files[-1].read_bytes())] if found else []
+    return [files[place] for place in chosen]
+
+
+def _step(path: Path) -> str:
+    return f"step {int(path.stem):,}"
 
 
 def _shrunk(path: Path) -> bytes:

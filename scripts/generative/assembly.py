@@ -6,13 +6,14 @@ from typing import Any, cast
 
 from torch import nn
 
-from generative import MODELS, config_from_mapping, config_to_mapping, load_component
+from generative import MODELS, ComponentError, config_from_mapping, config_to_mapping, load_component
 from generative.core.facts import Facts
 from generative.core.run_folder import Choice, TrainingConfig, TrainingRun
-from generative.data import Data, ImageData, RowData, check_data
+from generative.data import Data, check_data
 from generative.data.identity import compare_data
-from scripts.generative.data_sets import absolute, data_config, load, load_again, path_options
-from scripts.generative.items import beside
+from generative.data.needs import FitsData
+from scripts.generative.data_sets import DATA, absolute, load, load_again, path_options
+from scripts.generative.items import inputs
 
 
 def begin(path: Path, config: TrainingConfig, data: Data) -> TrainingRun:
@@ -30,18 +31,11 @@ def begin(path: Path, config: TrainingConfig, data: Data) -> TrainingRun:
 
 
 def sizes(model: str, data: Data) -> Facts:
-    """Return the options of a model that the data decide, those that its config has."""
-    names = {each.name for each in dataclasses.fields(MODELS.config_class(model))}
-    found: Facts = {}
-    if isinstance(data, ImageData):
-        found = {"image_size": data.shape[0], "channels": data.shape[2]}
-    elif isinstance(data, RowData):
-        found = {"categories": data.categories}
-    else:
-        found = {"dimensions": data.shape[0], "layout": "points"} if "dimensions" in names else {}
-    if data.classes:
-        found["classes"] = len(data.classes)
-    return {name: value for name, value in found.items() if name in names}
+    """Return the options of a model that the data decide; raise ComponentError where the data do not fit it."""
+    model_class = MODELS.component_class(model)
+    if not hasattr(model_class, "sizes"):
+        raise ComponentError(f"{model}: does not say which data it takes; give its class `inputs` and `sizes`")
+    return cast(type[FitsData], model_class).sizes(data.fields)
 
 
 def resolve(config: TrainingConfig) -> TrainingConfig:
@@ -51,7 +45,7 @@ def resolve(config: TrainingConfig) -> TrainingConfig:
         ComponentError: unknown model, data or option.
         ValueError: an option has a wrong value.
     """
-    chosen: Any = config_from_mapping(data_config(config.data.type), config.data.options, "data")
+    chosen: Any = config_from_mapping(DATA.find(config.data.type), config.data.options, "data")
     options = {**sizes(config.model.type, load(config.data)), **config.model.options}
     model: Any = config_from_mapping(MODELS.config_class(config.model.type), options, "model")
     return dataclasses.replace(
@@ -61,26 +55,23 @@ def resolve(config: TrainingConfig) -> TrainingConfig:
     )
 
 
-def shape(module: nn.Module) -> tuple[int, ...] | None:
-    """Return the shape of the items that a model takes, as data sets give theirs; None where it does not say."""
-    config = cast(Any, module).config
-    if hasattr(config, "dimensions") and getattr(config, "layout", "points") == "points":
-        return (config.dimensions,)
-    if getattr(config, "categories", ()):
-        return (len(config.categories),)
-    return (config.image_size, config.image_size, config.channels) if hasattr(config, "image_size") else None
-
-
 def build(config: TrainingConfig, data: Data) -> nn.Module:
     """Return the new model of a run; what its options leave open the data decide.
 
     Raises:
-        ComponentError: unknown model or option.
+        ComponentError: unknown model or option, or data without what the model needs.
         ValueError: an option has a wrong value, or the data do not fit the model.
     """
-    options = {**sizes(config.model.type, data), **config.model.options}
-    module = MODELS.create(config.model.type, options, config.seed)
-    check_data(data, batch=config.batch, shape=shape(module), beside=beside(module))
+    decided = sizes(config.model.type, data)
+    module = MODELS.create(config.model.type, {**decided, **config.model.options}, config.seed)
+    chosen = config_to_mapping(cast(Any, module).config)
+    for name, value in decided.items():
+        if chosen[name] != value:
+            raise ValueError(
+                f"{data.name}: the data has {name}={value}, but the model takes {chosen[name]}; "
+                f"leave out model.{name}, or choose other data"
+            )
+    check_data(data, batch=config.batch, names=inputs(module))
     return module
 
 

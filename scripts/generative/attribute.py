@@ -17,7 +17,7 @@ from generative import require
 from generative.core.facts import Facts
 from generative.core.files import write_json
 from generative.core.run_folder import TrainingRun
-from generative.data import ImageData
+from generative.data import Data
 from generative.latent import Attribute, Judgement, added, judge, learn_attribute
 from generative.latent.interpolation import encode_means
 from generative.report.images import column, write_png
@@ -83,7 +83,7 @@ class Seen:
     """A model, the attribute that it learned, and held-out images that do not have it."""
 
     module: nn.Module
-    data: ImageData
+    data: Data
     attribute: Attribute
     images: Tensor
     """As they are (N C H W)."""
@@ -110,9 +110,10 @@ def learn(run: TrainingRun, options: AttributeOptions) -> Seen:
     return Seen(module, data, attribute, held_items.values[without], held_codes[without])
 
 
-def watched(data: ImageData, options: AttributeOptions) -> list[str]:
+def watched(data: Data, options: AttributeOptions) -> list[str]:
     """Return what judges look at: the attribute first, then what should stay."""
-    default = [each for each in ("glasses",) if each in data.attribute_names] + ([CLASSES] if data.classes else [])
+    default = [each for each in ("glasses",) if each in data.names("attributes")]
+    default += [CLASSES] if data.names("label") else []
     return list(dict.fromkeys([options.attribute, *(options.keep or default)]))
 
 

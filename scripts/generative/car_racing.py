@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from generative.data import ImageData, Origin, array_data
+from generative.data import Data, Field, Origin, array_data
 from generative.data.origin import file_digest
 from worldmodels.errors import RunError
 from worldmodels.rollouts.dataset import episode_files
@@ -31,7 +31,7 @@ class CarRacingConfig:
         if self.frames < 2:
             raise ValueError(f"frames={self.frames}: give 2 or more")
 
-    def load(self) -> ImageData:
+    def load(self) -> Data:
         """Return the frames, the tracks of which are either in the training or in the held-out part.
 
         Raises:
@@ -60,7 +60,7 @@ class CarRacingConfig:
             notes=(f"one frame in {every} of each episode",) if every > 1 else (),
             files={file.path.name: file_digest(file.path) for file in files},
         )
-        return _with_attributes(replace(data, source=replace(data.source, origin=origin)), known, names)
+        return _with_attributes(replace(data, origin=origin), known, names)
 
 
 def _factor_names(file: EpisodeFile, columns: int) -> tuple[str, ...]:
@@ -72,7 +72,7 @@ def _factor_names(file: EpisodeFile, columns: int) -> tuple[str, ...]:
     return tuple(f"state_{number}" for number in range(columns))
 
 
-def _with_attributes(data: ImageData, state: Float32[np.ndarray, "N F"], names: tuple[str, ...]) -> ImageData:
+def _with_attributes(data: Data, state: Float32[np.ndarray, "N F"], names: tuple[str, ...]) -> Data:
     """Add what one would say of a frame: bends of the road ahead, speed, standing beside the road."""
     column = {name: state[:, number] for number, name in enumerate(names)}
     rules = {}
@@ -87,5 +87,9 @@ def _with_attributes(data: ImageData, state: Float32[np.ndarray, "N F"], names: 
     if not rules:
         return data
     table: UInt8[np.ndarray, "N A"] = np.stack(list(rules.values()), 1).astype(np.uint8)
-    source = replace(data.source, attribute_names=tuple(rules), attributes=lambda items: table[items])
-    return replace(data, source=source)
+    attributes = Field("attributes", (len(rules),), "uint8", tuple(rules), (2,))
+    return replace(
+        data,
+        fields={**data.fields, "attributes": attributes},
+        readers={**data.readers, "attributes": lambda items: table[items]},
+    )

@@ -8,26 +8,14 @@ from typing import Any
 from generative import ComponentError, config_from_mapping
 from generative.core.run_folder import Choice
 from generative.data import DATA, Data
-from scripts.generative.car_racing import CarRacingConfig
 from scripts.generative.preflight import check_data_options
 
-OURS = {"car-racing": CarRacingConfig}
-"""Data sets that only this layer can read."""
-
-
-def known_data() -> list[str]:
-    """Return the names of all data sets."""
-    return [*DATA.names(), *OURS]
-
-
-def data_config(name: str) -> type:
-    """Return the config dataclass of a data set; raise ComponentError when there is none."""
-    return OURS[name] if name in OURS else DATA.find(name)
+DATA.add("car-racing", "scripts.generative.car_racing:CarRacingConfig")  # which only this layer can read
 
 
 def path_options(name: str) -> tuple[str, ...]:
     """Return which options of a data set say where its files lie; none for data that are drawn."""
-    return tuple(getattr(data_config(name), "path_options", ()))
+    return tuple(getattr(DATA.find(name), "path_options", ()))
 
 
 def absolute(choice: Choice) -> Choice:
@@ -39,7 +27,7 @@ def absolute(choice: Choice) -> Choice:
 
 def load(choice: Choice) -> Data:
     """Return a data set by name; errors as of `generative.data.load_data`, and a RunError for more than fits."""
-    config: Any = config_from_mapping(data_config(choice.type), choice.options, "data")
+    config: Any = config_from_mapping(DATA.find(choice.type), choice.options, "data")
     check_data_options(config)
     return config.load()
 

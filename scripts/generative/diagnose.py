@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from generative.core.run_folder import TrainingRun
-from generative.data import Data, ImageData
+from generative.data import Data
 from scripts.generative.assembly import open_run
 from scripts.generative.items import take
 from scripts.generative.verdicts import verdicts
@@ -33,7 +33,7 @@ def main(run: TrainingRun, options: DiagnoseOptions) -> Sequence[str]:
 
 def own_words(module: nn.Module, data: Data, samples: int) -> list[str]:
     """Return what a model says of itself, where it has a `diagnose`, and its verdict is not "healthy"."""
-    if not (hasattr(module, "diagnose") and isinstance(data, ImageData)):
+    if not (hasattr(module, "diagnose") and data.item.kind == "image"):
         return []
     mean = take(module, data, samples).values.mean(0)
     facts = module.diagnose(take(module, data.held_out(), samples).values, mean)  # type: ignore[operator]

@@ -16,7 +16,7 @@ from generative.capabilities import draw
 from generative.core.facts import Facts
 from generative.core.files import write_json
 from generative.core.run_folder import TrainingRun
-from generative.data import Data, ImageData, PointData, RowData
+from generative.data import Data, Modes
 from generative.latent.interpolation import encode_means
 from generative.metrics import (
     Extractor,
@@ -31,7 +31,7 @@ from generative.metrics import (
     random_convolutions,
 )
 from scripts.generative.assembly import open_run
-from scripts.generative.items import codes, decoder, places, says_classes, take
+from scripts.generative.items import codes, decoder, places, take
 from scripts.generative.verdicts import verdicts
 
 OF_SAMPLES = ("FD", "KD", "precision", "recall", "density", "coverage", "NDB", "vendi", "memorisation")
@@ -96,12 +96,14 @@ def beats(row: Facts) -> bool:
 @torch.no_grad()
 def figures(module: nn.Module, data: Data, options: EvaluateOptions) -> Iterator[Figure]:
     """Yield the figures, those of samples first."""
-    if isinstance(data, PointData):
+    if data.item.kind == "point":
         if offers(module, "sample"):
             yield from _of_points(module, data, options)
         return
-    if isinstance(data, RowData):
+    if data.item.kind == "row":
         yield from _of_rows(module, data, options)
+        return
+    if data.item.kind != "image":
         return
     count = min(options.samples, len(data), len(data.held_out()))
     train, held = take(module, data, count), take(module, data.held_out(), count)
@@ -115,8 +117,8 @@ def figures(module: nn.Module, data: Data, options: EvaluateOptions) -> Iterator
             yield measure(name, back, train.values, held.values, seed=options.seed)
     if hasattr(cast(Any, module).config, "levels"):
         yield _bits(module, train.values, held.values)
-    if says_classes(module):
-        yield _accuracy(module, data, held.values, cast(Tensor, held.labels))
+    if offers(module, "classify"):
+        yield _accuracy(module, data, held.values, held.condition[0])
     if offers(module, "encode"):
         yield from _of_codes(module, data, options)
     if offers(module, "decode"):
@@ -170,13 +172,14 @@ def independent_pixels(images: Tensor, count: int, seed: int) -> Tensor:
     return flat.gather(0, rows).unflatten(1, images.shape[1:])
 
 
-def _of_points(module: nn.Module, data: PointData, options: EvaluateOptions) -> Iterator[Figure]:
+def _of_points(module: nn.Module, data: Data, options: EvaluateOptions) -> Iterator[Figure]:
     real, held = (take(module, part, options.samples).values for part in (data, data.held_out()))
     generator = torch.Generator().manual_seed(options.seed)
     made = draw(module, len(held), generator)
     spread = torch.linalg.cholesky(torch.cov(real.T.double()))
     gaussian = (real.mean(0) + torch.randn(len(held), real.shape[1], generator=generator).double() @ spread.T).float()
-    centres, radius = torch.from_numpy(data.modes), 3 * data.spread
+    modes, density = cast(Modes, data.modes), cast(Any, data.log_prob)
+    centres, radius = torch.from_numpy(modes.centres), 3 * modes.spread
     what = {
         "coverage[points]": lambda points: coverage(real.double(), points.double()),
         "modes covered": lambda points: float(modes_covered(points, centres, radius=radius)),
@@ -190,24 +193,24 @@ def _of_points(module: nn.Module, data: PointData, options: EvaluateOptions) -> 
         value, baseline_value = (
             -float(said.mean()) for said in (cast(Any, module).log_prob(held), bell.log_prob(held.double()))
         )
-        reference = -float(data.log_prob(held.numpy()).mean())
+        reference = -float(density(held.numpy()).mean())
         yield Figure("nats per point", value, reference, baseline_value, "one Gaussian", "lower", None, len(held))
 
 
-def _of_rows(module: nn.Module, data: RowData, options: EvaluateOptions) -> Iterator[Figure]:
+def _of_rows(module: nn.Module, data: Data, options: EvaluateOptions) -> Iterator[Figure]:
     """Yield how likely held-out rows are, and how well samples know which values go together."""
     model: Any = module
     train, held = (take(module, part, options.samples).values for part in (data, data.held_out()))
     if offers(module, "log_prob"):
-        fair = math.log(2) * len(data.categories)  # nats per row to bits per number
-        value, uniform = -float(model.log_prob(held).mean()) / fair, math.log(math.prod(data.categories)) / fair
+        fair = math.log(2) * len(data.item.sizes)  # nats per row to bits per number
+        value, uniform = -float(model.log_prob(held).mean()) / fair, math.log(math.prod(data.item.sizes)) / fair
         reference = -float(data.log_prob(held.numpy()).mean()) / fair if data.log_prob else math.nan
         yield Figure("bits per number", value, reference, uniform, "all values alike", "lower", None, len(held))
     if offers(module, "sample"):
         generator = torch.Generator().manual_seed(options.seed)
         made = draw(module, len(held), generator)
         mixed = train.gather(0, torch.rand(train.shape, generator=generator).argsort(0))
-        value, reference, baseline_value = (pair_distance(held, rows, data.categories) for rows in (made, train, mixed))
+        value, reference, baseline_value = (pair_distance(held, rows, data.item.sizes) for rows in (made, train, mixed))
         yield Figure(
             "pair distance", value, reference, baseline_value, "independent features", "lower", None, len(held)
         )
@@ -221,20 +224,20 @@ def _bits(module: nn.Module, train: Tensor, held: Tensor) -> Figure:
     return Figure("bits per number", value, reference, uniform, "all values alike", "lower", None, len(held))
 
 
-def _accuracy(module: nn.Module, data: ImageData, images: Tensor, labels: Tensor) -> Figure:
+def _accuracy(module: nn.Module, data: Data, images: Tensor, labels: Tensor) -> Figure:
     said = torch.cat([module(part).argmax(1) for part in images.split(256)])
     right = float((said == labels).double().mean())
-    common = float(torch.bincount(labels, minlength=len(data.classes)).max() / len(labels))
+    common = float(torch.bincount(labels, minlength=len(data.names("label"))).max() / len(labels))
     return Figure("accuracy", right, 1.0, common, "commonest class", "higher", None, len(labels))
 
 
-def _of_codes(module: nn.Module, data: ImageData, options: EvaluateOptions) -> Iterator[Figure]:
+def _of_codes(module: nn.Module, data: Data, options: EvaluateOptions) -> Iterator[Figure]:
     held = data.held_out()
     items = take(module, held, options.samples)
     means = encode_means(module, items.values, items.condition)
     yield measure_code("active-units", means, seed=options.seed)
-    if data.factor_names:
-        factors = torch.from_numpy(held.factors(places(held, options.samples)))
+    if "factors" in data.fields:
+        factors = torch.from_numpy(held.get("factors", places(held, options.samples)))
         for name in OF_FACTORS:
             yield measure_code(name, means, factors, seed=options.seed)
 

@@ -10,10 +10,10 @@ from jaxtyping import Int64
 from torch import Tensor, nn
 
 from generative import ComponentError, offers, require
-from generative.data import Data, ImageData, RowData, in_values
-from generative.data.contract import Batches, Beside
+from generative.core.facts import Facts
+from generative.data import Batches, Data, as_input
+from generative.data.identity import fields_of
 from generative.latent.interpolation import encode_means
-from generative.training.batches import each_tensor
 
 
 @dataclass(frozen=True)
@@ -21,43 +21,49 @@ class Items:
     """Some items of a data set as a model takes them."""
 
     values: Tensor
-    """Images (N C H W) in [0, 1], rows of categories (N F) or points (N D)."""
-    labels: Tensor | None
-    """Class numbers (N), for models that take them."""
-
-    @property
-    def condition(self) -> tuple[Tensor, ...]:
-        """What the model's methods take besides the values."""
-        return () if self.labels is None else (self.labels,)
+    """The first of the model's inputs: images (N C H W) in [0, 1], rows of categories (N F), points (N D), ..."""
+    condition: tuple[Tensor, ...] = ()
+    """The other inputs, such as class numbers (N)."""
 
     def first(self, count: int) -> "Items":
         """Return the first items."""
-        return Items(self.values[:count], None if self.labels is None else self.labels[:count])
+        return Items(self.values[:count], tuple(each[:count] for each in self.condition))
+
+    def to(self, device: torch.device) -> "Items":
+        """Return the items on a device."""
+        return Items(self.values.to(device), tuple(each.to(device) for each in self.condition))
+
+    @property
+    def batch(self) -> Any:
+        """All of them as one batch: a tensor, or a tuple where there are several inputs."""
+        return (self.values, *self.condition) if self.condition else self.values
 
 
-def beside(module: nn.Module) -> Beside | None:
-    """Return what a model is trained with besides the items: labels where it has classes."""
-    config = cast(Any, module).config
-    return "labels" if getattr(config, "classes", 0) else None
+def inputs(module: nn.Module) -> tuple[str, ...]:
+    """Return the fields that a model takes, in their order."""
+    return tuple(cast(Any, module).inputs)
 
 
 def stream(module: nn.Module, data: Data, batch: int, seed: int) -> Batches:
-    """Return the batches that a model trains on, images as they are stored; see `as_input`."""
-    if isinstance(data, ImageData):
-        return data.batches(batch, seed, "stored", beside(module))
-    if isinstance(data, RowData):
-        return data.batches(batch, seed)
-    return data.batches(batch, seed, "labels" if beside(module) else None)
+    """Return the batches that a model trains on, as they are stored; see `preparation`."""
+    return data.batches(batch, seed, inputs(module), getattr(module, "order", "shuffled"), stored=True)
 
 
-def as_input(batch: Any) -> Any:
-    """Return a batch of `stream` as a model takes it: images in [0, 1], all else as it is."""
-    return each_tensor(batch, lambda part: in_values(part, "unit") if part.dtype == torch.uint8 else part)
+def preparation(module: nn.Module, data: Data) -> Callable[[Any], Any]:
+    """Return what makes a batch of `stream` one that the model takes: images in [0, 1], all else as it is."""
+    fields = [data.fields[name] for name in inputs(module)]
+
+    def prepare(batch: Any) -> Any:
+        if len(fields) == 1:
+            return as_input(batch, fields[0])
+        return tuple(as_input(part, field) for part, field in zip(batch, fields, strict=True))
+
+    return prepare
 
 
-def values_stream(data: Data, batch: int, seed: int) -> Iterator[Tensor]:
-    """Return batches without labels, as `estimate` takes them."""
-    return (data.batches(batch, seed, "unit") if isinstance(data, ImageData) else data.batches(batch, seed))(0)
+def once(module: nn.Module, data: Data, batch: int, seed: int) -> Iterator[Any]:
+    """Return batches of every item once, as `estimate` takes them."""
+    return data.batches(min(batch, len(data)), seed, inputs(module)).once()
 
 
 def places(data: Data, count: int) -> Int64[np.ndarray, " N"]:
@@ -68,19 +74,8 @@ def places(data: Data, count: int) -> Int64[np.ndarray, " N"]:
 def take(module: nn.Module, data: Data, count: int) -> Items:
     """Return the items at `places`."""
     where = places(data, count)
-    if isinstance(data, RowData):
-        return Items(torch.from_numpy(data.rows(where)), None)
-    if isinstance(data, ImageData):
-        values = in_values(torch.from_numpy(data.images(where)), "unit")
-    else:
-        values = torch.from_numpy(data.points(where))
-    labels = torch.from_numpy(data.labels(where)) if beside(module) else None
-    return Items(values, labels)
-
-
-def says_classes(module: nn.Module) -> bool:
-    """Return whether a model is a classifier: it has classes and ends in a score for each."""
-    return hasattr(module, "head") and beside(module) is not None
+    values, *condition = (data.tensor(name, where) for name in inputs(module))
+    return Items(values, tuple(condition))
 
 
 @torch.no_grad()
@@ -96,11 +91,10 @@ def codes(module: nn.Module, data: Data, count: int, seed: int) -> Items:
     generator = torch.Generator().manual_seed(seed)
     items = take(module, data.held_out(), max(1024, count))
     order = torch.randperm(len(items.values), generator=generator)[:count]
-    labels = None if items.labels is None else items.labels[order]
+    condition = tuple(each[order] for each in items.condition)
     if not offers(module, "encode"):
-        return Items(torch.randn(len(order), cast(Any, module).latent_spec.size, generator=generator), labels)
-    chosen = Items(items.values[order], labels)
-    return Items(encode_means(module, chosen.values, chosen.condition), labels)
+        return Items(torch.randn(len(order), cast(Any, module).latent_spec.size, generator=generator), condition)
+    return Items(encode_means(module, items.values[order], condition), condition)
 
 
 def decoder(module: nn.Module, condition: Sequence[Tensor]) -> Callable[[Tensor], Tensor]:
@@ -109,13 +103,20 @@ def decoder(module: nn.Module, condition: Sequence[Tensor]) -> Callable[[Tensor]
     return lambda z: model.decode(z, *(each[:1].expand(len(z)) for each in condition))
 
 
-def require_images(data: Data, command: str) -> ImageData:
-    """Return data of images; raise ComponentError for rows and points."""
-    if not isinstance(data, ImageData):
-        raise ComponentError(no_images(command, data.name, "rows" if isinstance(data, RowData) else "points"))
+def require_images(data: Data, command: str) -> Data:
+    """Return data of images; raise ComponentError for all else."""
+    if data.item.kind != "image":
+        raise ComponentError(no_images(command, data.name, data.main))
     return data
 
 
-def no_images(command: str, name: str, kind: str) -> str:
+def require_images_of(facts: Facts, command: str) -> None:
+    """Raise ComponentError where a run's data are no images."""
+    main, item = next(iter(fields_of(facts).items()))
+    if item.kind != "image":
+        raise ComponentError(no_images(command, facts["name"], main))
+
+
+def no_images(command: str, name: str, field: str) -> str:
     """Say that a command shows images, and what these data are instead."""
-    return f"`{command}` shows images, and {name} has {kind}; use `evaluate` or `report`"
+    return f"`{command}` shows images, and {name} has {field}s; use `evaluate` or `report`"

@@ -7,7 +7,6 @@ none with the model either; of other data it learns from the same training part.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from torch import Tensor
 
 from generative import MODELS, FitConfig, fit, load_component, load_metadata, save_component
 from generative.core.run_folder import Choice, TrainingRun
-from generative.data import ImageData, in_values
+from generative.data import Data
 from scripts.generative.data_sets import load
 from scripts.generative.items import places
 
@@ -61,29 +60,31 @@ class Judge:
     """Share of held-out images, as they are, whose class it says."""
 
 
-def middles(data: ImageData) -> dict[str, float]:
+def middles(data: Data) -> dict[str, float]:
     """Return where factors are halved: at the medians of the training part."""
-    if not data.factor_names:
+    if not data.names("factors"):
         return {}
-    middle = np.median(data.factors(places(data, 4000)), axis=0)
-    return dict(zip(data.factor_names, middle.tolist(), strict=True))
+    middle = np.median(data.get("factors", places(data, 4000)), axis=0)
+    return dict(zip(data.names("factors"), middle.tolist(), strict=True))
 
 
-def look_up(data: ImageData, where: Int[np.ndarray, " N"], halved_at: Middles) -> Known:
+def look_up(data: Data, where: Int[np.ndarray, " N"], halved_at: Middles) -> Known:
     """Return what is known of images at some places; raise ValueError for data without attributes and factors."""
-    names = list(data.attribute_names)
-    columns = [data.attributes(where)] if names else []
-    extra = [name for name in data.factor_names if name not in names]
+    names = list(data.names("attributes"))
+    columns = [data.get("attributes", where)] if names else []
+    extra = [name for name in data.names("factors") if name not in names]
     if extra:
-        factors = data.factors(where)
-        halves = [factors[:, data.factor_names.index(name)] > halved_at[name] for name in extra]
+        factors = data.get("factors", where)
+        halves = [factors[:, data.names("factors").index(name)] > halved_at[name] for name in extra]
         columns.append(np.stack(halves, 1).astype(np.uint8))
     if not columns:
         raise ValueError(f"{data.name}: this data has neither attributes nor factors; use faces, shapes or car-racing")
-    return Known((*names, *extra), np.concatenate(columns, 1), data.labels(where) if data.classes else None)
+    return Known(
+        (*names, *extra), np.concatenate(columns, 1), data.get("label", where) if data.names("label") else None
+    )
 
 
-def train_judge(run: TrainingRun, data: ImageData, name: str, steps: int, device: str) -> Judge:
+def train_judge(run: TrainingRun, data: Data, name: str, steps: int, device: str) -> Judge:
     """Return the judge of an attribute or of the classes, trained now or found in the run folder.
 
     Args:
@@ -108,15 +109,14 @@ def train_judge(run: TrainingRun, data: ImageData, name: str, steps: int, device
     return Judge(see, float(load_metadata(folder)["right"]))
 
 
-def _train(run: TrainingRun, data: ImageData, name: str, steps: int, device: str, folder: Path) -> None:
+def _train(run: TrainingRun, data: Data, name: str, steps: int, device: str, folder: Path) -> None:
     source, halved_at, seed = _own_images(run, data), middles(data), run.config.seed + 1
-    classes = len(data.classes) if name == CLASSES else 2
-    options = {**SIZES, "image_size": data.shape[0], "channels": data.shape[2], "classes": classes}
+    classes = len(data.names("label")) if name == CLASSES else 2
+    options = {**SIZES, "image_size": data.item.shape[0], "channels": data.item.shape[2], "classes": classes}
     module = MODELS.create("cnn-classifier", options, seed)
 
-    def batch(part: ImageData, where: Int[np.ndarray, " N"]) -> tuple[Tensor, Tensor]:
-        images = in_values(torch.from_numpy(part.images(where)), "unit")
-        return images, torch.from_numpy(look_up(part, where, halved_at).target(name))
+    def batch(part: Data, where: Int[np.ndarray, " N"]) -> tuple[Tensor, Tensor]:
+        return part.tensor("image", where), torch.from_numpy(look_up(part, where, halved_at).target(name))
 
     def batches(step: int) -> Iterator[object]:
         rng = np.random.default_rng([seed, step])
@@ -132,8 +132,8 @@ def _train(run: TrainingRun, data: ImageData, name: str, steps: int, device: str
     save_component(module, folder, {"of": name, "steps": steps, "right": float(right)})
 
 
-def _own_images(run: TrainingRun, data: ImageData) -> ImageData:
+def _own_images(run: TrainingRun, data: Data) -> Data:
     options = run.config.data.options
     if "seed" not in options:
         return data
-    return cast(ImageData, load(Choice(run.config.data.type, {**options, "seed": options["seed"] + OTHER_SEED})))
+    return load(Choice(run.config.data.type, {**options, "seed": options["seed"] + OTHER_SEED}))

@@ -10,13 +10,13 @@ from torch import nn
 from generative import ComponentError, offers, require
 from generative.core.files import write_bytes
 from generative.core.run_folder import TrainingRun
-from generative.data import Data, ImageData
+from generative.data import Data
 from generative.data.identity import data_facts
 from generative.latent.interpolation import encode_means
-from scripts.generative.items import Items, no_images, take
+from scripts.generative.items import Items, inputs, require_images_of, take
 
 STARTS = "codes.safetensors"
-"""File of a run with codes of held-out images, and their labels, to start pictures from."""
+"""File of a run with codes of held-out images, and what goes beside them, to start pictures from."""
 
 
 MOST_STARTS = 1024
@@ -25,11 +25,11 @@ MOST_STARTS = 1024
 
 @torch.no_grad()
 def keep_starts(run: TrainingRun, module: nn.Module, data: Data) -> None:
-    """Write codes of held-out images and their labels into a run folder, for pictures that need no data then."""
-    if not (isinstance(data, ImageData) and offers(module, "decode")):
+    """Write codes of held-out images and what goes beside them, for pictures that need no data then."""
+    if not (data.item.kind == "image" and offers(module, "decode")):
         return
     items = take(module, data.held_out(), MOST_STARTS)
-    kept = {} if items.labels is None else {"labels": items.labels}
+    kept = dict(zip(inputs(module)[1:], items.condition, strict=True))
     if offers(module, "encode"):
         kept["codes"] = encode_means(module, items.values, items.condition).contiguous()
     write_bytes(run.path / STARTS, safetensors.torch.save(kept))
@@ -43,16 +43,15 @@ def starts(run: TrainingRun, module: nn.Module, count: int, seed: int, command: 
     """
     require(module, "decode")
     facts, path = data_facts(run), run.path / STARTS
-    if facts["kind"] != "images":
-        raise ComponentError(no_images(command, facts["name"], facts["kind"]))
+    require_images_of(facts, command)
     try:
         kept = safetensors.torch.load(path.read_bytes())
     except (OSError, safetensors.SafetensorError) as error:
         raise ComponentError(f"{path}: cannot be read ({error}); train anew with --out") from error
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(min(MOST_STARTS, facts["held_out"]), generator=generator)[:count]
-    labels = kept["labels"][order] if "labels" in kept else None
+    condition = tuple(kept[name][order] for name in inputs(module)[1:])
     if "codes" in kept:
-        return Items(kept["codes"][order], labels)
-    number = count if labels is None else len(order)
-    return Items(torch.randn(number, cast(Any, module).latent_spec.size, generator=generator), labels)
+        return Items(kept["codes"][order], condition)
+    number = len(order) if condition else count
+    return Items(torch.randn(number, cast(Any, module).latent_spec.size, generator=generator), condition)

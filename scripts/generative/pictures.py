@@ -1,20 +1,26 @@
 """What models make, as pictures: grids of images with captions, and points over those they should lie on."""
 
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from generative import offers, to_uint8
+from generative import offers, to_float, to_uint8
 from generative.capabilities import draw
-from generative.data import Data, ImageData, RowData, in_values
-from generative.report.images import column, enlarged, grid
+from generative.core.files import write_text
+from generative.data import Data, Field
+from generative.report.images import column, enlarged, grid, write_png
 from generative.report.plots import points_picture
-from scripts.generative.items import Items, says_classes, take
+from scripts.generative.items import Items, take
 
+Seen = UInt8[np.ndarray, "H W 3"] | str
+"""What a person looks at: a picture, or a text."""
+MANY = {"point": 4}
+"""How many times as many samples are shown of a kind of items: points are small."""
 LEAST_SIDE = 48
 """Pixels that the side of an image has at least in a picture; small ones are enlarged by whole numbers."""
 
@@ -34,20 +40,41 @@ def tiled(
     return grid(list(rgb(images)), columns, captions, marked)
 
 
-def drawn(samples: Tensor, data: Data, columns: int) -> UInt8[np.ndarray, "H W 3"] | None:
-    """Return samples as a picture: images and what rows describe in a grid, points over those of the data.
-
-    None for rows of which the data has no pictures.
-    """
-    if isinstance(data, ImageData):
+def seen(samples: Tensor, item: Field, columns: int) -> Seen | None:
+    """Return what samples look like by their field alone: images in a grid, tokens as text; None for all else."""
+    if item.kind == "image":
         return tiled(samples, columns)
-    if isinstance(data, RowData):
-        return data.draw and tiled(in_values(torch.from_numpy(data.draw(samples.cpu().numpy())), "unit"), columns)
-    return points_picture(samples.cpu().numpy(), data.points(np.arange(min(1000, len(data)))))
+    if item.kind == "tokens":
+        return "\n\n".join("".join(item.names[token] for token in row) for row in samples.tolist()) + "\n"
+    return None
+
+
+def drawn(samples: Tensor, data: Data, columns: int) -> Seen | None:
+    """Return what samples look like: see `seen`; points over those of the data, all else as the data draws it.
+
+    None where the data has no pictures of its items.
+    """
+    found = seen(samples, data.item, columns)
+    if found is not None:
+        return found
+    plain = samples.cpu().numpy()
+    if data.item.kind == "point":
+        return points_picture(plain, data.get("point", np.arange(min(1000, len(data)))))
+    return data.draw and tiled(to_float(torch.from_numpy(data.draw(plain))), columns)
+
+
+def write_seen(path: Path, found: Seen) -> Path:
+    """Write a picture as .png or a text as .txt, and return the file's name."""
+    path = path.with_suffix(".txt" if isinstance(found, str) else ".png")
+    if isinstance(found, str):
+        write_text(path, found)
+    else:
+        write_png(path, found)
+    return path
 
 
 @torch.no_grad()
-def shown(module: nn.Module, data: Data, count: int, seed: int) -> UInt8[np.ndarray, "H W 3"] | None:
+def shown(module: nn.Module, data: Data, count: int, seed: int) -> Seen | None:
     """Return what there is to see of a model: samples, else reconstructions, else predicted classes, else None.
 
     The same noise or the same held-out images for the same seed, so that pictures of one training compare.
@@ -56,17 +83,17 @@ def shown(module: nn.Module, data: Data, count: int, seed: int) -> UInt8[np.ndar
     device = next((each.device for each in [*module.parameters(), *module.buffers()]), torch.device("cpu"))
     columns = 10 if count % 10 == 0 else 8
     if offers(module, "sample"):
-        more = 1 if isinstance(data, ImageData | RowData) else 4  # points are small
-        return drawn(draw(module, more * count, torch.Generator(device).manual_seed(seed)), data, columns)
-    if not isinstance(data, ImageData):
+        many = count * MANY.get(data.item.kind, 1)
+        return drawn(draw(module, many, torch.Generator(device).manual_seed(seed)), data, columns)
+    if data.item.kind != "image":
         return None
     items = take(module, data.held_out(), count)
     if offers(module, "reconstruct"):
         return reconstructions(module, items.first(16), device)
-    if says_classes(module):
-        said = module(items.values.to(device)).argmax(1).cpu()
-        captions = [data.classes[number] for number in said.tolist()]
-        return tiled(items.values, columns, captions, (said != items.labels).tolist())
+    if offers(module, "classify"):
+        said = cast(Any, module).classify(items.values.to(device)).argmax(1).cpu()
+        captions = [data.names("label")[number] for number in said.tolist()]
+        return tiled(items.values, columns, captions, (said != items.condition[0]).tolist())
     return None
 
 

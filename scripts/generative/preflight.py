@@ -5,10 +5,13 @@ Amounts are lower bounds: what passes may still not fit, what is refused cannot.
 
 import math
 
+import numpy as np
+
 from generative import MODELS, offers
 from generative.core.options import check_numbers
 from generative.core.run_folder import TrainingConfig
-from generative.data import Data, ImageData, RowData
+from generative.data import Data
+from scripts.generative.pictures import MANY
 from worldmodels.machine import check_fits
 from worldmodels.run.preflight import imagined
 
@@ -35,8 +38,9 @@ def check_sizes(config: TrainingConfig, data: Data) -> None:
     Raises:
         RunError: names the field.
     """
-    item = math.prod(data.shape) * (1 if isinstance(data, RowData) else 4)  # bytes
-    check_fits("data.options: the shape of an item", data.shape, item)
+    number = 4 if data.item.kind == "image" else np.dtype(data.item.dtype).itemsize  # bytes; images become float32
+    item = math.prod(data.item.shape) * number
+    check_fits("data.options: the shape of an item", data.item.shape, item)
     check_fits("batch", config.batch, config.batch * item)
     module = imagined(lambda: MODELS.create(config.model.type, config.model.options, config.seed))
     if module is not None:
@@ -44,5 +48,4 @@ def check_sizes(config: TrainingConfig, data: Data) -> None:
         # With gradients and Adam's two means.
         check_fits("model.options: a network", f"of {weights:,} weights", 16 * weights)
     if module is None or offers(module, "sample"):
-        more = 1 if isinstance(data, ImageData | RowData) else 4  # points are small
-        check_fits("shown", config.shown, more * config.shown * item)
+        check_fits("shown", config.shown, MANY.get(data.item.kind, 1) * config.shown * item)

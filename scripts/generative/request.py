@@ -155,7 +155,7 @@ def parse_train(words: Sequence[str]) -> tuple[Path, "TrainingConfig", Any]:
 def _training(config: "TrainingConfig") -> Any:
     """Return a configuration as a command line has it: what can be chosen by name, with the fields of the choice."""
     from generative import MODELS, config_from_mapping
-    from scripts.generative.data_sets import data_config
+    from scripts.generative.data_sets import DATA
 
     values = {each.name: getattr(config, each.name) for each in fields(config) if each.name not in APART}
     notes_of = notes(type(config))
@@ -163,7 +163,7 @@ def _training(config: "TrainingConfig") -> Any:
         (each.name, section(each.type, notes_of.get(each.name)), each) for each in fields(config) if each.name in values
     ]
     for name, choice, kind in (
-        ("data", config.data, data_config(config.data.type)),
+        ("data", config.data, DATA.find(config.data.type)),
         ("model", config.model, MODELS.config_class(config.model.type)),
     ):
         if not _missing(kind, choice.options):
@@ -204,9 +204,9 @@ def _with_options(data: "Choice", words: list[str], helping: bool) -> "Choice":
     """
     from generative import config_from_mapping, config_to_mapping
     from generative.core.options import check_numbers
-    from scripts.generative.data_sets import absolute, data_config
+    from scripts.generative.data_sets import DATA, absolute
 
-    kind = data_config(data.type)
+    kind = DATA.find(data.type)
     given, _ = _data_words(_missing(kind, data.options), words)
     data = replace(data, options={**data.options, **given})
     missing = _missing(kind, data.options)

@@ -1,6 +1,6 @@
 """`generative sample`: a grid of draws from a trained model."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,11 @@ from generative import ComponentError, require
 from generative.capabilities import dials
 from generative.core.options import did_you_mean
 from generative.core.run_folder import TrainingRun
-from generative.data.identity import data_facts
-from generative.report.images import write_png
+from generative.data import Field
+from generative.data.identity import data_facts, fields_of
 from scripts.generative.assembly import open_data, open_model
-from scripts.generative.items import beside
-from scripts.generative.pictures import drawn, tiled
+from scripts.generative.items import inputs
+from scripts.generative.pictures import drawn, seen, write_seen
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class SampleOptions:
     seed: int = 0
     """Determines the draws."""
     out: str = ""
-    """File for the picture; samples/drawn.png in the run folder by default."""
+    """File for the picture or text, whose ending follows what it is; samples/drawn in the run folder by default."""
 
     def __post_init__(self) -> None:
         for name in ("count", "columns"):
@@ -51,24 +51,27 @@ def main(run: TrainingRun, options: SampleOptions, sampling: Any = None) -> Sequ
     module, facts = open_model(run), data_facts(run)
     require(module, "sample")
     model: Any = module
-    condition = (told(module, options, facts["classes"]),) if options.labels else ()
+    condition = (told(module, options, fields_of(facts)),) if options.labels else ()
     sampling = dials(module)() if sampling is None else sampling
     with torch.no_grad():
         samples = model.sample(options.count, sampling, torch.Generator().manual_seed(options.seed), *condition)
-    images = facts["kind"] == "images"  # rows need the data's words, and points theirs beside them
-    picture = tiled(samples, options.columns) if images else drawn(samples, open_data(run), options.columns)
-    if picture is None:
-        raise ComponentError(f"{facts['name']}: has no pictures of its rows; draw them in Python with model.sample()")
-    path = Path(options.out) if options.out else run.path / "samples" / "drawn.png"
-    write_png(path, picture)
+    item = next(iter(fields_of(facts).values()))
+    found = seen(samples, item, options.columns)
+    if found is None:  # rows need the data's pictures, and points the data's own beside them
+        found = drawn(samples, open_data(run), options.columns)
+    if found is None:
+        raise ComponentError(
+            f"{facts['name']}: has no pictures of its {item.kind}s; draw them in Python with model.sample()"
+        )
+    path = write_seen(Path(options.out or run.path / "samples" / "drawn"), found)
     return [f"{options.count} samples: {path}"]
 
 
-def told(module: nn.Module, options: SampleOptions, classes: Sequence[str]) -> Int[Tensor, " n"]:
+def told(module: nn.Module, options: SampleOptions, fields: Mapping[str, Field]) -> Int[Tensor, " n"]:
     """Return the label of each sample, those of the options in turn; errors as of `main`."""
-    if beside(module) != "labels":
+    if "label" not in inputs(module):
         raise ComponentError(f"labels: {module.type_name} is told no labels; leave them out, or train conditional-vae")
-    numbers = []
+    classes, numbers = fields["label"].names, []
     for label in options.labels:
         if label in classes:
             numbers.append(list(classes).index(label))

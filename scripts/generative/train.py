@@ -1,11 +1,10 @@
 """`generative train`: data, model, loop, and on the way a grid of what the model makes."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from generative import Estimates, fit, offers, resolve_device, save_component
 from generative.core.files import write_json
@@ -14,14 +13,13 @@ from generative.data import Data
 from generative.data.identity import keep_data
 from generative.data.kept import kept_on_gpu
 from generative.latent.interpolation import encode_means
-from generative.report.images import write_png
 from generative.training.held_out import held_out_loss
 from generative.training.parts import batches_per_step
 from scripts.generative.assembly import build
 from scripts.generative.data_sets import load
-from scripts.generative.items import Items, as_input, stream, take, values_stream
+from scripts.generative.items import Items, once, preparation, stream, take
 from scripts.generative.kept_codes import keep_starts
-from scripts.generative.pictures import shown
+from scripts.generative.pictures import shown, write_seen
 from worldmodels.run.folder import Progress
 
 HELD_OUT = 256
@@ -55,8 +53,8 @@ def train(run: TrainingRun, data: Data | None = None) -> Iterator[Progress]:
         return
     device = resolve_device(config.device)
     with run.working():
-        held = _on(take(module, data.held_out(), HELD_OUT), device)
-        if not (run.path / "samples" / f"{0:08d}.png").exists():
+        held = take(module, data.held_out(), HELD_OUT).to(device)
+        if not list((run.path / "samples").glob(f"{0:08d}.*")):
             _show(run, module.to(device), data, 0)
         if steps:
             yield from _fit(run, module, data, held)
@@ -82,7 +80,7 @@ def _fit(run: TrainingRun, module: nn.Module, data: Data, held: Items) -> Iterat
         device=config.device,
         checkpoint=run.model / "checkpoints",
         log_every=config.fit.log_every(ROWS),
-        prepare=as_input,
+        prepare=preparation(module, data),
     ):
         step = int(row["step"])
         row = {**row, **_held_out_loss(module, held, config.seed)}
@@ -95,8 +93,7 @@ def _fit(run: TrainingRun, module: nn.Module, data: Data, held: Items) -> Iterat
 
 def _held_out_loss(module: nn.Module, held: Items, seed: int) -> dict[str, float]:
     """Return the loss of held-out items, always under the same noise; nothing of a model with several losses."""
-    batch = (held.values, held.labels) if held.labels is not None else held.values
-    found = held_out_loss(module, batch, torch.Generator(held.values.device).manual_seed(seed))
+    found = held_out_loss(module, held.batch, torch.Generator(held.values.device).manual_seed(seed))
     return {"held_out_loss": float(found[0])} if found is not None and torch.isfinite(found[0]) else {}
 
 
@@ -107,7 +104,7 @@ def _finish(module: nn.Module, data: Data, batch: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     module.cpu()
     if isinstance(module, Estimates):
-        module.estimate(values_stream(data, batch, seed), generator)
+        module.estimate(once(module, data, batch, seed), generator)
     if hasattr(module, "fit_density"):
         codes = encode_means(module, take(module, data, DENSITY_ITEMS).values)
         cast(Any, module).fit_density(codes, generator)
@@ -118,18 +115,11 @@ def _show(run: TrainingRun, module: nn.Module, data: Data, step: int) -> None:
     picture = shown(module, data, run.config.shown, run.config.seed) if _can_show(module) else None
     (run.path / "samples").mkdir(exist_ok=True)
     if picture is not None:
-        write_png(run.path / "samples" / f"{step:08d}.png", picture)
+        write_seen(run.path / "samples" / f"{step:08d}", picture)
 
 
 def _can_show(module: nn.Module) -> bool:
-    return offers(module, "sample") or offers(module, "reconstruct") or hasattr(module, "head")
-
-
-def _on(items: Items, device: torch.device) -> Items:
-    def moved(tensor: Tensor | None) -> Tensor | None:
-        return None if tensor is None else tensor.to(device)
-
-    return replace(items, values=items.values.to(device), labels=moved(items.labels))
+    return offers(module, "sample") or offers(module, "reconstruct") or offers(module, "classify")
 
 
 def _numbers(module: nn.Module) -> int:

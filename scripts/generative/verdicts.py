@@ -11,7 +11,7 @@ from generative import offers
 from generative.capabilities import draw
 from generative.core.facts import Facts
 from generative.core.run_folder import TrainingRun
-from generative.data import Data, ImageData, RowData, one_hot
+from generative.data import Data, one_hot
 from generative.diagnosis import Evidence, Failure, diagnose
 from generative.latent.interpolation import encode_means
 from generative.metrics import random_convolutions
@@ -34,9 +34,9 @@ def verdicts(run: TrainingRun, module: nn.Module, data: Data, samples: int, seed
         evidence |= {
             "train": features(train.values),
             "held_out": features(held.values),
-            "samples": features(made.clamp(0, 1) if isinstance(data, ImageData) else made),
+            "samples": features(made.clamp(0, 1) if data.item.kind == "image" else made),
         }
-        if isinstance(data, ImageData):
+        if data.item.kind == "image":
             evidence |= {"real_images": held.values, "made_images": made.clamp(0, 1)}
     elif offers(module, "reconstruct"):
         back = model.reconstruct(held.values, *held.condition)
@@ -50,8 +50,8 @@ def verdicts(run: TrainingRun, module: nn.Module, data: Data, samples: int, seed
 
 
 def _features(data: Data, like: Tensor) -> Callable[[Tensor], Tensor]:
-    if isinstance(data, RowData):
-        return lambda rows: one_hot(rows, data.categories).double()
-    if not isinstance(data, ImageData):
+    if data.item.kind == "row":
+        return lambda rows: one_hot(rows, data.item.sizes).double()
+    if data.item.kind != "image":
         return lambda points: points.double()
     return random_convolutions(int(np.prod(like.shape[1:2])))

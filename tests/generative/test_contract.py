@@ -22,6 +22,7 @@ from generative import (
 from generative.capabilities import draw
 from generative.core.component import HasObjectives
 from generative.core.storage import component_bytes, component_from_bytes
+from generative.data import Field
 
 IMAGES: dict[str, Any] = {"image_size": 16, "channels": 1}
 POINTS: dict[str, Any] = {"layout": "points", "dimensions": 2, "width": 8, "norm": "none", "critic_norm": "none"}
@@ -66,20 +67,24 @@ def make(case: str, options: dict[str, Any] | None = None, seed: int = 0) -> Any
     return MODELS.create(case.split()[0], SMALL[case] if options is None else options, seed)
 
 
+FIELDS = {
+    "image": Field("image", (16, 16, 1), "uint8"),
+    "point": Field("point", (2,), "float32"),
+    "row": Field("row", (3,), "int64", ("a", "b", "c"), (2, 3, 4)),
+}
+LABEL = Field("label", (), "int64", ("x", "y", "z"), (3,))
+
+
 def kind(module: Any) -> str:
-    config = module.config
-    if getattr(config, "categories", ()):
-        return "rows"
-    points = getattr(config, "layout", "") == "points" or not hasattr(config, "image_size")
-    return "points" if points else "images"
+    return module.inputs[0]
 
 
 def data(module: Any, n: int, seed: int = 0) -> torch.Tensor:
     """Images of a white rectangle each at a random place, points around (3, 3), or rows with much of a 1 in them."""
     config, generator = module.config, torch.Generator().manual_seed(seed)
-    if kind(module) == "rows":
+    if kind(module) == "row":
         return (torch.rand(n, len(config.categories), generator=generator) < 0.9).long()
-    if kind(module) == "points":
+    if kind(module) == "point":
         return 3 + 0.3 * torch.rand(n, config.dimensions, generator=generator)
     obs = torch.zeros(n, config.channels, config.image_size, config.image_size)
     side = config.image_size // 3
@@ -94,14 +99,13 @@ def shape(module: Any) -> tuple[int, ...]:
 
 def condition(module: Any, n: int) -> tuple[torch.Tensor, ...]:
     """What the model's methods take besides the data."""
-    conditional = module.type_name in ("conditional-vae", "conditional-gan")
+    conditional = "label" in module.inputs and not offers(module, "classify")
     return (torch.arange(n) % module.config.classes,) if conditional else ()
 
 
 def batch(module: Any, n: int, seed: int = 0) -> Any:
     obs = data(module, n, seed)
-    classes = getattr(module.config, "classes", 0)
-    return (obs, torch.arange(n) % classes) if classes else obs
+    return (obs, torch.arange(n) % module.config.classes) if "label" in module.inputs else obs
 
 
 def stream(module: Any, start: int = 0):
@@ -146,6 +150,24 @@ def trained(module: Any, part: str) -> dict[str, torch.nn.Parameter]:
 
 def test_every_model_is_tested():
     assert {case.split()[0] for case in SMALL} == set(MODELS.names())
+
+
+@every
+def test_the_data_decide_the_sizes(case):
+    module = make(case)
+    item = module.inputs[0]
+    decided = type(module).sizes({item: FIELDS[item], "label": LABEL})
+    fitted = make(case, {**other(case), **decided})
+    assert fitted.inputs == module.inputs and shape(fitted) == shape(module)
+    assert "label" not in module.inputs or fitted.config.classes == 3
+    for name in module.inputs:
+        without = {each: field for each, field in {item: FIELDS[item], "label": LABEL}.items() if each != name}
+        with pytest.raises(ComponentError, match=rf"{module.type_name} needs the field '\w+', and the data has"):
+            type(module).sizes(without)
+    if item == "image":
+        wide = {"image": Field("image", (16, 24, 1), "uint8"), "label": LABEL}
+        with pytest.raises(ComponentError, match=f"{module.type_name} takes square images, and these have 16 x 24"):
+            type(module).sizes(wide)
 
 
 @every
@@ -328,7 +350,7 @@ def test_a_capability_works_or_is_refused_with_a_reason(case, capability):
     elif capability == "decode":
         decoded = module.decode(z, *more)
         assert decoded.shape == (3, *shape(module)) and decoded.isfinite().all()
-        assert kind(module) != "images" or (decoded.min() >= 0 and decoded.max() <= 1)
+        assert kind(module) != "image" or (decoded.min() >= 0 and decoded.max() <= 1)
     elif capability == "reconstruct":
         assert torch.equal(module.reconstruct(obs, *more), module.decode(z, *more))
     elif capability == "sample":
@@ -338,6 +360,8 @@ def test_a_capability_works_or_is_refused_with_a_reason(case, capability):
         check_dials(module)
     elif capability == "log_prob":
         assert module.log_prob(obs).shape == (3,)
+    elif capability == "classify":
+        assert module.classify(obs).shape == (3, config.classes)
     elif capability == "interpolate":
         way = module.interpolate(obs, obs.flip(0), 4, *more)
         assert way.shape == (3, 4, *shape(module))

@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32, Int64, UInt8
 
-from generative.data.contract import ImageData, ImageSource, image_data
 from generative.data.drawn.backdrops import draw_backdrop
 from generative.data.drawn.canvas import Canvas
 from generative.data.drawn.face import BACKDROPS, EYE_COLOURS, HAIR_COLOURS, HAIR_STYLES, Face, FaceFactors
@@ -20,6 +19,8 @@ from generative.data.drawn.hair import draw_hair_behind, draw_hair_in_front, dra
 from generative.data.drawn.head import draw_body, draw_glasses, draw_head
 from generative.data.drawn.keeping import Drawings
 from generative.data.draws import uniform
+from generative.data.fields import Data
+from generative.data.images.source import ImageSource, image_data
 
 FACTORS = FaceFactors._fields
 """What each means and its range: `generative.data.drawn.face.FaceFactors`."""
@@ -91,7 +92,7 @@ class FacesConfig:
         details = uniform(self.seed, items, len(FACTORS) + 1)[:, -1] * 2**32
         return draw_faces(self._factors(items), self.size, details.astype(np.int64))
 
-    def load(self) -> ImageData:
+    def load(self) -> Data:
         """Return the faces."""
         source = ImageSource(
             shape=self.shape,

@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32, Int64, UInt8
 
-from generative.data.contract import ImageData, ImageSource, image_data
 from generative.data.draws import uniform
+from generative.data.fields import Data
+from generative.data.images.source import ImageSource, image_data
 
 SHAPES = ("rectangle", "ellipse", "triangle", "heart")
 FACTORS = ("shape", "size", "x", "y", "orientation", "hue", "background")
@@ -57,7 +58,7 @@ class ShapesConfig:
         if self.seed < 0:
             raise ValueError(f"seed={self.seed}: must not be negative; give 0 or more")
 
-    def load(self) -> ImageData:
+    def load(self) -> Data:
         """Return the images."""
         kinds = np.array([SHAPES.index(each) for each in self.shapes])
 

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from generative.core.facts import FactsView
 from generative.core.options import ComponentError, did_you_mean
-from generative.data.contract import ImageData, ImageSource, image_data
+from generative.data.fields import Data
 from generative.data.images.pixels import Layout, Range, as_array, range_problem, stored
+from generative.data.images.source import ImageSource, image_data
 from generative.data.labels import check_labels
 from generative.data.origin import Origin, file_digest
 
@@ -49,7 +50,7 @@ class ArraysConfig:
         if self.size < 0:
             raise ValueError(f"size={self.size}: must not be negative; 0 keeps the size of the images")
 
-    def load(self) -> ImageData:
+    def load(self) -> Data:
         """Return the images; raise ComponentError naming the file when it cannot be used."""
         path = Path(self.path)
         found, objects = read_arrays(path, self.images)
@@ -77,26 +78,28 @@ class ArraysConfig:
             left_out={reason: each for reason, each in left_out.items() if each},
             files={path.name: file_digest(path)},
         )
-        return replace(data, source=replace(self._bordered(data.source), origin=origin))
+        return replace(self._bordered(data), origin=origin)
 
-    def _bordered(self, source: ImageSource) -> ImageSource:
+    def _bordered(self, data: Data) -> Data:
         """Return images of `size`; raise ComponentError where they are larger."""
-        height, width, channels = source.shape
+        height, width, channels = data.item.shape
         if not self.size or (height, width) == (self.size, self.size):
-            return source
+            return data
         if max(height, width) > self.size:
             raise ComponentError(
                 f"size={self.size}: the images of {self.path} have {height} x {width} pixels; "
                 f"give at least {max(height, width)}, or 0"
             )
+        inner = data.readers["image"]
 
         def read(items: Int64[np.ndarray, " N"]) -> UInt8[np.ndarray, "N H W C"]:
             top, left = (self.size - height) // 2, (self.size - width) // 2
             images = np.zeros((len(items), self.size, self.size, channels), np.uint8)
-            images[:, top : top + height, left : left + width] = source.images(items)
+            images[:, top : top + height, left : left + width] = inner(items)
             return images
 
-        return replace(source, shape=(self.size, self.size, channels), images=read)
+        item = replace(data.item, shape=(self.size, self.size, channels))
+        return replace(data, fields={**data.fields, "image": item}, readers={**data.readers, "image": read})
 
     def _check_names(self, found: FactsView, objects: Collection[str]) -> None:
         """Raise ComponentError where an array that is asked for is missing, or one was probably misspelt."""
@@ -129,7 +132,7 @@ def array_data(
     classes: Sequence[str] = (),
     range: Range = "bytes",
     layout: Layout = "HWC",
-) -> ImageData:
+) -> Data:
     """Return arrays as a data set; nothing is copied, and conversion to bytes happens batch by batch.
 
     Args:

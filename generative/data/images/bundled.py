@@ -9,8 +9,9 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from generative.core.options import ComponentError
-from generative.data.contract import ImageData, ImageSource, image_data
 from generative.data.draws import HELD_OUT_EVERY, uniform
+from generative.data.fields import Data
+from generative.data.images.source import ImageSource, image_data
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class DigitsConfig:
         if self.size < 8:
             raise ValueError(f"size={self.size}: the digits have 8 pixels; give 8 or more, such as 32")
 
-    def load(self) -> ImageData:
+    def load(self) -> Data:
         """Return the digits; raise ComponentError without scikit-learn."""
         bundle = _scikit_learn().load_digits()
         small = np.rint(bundle.images * (255 / 16)).astype(np.uint8)  # stored in 17 steps of grey
@@ -64,7 +65,7 @@ class PhotographsConfig:
         if self.seed < 0:
             raise ValueError(f"seed={self.seed}: must not be negative; give 0 or more")
 
-    def load(self) -> ImageData:
+    def load(self) -> Data:
         """Return the crops: held-out ones lie in the right quarter of the photographs, the others never reach it.
 
         Raises:

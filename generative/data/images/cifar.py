@@ -10,7 +10,8 @@ from typing import ClassVar
 import numpy as np
 
 from generative.core.options import ComponentError
-from generative.data.contract import ImageData, ImageSource, image_data
+from generative.data.fields import Data
+from generative.data.images.source import ImageSource, image_data
 from generative.data.labels import check_labels
 from generative.data.origin import Origin, file_digest
 
@@ -27,7 +28,7 @@ class CifarConfig:
     path: str
     """Folder `cifar-10-batches-bin` or `cifar-100-binary`, unpacked."""
 
-    def load(self) -> ImageData:
+    def load(self) -> Data:
         """Return the images, their own test set held out; CIFAR-100 with its hundred fine classes.
 
         Raises:

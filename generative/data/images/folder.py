@@ -16,8 +16,8 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from generative.core.options import ComponentError
-from generative.data.contract import ImageData, ImageSource, image_data
 from generative.data.draws import held_out_by_digest
+from generative.data.fields import Data
 from generative.data.images.listing import Listing, is_hidden, listing
 from generative.data.images.pictures import (
     SIXTEEN_BITS,
@@ -30,6 +30,7 @@ from generative.data.images.pictures import (
     white_of,
 )
 from generative.data.images.pixels import resized
+from generative.data.images.source import ImageSource, image_data
 from generative.data.origin import Origin, counted
 
 PARTS = frozenset(("train", "training", "test", "testing", "val", "valid", "validation"))
@@ -63,7 +64,7 @@ class FolderConfig:
         if self.megabytes < 0:
             raise ValueError(f"megabytes={self.megabytes}: must not be negative; 0 keeps nothing in memory")
 
-    def load(self) -> ImageData:
+    def load(self) -> Data:
         """Return the images in the order of their names.
 
         Raises:

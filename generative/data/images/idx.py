@@ -17,9 +17,10 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from generative.core.options import ComponentError
-from generative.data.contract import ImageData, ImageSource, image_data
+from generative.data.fields import Data
 from generative.data.images.idx_folder import IdxFiles, class_names, find_files
 from generative.data.images.pixels import padded
+from generative.data.images.source import ImageSource, image_data
 from generative.data.labels import check_labels
 from generative.data.origin import Origin, file_digest
 
@@ -50,7 +51,7 @@ class IdxConfig:
         if self.size < 0:
             raise ValueError(f"size={self.size}: must not be negative; 0 keeps the size of the file")
 
-    def load(self) -> ImageData:
+    def load(self) -> Data:
         """Return the images; in a folder, the set's own test images are what is held out.
 
         Raises:

@@ -8,9 +8,10 @@ import torch
 from jaxtyping import Int64, Shaped, UInt8
 from PIL import Image
 
-from generative.data.contract import ImageData, ImageSource, image_data
+from generative.data.fields import Data
 from generative.data.images.pictures import Unreadable, brightest, is_deep, pixels, white_of
 from generative.data.images.pixels import Layout, Range, as_array, range_problem, stored
+from generative.data.images.source import ImageSource, image_data
 from generative.data.labels import whole_label
 from generative.data.origin import Origin
 
@@ -26,7 +27,7 @@ def dataset_data(
     range: Range | Literal["auto"] = "auto",
     layout: Layout | Literal["auto"] = "auto",
     classes: Sequence[str] = (),
-) -> ImageData:
+) -> Data:
     """Return a map-style dataset as images; items are read one by one, when a batch asks for them.
 
     An item is an image, a tuple (image, label, ...) or a mapping with such keys; an image is a tensor, an array or a

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from generative.data.contract import PointData
 from generative.data.draws import normal, split, uniform
+from generative.data.fields import Data, Field, Modes
+from generative.data.orders import Items
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class RingConfig:
     def __post_init__(self) -> None:
         _check(self, ("modes", "radius", "spread"))
 
-    def load(self) -> PointData:
+    def load(self) -> Data:
         """Return the points."""
         angle = 2 * np.pi * np.arange(self.modes) / self.modes
         return _around("ring", self.radius * np.stack([np.cos(angle), np.sin(angle)], 1), self)
@@ -55,21 +56,31 @@ class GridConfig:
     def __post_init__(self) -> None:
         _check(self, ("side", "spacing", "spread"))
 
-    def load(self) -> PointData:
+    def load(self) -> Data:
         """Return the points."""
         ticks = self.spacing * (np.arange(self.side) - (self.side - 1) / 2)
         return _around("grid", np.stack(np.meshgrid(ticks, ticks, indexing="ij"), -1).reshape(-1, 2), self)
 
 
-def _around(name: str, modes: np.ndarray, config: RingConfig | GridConfig) -> PointData:
+def _around(name: str, modes: np.ndarray, config: RingConfig | GridConfig) -> Data:
     centres = modes.astype(np.float32)
 
-    def read(items: Int64[np.ndarray, " N"]) -> tuple[Float32[np.ndarray, "N D"], Int64[np.ndarray, " N"]]:
-        chosen = (uniform(2 * config.seed, items, 1)[:, 0] * len(centres)).astype(np.int64)
-        noise = normal(2 * config.seed + 1, items, 2)
-        return (centres[chosen] + config.spread * noise).astype(np.float32), chosen
+    def labels(items: Items) -> Int64[np.ndarray, " N"]:
+        return (uniform(2 * config.seed, items, 1)[:, 0] * len(centres)).astype(np.int64)
 
-    return PointData(name, centres, config.spread, read, *split(config.count))
+    def points(items: Items) -> Float32[np.ndarray, "N D"]:
+        noise = normal(2 * config.seed + 1, items, 2)
+        return (centres[labels(items)] + config.spread * noise).astype(np.float32)
+
+    known, names = Modes(centres, config.spread), tuple(str(number) for number in range(len(centres)))
+    return Data(
+        name,
+        {"point": Field("point", (2,), "float32"), "label": Field("label", (), "int64", names, (len(names),))},
+        {"point": points, "label": labels},
+        *split(config.count),
+        log_prob=known.log_prob,
+        modes=known,
+    )
 
 
 def _check(config: RingConfig | GridConfig, positive: tuple[str, ...]) -> None:

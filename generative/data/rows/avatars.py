@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int64, UInt8
 
-from generative.data.contract import RowData, Rows
 from generative.data.drawn.face import HAIR_COLOURS, HAIR_STYLES, FaceFactors
 from generative.data.drawn.faces import FACTORS, draw_faces
 from generative.data.draws import split, uniform
+from generative.data.fields import Data, Field
 
+Rows = Int64[np.ndarray, "N F"]
 FEATURES = {
     "hair_style": HAIR_STYLES,
     "hair_colour": HAIR_COLOURS,
@@ -72,7 +73,7 @@ class AvatarsConfig:
         if self.picture_size < 16:
             raise ValueError(f"picture_size={self.picture_size}: faces need at least 16 pixels, better 32")
 
-    def load(self) -> RowData:
+    def load(self) -> Data:
         """Return the rows."""
 
         def read(items: Int64[np.ndarray, " N"]) -> Rows:
@@ -84,8 +85,14 @@ class AvatarsConfig:
                 before = rows[:, column] = (drawn[:, column, None] >= edges).sum(1)
             return rows
 
-        return RowData(
-            "avatars", FEATURES, read, *split(self.count), true_log_prob, lambda rows: faces(rows, self.picture_size)
+        sizes = tuple(map(len, FEATURES.values()))
+        return Data(
+            "avatars",
+            {"row": Field("row", (len(FEATURES),), "int64", tuple(FEATURES), sizes)},
+            {"row": read},
+            *split(self.count),
+            log_prob=true_log_prob,
+            draw=lambda rows: faces(rows, self.picture_size),
         )
 
 

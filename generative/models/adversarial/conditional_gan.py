@@ -5,6 +5,7 @@ beside a point), so a datum under a wrong label scores badly. Loss and critic ar
 book's second edition; mixed data keep the label of both ends.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,6 +13,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from generative.core.facts import Facts
+from generative.data.fields import Field
+from generative.data.needs import label_classes
 from generative.models.adversarial.gan import DCGAN, WGANGPConfig
 from generative.models.checks import check_sizes, labels_one_hot
 from generative.sampling.dials import PriorSampling
@@ -43,6 +47,16 @@ class ConditionalGAN(DCGAN):
 
     def __init__(self, config: ConditionalGANConfig) -> None:
         super().__init__(config, beside=config.classes)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Points or images, and their classes."""
+        return (*super().inputs, "label")
+
+    @classmethod
+    def sizes(cls, fields: Mapping[str, Field]) -> Facts:
+        """Return what a GAN's data decide, and the number of classes; errors as of `FitsData`."""
+        return {**super().sizes(fields), **label_classes(cls, fields)}
 
     def decode(  # type: ignore[override]
         self, z: Float[Tensor, "B Z"], labels: Int[Tensor, " B"]

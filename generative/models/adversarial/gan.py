@@ -16,6 +16,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from generative.core.component import LatentSpec, Objective, Part
+from generative.core.facts import Facts
+from generative.data.fields import Field
+from generative.data.needs import square_image
 from generative.models.checks import check_colours, check_not_negative, check_obs, check_sizes
 from generative.networks.gan_networks import (
     Norm,
@@ -169,6 +172,18 @@ class DCGAN(nn.Module):
             self.critic = image_critic(seen, size, width, critic_norm, config.critic_dropout, spectral)
             self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = Average(self.generator, config.ema)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Points or images, as the layout says."""
+        return ("point",) if self.config.layout == "points" else ("image",)
+
+    @classmethod
+    def sizes(cls, fields: Mapping[str, Field]) -> Facts:
+        """Return the layout, and dimensions of points or size and channels of images; errors as of `FitsData`."""
+        if "point" in fields:
+            return {"layout": "points", "dimensions": fields["point"].shape[0]}
+        return {"layout": "convolutions", **square_image(cls, fields)}
 
     @property
     def parts(self) -> Mapping[str, Part]:

@@ -13,6 +13,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from generative.core.facts import Facts
+from generative.data.fields import Field
+from generative.data.needs import label_classes, square_image
 from generative.models.autoencoders.latents import interpolate
 from generative.models.checks import (
     check_image_size,
@@ -70,6 +73,16 @@ class ConditionalVAE(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         draw_he(self.encoder)
         draw_he(self.decoder)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Images and their classes."""
+        return ("image", "label")
+
+    @classmethod
+    def sizes(cls, fields: Mapping[str, Field]) -> Facts:
+        """Return image size, channels and number of classes; errors as of `FitsData`."""
+        return {**square_image(cls, fields), **label_classes(cls, fields)}
 
     def encode(
         self, obs: Float[Tensor, "B C H W"], labels: Int[Tensor, " B"]

@@ -44,10 +44,12 @@ class LatentScale(nn.Module):
 
 
 def take(batches: Iterator[Tensor], count: int) -> Float[Tensor, "B C H W"]:
-    """Return the first `count` images of an endless stream of batches."""
+    """Return the first `count` images of a stream of batches, fewer where it ends."""
     found: list[Tensor] = []
-    while sum(map(len, found)) < count:
-        found.append(next(batches))
+    for batch in batches:
+        found.append(batch)
+        if sum(map(len, found)) >= count:
+            break
     return torch.cat(found)[:count]
 
 

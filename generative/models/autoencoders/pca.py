@@ -6,7 +6,7 @@ looks at some images once.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 from generative.core.component import LatentSpec
 from generative.core.facts import Facts
+from generative.data.fields import Field
+from generative.data.needs import square_image
 from generative.models.autoencoders.health import active_units, errors, verdict
 from generative.models.autoencoders.latents import interpolate, take
 from generative.models.checks import check_obs, check_sizes
@@ -37,7 +39,7 @@ class PCAConfig:
     channels: int = 3
     """Colour channels of the frames."""
     frames: int = 2048
-    """Frames that the components are estimated from; time and memory grow with them (100 MB for 64 x 64 x 3)."""
+    """Frames to estimate the components from, at most; time and memory grow with them (100 MB for 64 x 64 x 3)."""
 
     def __post_init__(self) -> None:
         check_sizes(self, "latent", "image_size", "channels", "frames")
@@ -72,6 +74,16 @@ class PCA(nn.Module):
         self.register_buffer("components", directions.T.contiguous())  # (Z D), orthonormal rows
         self.register_buffer("spread", torch.ones(config.latent))  # standard deviations
         self.register_buffer("residual", torch.ones(()))  # variance per number that the components leave
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Images alone."""
+        return ("image",)
+
+    @classmethod
+    def sizes(cls, fields: Mapping[str, Field]) -> Facts:
+        """Return image size and channels; errors as of `FitsData`."""
+        return square_image(cls, fields)
 
     @property
     def latent_spec(self) -> LatentSpec:
@@ -131,12 +143,14 @@ class PCA(nn.Module):
 
     @torch.no_grad()
     def estimate(self, batches: Iterator[Tensor], generator: torch.Generator) -> None:
-        """Set mean, components and spreads from `frames` images, (B C H W) in [0, 1].
+        """Set mean, components and spreads from `frames` images at most, (B C H W) in [0, 1].
 
         The smaller of the two Gram matrices is diagonalised, of pixels or of frames: scikit-learn's exact solver does
         not choose, and has other signs than the published components.
         """
         frames = take(batches, self.config.frames).flatten(1)  # (N D)
+        if len(frames) <= self.config.latent:
+            raise ValueError(f"latent={self.config.latent}: there are only {len(frames)} frames; use fewer components")
         mean = frames.mean(0)
         centred = frames - mean
         gram = centred @ centred.T if len(centred) < centred.shape[1] else centred.T @ centred

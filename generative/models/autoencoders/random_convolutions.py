@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from generative.core.component import LatentSpec
 from generative.core.facts import Facts
 from generative.core.options import ComponentError
+from generative.data.fields import Field
+from generative.data.needs import square_image
 from generative.models.autoencoders.health import active_units, check_different, effective_dimensions
 from generative.models.autoencoders.latents import ESTIMATE_FRAMES, LatentScale, encode_many, take
 from generative.models.checks import check_image_size, check_obs, check_sizes
@@ -62,6 +64,16 @@ class RandomConvolutions(nn.Module):
         draw_he(self.encoder)
         self.requires_grad_(False)
         self.scale = LatentScale(config.latent)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Images alone."""
+        return ("image",)
+
+    @classmethod
+    def sizes(cls, fields: Mapping[str, Field]) -> Facts:
+        """Return image size and channels; errors as of `FitsData`."""
+        return square_image(cls, fields)
 
     @property
     def latent_spec(self) -> LatentSpec:

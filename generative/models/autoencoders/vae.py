@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 from generative.core.component import LatentSpec
 from generative.core.facts import Facts
+from generative.data.fields import Field
+from generative.data.needs import square_image
 from generative.models.autoencoders.health import active_units, errors, verdict
 from generative.models.autoencoders.latents import interpolate
 from generative.models.checks import check_image_size, check_not_negative, check_obs, check_sizes
@@ -111,6 +113,16 @@ class VAE(nn.Module):
             self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         draw(self.encoder)
         draw(self.decoder)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Images alone."""
+        return ("image",)
+
+    @classmethod
+    def sizes(cls, fields: Mapping[str, Field]) -> Facts:
+        """Return image size and channels; errors as of `FitsData`."""
+        return square_image(cls, fields)
 
     @property
     def latent_spec(self) -> LatentSpec:

@@ -18,6 +18,8 @@ from torch import Tensor, nn
 from generative.core.component import LatentSpec
 from generative.core.facts import Facts
 from generative.core.options import ComponentError
+from generative.data.fields import Field
+from generative.data.needs import square_image
 from generative.models.autoencoders.health import active_units, errors, verdict
 from generative.models.autoencoders.latents import ESTIMATE_FRAMES, LatentScale, encode_many, interpolate, take
 from generative.models.checks import check_image_size, check_not_negative, check_obs, check_sizes
@@ -117,6 +119,16 @@ class VQVAE(nn.Module):
         self.register_buffer("sums", codebook / config.codes)  # running sums of the encodings that chose a code
         self.register_buffer("started", torch.zeros((), dtype=torch.int64))
         self.scale = LatentScale(config.latent)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Images alone."""
+        return ("image",)
+
+    @classmethod
+    def sizes(cls, fields: Mapping[str, Field]) -> Facts:
+        """Return image size and channels; errors as of `FitsData`."""
+        return square_image(cls, fields)
 
     @property
     def latent_spec(self) -> LatentSpec:

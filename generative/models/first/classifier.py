@@ -7,13 +7,17 @@ norm epsilon 0.001 and momentum 0.99, Glorot weights, biases 0); only the paddin
 differs, here a pixel on every side.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+
+from generative.core.facts import Facts
+from generative.data.fields import Field
+from generative.data.needs import label_classes, square_image
 
 LabelledImages = tuple[Tensor, Tensor]
 """Images (B C H W) in [0, 1] and class indices (B)."""
@@ -89,10 +93,24 @@ class MLPClassifier(nn.Module):
         self.head = nn.Linear(before, config.classes)
         _draw_glorot(self)
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Images and their classes."""
+        return ("image", "label")
+
+    @classmethod
+    def sizes(cls, fields: Mapping[str, Field]) -> Facts:
+        """Return image size, channels and number of classes; errors as of `FitsData`."""
+        return {**square_image(cls, fields), **label_classes(cls, fields)}
+
     def features(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F"]:
         """Return the last hidden layer; raise ValueError for images of another shape."""
         _check_images(images, self.config)
         return self.body(images)
+
+    def classify(self, obs: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
+        """Return a score (logit) per class of images in [0, 1]; raise ValueError for images of another shape."""
+        return self(obs)
 
     def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
         """Return a score (logit) per class of images in [0, 1]; raise ValueError for images of another shape."""
@@ -131,10 +149,24 @@ class CNNClassifier(nn.Module):
         self.head = nn.Linear(config.hidden, config.classes)
         _draw_glorot(self)
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Images and their classes."""
+        return ("image", "label")
+
+    @classmethod
+    def sizes(cls, fields: Mapping[str, Field]) -> Facts:
+        """Return image size, channels and number of classes; errors as of `FitsData`."""
+        return {**square_image(cls, fields), **label_classes(cls, fields)}
+
     def features(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F"]:
         """Return the last hidden layer before dropout; raise ValueError for images of another shape."""
         _check_images(images, self.config)
         return self.body(images)
+
+    def classify(self, obs: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
+        """Return a score (logit) per class of images in [0, 1]; raise ValueError for images of another shape."""
+        return self(obs)
 
     def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
         """Return a score (logit) per class of images in [0, 1], without dropout.

@@ -18,6 +18,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from generative.core.facts import Facts
+from generative.data.fields import Field
+from generative.data.needs import needed, square_image
 from generative.models.checks import check_not_negative, check_obs, check_sizes
 from generative.models.first.toy_distribution import REFUSALS, take_items
 from generative.sampling.dials import CategorySampling
@@ -34,7 +36,7 @@ class MultinomialConfig:
     smoothing: float = 1.0
     """Added to every count."""
     count: int = 10_000
-    """Rows that are counted."""
+    """Rows that are counted at most, each once."""
 
     def __post_init__(self) -> None:
         _check_counting(self, self.categories)
@@ -63,13 +65,23 @@ class Multinomial(nn.Module):
         self.register_buffer("log_table", torch.randn(math.prod(config.categories)).log_softmax(0))
 
     @property
+    def inputs(self) -> tuple[str, ...]:
+        """Rows alone."""
+        return ("row",)
+
+    @classmethod
+    def sizes(cls, fields: Mapping[str, Field]) -> Facts:
+        """Return how many values each feature has; errors as of `FitsData`."""
+        return {"categories": list(needed(cls, fields, "row").sizes)}
+
+    @property
     def free_parameters(self) -> int:
         """How many numbers the distribution has; the last probability follows from the others."""
         return len(self.log_table) - 1
 
     @torch.no_grad()
     def estimate(self, batches: Iterator[Tensor | Sequence[Tensor]], generator: torch.Generator) -> None:
-        """Count `count` rows (B F) of integers."""
+        """Count rows (B F) of integers, `count` at most."""
         rows = self._index(take_items(batches, self.config.count))
         counts = torch.bincount(rows, minlength=len(self.log_table)).double()
         self.log_table.copy_(_log_share(counts, self.config.smoothing, len(self.log_table)))
@@ -113,7 +125,7 @@ class NaiveBayesConfig:
     smoothing: float = 1.0
     """Added to every count."""
     count: int = 10_000
-    """Images or rows that are counted."""
+    """Images or rows that are counted at most, each once."""
 
     def __post_init__(self) -> None:
         _check_counting(self, self.categories)
@@ -144,13 +156,25 @@ class NaiveBayes(nn.Module):
         self.register_buffer("log_tables", random.masked_fill(~self._there(), -torch.inf).log_softmax(1))  # (F K)
 
     @property
+    def inputs(self) -> tuple[str, ...]:
+        """Rows or images, as the sizes say."""
+        return ("row",) if self.config.categories else ("image",)
+
+    @classmethod
+    def sizes(cls, fields: Mapping[str, Field]) -> Facts:
+        """Return how many values each feature of rows has, or size and channels; errors as of `FitsData`."""
+        if "row" in fields:
+            return {"categories": list(fields["row"].sizes)}
+        return {"categories": [], **square_image(cls, fields)}
+
+    @property
     def free_parameters(self) -> int:
         """How many numbers the distribution has; each feature's last probability follows from the others."""
         return sum(self.config.sizes) - len(self.config.sizes)
 
     @torch.no_grad()
     def estimate(self, batches: Iterator[Tensor | Sequence[Tensor]], generator: torch.Generator) -> None:
-        """Count `count` images (B C H W) in [0, 1] or rows (B F) of integers."""
+        """Count images (B C H W) in [0, 1] or rows (B F) of integers, `count` at most."""
         rows = self._rows(take_items(batches, self.config.count))
         sizes = torch.tensor(self.config.sizes, device=rows.device)
         counts = torch.zeros(self.log_tables.shape, dtype=torch.float64, device=rows.device)

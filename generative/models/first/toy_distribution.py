@@ -8,6 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from generative.core.facts import Facts
+from generative.data.fields import Field
+from generative.data.needs import needed
 from generative.models.checks import check_not_negative, check_sizes
 from generative.sampling.dials import PriorSampling
 
@@ -23,7 +26,7 @@ class ToyDistributionConfig:
     dimensions: int = 2
     """Numbers of a point."""
     count: int = 10_000
-    """Points that the box is put around."""
+    """Points that the box is put around, at most."""
     margin: float = 0.0
     """How far the box reaches beyond the outermost points, as a share of its sides."""
 
@@ -49,9 +52,19 @@ class ToyDistribution(nn.Module):
         self.register_buffer("low", torch.full((config.dimensions,), -100.0))
         self.register_buffer("high", torch.full((config.dimensions,), 100.0))
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Points alone."""
+        return ("point",)
+
+    @classmethod
+    def sizes(cls, fields: Mapping[str, Field]) -> Facts:
+        """Return the dimensions; errors as of `FitsData`."""
+        return {"dimensions": needed(cls, fields, "point").shape[0]}
+
     @torch.no_grad()
     def estimate(self, batches: Iterator[Tensor | Sequence[Tensor]], generator: torch.Generator) -> None:
-        """Put the box around `count` points (B D); raise ValueError where they are all equal in a dimension."""
+        """Put the box around `count` points (B D) at most; raise ValueError where they are all equal in a dimension."""
         points = take_items(batches, self.config.count)
         self._check(points)
         low, high = points.amin(0), points.amax(0)
@@ -88,9 +101,10 @@ class ToyDistribution(nn.Module):
 
 
 def take_items(batches: Iterator[Tensor | Sequence[Tensor]], count: int) -> Tensor:
-    """Return the first `count` items of a stream of batches; labels beside them are left out."""
+    """Return the first `count` items of a stream of batches, fewer where it ends; what is beside them is left out."""
     found: list[Tensor] = []
-    while sum(map(len, found)) < count:
-        batch = next(batches)
+    for batch in batches:
         found.append(batch if isinstance(batch, Tensor) else batch[0])
+        if sum(map(len, found)) >= count:
+            break
     return torch.cat(found)[:count]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from generative.data.contract import Batches
 from generative.data.kept import kept_on_gpu
+from generative.data.orders import Batches
 from generative.training.batches import tensors
 
 CPU = torch.device("cpu")
@@ -21,11 +21,11 @@ def read():
 
 
 def batches(read: list[int]) -> Batches:
-    def take(items):
+    def images(items):
         read.extend(items.tolist())
-        return torch.from_numpy(IMAGES[items]), torch.from_numpy(items % 7)
+        return torch.from_numpy(IMAGES[items])
 
-    return Batches(take, len(IMAGES), 8, seed=1)
+    return Batches((images, lambda items: torch.from_numpy(items % 7)), len(IMAGES), 8, seed=1, order="unpaired")
 
 
 def test_they_are_read_once_and_come_in_the_same_order(monkeypatch, read):

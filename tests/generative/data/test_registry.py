@@ -12,7 +12,7 @@ GENERATED = {"shapes": (16, 16, 3), "faces": (16, 16, 3), "ring": (2,), "grid": 
 @pytest.mark.parametrize("name", GENERATED)
 def test_data_without_files_loads_by_name_and_options(name):
     data = load_data(name, {"count": 30, **({"size": 16} if len(GENERATED[name]) == 3 else {})})
-    assert data.name == name and data.shape == GENERATED[name] and len(data) == 27 and len(data.held_out()) == 3
+    assert data.name == name and data.item.shape == GENERATED[name] and len(data) == 27 and len(data.held_out()) == 3
 
 
 def test_every_entry_is_a_described_frozen_config():
@@ -45,7 +45,7 @@ def test_packages_of_third_parties_can_add_data(monkeypatch):
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: points)
     monkeypatch.setattr(DATA, "_found", dict(DATA.found()))
     assert DATA.names() == [*built_in, "broken", "mine", "other"]
-    assert load_data("mine", {"modes": 3}).modes.shape == RingConfig(modes=3).load().modes.shape
+    assert load_data("mine", {"modes": 3}).modes.centres.shape == RingConfig(modes=3).load().modes.centres.shape
     with pytest.raises(ComponentError, match=r"data\.broken: cannot import"):
         load_data("broken")
     with pytest.raises(ComponentError, match="must be a dataclass with a method load"):

@@ -43,8 +43,8 @@ def test_the_vector_comes_from_training_images_and_is_measured_on_others(faces):
     data = load_data("faces", FACES.options)
     held = data.held_out()
     assert len(seen.images) == len(seen.codes) < len(held)
-    factors = held.factors(np.arange(len(held)))
-    below = torch.from_numpy(held.images(np.flatnonzero(factors[:, 0] <= middles(data)["smile"])))
+    factors = held.get("factors", np.arange(len(held)))
+    below = torch.from_numpy(held.get("image", np.flatnonzero(factors[:, 0] <= middles(data)["smile"])))
     assert torch.equal(seen.images, below.permute(0, 3, 1, 2) / 255)
     assert seen.attribute.with_it + seen.attribute.without_it == 500  # of the training part
 
@@ -70,10 +70,10 @@ def test_judges_learn_from_other_faces_than_the_model(faces, monkeypatch):
 def test_factors_are_halved_at_the_median_of_the_training_part():
     data = load_data("shapes", {"size": 16, "count": 2000})
     known = look_up(data, np.arange(1000), middles(data))
-    assert known.names == data.factor_names
-    size = data.factors(np.arange(1000))[:, 1]
-    assert np.array_equal(known.target("size"), size > np.median(data.factors(np.arange(len(data)))[:, 1]))
-    assert np.array_equal(known.target(CLASSES), data.labels(np.arange(1000)))
+    assert known.names == data.names("factors")
+    size = data.get("factors", np.arange(1000))[:, 1]
+    assert np.array_equal(known.target("size"), size > np.median(data.get("factors", np.arange(len(data)))[:, 1]))
+    assert np.array_equal(known.target(CLASSES), data.get("label", np.arange(1000)))
     with pytest.raises(ValueError, match=r"'smile'.*shape, size"):
         known.target("smile")
     digits = load_data("digits", {})

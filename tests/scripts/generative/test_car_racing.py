@@ -34,8 +34,8 @@ def test_frames_and_states_come_from_the_rollouts_and_tracks_stay_together(road)
     tracks = []
     for part in (data, data.held_out()):
         where = np.arange(len(part))
-        known = [every[image.tobytes()] for image in part.images(where)]
-        factors = part.factors(where)
+        known = [every[image.tobytes()] for image in part.get("image", where)]
+        factors = part.get("factors", where)
         assert all(
             any(np.array_equal(row, state) for state, _ in options) for row, options in zip(factors, known, strict=True)
         )
@@ -59,10 +59,10 @@ def test_bends_and_speed_are_read_from_the_state():
     state = np.array([[2 * BEND, 1, 1, -1], [-2 * BEND, 5, 0, 1], [0, 9, 1, 1], [0, 2, 0.25, -1]], np.float32)
     images = np.random.default_rng(0).integers(0, 255, (4, 8, 8, 3), np.uint8)
     data = _with_attributes(array_data("road", images, factors=state, factor_names=names), state, names)
-    assert data.attribute_names == ("left_bend", "right_bend", "fast", "off_road", "left_of_middle")
+    assert data.names("attributes") == ("left_bend", "right_bend", "fast", "off_road", "left_of_middle")
     items = np.arange(4)
     expected = [[1, 0, 0, 0, 0], [0, 1, 1, 1, 1], [0, 0, 1, 0, 1], [0, 0, 0, 1, 0]]
-    assert data.source.attributes(items).tolist() == expected
+    assert data.readers["attributes"](items).tolist() == expected
 
 
 def test_a_folder_without_rollouts_and_senseless_numbers_are_refused(tmp_path):

@@ -39,7 +39,7 @@ def _here(tmp_path, monkeypatch):
         (["train", "vae", "--data", "folder"], "folder needs --data.path", 2),
         (["train", "vae", "--data", "car-racing"], "car-racing needs --data.run", 2),
         (["train", "vae", "--data", "car-racing", "--data.run", "nowhere"], "holds no episodes", 1),
-        (["train", "vae", "--data", "ring"], "items of shape (2,)", 1),
+        (["train", "vae", "--data", "ring"], "vae needs the field 'image', and the data has point, label", 1),
         (["train", "vae", "--data.size", "17"], "image_size=17", 1),
         (["sample"], "name the run", 2),
         (["sample", "nothing"], "no run folder", 1),
@@ -50,6 +50,32 @@ def test_what_cannot_be_done_says_why_in_one_line(words, message, code, capsys):
     assert main(words) == code
     said = capsys.readouterr().err
     assert message in said and "Traceback" not in said and said.startswith("generative")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["vae", "--data", "digits", "--data.size", "16", "--model.image_size", "32"], "the data has image_size=16"),
+        (["vae", "--data", "digits", "--data.size", "16", "--batch", "5000"], "batch=5000: the data has 1618 items"),
+        (
+            ["conditional-vae", "--data", "arrays", "--data.path", "wide.npy"],
+            "takes square images, and these have 16 x 32",
+        ),
+        (["wgan", "--data", "shapes", "--data.size", "16", "--data.count", "100", "--batch", "8"], "step 1: loss"),
+    ],
+)
+def test_a_training_that_fails_leaves_no_folder(words, message, capsys, monkeypatch, tmp_path):
+    import numpy as np
+
+    from generative import TrainingDiverged
+
+    def diverge(*arguments):
+        raise TrainingDiverged("step 1: loss nan")
+
+    np.save(tmp_path / "wide.npy", np.random.default_rng(0).integers(0, 256, (40, 16, 32, 1), dtype=np.uint8))
+    monkeypatch.setattr("scripts.generative.train._fit", diverge)
+    assert main(["train", *words]) == 1
+    assert message in capsys.readouterr().err and not list(tmp_path.glob("runs/generative/*"))
 
 
 @pytest.mark.parametrize(

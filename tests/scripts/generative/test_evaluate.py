@@ -19,7 +19,7 @@ from tests.scripts.generative.small import AVATARS, GRID, RING, config, finished
 
 def test_pixels_by_themselves_are_right_and_together_are_not():
     data = load_data("digits", {"size": 16})
-    images = torch.from_numpy(data.images(np.arange(1500))).permute(0, 3, 1, 2) / 255
+    images = torch.from_numpy(data.get("image", np.arange(1500))).permute(0, 3, 1, 2) / 255
     mixed = independent_pixels(images, 1500, 0)
     torch.testing.assert_close(mixed.mean(0), images.mean(0), atol=0.05, rtol=0)
     torch.testing.assert_close(mixed.std(0), images.std(0), atol=0.06, rtol=0)
@@ -55,9 +55,9 @@ def test_a_classifier_is_measured_by_its_accuracy(tmp_path):
     (found,) = figures(module, data, EvaluateOptions(samples=2000))
     held = data.held_out()
     places = np.arange(len(held))
-    said = module(torch.from_numpy(held.images(places)).permute(0, 3, 1, 2) / 255).argmax(1).numpy()
-    assert found.value == pytest.approx((said == held.labels(places)).mean())
-    assert found.baseline_value == pytest.approx(np.bincount(held.labels(places)).max() / len(held))
+    said = module(torch.from_numpy(held.get("image", places)).permute(0, 3, 1, 2) / 255).argmax(1).numpy()
+    assert found.value == pytest.approx((said == held.get("label", places)).mean())
+    assert found.baseline_value == pytest.approx(np.bincount(held.get("label", places)).max() / len(held))
 
 
 def test_counted_pixels_are_measured_in_bits(tmp_path):
@@ -78,9 +78,9 @@ def test_rows_are_measured_by_their_likelihood_and_by_what_goes_together(tmp_pat
         found[model] = {row["name"]: row for row in facts["figures"]}
     bits, pairs = (found["naive-bayes"][name] for name in ("bits per number", "pair distance"))
     held = data.held_out()
-    truth = -data.log_prob(held.rows(np.arange(200))).mean() / 6 / np.log(2)
+    truth = -data.log_prob(held.get("row", np.arange(200))).mean() / 6 / np.log(2)
     assert bits["reference"] == pytest.approx(truth) and bits["reference"] < bits["value"] < bits["baseline_value"]
-    assert bits["baseline_value"] == pytest.approx(np.log2(data.categories).mean())
+    assert bits["baseline_value"] == pytest.approx(np.log2(data.item.sizes).mean())
     assert pairs["reference"] < pairs["baseline_value"]
     counted = found["multinomial"]["pair distance"]
     assert counted["value"] < pairs["value"]  # which takes features as independent
@@ -102,7 +102,7 @@ def test_a_density_over_points_is_measured_against_the_true_one(tmp_path):
     facts = evaluate(run, module, data, EvaluateOptions(samples=200))
     nats = facts["headline"]
     assert nats["name"] == "nats per point" and facts["beats_baseline"]
-    held = data.held_out().points(np.arange(200))
+    held = data.held_out().get("point", np.arange(200))
     sides = module.high - module.low
     assert nats["value"] == pytest.approx(float(sides.log().sum()), rel=1e-5)
     assert nats["reference"] < nats["value"] < nats["baseline_value"] and nats["reference"] == pytest.approx(
@@ -117,14 +117,17 @@ def test_points_are_measured_by_the_modes_they_cover(tmp_path):
     class Perfect(torch.nn.Module):
         config = module.config
         type_name = "perfect"
+        inputs = ("point",)
         Sampling = PriorSampling
 
         def sample(self, n, sampling, generator):
-            return torch.from_numpy(data.points(np.arange(n)))
+            return torch.from_numpy(data.get("point", np.arange(n)))
 
     class Collapsed(Perfect):
         def sample(self, n, sampling, generator):
-            return torch.from_numpy(data.modes[:1]).expand(n, -1) + 0.01 * torch.randn(n, 2, generator=generator)
+            return torch.from_numpy(data.modes.centres[:1]).expand(n, -1) + 0.01 * torch.randn(
+                n, 2, generator=generator
+            )
 
     perfect, collapsed = (
         {figure.name: figure.value for figure in figures(model(), data, EvaluateOptions(samples=200))}
@@ -162,11 +165,11 @@ def test_a_collapsed_posterior_is_found_in_the_history_of_a_run(tmp_path):
 def test_latents_are_codes_of_held_out_images_or_draws_of_the_prior(tmp_path):
     module, data = open_run(finished(tmp_path / "vae"))
     held = data.held_out()
-    images = torch.from_numpy(held.images(np.arange(len(held)))).permute(0, 3, 1, 2) / 255
+    images = torch.from_numpy(held.get("image", np.arange(len(held)))).permute(0, 3, 1, 2) / 255
     known = module.encode(images)[0]
     distance = torch.cdist(codes(module, data, 5, 0).values, known).amin(1)
     assert distance.max() < 1e-4
     module, data = open_run(finished(tmp_path / "gan", "conditional-gan"))
     drawn = codes(module, data, 400, 0)
     assert drawn.values.shape == (len(drawn.values), 4) and abs(float(drawn.values.std()) - 1) < 0.1
-    assert len(drawn.labels) == len(drawn.values) and drawn.labels.max() == 9
+    assert len(drawn.condition[0]) == len(drawn.values) and drawn.condition[0].max() == 9

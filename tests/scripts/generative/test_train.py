@@ -100,9 +100,9 @@ def test_the_data_decide_what_the_options_leave_open(tmp_path):
 @pytest.mark.parametrize(
     ("model", "options", "data", "message"),
     [
-        ("vae", {"image_size": 32}, DIGITS, r"items of shape \(16, 16, 1\), but the model takes \(32, 32, 1\)"),
+        ("vae", {"image_size": 32}, DIGITS, "the data has image_size=16, but the model takes 32"),
         ("vae", {"latnt": 3}, DIGITS, "latnt.*did you mean 'latent'"),
-        ("conditional-vae", {"classes": 10}, Choice("arrays", {"path": "frames.npy"}), "needs labels"),
+        ("conditional-vae", {"classes": 10}, Choice("arrays", {"path": "frames.npy"}), "needs the field 'label'"),
         ("vea", {}, DIGITS, "did you mean 'vae'"),
     ],
 )
@@ -116,3 +116,11 @@ def test_what_does_not_fit_is_refused_before_the_first_step(model, options, data
     wrong = TrainingConfig(Choice(model, options), data, batch=16)
     with pytest.raises((ComponentError, ValueError), match=message):
         build(wrong, load(wrong.data))
+
+
+@pytest.mark.parametrize(("count", "counted"), [(10_000, 90), (50, 50)])
+def test_what_is_counted_is_counted_once(count, counted, tmp_path, monkeypatch):
+    """Ninety rows are no ten thousand: the share of a combination says how many rows there were."""
+    monkeypatch.setitem(MODELS, "multinomial", ({"count": count}, Choice("avatars", {"count": 100})))
+    table = open_run(finished(tmp_path / "run", "multinomial"))[0].log_table.double().exp()
+    assert float(table.min()) == pytest.approx(1 / (counted + len(table)), rel=1e-5)

@@ -29,9 +29,9 @@ def box(left, top, right, bottom):
 def test_faces_follow_from_seed_and_number():
     data, same, other = (FacesConfig(size=32, count=100, seed=seed).load() for seed in (1, 1, 2))
     places = np.arange(40)
-    assert (data.images(places) == same.images(places)).all()
-    assert (data.images(places) != other.images(places)).any((1, 2, 3)).all()
-    assert (data.images(places[::-1]) == data.images(places)[::-1]).all()
+    assert (data.get("image", places) == same.get("image", places)).all()
+    assert (data.get("image", places) != other.get("image", places)).any((1, 2, 3)).all()
+    assert (data.get("image", places[::-1]) == data.get("image", places)[::-1]).all()
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_hair_styles_differ():
 
 def test_factors_are_independent_and_fill_their_ranges():
     data = FacesConfig(count=20_000).load()
-    factors = data.factors(np.arange(len(data)))
+    factors = data.get("factors", np.arange(len(data)))
     correlation = np.corrcoef(factors.T) - np.eye(len(FACTORS))
     assert np.abs(correlation).max() < 0.04
     low = [-1 if name in SIGNED else 0 for name in FACTORS]
@@ -116,20 +116,22 @@ def test_factors_are_independent_and_fill_their_ranges():
 def test_attributes_follow_from_factors():
     data = FacesConfig(size=16, count=2_000).load()
     places = np.arange(500)
-    factors, attributes = data.factors(places), data.attributes(places)
-    assert (attributes == face_attributes(factors)).all() and data.attribute_names == tuple(ATTRIBUTES)
+    factors, attributes = data.get("factors", places), data.get("attributes", places)
+    assert (attributes == face_attributes(factors)).all() and data.names("attributes") == tuple(ATTRIBUTES)
     named = dict(zip(ATTRIBUTES, attributes.T, strict=True))
     assert (named["smiling"] == (factors[:, 0] > 0)).all() and (named["glasses"] == factors[:, 1]).all()
     assert not (named["blond"] & named["bald"]).any() and named["blond"].any() and named["bald"].any()
-    assert (np.array(data.classes)[data.labels(places)] == np.array(HAIR_STYLES)[factors[:, 2].astype(int)]).all()
+    assert (
+        np.array(data.names("label"))[data.get("label", places)] == np.array(HAIR_STYLES)[factors[:, 2].astype(int)]
+    ).all()
 
 
 def test_options_drive_what_is_drawn():
     data = FacesConfig(size=16, count=200, glasses=0.0, hair_styles=("bun", "bald")).load()
-    factors = data.factors(np.arange(len(data)))
-    assert not factors[:, 1].any() and set(factors[:, 2]) == {0.0, 4.0} and data.classes == ("bun", "bald")
-    assert {data.classes[label] for label in data.labels(np.flatnonzero(factors[:, 2] == 0.0))} == {"bald"}
-    assert FacesConfig(size=48, count=20).load().images(np.arange(2)).shape == (2, 48, 48, 3)
+    factors = data.get("factors", np.arange(len(data)))
+    assert not factors[:, 1].any() and set(factors[:, 2]) == {0.0, 4.0} and data.names("label") == ("bun", "bald")
+    assert {data.names("label")[label] for label in data.get("label", np.flatnonzero(factors[:, 2] == 0.0))} == {"bald"}
+    assert FacesConfig(size=48, count=20).load().get("image", np.arange(2)).shape == (2, 48, 48, 3)
 
 
 @pytest.mark.parametrize("name", ["hair_style", "hair_colour"])

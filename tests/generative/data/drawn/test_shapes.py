@@ -21,19 +21,20 @@ def cover(image):
 def test_images_follow_from_seed_and_number():
     data, same, other = (ShapesConfig(size=32, count=100, seed=seed).load() for seed in (1, 1, 2))
     places = np.arange(50)
-    assert (data.images(places) == same.images(places)).all()
-    assert (data.images(places) != other.images(places)).any((1, 2, 3)).all()
-    assert (data.images(places[::-1]) == data.images(places)[::-1]).all()
+    assert (data.get("image", places) == same.get("image", places)).all()
+    assert (data.get("image", places) != other.get("image", places)).any((1, 2, 3)).all()
+    assert (data.get("image", places[::-1]) == data.get("image", places)[::-1]).all()
 
 
 def test_images_are_those_of_their_factors_and_labels():
     data = ShapesConfig(size=32, count=100, shapes=("heart", "ellipse")).load()
     places = np.arange(80)
-    factors = data.factors(places)
-    assert (data.images(places) == draw_shapes(factors, 32)).all()
-    assert {data.classes[label] for label in data.labels(places)} == {"heart", "ellipse"}
+    factors = data.get("factors", places)
+    assert (data.get("image", places) == draw_shapes(factors, 32)).all()
+    assert {data.names("label")[label] for label in data.get("label", places)} == {"heart", "ellipse"}
     assert all(
-        SHAPES[int(row[0])] == data.classes[label] for row, label in zip(factors, data.labels(places), strict=True)
+        SHAPES[int(row[0])] == data.names("label")[label]
+        for row, label in zip(factors, data.get("label", places), strict=True)
     )
     for column, (low, high) in zip(factors[:, 1:].T, RANGES.values(), strict=True):
         assert low <= column.min() < low + 0.1 * (high - low) and high - 0.1 * (high - low) < column.max() <= high
@@ -41,7 +42,7 @@ def test_images_are_those_of_their_factors_and_labels():
 
 def test_factors_are_independent():
     data = ShapesConfig(count=20_000).load()
-    correlation = np.corrcoef(data.factors(np.arange(len(data))).T) - np.eye(len(FACTORS))
+    correlation = np.corrcoef(data.get("factors", np.arange(len(data))).T) - np.eye(len(FACTORS))
     assert np.abs(correlation).max() < 0.04
 
 
@@ -81,7 +82,7 @@ def test_small_steps_of_a_factor_are_small_steps_of_the_image():
 
 def test_grey_images_keep_the_factors():
     data = ShapesConfig(size=24, channels=1, count=40).load()
-    assert data.images(np.arange(3)).shape == (3, 24, 24, 1)
+    assert data.get("image", np.arange(3)).shape == (3, 24, 24, 1)
     rows = np.repeat(MIDDLE, 2, 0)
     rows[1, 5] = 0.8
     first, second = draw_shapes(rows, 24, 1)

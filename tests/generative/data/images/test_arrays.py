@@ -12,8 +12,8 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (30, 5, 7, 3), np.uint8)
 def test_a_file_of_images_is_read_in_place(tmp_path):
     np.save(tmp_path / "frames.npy", IMAGES)
     data = ArraysConfig(str(tmp_path / "frames.npy")).load()
-    assert data.shape == (5, 7, 3) and data.name == "frames.npy"
-    assert (data.images(np.arange(27)) == IMAGES[data.items]).all()
+    assert data.item.shape == (5, 7, 3) and data.name == "frames.npy"
+    assert (data.get("image", np.arange(27)) == IMAGES[data.items]).all()
 
 
 def test_an_archive_brings_labels_factors_and_groups(tmp_path):
@@ -27,22 +27,24 @@ def test_an_archive_brings_labels_factors_and_groups(tmp_path):
         groups=tracks,
     )
     data = ArraysConfig(str(tmp_path / "rollouts.npz"), classes=("left", "right")).load()
-    assert data.classes == ("left", "right") and data.factor_names == ("speed", "heading")
+    assert data.names("label") == ("left", "right") and data.names("factors") == ("speed", "heading")
     places = np.arange(len(data))
-    assert (data.labels(places) == data.items % 2).all() and (data.factors(places)[:, 0] == 2 * data.items).all()
+    assert (data.get("label", places) == data.items % 2).all() and (
+        data.get("factors", places)[:, 0] == 2 * data.items
+    ).all()
     assert not set(tracks[data.items]) & set(tracks[data.held_out().items]) and len(data.held_out()) == 3
 
 
 @pytest.mark.parametrize(("range", "scale", "shift"), [("unit", 255, 0), ("signed", 127.5, -1)])
 def test_fractions_become_bytes(range, scale, shift):
     data = array_data("floats", IMAGES.astype(np.float32) / scale + shift, range=range)
-    assert (data.images(np.arange(27)) == IMAGES[data.items]).all()
+    assert (data.get("image", np.arange(27)) == IMAGES[data.items]).all()
 
 
 def test_channels_first_and_grey():
     data = array_data("chw", IMAGES.transpose(0, 3, 1, 2), layout="CHW")
-    assert data.shape == (5, 7, 3) and (data.images(np.arange(27)) == IMAGES[data.items]).all()
-    assert array_data("grey", IMAGES[..., 0]).shape == (5, 7, 1)
+    assert data.item.shape == (5, 7, 3) and (data.get("image", np.arange(27)) == IMAGES[data.items]).all()
+    assert array_data("grey", IMAGES[..., 0]).item.shape == (5, 7, 1)
 
 
 @pytest.mark.parametrize(
@@ -90,22 +92,22 @@ def test_what_does_not_fit_is_refused(options, message):
 )
 def test_arrays_in_other_clothes_are_the_same_images(convert):
     data = array_data("mine", convert(IMAGES), labels=torch.arange(30) % 3)
-    assert (data.images(np.arange(27)) == IMAGES[data.items]).all()
-    assert data.labels(np.arange(27)).tolist() == (data.items % 3).tolist()
+    assert (data.get("image", np.arange(27)) == IMAGES[data.items]).all()
+    assert data.get("label", np.arange(27)).tolist() == (data.items % 3).tolist()
 
 
 def test_half_precision_and_read_only_arrays_are_read():
     halves = array_data("mine", torch.from_numpy(IMAGES).bfloat16() / 256, range="unit")
-    assert np.abs(halves.images(np.arange(27)).astype(int) - IMAGES[halves.items]).max() <= 2
+    assert np.abs(halves.get("image", np.arange(27)).astype(int) - IMAGES[halves.items]).max() <= 2
     closed = IMAGES.copy()
     closed.flags.writeable = False
-    next(array_data("mine", closed).batches(4, 0, "unit")(0))
+    next(array_data("mine", closed).batches(4, 0)(0))
 
 
 @pytest.mark.gpu
 def test_tensors_of_another_device_are_fetched():
     data = array_data("mine", torch.from_numpy(IMAGES).cuda(), labels=(torch.arange(30) % 3).cuda())
-    assert (data.images(np.arange(27)) == IMAGES[data.items]).all()
+    assert (data.get("image", np.arange(27)) == IMAGES[data.items]).all()
 
 
 def test_rows_are_square_grey_images(tmp_path):
@@ -113,12 +115,12 @@ def test_rows_are_square_grey_images(tmp_path):
     rows = IMAGES[:, :5, :5, 0].reshape(30, 25)
     np.save(tmp_path / "full_numpy_bitmap_cat.npy", rows)
     data = ArraysConfig(str(tmp_path / "full_numpy_bitmap_cat.npy")).load()
-    assert data.shape == (5, 5, 1)
-    assert (data.images(np.arange(27))[..., 0] == IMAGES[data.items, :5, :5, 0]).all()
+    assert data.item.shape == (5, 5, 1)
+    assert (data.get("image", np.arange(27))[..., 0] == IMAGES[data.items, :5, :5, 0]).all()
     assert data.origin.lines()[1] == "rows of 25 numbers, read as grey images of 5 x 5 pixels"
     wide = ArraysConfig(str(tmp_path / "full_numpy_bitmap_cat.npy"), size=8).load()
-    image = wide.images(np.array([0]))[0, ..., 0]
-    assert wide.shape == (8, 8, 1) and (image[1:6, 1:6] == IMAGES[wide.items[0], :5, :5, 0]).all()
+    image = wide.get("image", np.array([0]))[0, ..., 0]
+    assert wide.item.shape == (8, 8, 1) and (image[1:6, 1:6] == IMAGES[wide.items[0], :5, :5, 0]).all()
     assert image.sum() == image[1:6, 1:6].sum()
     with pytest.raises(ComponentError, match=r"size=4: .* have 5 x 5 pixels; give at least 5, or 0"):
         ArraysConfig(str(tmp_path / "full_numpy_bitmap_cat.npy"), size=4).load()
@@ -141,7 +143,10 @@ def test_arrays_that_nothing_reads_are_named_and_misspelt_ones_refused(tmp_path)
     np.savez(tmp_path / "keras.npz", x_train=IMAGES, y_train=labels, x_test=IMAGES, y_test=labels)
     keras = str(tmp_path / "keras.npz")
     data = ArraysConfig(keras, images="x_train", labels="y_train").load()
-    assert data.classes == ("0", "1", "2") and data.labels(np.arange(27)).tolist() == (data.items % 3).tolist()
+    assert (
+        data.names("label") == ("0", "1", "2")
+        and data.get("label", np.arange(27)).tolist() == (data.items % 3).tolist()
+    )
     assert data.origin.lines() == ["30 of 30 images used; left out: arrays that nothing asks for: 2 (x_test, y_test)"]
     assert list(data.origin.files) == ["keras.npz"]
     for options, message in (

@@ -11,14 +11,14 @@ def test_digits_are_the_bundled_ones():
     datasets = pytest.importorskip("sklearn.datasets")
     bundle = datasets.load_digits()
     data = DigitsConfig(size=8).load()
-    assert len(data) + len(data.held_out()) == 1797 and data.shape == (8, 8, 1)
+    assert len(data) + len(data.held_out()) == 1797 and data.item.shape == (8, 8, 1)
     places = np.arange(len(data))
-    assert np.abs(data.images(places)[..., 0] / 255 * 16 - bundle.images[data.items]).max() < 0.05
-    assert (data.labels(places) == bundle.target[data.items]).all() and data.classes == tuple("0123456789")
-    assert set(data.held_out().labels(np.arange(100))) == set(range(10))
+    assert np.abs(data.get("image", places)[..., 0] / 255 * 16 - bundle.images[data.items]).max() < 0.05
+    assert (data.get("label", places) == bundle.target[data.items]).all() and data.names("label") == tuple("0123456789")
+    assert set(data.held_out().get("label", np.arange(100))) == set(range(10))
     large = DigitsConfig(size=32).load()
-    shrunk = large.images(places).reshape(-1, 8, 4, 8, 4, 1).mean((2, 4))
-    assert np.corrcoef(shrunk.ravel(), data.images(places).ravel())[0, 1] > 0.98
+    shrunk = large.get("image", places).reshape(-1, 8, 4, 8, 4, 1).mean((2, 4))
+    assert np.corrcoef(shrunk.ravel(), data.get("image", places).ravel())[0, 1] > 0.98
 
 
 def test_photographs_held_out_share_no_pixel_with_training():
@@ -28,7 +28,7 @@ def test_photographs_held_out_share_no_pixel_with_training():
     columns = {"training": [], "held": []}
     for name, part in (("training", data), ("held", data.held_out())):
         places = np.arange(min(len(part), 40))
-        for crop, label in zip(part.images(places), part.labels(places), strict=True):
+        for crop, label in zip(part.get("image", places), part.get("label", places), strict=True):
             photograph = photographs[label]
             windows = np.lib.stride_tricks.sliding_window_view(photograph[..., 0], 48, 1)  # (427, 593, 48)
             found = np.argwhere((windows == crop[0, :, 0]).all(-1))
@@ -36,16 +36,16 @@ def test_photographs_held_out_share_no_pixel_with_training():
             columns[name] += [x for y, x in found if (photograph[y : y + 48, x : x + 48] == crop).all()]
     assert max(columns["training"]) + 48 <= 480 <= min(columns["held"])
     assert min(columns["training"]) < 60 and max(columns["training"]) > 350
-    assert len(data.held_out()) == 40 and data.classes == ("china", "flower")
+    assert len(data.held_out()) == 40 and data.names("label") == ("china", "flower")
 
 
 def test_photographs_follow_from_seed_and_number():
     pytest.importorskip("sklearn.datasets")
     first, same, other = (PhotographsConfig(size=32, reduce=2, count=50, seed=seed).load() for seed in (1, 1, 2))
     places = np.arange(20)
-    assert first.images(places).shape == (20, 32, 32, 3)
-    assert (first.images(places) == same.images(places)).all()
-    assert (first.images(places) != other.images(places)).any()
+    assert first.get("image", places).shape == (20, 32, 32, 3)
+    assert (first.get("image", places) == same.get("image", places)).all()
+    assert (first.get("image", places) != other.get("image", places)).any()
 
 
 def test_without_scikit_learn_the_error_says_what_to_install(monkeypatch):

@@ -26,19 +26,23 @@ def cifar10(folder):
 def test_cifar_10_is_read_with_its_own_test_set(tmp_path):
     cifar10(tmp_path)
     data = CifarConfig(str(tmp_path)).load()
-    assert data.classes == tuple(NAMES) and data.shape == (32, 32, 3) and len(data) == 20
-    assert (data.images(np.arange(4)) == images(4, 1)).all()
-    assert data.labels(np.array([0, 4, 19])).tolist() == [1, 2, 5]
+    assert data.names("label") == tuple(NAMES) and data.item.shape == (32, 32, 3) and len(data) == 20
+    assert (data.get("image", np.arange(4)) == images(4, 1)).all()
+    assert data.get("label", np.array([0, 4, 19])).tolist() == [1, 2, 5]
     held = data.held_out()
-    assert (held.images(np.arange(3)) == images(3, 9)).all() and held.labels(np.arange(3)).tolist() == [9, 8, 7]
+    assert (held.get("image", np.arange(3)) == images(3, 9)).all() and held.get("label", np.arange(3)).tolist() == [
+        9,
+        8,
+        7,
+    ]
 
 
 def test_cifar_100_uses_the_fine_classes(tmp_path):
     (tmp_path / "train.bin").write_bytes(records(images(5, 0), [1] * 5, [11, 22, 33, 44, 99]))
     (tmp_path / "test.bin").write_bytes(records(images(2, 1), [2] * 2, [0, 1]))
     data = CifarConfig(str(tmp_path)).load()
-    assert len(data.classes) == 100 and data.labels(np.arange(5)).tolist() == [11, 22, 33, 44, 99]
-    assert (data.held_out().images(np.arange(2)) == images(2, 1)).all()
+    assert len(data.names("label")) == 100 and data.get("label", np.arange(5)).tolist() == [11, 22, 33, 44, 99]
+    assert (data.held_out().get("image", np.arange(2)) == images(2, 1)).all()
 
 
 def test_foreign_and_damaged_folders_are_named(tmp_path):

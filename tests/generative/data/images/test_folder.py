@@ -35,8 +35,10 @@ def test_images_come_red_first_at_one_size(tmp_path, suffix, megabytes):
         write(tmp_path / f"{number}{suffix}", plain((200, 60 * number, 10), 20 + number, 30))
     (tmp_path / "notes.txt").write_text("no image")
     data = FolderConfig(str(tmp_path), height=16, width=24, megabytes=megabytes).load()
-    images = data.images(np.arange(len(data))).astype(int)
-    assert images.shape == (len(data), 16, 24, 3) and data.classes == () and len(data) + len(data.held_out()) == 4
+    images = data.get("image", np.arange(len(data))).astype(int)
+    assert (
+        images.shape == (len(data), 16, 24, 3) and data.names("label") == () and len(data) + len(data.held_out()) == 4
+    )
     expected = np.stack([plain((200, 60 * number, 10), 16, 24) for number in data.items])
     assert np.abs(images - expected).max() <= 8
 
@@ -47,8 +49,8 @@ def test_subfolders_are_classes(tmp_path):
             write(tmp_path / name / "deep" / f"{number}.png", plain(np.eye(3)[place] * (246 + number)))
     (tmp_path / "empty").mkdir()
     data = FolderConfig(str(tmp_path), height=8, width=8).load()
-    assert data.classes == ("a_red", "b_blue")
-    images, labels = data.images(np.arange(len(data))), data.labels(np.arange(len(data)))
+    assert data.names("label") == ("a_red", "b_blue")
+    images, labels = data.get("image", np.arange(len(data))), data.get("label", np.arange(len(data)))
     assert (images[labels == 0].argmax(-1) == 0).all() and (images[labels == 1].argmax(-1) == 2).all()
     assert any("folders without a picture" in line and "1 (empty)" in line for line in data.origin.lines())
     write(tmp_path / "loose.png", plain((1, 2, 3)))
@@ -128,7 +130,7 @@ def test_a_picture_that_changes_while_it_is_trained_on_is_refused(tmp_path):
     write(tmp_path / "1.png", noise(9))
     with pytest.raises(ComponentError, match=r"1\.png: was changed since the folder was read"):
         for part in (data, data.held_out()):
-            part.images(np.arange(len(part)))
+            part.get("image", np.arange(len(part)))
 
 
 def test_of_a_film_the_first_picture_is_read_and_that_is_told(tmp_path):
@@ -161,7 +163,7 @@ def test_what_programs_leave_is_not_counted_and_is_named(tmp_path):
     for place in (".DS_Store", "a/Thumbs.db", "b/notes.txt"):
         (tmp_path / place).write_text("x")
     data = FolderConfig(str(tmp_path)).load()
-    assert data.classes == ("a", "b") and len(data) + len(data.held_out()) == 6
+    assert data.names("label") == ("a", "b") and len(data) + len(data.held_out()) == 6
     assert len(data.origin.left_out["hidden"]) == 6 and data.origin.left_out["no pictures"] == ("b/notes.txt",)
     assert data.origin.lines()[0].startswith("6 of 13 files used; left out: hidden: 6 (.DS_Store, ")
 
@@ -175,7 +177,7 @@ def test_links_are_followed_and_nothing_counts_twice(tmp_path):
     (tmp_path / "data" / "a" / "again.png").symlink_to(tmp_path / "data" / "a" / "0.png")
     (tmp_path / "data" / "a" / "gone.png").symlink_to(tmp_path / "nowhere.png")
     data = FolderConfig(str(tmp_path / "data")).load()
-    assert data.classes == ("a", "b") and len(data) + len(data.held_out()) == 6
+    assert data.names("label") == ("a", "b") and len(data) + len(data.held_out()) == 6
     assert {reason.split(" ")[0]: names for reason, names in data.origin.left_out.items()} == {
         "second": ("a/again.png",),
         "broken": ("a/gone.png",),
@@ -196,7 +198,7 @@ def test_copies_stay_on_one_side_and_are_named(tmp_path):
         write(tmp_path / f"{number:02}.png", noise(number))
         write(tmp_path / f"{number:02} copy.png", noise(number))
     data = FolderConfig(str(tmp_path), 40, 40).load()
-    parts = [{image.tobytes() for image in part.images(np.arange(len(part)))} for part in (data, data.held_out())]
+    parts = [{image.tobytes() for image in part.get("image", np.arange(len(part)))} for part in (data, data.held_out())]
     assert parts[0] and parts[1] and not parts[0] & parts[1]
     assert data.origin.lines()[1].startswith("copies of other pictures, kept on the same side of the split: 20 (")
 
@@ -207,7 +209,7 @@ def test_pictures_that_come_or_go_move_no_other(tmp_path):
 
     def held():
         part = FolderConfig(str(tmp_path), 16, 16).load().held_out()
-        return {image.tobytes() for image in part.images(np.arange(len(part)))}
+        return {image.tobytes() for image in part.get("image", np.arange(len(part)))}
 
     before = held()
     gone = noise(7, 16).tobytes()

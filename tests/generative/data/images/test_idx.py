@@ -27,19 +27,19 @@ def test_mnist_is_read_with_its_own_test_set(tmp_path, packed):
     mnist(tmp_path, *((gzip.compress, ".gz") if packed else ()))
     data = IdxConfig(str(tmp_path), size=0).load()
     held = data.held_out()
-    assert data.shape == (28, 28, 1) and len(data) == 16 and held.items.tolist() == [16, 17, 18, 19]
-    assert (data.images(np.arange(16))[..., 0] == IMAGES[:16]).all() and (
-        held.labels(np.arange(4)) == LABELS[16:]
+    assert data.item.shape == (28, 28, 1) and len(data) == 16 and held.items.tolist() == [16, 17, 18, 19]
+    assert (data.get("image", np.arange(16))[..., 0] == IMAGES[:16]).all() and (
+        held.get("label", np.arange(4)) == LABELS[16:]
     ).all()
-    assert data.classes == tuple("0123456789")
+    assert data.names("label") == tuple("0123456789")
 
 
 def test_images_get_a_border_up_to_the_size(tmp_path):
     (tmp_path / "images").write_bytes(idx(IMAGES))
     data = IdxConfig(str(tmp_path / "images")).load()
-    image = data.images(np.array([0]))[0, ..., 0]
+    image = data.get("image", np.array([0]))[0, ..., 0]
     assert image.shape == (32, 32) and (image[2:30, 2:30] == IMAGES[data.items[0]]).all()
-    assert image.sum() == IMAGES[data.items[0]].sum() and data.classes == () and len(data.held_out()) == 2
+    assert image.sum() == IMAGES[data.items[0]].sum() and data.names("label") == () and len(data.held_out()) == 2
     with pytest.raises(ComponentError, match=r"size=16: .* at least 28, or 0"):
         IdxConfig(str(tmp_path / "images"), size=16).load()
 
@@ -89,8 +89,8 @@ def test_emnist_stands_upright_and_its_letters_begin_at_0(tmp_path):
     )
     for path in (tmp_path / "gzip", tmp_path):
         data = IdxConfig(str(path), size=0).load()
-        assert (data.images(np.arange(16))[..., 0] == IMAGES[:16]).all() and len(data.held_out()) == 4
-        assert data.classes == tuple("ABCDEFGHIJ") and data.labels(np.arange(3)).tolist() == [0, 1, 2]
+        assert (data.get("image", np.arange(16))[..., 0] == IMAGES[:16]).all() and len(data.held_out()) == 4
+        assert data.names("label") == tuple("ABCDEFGHIJ") and data.get("label", np.arange(3)).tolist() == [0, 1, 2]
     assert data.origin.lines() == [
         "20 of 20 images used",
         "rows and columns exchanged, as EMNIST stores them",
@@ -98,10 +98,10 @@ def test_emnist_stands_upright_and_its_letters_begin_at_0(tmp_path):
     ]
     assert len(data.origin.files) == 4
     left = IdxConfig(str(tmp_path), size=0, exchanged="no").load()
-    assert (left.images(np.arange(16))[..., 0] == IMAGES[:16].transpose(0, 2, 1)).all()
+    assert (left.get("image", np.arange(16))[..., 0] == IMAGES[:16].transpose(0, 2, 1)).all()
     name = "emnist-letters-train-{}-ubyte"
     single = IdxConfig(*(str(tmp_path / "gzip" / name.format(each)) for each in ("images-idx3", "labels-idx1")), size=0)
-    assert (single.load().images(np.array([0]))[0, ..., 0] == IMAGES[0]).all()
+    assert (single.load().get("image", np.array([0]))[0, ..., 0] == IMAGES[0]).all()
 
 
 def test_of_several_sets_one_is_chosen(tmp_path):
@@ -111,7 +111,7 @@ def test_of_several_sets_one_is_chosen(tmp_path):
         IdxConfig(str(tmp_path)).load()
     with pytest.raises(ComponentError, match="no set 'emnist-digit'; did you mean 'emnist-digits'"):
         IdxConfig(str(tmp_path), subset="emnist-digit").load()
-    assert IdxConfig(str(tmp_path), subset="emnist-digits").load().classes == tuple("0123456789")
+    assert IdxConfig(str(tmp_path), subset="emnist-digits").load().names("label") == tuple("0123456789")
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -120,7 +120,7 @@ def test_the_folder_that_torchvision_makes_is_read_from_its_root(tmp_path, packe
     raw.mkdir(parents=True)
     mnist(raw, *((gzip.compress, ".gz") if packed else ()))
     for path in (tmp_path, tmp_path / "MNIST", raw):
-        assert (IdxConfig(str(path), size=0).load().images(np.arange(16))[..., 0] == IMAGES[:16]).all()
+        assert (IdxConfig(str(path), size=0).load().get("image", np.arange(16))[..., 0] == IMAGES[:16]).all()
     (tmp_path / "FashionMNIST" / "raw").mkdir(parents=True)
     mnist(tmp_path / "FashionMNIST" / "raw")
     with pytest.raises(ComponentError, match=r"IDX files lie in .*FashionMNIST.raw, .*MNIST.raw; set path"):

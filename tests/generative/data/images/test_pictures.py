@@ -53,7 +53,7 @@ def test_twelve_bits_in_sixteen_come_out_as_bright_as_they_are(tmp_path):
         ramp = np.linspace(0, 4095 if number == 3 else 1000 + number, 64).reshape(8, 8)
         cv2.imwrite(str(tmp_path / f"{number}.png"), ramp.astype(np.uint16))
     data = FolderConfig(str(tmp_path), 8, 8, channels=1).load()
-    brightest = sorted(data.source.images(np.arange(6)).max((1, 2, 3)).tolist())
+    brightest = sorted(data.readers["image"](np.arange(6)).max((1, 2, 3)).tolist())
     assert brightest == [62, 62, 62, 63, 63, 255]
     assert data.origin.lines()[1].startswith("more than 8 bits a colour, 4095 read as white: 6 (0.png")
 

@@ -34,14 +34,14 @@ class Listed:
 )
 def test_what_datasets_give_becomes_stored_images(items):
     data = dataset_data(Listed(items))
-    assert data.shape == (6, 5, 3) and data.classes == ()
-    assert (data.images(np.arange(18)) == IMAGES[data.items]).all()
+    assert data.item.shape == (6, 5, 3) and data.names("label") == ()
+    assert (data.get("image", np.arange(18)) == IMAGES[data.items]).all()
 
 
 def test_a_tensor_dataset_with_labels_and_signed_values():
     images = torch.from_numpy(IMAGES).permute(0, 3, 1, 2) / 127.5 - 1
     data = dataset_data(TensorDataset(images, torch.from_numpy(LABELS)), range="signed", classes=tuple("abcd"))
-    batch, labels = next(data.batches(8, seed=0, beside="labels")())
+    batch, labels = next(data.batches(8, 0, ("image", "label"), stored=True)())
     assert batch.shape == (8, 6, 5, 3)
     for image, label in zip(batch.numpy(), labels.tolist(), strict=True):
         assert LABELS[[(image == each).all() for each in IMAGES]].tolist() == [label]
@@ -53,17 +53,17 @@ def test_pictures_of_any_mode_are_looked_up(mode):
     pictures = [Image.fromarray(np.roll(pure, number, 0)) for number in range(4)]
     made = [each.quantize(4) if mode == "P" else each.convert(mode) for each in pictures]
     data = dataset_data(Listed(made))
-    assert data.shape == (2, 5, 3)
+    assert data.item.shape == (2, 5, 3)
     expected = np.stack([np.roll(pure, number, 0) for number in data.items])
-    assert np.abs(data.images(np.arange(len(data))).astype(int) - expected).max() <= 6
+    assert np.abs(data.get("image", np.arange(len(data))).astype(int) - expected).max() <= 6
 
 
 def test_grey_pictures_of_one_and_sixteen_bits_are_seen():
     black_and_white = [Image.fromarray(each[..., 0]).convert("1") for each in IMAGES]
-    assert set(np.unique(dataset_data(Listed(black_and_white)).images(np.arange(18)))) == {0, 255}
+    assert set(np.unique(dataset_data(Listed(black_and_white)).get("image", np.arange(18)))) == {0, 255}
     deep = [Image.fromarray(each[..., 0].astype(np.uint16) * 16) for each in IMAGES]  # 12 of 16 bits
     data = dataset_data(Listed(deep))
-    assert np.abs(data.images(np.arange(18))[..., 0].astype(int) - IMAGES[data.items][..., 0]).max() <= 1
+    assert np.abs(data.get("image", np.arange(18))[..., 0].astype(int) - IMAGES[data.items][..., 0]).max() <= 1
     assert data.origin.notes == ("more than 8 bits a colour, 4095 read as white",)
 
 
@@ -75,15 +75,17 @@ def test_a_picture_is_turned_as_its_file_says(tmp_path):
     for number in range(2):
         Image.fromarray(tall).save(tmp_path / f"{number}.png", exif=exif)
     data = dataset_data(Listed([Image.open(tmp_path / f"{number}.png") for number in range(2)]))
-    assert (data.images(np.array([0]))[0, :, :3] == 0).all() and (data.images(np.array([0]))[0, :, 3:] == 255).all()
+    assert (data.get("image", np.array([0]))[0, :, :3] == 0).all() and (
+        data.get("image", np.array([0]))[0, :, 3:] == 255
+    ).all()
 
 
 def test_tensors_with_gradients_and_of_half_precision_are_read():
     chw = [torch.from_numpy(each).permute(2, 0, 1) for each in IMAGES]
     tracked = dataset_data(Listed([(each / 255).requires_grad_() for each in chw]))
-    assert (tracked.images(np.arange(18)) == IMAGES[tracked.items]).all()
+    assert (tracked.get("image", np.arange(18)) == IMAGES[tracked.items]).all()
     half = dataset_data(Listed([(each / 256).bfloat16() for each in chw]))
-    assert np.abs(half.images(np.arange(18)).astype(int) - IMAGES[half.items]).max() <= 2
+    assert np.abs(half.get("image", np.arange(18)).astype(int) - IMAGES[half.items]).max() <= 2
 
 
 def test_what_is_not_used_or_not_fixed_is_told():
@@ -119,7 +121,7 @@ def test_mistakes_are_explained():
         dataset_data(Listed(list(IMAGES > 9)))
     fractional = dataset_data(Listed([(each, 0.7) for each in IMAGES]), classes=("a", "b"))
     with pytest.raises(ValueError, match=r"dataset\[\d+\]: label 0\.7; expected one whole number"):
-        fractional.labels(np.arange(2))
+        fractional.get("label", np.arange(2))
 
 
 def test_later_items_must_be_like_the_first():
@@ -127,10 +129,10 @@ def test_later_items_must_be_like_the_first():
     data = dataset_data(Listed(items), name="mine")
     with pytest.raises(ValueError, match=r"mine\[19\]: shape \(3, 5, 3\)"):
         for part in (data, data.held_out()):
-            part.images(np.arange(len(part)))
+            part.get("image", np.arange(len(part)))
     unlabelled = dataset_data(Listed(list(IMAGES)), classes=("a",))
     with pytest.raises(ValueError, match="items have no label"):
-        unlabelled.labels(np.arange(2))
+        unlabelled.get("label", np.arange(2))
     wrong = dataset_data(Listed([(each, 4) for each in IMAGES]), classes=("a", "b"))
     with pytest.raises(ValueError, match="label 4, but there are 2 classes"):
-        wrong.labels(np.arange(2))
+        wrong.get("label", np.arange(2))

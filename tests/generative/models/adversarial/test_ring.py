@@ -12,7 +12,7 @@ import torch
 
 from generative import MODELS, FitConfig, fit
 from generative.capabilities import draw
-from generative.data import PointData, RingConfig
+from generative.data import Data, RingConfig
 from generative.diagnosis import Evidence, diagnose
 from generative.metrics import high_quality_share, modes_covered
 
@@ -23,25 +23,25 @@ COLLAPSING = {**POINTS, "critic_rate": 0.05, "momentum": 0.9, "ema": 0.0}
 
 
 @pytest.fixture(scope="module")
-def ring() -> PointData:
+def ring() -> Data:
     return RingConfig(count=20_000).load()
 
 
-def verdicts(module: Any, rows: Any, ring: PointData) -> list[str]:
+def verdicts(module: Any, rows: Any, ring: Data) -> list[str]:
     """What the rows of a training and 1,000 samples show."""
-    train, held_out = (torch.from_numpy(part.points(np.arange(1000))) for part in (ring, ring.held_out()))
+    train, held_out = (torch.from_numpy(part.get("point", np.arange(1000))) for part in (ring, ring.held_out()))
     samples = draw(module.eval(), 1000, torch.Generator().manual_seed(0))
     return [each.problem for each in diagnose(Evidence(rows, "", train=train, held_out=held_out, samples=samples))]
 
 
-def cover(ring: PointData, seed: int) -> tuple[int, float, list[str]]:
+def cover(ring: Data, seed: int) -> tuple[int, float, list[str]]:
     """Modes covered, share of samples at a mode, and the verdicts."""
     module = MODELS.create("wgan-gp", COVERING, seed)
     config = FitConfig(steps=500, learning_rate=2e-3, schedule="cosine")
     rows = list(fit(module, ring.batches(128, seed), config, seed=seed, log_every=10))
     found = verdicts(module, rows, ring)
-    samples, centres = draw(module, 1000, torch.Generator().manual_seed(0)), torch.from_numpy(ring.modes)
-    radius = 3 * ring.spread
+    samples, centres = draw(module, 1000, torch.Generator().manual_seed(0)), torch.from_numpy(ring.modes.centres)
+    radius = 3 * ring.modes.spread
     return modes_covered(samples, centres, radius=radius), high_quality_share(samples, centres, radius=radius), found
 
 
@@ -64,4 +64,4 @@ def test_a_non_saturating_preset_made_to_collapse_is_diagnosed(ring):
     rows = list(fit(module, ring.batches(64, 0), config, seed=0, log_every=10))
     assert verdicts(module, rows, ring) == ["mode collapse"]
     samples = draw(module, 1000, torch.Generator().manual_seed(0))
-    assert modes_covered(samples, torch.from_numpy(ring.modes), radius=0.3) <= 3
+    assert modes_covered(samples, torch.from_numpy(ring.modes.centres), radius=0.3) <= 3
