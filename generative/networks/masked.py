@@ -1,9 +1,9 @@
 """Masked convolutions and the gated layer of the PixelCNN: a pixel's features know only what comes before it.
 
-van den Oord, Kalchbrenner & Kavukcuoglu 2016 (arXiv 1601.06759, section 3.4) for masks A and B, van den Oord et al. 2016
-(arXiv 1606.05328) for the gates and the two stacks. Pixels come row by row, from left to right, and a pixel's colours
-in their order. One stack of layers looks at the rows above, the other along the row; together they see everything that
-comes before, where square kernels of the first paper have a blind spot.
+Masks A and B are those of van den Oord, Kalchbrenner & Kavukcuoglu 2016 (arXiv 1601.06759, section 3.4), gates and the
+two stacks those of van den Oord et al. 2016 (arXiv 1606.05328). Pixels come row by row, from left to right, and a
+pixel's colours in their order. One stack of layers looks at the rows above, the other along the row. Together they see
+everything that comes before, where the square kernels of the first paper have a blind spot.
 """
 
 from typing import Literal

@@ -142,7 +142,7 @@ class PixelCNN(nn.Module):
             ValueError: a label is out of range.
         """
         config, decoding = self.config, Decoding(sampling.temperature)
-        device = self.layers[0].link.weight.device
+        device = self._weight.device
         if labels is None and config.conditional:
             labels = torch.arange(n, device=device) % config.classes
         drawn = torch.zeros(n, config.channels, config.image_size, config.image_size, dtype=torch.int64, device=device)
@@ -164,7 +164,12 @@ class PixelCNN(nn.Module):
 
     def _inside(self, levels: Tensor) -> Tensor:
         """Return levels as numbers from -1 to 1; the frame around an image is 0."""
-        return levels.to(self.layers[0].link.weight.dtype) * (2 / (self.config.levels - 1)) - 1
+        return levels.to(self._weight.dtype) * (2 / (self.config.levels - 1)) - 1
+
+    @property
+    def _weight(self) -> Tensor:
+        """One of the weights, for their type and device."""
+        return next(self.parameters())
 
     def _gated(self) -> list[GatedLayer]:
         return [layer for layer in self.layers if isinstance(layer, GatedLayer)]
@@ -177,7 +182,7 @@ class PixelCNN(nn.Module):
             return None
         if labels is None:
             raise ValueError("labels: missing; a model with conditional=true needs one for each image")
-        return labels_one_hot(labels, self.config.classes, self.layers[0].link.weight)
+        return labels_one_hot(labels, self.config.classes, self._weight)
 
 
 class _Past:
