@@ -60,7 +60,7 @@ class History(nn.Module):
         Raises:
             ValueError: there are more images than the history holds.
         """
-        capacity, number = len(self.images), len(made)
+        made, capacity, number = made.detach(), len(self.images), len(made)
         if not capacity:
             return made
         if number > capacity:

@@ -201,7 +201,6 @@ class _Past:
         """Look at the rows above once for all pixels of a row."""
         self._told = []
         for place, layer in enumerate(self._layers):
-            self._pixels[place].zero_()
             features, told = layer.down(self._rows[place][:, :, row : row + layer.rows.kernel_size[0]], self._condition)
             self._told.append(told)
             if place + 1 < len(self._layers):

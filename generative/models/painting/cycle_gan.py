@@ -135,7 +135,7 @@ class CycleGAN(nn.Module):
         yield Objective("generators", *self._generators_loss(first, second, made_first, made_second))
         loss, metrics = first.new_zeros(()), {}
         for domain, real, made in (("first", first, made_first), ("second", second, made_second)):
-            shown = self.history[domain].exchange(made.detach(), generator)  # type: ignore[operator]
+            shown = self.history[domain].exchange(made, generator)  # type: ignore[operator]
             real_scores, made_scores = self._score(domain, real), self._score(domain, shown)
             loss = loss + adversarial.critic_loss(LOSS, real_scores, made_scores)
             metrics[f"{domain}_accuracy"] = (

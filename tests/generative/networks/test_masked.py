@@ -45,3 +45,24 @@ def test_two_layers_see_everything_before_a_pixel_and_nothing_after(colours):
         assert reached[:, 3, :3].all()
         assert reached[:, 3, 3].tolist() == [before < colour for before in range(colours)]
         assert not reached[:, 3, 4:].any() and not reached[:, 4:].any()
+
+
+def test_a_condition_reaches_both_stacks():
+    torch.manual_seed(0)
+    layer, image = GatedLayer(1, 4, 3, "A", 1, conditions=2), torch.zeros(2, 1, 5, 5)
+    rows, told = layer.down(layer.rows.framed(image), torch.eye(2))
+    assert (rows[0] != rows[1]).all()
+    with torch.no_grad():
+        layer.link.weight.zero_()  # what the rows know of it does not reach the pixels now
+    _, told = layer.down(layer.rows.framed(image), torch.eye(2))
+    pixels = layer.along(layer.pixels.framed(image), image, told)
+    assert (pixels[0] != pixels[1]).any(0).all()
+
+
+def test_all_layers_but_the_first_add_to_what_they_get():
+    layer, features = GatedLayer(4, 4, 3, "B", 1), torch.randn(1, 4, 5, 5)
+    with torch.no_grad():
+        layer.out.weight.zero_()
+        layer.out.bias.zero_()
+    _, told = layer.down(layer.rows.framed(features), None)
+    torch.testing.assert_close(layer.along(layer.pixels.framed(features), features, told), features)
