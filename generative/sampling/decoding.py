@@ -5,12 +5,13 @@ the smallest set of most probable tokens whose probabilities sum to p or more (n
 1904.09751). They follow one another in this order; the rest is drawn from in proportion.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from generative.sampling.dials import check_temperature
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,7 @@ class Decoding:
     """Draw from the fewest most probable tokens that have this probability together; 1 from all."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.temperature < math.inf:
-            raise ValueError(f"temperature={self.temperature}: must be 0 or more and finite")
+        check_temperature(self.temperature)
         if self.top_k < 0:
             raise ValueError(f"top_k={self.top_k}: must not be negative; 0 draws from all tokens")
         if not 0 < self.top_p <= 1:

@@ -23,6 +23,7 @@ from generative.models.checks import check_obs, check_sizes, labels_one_hot
 from generative.networks.masked import GatedLayer, MaskedConv2d
 from generative.objectives.variational import at_least_float32
 from generative.sampling.decoding import Decoding, choose
+from generative.sampling.dials import CategorySampling
 
 FIRST_KERNEL = 7
 KERNEL = 3
@@ -53,17 +54,6 @@ class PixelCNNConfig:
             raise ValueError(f"levels={self.levels}: give 2 to 256, the values that a stored pixel can have")
 
 
-@dataclass(frozen=True)
-class PixelCNNSampling:
-    """How pixels are drawn."""
-
-    temperature: float = 1.0
-    """Of every pixel: below 1 likelier levels, above 1 more various ones, 0 always the likeliest."""
-
-    def __post_init__(self) -> None:
-        Decoding(self.temperature)
-
-
 class PixelCNN(nn.Module):
     """The exact distribution of square images in [0, 1] whose pixels have a few levels."""
 
@@ -71,7 +61,7 @@ class PixelCNN(nn.Module):
     fixed_step = True
     seam = "model"
     Config = PixelCNNConfig
-    Sampling: ClassVar[type] = PixelCNNSampling
+    Sampling: ClassVar[type] = CategorySampling
     refusals: ClassVar[Mapping[str, str]] = {
         name: "a PixelCNN has no latents: an image is drawn pixel by pixel"
         for name in ("encode", "decode", "reconstruct", "interpolate")
@@ -132,7 +122,7 @@ class PixelCNN(nn.Module):
     def sample(
         self,
         n: int,
-        sampling: PixelCNNSampling,
+        sampling: CategorySampling,
         generator: torch.Generator,
         labels: Int[Tensor, " n"] | None = None,
     ) -> Float[Tensor, "n C H W"]:

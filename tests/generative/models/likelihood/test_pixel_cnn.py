@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from generative import FitConfig, fit
-from generative.models.likelihood import pixel_cnn
-from generative.models.likelihood.pixel_cnn import PixelCNN, PixelCNNConfig, PixelCNNSampling
+from generative.models.likelihood.pixel_cnn import PixelCNN, PixelCNNConfig
 from generative.networks.masked import MaskedConv2d
 from generative.sampling.decoding import Decoding, choose
+from generative.sampling.dials import CategorySampling
 
 
 def noise(seed: int = 0) -> torch.Generator:
@@ -74,7 +74,7 @@ def plain_sample(module: PixelCNN, n: int, decoding: Decoding, generator: torch.
 def test_sampling_with_a_cache_gives_the_pixels_of_sampling_without(options, temperature):
     module = made(image_size=6, **options).double()
     labels = (torch.tensor([0, 2, 1, 1]),) if options.get("conditional") else ()
-    cached = module.sample(4, PixelCNNSampling(temperature), noise(), *labels)
+    cached = module.sample(4, CategorySampling(temperature), noise(), *labels)
     with torch.no_grad():
         plain = plain_sample(module, 4, Decoding(temperature), noise(), *labels)
     torch.testing.assert_close(cached, plain, rtol=0, atol=0)
@@ -84,7 +84,7 @@ def test_sampling_with_a_cache_gives_the_pixels_of_sampling_without(options, tem
 def test_samples_come_as_often_as_their_probability_says():
     module = made(image_size=2)
     images = all_images(2, 1, 2)
-    drawn = module.sample(4000, PixelCNNSampling(), noise()).flatten(1)
+    drawn = module.sample(4000, CategorySampling(), noise()).flatten(1)
     counts = (drawn[:, None] == images.flatten(1)).all(2).float().mean(0)
     assert (counts - module.log_prob(images).exp()).abs().max() < 4 * math.sqrt(0.25 / 4000)
 
@@ -114,7 +114,7 @@ def test_training_finds_what_pixels_have_in_common():
     list(fit(module, lambda start: map(lambda step: stripes(64, step), itertools.count(start)), config, seed=0))
     bits = -module.log_prob(stripes(200, 10**6)).mean().item() / math.log(2)
     assert 5.9 < bits < 6.5  # 36 without any structure, 6 at best
-    drawn = module.sample(50, PixelCNNSampling(), noise())
+    drawn = module.sample(50, CategorySampling(), noise())
     assert (drawn == drawn[:, :, :1]).all((1, 2, 3)).float().mean() > 0.9
 
 
@@ -122,8 +122,3 @@ def test_training_finds_what_pixels_have_in_common():
 def test_a_senseless_option_is_refused(options):
     with pytest.raises(ValueError, match=f"{next(iter(options))}="):
         PixelCNNConfig(**options)
-
-
-def test_a_negative_temperature_is_refused():
-    with pytest.raises(ValueError, match="temperature=-1"):
-        pixel_cnn.PixelCNNSampling(-1.0)
