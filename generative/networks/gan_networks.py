@@ -14,6 +14,8 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from generative.networks.residual import drawn
+
 Norm = Literal["none", "batch", "instance", "layer", "group", "spectral"]
 SLOPE = 0.2
 WIDEST = 8  # channels of the coarsest level, in multiples of the finest
@@ -65,6 +67,21 @@ def image_critic(
         layers += [*(_norm(norm, after, image=True) if level else []), nn.LeakyReLU(SLOPE)]
         layers += [nn.Dropout(dropout)] if dropout else []
     return _drawn([*layers, nn.Flatten(), nn.Linear(widths[-1] * side**2, 1)], spectral)
+
+
+def patch_critic(channels: int, width: int, halvings: int) -> nn.Sequential:
+    """Return images (B channels H W) -> scores of overlapping patches (B 1 h w).
+
+    PatchGAN (Isola et al. 2017, arXiv 1611.07004, appendix 6.1) with instance norm. After 1, 2, 3 halvings a score sees
+    16, 34, 70 pixels along a side.
+    """
+    layers: list[nn.Module] = [nn.Conv2d(channels, width, kernel_size=4, stride=2, padding=1), nn.LeakyReLU(SLOPE)]
+    widths = [width * min(2**level, WIDEST) for level in range(halvings + 1)]
+    for level, (before, after) in enumerate(itertools.pairwise(widths), 1):
+        stride = 2 if level < halvings else 1
+        layers += [nn.Conv2d(before, after, kernel_size=4, stride=stride, padding=1)]
+        layers += [nn.InstanceNorm2d(after), nn.LeakyReLU(SLOPE)]
+    return drawn(nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, kernel_size=4, padding=1)))
 
 
 def point_generator(inputs: int, dimensions: int, width: int, norm: Norm) -> nn.Sequential:

@@ -3,7 +3,14 @@ import torch
 from torch import nn
 
 from generative.metrics import lipschitz_upper
-from generative.networks.gan_networks import coarse_grid, image_critic, image_generator, point_critic, point_generator
+from generative.networks.gan_networks import (
+    coarse_grid,
+    image_critic,
+    image_generator,
+    patch_critic,
+    point_critic,
+    point_generator,
+)
 
 
 @pytest.mark.parametrize(
@@ -74,3 +81,17 @@ def test_signals_keep_their_size_in_narrow_networks(norm):
     assert 0.2 < images.std() < 0.9
     scores = image_critic(3, 64, 8, "none", 0.0, False)(images)
     assert 0.1 < scores.std() < 3
+
+
+@pytest.mark.parametrize(("halvings", "patch"), [(1, 16), (2, 34), (3, 70)])
+def test_a_score_of_the_patch_critic_sees_a_patch(halvings, patch):
+    torch.manual_seed(0)
+    critic = patch_critic(1, 4, halvings)
+    for place, layer in enumerate(critic):  # a norm lets every pixel of its map have its share
+        critic[place] = nn.Identity() if isinstance(layer, nn.InstanceNorm2d) else layer
+    image = torch.rand(1, 1, 128, 128, requires_grad=True)
+    scores = critic(image)
+    scores[0, 0, scores.shape[2] // 2, scores.shape[3] // 2].backward()
+    rows, columns = image.grad[0, 0].nonzero().T
+    assert int(rows.max() - rows.min()) + 1 == int(columns.max() - columns.min()) + 1 == patch
+    assert sum(isinstance(layer, nn.InstanceNorm2d) for layer in patch_critic(1, 4, halvings)) == halvings

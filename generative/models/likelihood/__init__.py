@@ -1,0 +1,1 @@
+"""Models that give every datum its exact probability."""

@@ -1,0 +1,1 @@
+"""Models that turn pictures of one kind into another."""
