@@ -51,6 +51,13 @@ gymnasium.register(
     reward_threshold=900,
 )
 gymnasium.register(
+    id="WorldModels/RecolouredCarRacing-v3",
+    entry_point="envs.recoloured:RecolouredCarRacing",
+    vector_entry_point="envs.vector:recoloured_car_racing",
+    max_episode_steps=1000,
+    reward_threshold=900,
+)
+gymnasium.register(
     id="WorldModels/Toy-v0",
     entry_point="envs.toy:Toy",
     vector_entry_point="envs.vector:toy",

@@ -118,6 +118,11 @@ class CarRacing(gymnasium_car_racing.CarRacing):
     _frame: np.ndarray | None = None
     _centre_line: CentreLine | None = None
 
+    @property
+    def usual_colours(self) -> bool:
+        """Whether road and grass are grey and green on every track."""
+        return not self.domain_randomize
+
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[np.ndarray, Info]:
         """Make a new track (set by `seed`) and put the car on its first tile."""
         self._frame, self.goal_reached = None, False

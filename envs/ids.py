@@ -11,8 +11,13 @@ from typing import Any
 import gymnasium as gym
 import yaml
 
-CAR_RACING = ("WorldModels/FastCarRacing-v3", "WorldModels/CarRacing-v3", "CarRacing-v3")
-"""Three drawings of one world: tracks, physics and rewards are the same."""
+CAR_RACING = (
+    "WorldModels/FastCarRacing-v3",
+    "WorldModels/CarRacing-v3",
+    "CarRacing-v3",
+    "WorldModels/RecolouredCarRacing-v3",
+)
+"""Four drawings of one world: tracks, physics and rewards are the same."""
 
 OWN_LIMIT = 1000
 """Frames after which an episode is cut where the environment was registered without a limit."""

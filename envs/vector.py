@@ -174,6 +174,11 @@ def fast_car_racing(num_envs: int, **kwargs: Any) -> VectorEnv:
     return _made("WorldModels/FastCarRacing-v3", num_envs, kwargs)
 
 
+def recoloured_car_racing(num_envs: int, **kwargs: Any) -> VectorEnv:
+    """Return what `gym.make_vec("WorldModels/RecolouredCarRacing-v3", num_envs=...)` makes."""
+    return _made("WorldModels/RecolouredCarRacing-v3", num_envs, kwargs)
+
+
 def toy(num_envs: int, **kwargs: Any) -> VectorEnv:
     """Return what `gym.make_vec("WorldModels/Toy-v0", num_envs=...)` makes."""
     return _made("WorldModels/Toy-v0", num_envs, kwargs)

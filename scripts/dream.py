@@ -125,7 +125,7 @@ def road_share(env: EnvConfig, vision: Decodes, dreams: Sequence[Dream]) -> floa
     """
     world = make_env(env)
     base = world.unwrapped
-    known = isinstance(base, CarRacing) and not base.domain_randomize  # colours are the usual ones
+    known = isinstance(base, CarRacing) and base.usual_colours
     world.close()
     if not known:
         return None

@@ -32,6 +32,8 @@ DATA = Catalogue[type](
     {
         "shapes": "generative.data.drawn.shapes:ShapesConfig",
         "faces": "generative.data.drawn.faces:FacesConfig",
+        "glyphs": "generative.data.drawn.glyphs:GlyphsConfig",
+        "pen-digits": "generative.data.drawn.pen_digits:PenDigitsConfig",
         "digits": "generative.data.images.bundled:DigitsConfig",
         "photographs": "generative.data.images.bundled:PhotographsConfig",
         "avatars": "generative.data.rows.avatars:AvatarsConfig",
