@@ -38,7 +38,7 @@ def identity_loss(
     return (forward(second) - second).abs().mean() + (backward(first) - first).abs().mean()
 
 
-class History(nn.Module):
+class ImageHistory(nn.Module):
     """Images that were made in earlier steps; part of the training alone, so no saved model holds them."""
 
     images: Tensor

@@ -18,9 +18,10 @@ from jaxtyping import Float, Float32, Int64, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from generative.core.options import ComponentError
-from generative.data.contract import ImageData, ImageSource, image_data
 from generative.data.drawn.keeping import Drawings
 from generative.data.draws import uniform
+from generative.data.fields import Data
+from generative.data.images.source import ImageSource, image_data
 
 _SANS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSans-BoldOblique", "cmss10")
 _MONO = ("DejaVuSansMono", "DejaVuSansMono-Bold", "DejaVuSansMono-Oblique", "DejaVuSansMono-BoldOblique", "cmtt10")
@@ -98,7 +99,7 @@ class GlyphsConfig:
                 image[:] = np.rint(paper + (share[:, :, None] / np.float32(255)) * (ink - paper))
         return images
 
-    def load(self) -> ImageData:
+    def load(self) -> Data:
         """Return the images; raise ComponentError without matplotlib."""
         for font in self.fonts:
             _glyph(font, self.characters[0])

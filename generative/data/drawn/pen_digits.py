@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32, Int64, UInt8
 
-from generative.data.contract import ImageData, ImageSource, image_data
 from generative.data.drawn.keeping import Drawings
 from generative.data.draws import normal, uniform
+from generative.data.fields import Data
+from generative.data.images.source import ImageSource, image_data
 
 Stroke = tuple[tuple[float, float], ...]
 WAYS: tuple[tuple[tuple[Stroke, ...], ...], ...] = (
@@ -147,7 +148,7 @@ class PenDigitsConfig:
             image[:, :, 0] = cv2.resize(page, self.shape[1::-1], interpolation=cv2.INTER_AREA)
         return images
 
-    def load(self) -> ImageData:
+    def load(self) -> Data:
         """Return the images."""
         alone = self.cells == 1
         names = (

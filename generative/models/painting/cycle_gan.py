@@ -25,7 +25,7 @@ from generative.networks.gan_networks import patch_critic
 from generative.networks.residual import residual_generator
 from generative.networks.unet import unet_generator
 from generative.objectives import adversarial
-from generative.objectives.cycle import History, cycle_loss, identity_loss
+from generative.objectives.cycle import ImageHistory, cycle_loss, identity_loss
 from generative.objectives.variational import at_least_float32
 
 DIRECTIONS = {"forward": "second", "backward": "first"}
@@ -115,7 +115,7 @@ class CycleGAN(nn.Module):
         self.generators = nn.ModuleDict({domain: generator() for domain in ("first", "second")})
         self.critics = nn.ModuleDict({domain: critic() for domain in ("first", "second")})
         shape = (config.channels, config.image_size, config.image_size)
-        self.history = nn.ModuleDict({domain: History(config.history, shape) for domain in self.critics})
+        self.history = nn.ModuleDict({domain: ImageHistory(config.history, shape) for domain in self.critics})
 
     @property
     def inputs(self) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ PIECE = 512
 
 
 @dataclass(frozen=True)
-class LSTMConfig:
+class LanguageLSTMConfig:
     """Sizes of the language model."""
 
     vocabulary: int = 100
@@ -68,7 +68,7 @@ class LSTM(nn.Module):
     type_name = "lstm"
     fixed_step = True
     seam = "model"
-    Config = LSTMConfig
+    Config = LanguageLSTMConfig
     Sampling: ClassVar[type] = LSTMSampling
     inputs: ClassVar[tuple[str, ...]] = ("tokens",)
     order: ClassVar[str] = "contiguous"
@@ -79,7 +79,7 @@ class LSTM(nn.Module):
     state: Tensor
     last: Tensor
 
-    def __init__(self, config: LSTMConfig) -> None:
+    def __init__(self, config: LanguageLSTMConfig) -> None:
         super().__init__()
         self.config = config
         self.embedding = nn.Embedding(config.vocabulary + 1, config.embedding)  # the last one begins a text

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from generative.objectives.cycle import History, cycle_loss, identity_loss
+from generative.objectives.cycle import ImageHistory, cycle_loss, identity_loss
 
 
 def noise(seed: int = 0) -> torch.Generator:
@@ -24,7 +24,7 @@ def test_losses_are_mean_absolute_errors_of_both_domains():
 
 
 def test_a_history_passes_images_on_until_it_is_full():
-    history = History(4, (1, 2, 2))
+    history = ImageHistory(4, (1, 2, 2))
     for start in (0, 2):
         made = numbered(start + 1.0, start + 2.0)
         assert torch.equal(history.exchange(made, noise()), made)
@@ -32,7 +32,7 @@ def test_a_history_passes_images_on_until_it_is_full():
 
 
 def test_then_half_of_them_take_the_place_of_old_ones():
-    history, generator = History(10, (1, 2, 2)), noise()
+    history, generator = ImageHistory(10, (1, 2, 2)), noise()
     history.exchange(numbered(*range(10)), generator)
     kept, shown, new = set(range(10)), [], 100
     for _ in range(400):
@@ -51,7 +51,7 @@ def test_then_half_of_them_take_the_place_of_old_ones():
 
 
 def test_a_history_changes_in_place_and_is_in_no_saved_model():
-    history = History(4, (1, 2, 2))
+    history = ImageHistory(4, (1, 2, 2))
     places = [history.images.data_ptr(), history.count.data_ptr()]
     for seed in range(5):
         history.exchange(numbered(1.0, 2.0), noise(seed))
@@ -61,6 +61,6 @@ def test_a_history_changes_in_place_and_is_in_no_saved_model():
 
 def test_without_a_history_every_image_is_new():
     made = numbered(1.0, 2.0)
-    assert torch.equal(History(0, (1, 2, 2)).exchange(made, noise()), made)
+    assert torch.equal(ImageHistory(0, (1, 2, 2)).exchange(made, noise()), made)
     with pytest.raises(ValueError, match="history=1: a batch has 2"):
-        History(1, (1, 2, 2)).exchange(made, noise())
+        ImageHistory(1, (1, 2, 2)).exchange(made, noise())

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from generative import ComponentError
+from generative.data import Field
 from scripts.generative import sample
 from scripts.generative.cli import main
 from scripts.generative.sample import SampleOptions
@@ -58,6 +59,10 @@ def test_help_shows_the_dials_of_the_run_with_what_they_do(runs, capsys):
         assert said in line and "1.0" in line
 
 
+def classes(*names):
+    return {"label": Field("label", (), "int64", names, (len(names),))}
+
+
 def test_labels_are_drawn_in_turn(runs):
     run = runs["conditional-vae"]
     module = sample.open_model(run)
@@ -65,8 +70,11 @@ def test_labels_are_drawn_in_turn(runs):
     assert np.array_equal(usual, drawn(run, "--count", "10", "--columns", "10", "--labels", *map(str, range(10))))
     assert not np.array_equal(usual, drawn(run, "--count", "10", "--columns", "10", "--labels", "3"))
     options = SampleOptions(count=5, labels=("cat", "1"))
-    assert sample.told(module, options, ["dog", "fish", "cat"]).tolist() == [2, 1, 2, 1, 2]
-    assert sample.told(module, SampleOptions(count=2, labels=("1",)), ["3", "2", "1"]).tolist() == [2, 2]  # the name
+    assert sample.told(module, options, classes("dog", "fish", "cat")).tolist() == [2, 1, 2, 1, 2]
+    assert sample.told(module, SampleOptions(count=2, labels=("1",)), classes("3", "2", "1")).tolist() == [
+        2,
+        2,
+    ]  # the name
 
 
 def test_labels_that_say_nothing_are_refused(runs, tmp_path, capsys):

@@ -7,7 +7,7 @@ import torch
 from generative import FitConfig, fit
 from generative.models.checks import check_tokens
 from generative.models.writing import lstm
-from generative.models.writing.lstm import LSTM, LSTMConfig, LSTMSampling
+from generative.models.writing.lstm import LSTM, LanguageLSTMConfig, LSTMSampling
 
 
 def noise(seed: int = 0) -> torch.Generator:
@@ -17,7 +17,7 @@ def noise(seed: int = 0) -> torch.Generator:
 def made(**options) -> LSTM:
     torch.manual_seed(0)
     sizes = {"vocabulary": 3, "embedding": 8, "hidden": 16, "dropout": 0.0, "rows": 4}
-    return LSTM(LSTMConfig(**{**sizes, **options})).eval()
+    return LSTM(LanguageLSTMConfig(**{**sizes, **options})).eval()
 
 
 def texts(n: int, length: int, vocabulary: int = 3) -> torch.Tensor:
@@ -148,7 +148,7 @@ def test_tied_weights_are_shared():
 @pytest.mark.parametrize("options", [{"vocabulary": 0}, {"hidden": 0}, {"dropout": 1.0}, {"rows": 0}])
 def test_a_senseless_option_is_refused(options):
     with pytest.raises(ValueError, match=f"{next(iter(options))}="):
-        LSTMConfig(**options)
+        LanguageLSTMConfig(**options)
 
 
 def test_a_senseless_dial_is_refused():
