@@ -20,9 +20,6 @@ def test_digits_can_be_told_apart_by_those_nearest_to_them():
     data = PenDigitsConfig(size=16, count=4000).load()
     images, labels = data.get("image", np.arange(3000)), data.get("label", np.arange(3000))
     images = images.reshape(3000, -1).astype(np.float32)
-        data.get("image", np.arange(3000)).reshape(3000, -1).astype(np.float32),
-        data.get("label", np.arange(3000)),
-    )
     known, asked = images[:2700], images[2700:]
     apart = (asked**2).sum(1)[:, None] - 2 * asked @ known.T + (known**2).sum(1)
     assert (labels[:2700][apart.argmin(1)] == labels[2700:]).mean() > 0.9
