@@ -5,6 +5,11 @@ is made once. Tests that start Ray stay in one process too, and so take turns.
 """
 
 import os
+import sys
+
+# Sources are compiled once, not by each of many processes; git ignores what is kept of it.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
