@@ -5,6 +5,11 @@ is made once. Tests that start Ray stay in one process too, and so take turns.
 """
 
 import os
+import sys
+
+# Sources are compiled once, not by each of many processes; git ignores what is kept of it.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
@@ -22,6 +27,8 @@ import torch
 from filelock import FileLock
 
 torch.set_num_threads(1)
+SLOW_FIXTURES = {"_looped"}
+"""What takes long to make; all its tests are slow."""
 PROCESSES = 8
 """More would cost more memory (about 1 GiB each) than time is left to save."""
 
@@ -61,13 +68,15 @@ def pytest_xdist_make_scheduler(config, log):
 def pytest_collection_modifyitems(items):
     """Begin with the files that take longest, so that no process has a long one left when the others are done.
 
-    Tests with the marker `gpu` are skipped where there is none.
+    Tests with the marker `gpu` are skipped where there is none; those with a slow fixture are slow.
     """
     for item in items:
         if item.get_closest_marker("gpu") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
         if item.get_closest_marker("ray") and not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group("ray"))
+        if not item.get_closest_marker("slow") and SLOW_FIXTURES & set(item.fixturenames):
+            item.add_marker("slow")
     long = [item.path for item in items if item.get_closest_marker("slow")]
     items.sort(key=lambda item: -long.count(item.path))
 

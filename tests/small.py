@@ -1,10 +1,12 @@
 """A configuration of the toy environment that runs in seconds; it learns next to nothing."""
 
+import functools
 import importlib
 
 from worldmodels import preset
 from worldmodels.config import config_from
 from worldmodels.run.finished import write_done
+from worldmodels.statistics import estimate
 
 SMALL = {
     "collect": {"episodes": 12},
@@ -17,8 +19,13 @@ SMALL = {
 }  # fmt: skip
 
 
+@functools.cache
+def _small():
+    return config_from(SMALL, preset("toy"))
+
+
 def small_config(**changes):
-    return config_from(changes, config_from(SMALL, preset("toy")))
+    return config_from(changes, _small()) if changes else _small()
 
 
 LOOP = {
@@ -48,9 +55,24 @@ def accept_every_vision(patch=setattr):
 
 
 def hurry(patch=setattr):
-    """Makes forecasts rough and starts of dreams few, which no test needs; `patch` sets an attribute of a module."""
+    """Makes forecasts, films and the card rough and starts of dreams few, which no test of a stage needs.
+
+    `patch` sets an attribute of a module.
+    """
     patch(importlib.import_module("worldmodels.run.rates"), "BUDGET", 0.01)
     patch(importlib.import_module("worldmodels.dream.starts"), "STARTS", 100)
+    film = importlib.import_module("generative.report.video")
+    patch(film, "QUALITY", film.QUALITY | {"crf": "50", "deadline": "realtime", "cpu-used": "8"})
+    card = importlib.import_module("worldmodels.accuracy.config")
+    patch(card, "EPISODES", 6)
+    patch(card.CardConfig, "samples", 4)
+    for name in ("agreement", "probes", "reward_and_end"):
+        patch(importlib.import_module(f"worldmodels.accuracy.{name}"), "estimate", rough_estimate)
+
+
+def rough_estimate(statistic, episodes, seed, resamples=0):
+    """An interval from few resamples."""
+    return estimate(statistic, episodes, seed, 20)
 
 
 def seal(run, stage):

@@ -58,17 +58,20 @@ def test_a_single_file_needs_no_other_process(ours):
 
 
 def test_files_of_long_tests_come_first_and_ray_is_one_group(ours):
-    def item(path, *marks):
+    def item(path, *marks, fixtures=()):
         added = {name: pytest.mark.slow.mark for name in marks}
         return SimpleNamespace(
             path=path,
+            fixturenames=fixtures,
             added=added,
             get_closest_marker=added.get,
-            add_marker=lambda mark: added.update({mark.name: mark}),
+            add_marker=lambda mark: added.update({getattr(mark, "name", mark): mark}),
         )
 
-    items = [item("a"), item("b", "slow"), item("b", "ray"), item("c", "slow"), item("c", "slow"), item("a", "ray")]
+    items = [item("a"), item("b", "slow"), item("b", "ray"), item("c", "slow"), item("c", fixtures=["_looped"])]
+    items.append(item("a", "ray"))
     ours.pytest_collection_modifyitems(items)
     assert [one.path for one in items] == ["c", "c", "b", "b", "a", "a"]
+    assert ["slow" in one.added for one in items] == [True, True, True, False, False, False]
     assert ["xdist_group" in one.added for one in items] == [False, False, False, True, False, True]
     assert items[3].added["xdist_group"].args == ("ray",)

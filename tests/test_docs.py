@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from envs import EnvConfig
 from scripts.cli import main
 from scripts.terminal.commands import COMMANDS
 from tests.small import small_config
@@ -110,7 +111,7 @@ def finished(_trained, tmp_path_factory):
 
 @pytest.fixture
 def small(tmp_path, monkeypatch):
-    """A folder to work in, where every preset is a small world."""
+    """A folder to work in, where every preset is a small world, and no drive of the shipped agent is long."""
 
     def smaller(name):
         assert name in known_presets()
@@ -118,6 +119,8 @@ def small(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(DOCS / "examples"))
+    whole = EnvConfig.limit
+    monkeypatch.setattr(EnvConfig, "limit", property(lambda config: min(100, whole.fget(config))))
     importlib.import_module("scripts.study")  # what reads presets, or it would keep the small ones
 
     for name, module in list(sys.modules.items()):

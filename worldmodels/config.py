@@ -109,9 +109,8 @@ def _built(mapping: FactsView, base: RunConfig, where: str) -> RunConfig:
         config = config_from_mapping(RunConfig, merged)
     except (ComponentError, ValueError) as error:
         raise RunError(f"configuration: {where}{error}") from error
-    for section, value in options.items():
-        config = replace(config, **{section: replace(getattr(config, section), options=value)})
-    return config
+    chosen_options = {name: replace(getattr(config, name), options=value) for name, value in options.items()}
+    return replace(config, **chosen_options)
 
 
 def _options(registry: Registry, section: str, chosen: str, given: FactsView) -> object:

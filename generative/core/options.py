@@ -8,6 +8,7 @@ before anybody sees it.
 
 import dataclasses
 import difflib
+import functools
 import math
 import types
 import typing
@@ -51,7 +52,7 @@ def config_from_mapping(cls: type[ConfigT], mapping: object, field: str = "") ->
     if not isinstance(mapping, Mapping):
         raise ValueError(f"{field or cls.__name__}={mapping!r}: expected a mapping of {cls.__name__}'s options")
     fields = {each.name: each for each in dataclasses.fields(cls) if each.init}  # type: ignore[arg-type]
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)  # type: ignore[arg-type]
     values = {}
     for key, value in mapping.items():
         if key not in fields:
@@ -73,6 +74,11 @@ def config_from_mapping(cls: type[ConfigT], mapping: object, field: str = "") ->
         raise ValueError(said if said.startswith(f"{field}.") else _join(field, said)) from error
 
 
+@functools.cache
+def _hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
 def check_numbers(value: object, name: str = "") -> None:
     """Refuse numbers that no field can mean anywhere in a config: infinite, NaN, beyond `LARGEST`, seeds too large.
 
@@ -83,22 +89,28 @@ def check_numbers(value: object, name: str = "") -> None:
     Raises:
         ValueError: names the field and the value.
     """
-    if dataclasses.is_dataclass(value):
-        for each in dataclasses.fields(value):
-            check_numbers(getattr(value, each.name), _join(name, each.name))
-    elif isinstance(value, Mapping):
-        for key, inner in value.items():
-            check_numbers(inner, _join(name, key))
-    elif isinstance(value, (tuple, list)):
-        for inner in value:
-            check_numbers(inner, name)
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(f"{name}={value}: must be a finite number")
-        if name.rpartition(".")[2] in ("seed", "seeds", "optimiser_seeds"):
-            check_seed(value, name)
-        elif abs(value) > LARGEST:
-            raise ValueError(f"{name}={value:.6g}: too large to mean anything; give at most {LARGEST:,}")
+    left = [(name, value)]  # no recursion: every config of a run is checked whole, and there are many
+    while left:
+        name, value = left.pop()
+        if value is None or isinstance(value, (str, bool)):
+            continue
+        if isinstance(value, (int, float)):
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{name}={value}: must be a finite number")
+            if name.rpartition(".")[2] in ("seed", "seeds", "optimiser_seeds"):
+                check_seed(value, name)
+            elif abs(value) > LARGEST:
+                raise ValueError(f"{name}={value:.6g}: too large to mean anything; give at most {LARGEST:,}")
+            continue
+        inner: list[tuple[str, object]] = []
+        if dataclasses.is_dataclass(value):
+            inner = [(each.name, getattr(value, each.name)) for each in dataclasses.fields(value)]
+        elif isinstance(value, Mapping):
+            inner = list(value.items())
+        elif isinstance(value, (tuple, list)):
+            left.extend((name, each) for each in reversed(value))
+        before = f"{name}." if name else ""
+        left.extend((f"{before}{key}", each) for key, each in reversed(inner))
 
 
 def check_seed(seed: int | float, name: str = "seed") -> None:

@@ -20,7 +20,7 @@ from tests.page import Page
 from tests.small import seal, small_config
 from worldmodels import Run
 from worldmodels.accuracy import AccuracyConfig, CardConfig
-from worldmodels.accuracy.config import EPISODES
+from worldmodels.accuracy import config as card_module
 from worldmodels.accuracy.fingerprint import fingerprint
 from worldmodels.accuracy.page import render_card
 from worldmodels.accuracy.verdict import findings_of_card, verdict
@@ -48,6 +48,7 @@ def read(run):
     return json.loads((run.folder("accuracy") / "card.json").read_text())
 
 
+@pytest.mark.slow
 def test_the_card_has_every_measure_of_every_set(measured):
     card = read(measured)
     assert list(card["sets"]) == ["random", "on-policy", "mixed"]
@@ -55,7 +56,7 @@ def test_the_card_has_every_measure_of_every_set(measured):
         for part in ("reconstruction", "one_step", "calibration", "termination", "probes", "open_loop", "pixels",
                      "reward", "physical"):  # fmt: skip
             assert content.get(part), part
-        assert content["tracks"] == list(VALIDATION[-EPISODES:]) and not set(content["tracks"]) & set(TEST)
+        assert content["tracks"] == list(VALIDATION[-card_module.EPISODES :]) and not set(content["tracks"]) & set(TEST)
         assert set(content["one_step"]["nll"]) == {
             "memory", "shuffled_action", "persistence", "linear", "linear_no_action"}  # fmt: skip
         assert set(content["probes"]["now"]) == {"z", "z+h", "z+untrained"}
@@ -64,6 +65,7 @@ def test_the_card_has_every_measure_of_every_set(measured):
     assert card["settings"]["horizons"] == [1, 2, 5, 10, 15, 25]
 
 
+@pytest.mark.slow
 def test_the_page_stands_alone_and_says_what_may_be_compared(measured):
     text = (measured.folder("accuracy") / "index.html").read_text()
     page, card = Page(text), read(measured)
@@ -75,6 +77,7 @@ def test_the_page_stands_alone_and_says_what_may_be_compared(measured):
     assert cv2.imread(str(measured.folder("accuracy") / "card.png")).std() > 1  # something is drawn
 
 
+@pytest.mark.slow
 def test_a_card_cannot_inject_markup(measured):
     card = read(measured)
     card["facts"]["run"] = "<script>alert(1)</script>"
@@ -88,7 +91,7 @@ def test_again_nothing_is_done_and_a_changed_option_keeps_the_episodes(measured,
     assert len(list(accuracy(run))) == 1
     before = read(run)
     times = {path: os.stat(path).st_mtime_ns for path in (run.folder("accuracy") / "episodes").iterdir()}
-    assert len(times) == 3 * EPISODES
+    assert len(times) == 3 * card_module.EPISODES
     run.change(small_config(accuracy={**QUICK, "controllers": 0}))
     list(accuracy(run))
     after = read(run)
@@ -97,6 +100,7 @@ def test_again_nothing_is_done_and_a_changed_option_keeps_the_episodes(measured,
     assert after["settings"]["horizons"] == [1, 2, 5, 10, 15, 25] and "controllers=0" in after["agreement"]["skipped"]
 
 
+@pytest.mark.slow
 def test_another_noise_records_the_mixed_episodes_anew_alone(measured, tmp_path, monkeypatch):
     shutil.copytree(measured.path, tmp_path / "run")
     run = Run(tmp_path / "run")
@@ -110,6 +114,7 @@ def test_another_noise_records_the_mixed_episodes_anew_alone(measured, tmp_path,
     assert float(wild.diff(dim=0).abs().mean()) > 2 * float(calm.diff(dim=0).abs().mean())
 
 
+@pytest.mark.slow
 def test_an_agent_drives_alike_however_many_episodes_are_missing(measured, tmp_path):
     shutil.copytree(measured.path, tmp_path / "run")
     run = Run(tmp_path / "run")
@@ -134,6 +139,7 @@ def other(measured, tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_world_models_are_asked_about_the_same_controllers(measured, other):
     def driven(**options):
         other.change(small_config(accuracy={**QUICK, **options}))
@@ -148,6 +154,7 @@ def test_world_models_are_asked_about_the_same_controllers(measured, other):
     assert fingerprint(other) != before
 
 
+@pytest.mark.slow
 def test_controllers_of_other_runs_drive_other_tracks_before_some_are_chosen(measured, other, monkeypatch):
     tracks, drive = [], accuracy_module._drive
     monkeypatch.setattr(accuracy_module, "_drive",
@@ -158,6 +165,7 @@ def test_controllers_of_other_runs_drive_other_tracks_before_some_are_chosen(mea
     assert tracks == [(8, list(VALIDATION[-4:-2])), (4, list(VALIDATION[-2:]))] and found["controllers"] == 4
 
 
+@pytest.mark.slow
 def test_controllers_that_read_something_else_are_refused(measured, other):
     other.change(small_config(accuracy={**QUICK, "histories": [str(measured.path)]}))
     agent = load_agent_of(other)
@@ -188,6 +196,7 @@ def test_an_untrained_run_is_told_what_comes_first(tmp_path):
         list(accuracy(run))
 
 
+@pytest.mark.slow
 def test_the_command_line_knows_it(measured, capsys):
     assert main(["accuracy", str(measured.path)]) == 0
     assert "index.html" in capsys.readouterr().out

@@ -39,6 +39,7 @@ def frames_of(path):
     return np.stack(frames)
 
 
+@pytest.mark.slow
 def test_the_films_and_what_is_known_of_them(filmed):
     facts = filmed.done("dream")
     assert facts["dreams"] == 16 == sum(facts["ends"].values()) and np.isfinite(facts["mean_return"])
@@ -55,6 +56,7 @@ def test_the_films_and_what_is_known_of_them(filmed):
     assert f"the first {facts['filmed']} are shown, of at most 30 steps. Noise: drawn from the mixture" in caption
 
 
+@pytest.mark.slow
 def test_a_film_is_the_same_again_and_another_with_other_seeds(filmed, tmp_path, monkeypatch):
     shutil.copytree(filmed.path, tmp_path / "run")
     run = Run(tmp_path / "run")
@@ -65,6 +67,7 @@ def test_a_film_is_the_same_again_and_another_with_other_seeds(filmed, tmp_path,
     assert len(again) != len(first) or (again != first).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "ends"),
     [({"horizon": 7}, {"horizon"}), ({"temperature": 4.0}, None)],
@@ -80,6 +83,7 @@ def test_the_film_has_the_dreams_of_the_run(filmed, tmp_path, change, ends):
         assert facts[name] == getattr(config.dream, name)
 
 
+@pytest.mark.slow
 def test_a_loop_shows_the_dream_of_its_chosen_round(filmed, tmp_path):
     """The round's horizon, not the run's own: both are in the same folder."""
     shutil.copytree(filmed.path, tmp_path / "run")
@@ -90,6 +94,7 @@ def test_a_loop_shows_the_dream_of_its_chosen_round(filmed, tmp_path):
     assert carry_out(run, dream).done("dream")["horizon"] == 11 and run.config.dream.horizon == 30
 
 
+@pytest.mark.slow
 def test_a_vision_that_cannot_decode_is_not_filmed(filmed, tmp_path, monkeypatch):
     shutil.copytree(filmed.path, tmp_path / "run")
     monkeypatch.setattr(sys.modules["scripts.dream"], "refusal", lambda *_: "made-up-vision cannot `decode`")

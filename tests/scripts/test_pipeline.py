@@ -164,6 +164,7 @@ def test_training_again_gives_the_same_weights(_trained, tmp_path):
         assert one.read_bytes() == other.read_bytes()
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_weights(_trained, hasty_vision, tmp_path):
     run = Run.create(tmp_path / "other", small_config(seed=1))
     for stage in (collect, train_vision):
@@ -232,13 +233,13 @@ def test_the_toy_preset_learns_to_drive_in_one_command(tmp_path, capsys):
     command = [
         sys.executable,
         "-c",
-        "from worldmodels.run import rates; rates.BUDGET = 0.01; from scripts.cli import entry; entry()",
+        "from tests.small import hurry; hurry(); from scripts.cli import entry; entry()",
         "run",
         str(tmp_path / "a toy"),
         "--preset",
         "toy",
     ]
-    first = subprocess.run(command, capture_output=True, text=True, check=False, timeout=400)
+    first = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=400)
     assert first.returncode == 0, first.stderr
     done = Run(tmp_path / "a toy").done("evaluate")
     assert done["summary"]["ci_low"] > done["baseline"]["ci_high"] + 2

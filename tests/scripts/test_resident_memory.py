@@ -18,7 +18,7 @@ torch.set_num_threads(1)
 from scripts.stages import collect, train_memory, train_vision
 from tests.small import accept_every_vision
 from worldmodels import Run
-# The held-out sample is bounded by this many frames, which 50 episodes do not fill: that is no growth.
+# The held-out sample is bounded by this many frames, which 30 episodes do not fill: that is no growth.
 sys.modules["scripts.train_vision"].HELD_OUT_FRAMES = 64
 accept_every_vision()
 for stage in (collect, train_vision, train_memory):
@@ -32,8 +32,8 @@ for stage in (collect, train_vision, train_memory):
             os._exit(0)
         os.wait()
 """
-EPISODES = (50, 500)
-"""450 episodes more are some 50 MiB of frames."""
+EPISODES = (30, 300)
+"""270 episodes more are some 30 MiB of frames."""
 
 
 def config(episodes):

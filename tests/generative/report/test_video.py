@@ -12,7 +12,14 @@ from PIL import Image, ImageSequence
 from generative.report import video as module
 from generative.report.video import gif_bytes, webm_bytes, write_webm
 
+QUALITY = module.QUALITY
 COLOURS = ((220, 30, 30), (30, 200, 30), (30, 30, 220))
+
+
+@pytest.fixture(autouse=True)
+def _as_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Films of other tests are rough."""
+    monkeypatch.setattr(module, "QUALITY", QUALITY)
 
 
 def solid(colour: tuple[int, int, int], height: int = 48, width: int = 64) -> np.ndarray:

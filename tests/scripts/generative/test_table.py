@@ -16,6 +16,7 @@ def options(tmp_path, monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_rows_have_figures_spread_floor_baseline_and_a_grid(options, tmp_path):
     lines = list(table.main(options))
     page = (tmp_path / "docs" / "models.md").read_text()
@@ -29,6 +30,7 @@ def test_rows_have_figures_spread_floor_baseline_and_a_grid(options, tmp_path):
     assert "accuracy" in rows[1] and "commonest class" in rows[1]
 
 
+@pytest.mark.slow
 def test_what_is_finished_is_not_done_again(options, monkeypatch, tmp_path):
     stream = table.main(options)
     assert next(stream).startswith("| `pca`")  # stopped after the first row

@@ -94,6 +94,7 @@ def test_where_the_run_worked_stays_behind(copy, tmp_path):
     assert float(rows["core-hours"][0]) >= 500
 
 
+@pytest.mark.slow
 def test_evaluate_dream_report_and_info_run_on_it(exported, finished, capsys):
     assert main(["evaluate", str(exported), "--tracks", "3", "--evaluate.baseline", "False"]) == 0
     assert "over 3 test tracks" in capsys.readouterr().out

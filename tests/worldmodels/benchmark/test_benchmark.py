@@ -180,6 +180,7 @@ def test_an_interrupted_run_shows_what_it_has(fakes, capsys):
     assert [one["value"] for one in json.loads(capsys.readouterr().out)["figures"]] == [1.5]
 
 
+@pytest.mark.slow
 def test_fidelity_holds_and_notices_a_wrong_frame(monkeypatch):
     found = measure("fidelity", SHORT)
     assert found.met and 0.01 < found.value < 0.6 and found.detail["tracks"] == 5
@@ -189,6 +190,7 @@ def test_fidelity_holds_and_notices_a_wrong_frame(monkeypatch):
     assert not wrong.met and wrong.value > 3
 
 
+@pytest.mark.slow
 def test_fidelity_notices_one_bad_frame_and_a_bad_bar(monkeypatch):
     draw = FastCarRacing.draw_state_pixels
     frames = count()

@@ -258,6 +258,7 @@ def test_a_log_that_leads_elsewhere_here_is_refused(trained, tmp_path):
         restore(config, size, seed, log)
 
 
+@pytest.mark.slow
 def test_the_top_k_are_measured_again_on_further_tracks(trained, tmp_path):
     changes = {"generations": 4, "validation": {"every": 1, "top_k": 3, "top_k_tracks": 5}}
     run = with_config(trained, evolve=changes)

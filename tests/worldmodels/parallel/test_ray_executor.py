@@ -30,7 +30,7 @@ from worldmodels.parallel.executor import ExecutorError, WorkerError
 from worldmodels.parallel.host import describe_host
 from worldmodels.parallel.open import open_executor
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 WIDTH = 16
 ROLLS = [("roll", n) for n in range(9)]
 
