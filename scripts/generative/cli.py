@@ -58,7 +58,7 @@ def _other(command: str, words: list[str]) -> Sequence[str]:
 def _train(words: list[str]) -> Sequence[str]:
     path, config, data = parse_train(words)
     from generative import resolve_device
-    from scripts.generative.assembly import begin, build
+    from scripts.generative.assembly import begin
     from scripts.generative.data_sets import load_again
     from scripts.generative.preflight import check_sizes
     from scripts.generative.report import write_report
@@ -71,15 +71,14 @@ def _train(words: list[str]) -> Sequence[str]:
     data = load_again(path, config.data) if data is None else data
     if not (path / "trained.json").exists():
         check_sizes(config, data)
-        build(config, data)  # what cannot be built is refused before there is a folder
-    new = not path.exists()
+    new = not (path / "config.yaml").exists()
     run = begin(path, config, data)
     print(f"train: {config.model.type} on {config.data.type}, {run.path} (preset {config.preset}, seed {config.seed})")
     for line in data.origin.lines():
         print(f"data: {line}")
     try:
         show(train(run, data))
-    except (ValueError, ArithmeticError):
+    except Exception:
         if new and not run.history() and not (run.model / "checkpoints").exists():
             shutil.rmtree(path)  # nothing was learned in it, and it would stand in the way of the next attempt
         raise
