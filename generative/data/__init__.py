@@ -7,6 +7,7 @@ from generative.data.fields import Data, Field, Modes, as_input
 from generative.data.images.arrays import ArraysConfig, array_data
 from generative.data.images.bundled import DigitsConfig, PhotographsConfig
 from generative.data.images.cifar import CifarConfig
+from generative.data.images.domains import DomainsConfig, two_domains
 from generative.data.images.folder import FolderConfig
 from generative.data.images.idx import IdxConfig
 from generative.data.images.source import ImageSource, image_data
@@ -17,6 +18,7 @@ from generative.data.points.gaussians import GridConfig, RingConfig
 from generative.data.registry import DATA, DataConfig, load_data
 from generative.data.rows.avatars import AvatarsConfig
 from generative.data.rows.one_hot import one_hot
+from generative.data.text.corpus import TextConfig
 
 __all__ = [
     "DATA",
@@ -27,6 +29,7 @@ __all__ = [
     "Data",
     "DataConfig",
     "DigitsConfig",
+    "DomainsConfig",
     "FacesConfig",
     "Field",
     "FolderConfig",
@@ -39,6 +42,7 @@ __all__ = [
     "PhotographsConfig",
     "RingConfig",
     "ShapesConfig",
+    "TextConfig",
     "array_data",
     "as_input",
     "check_data",
@@ -49,4 +53,5 @@ __all__ = [
     "image_data",
     "load_data",
     "one_hot",
+    "two_domains",
 ]

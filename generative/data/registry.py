@@ -41,6 +41,7 @@ DATA = Catalogue[type](
         "ring": "generative.data.points.gaussians:RingConfig",
         "grid": "generative.data.points.gaussians:GridConfig",
         "folder": "generative.data.images.folder:FolderConfig",
+        "domains": "generative.data.images.domains:DomainsConfig",
         "idx": "generative.data.images.idx:IdxConfig",
         "cifar": "generative.data.images.cifar:CifarConfig",
         "arrays": "generative.data.images.arrays:ArraysConfig",

@@ -1,12 +1,11 @@
 """`generative list`: what there is to choose from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from generative import CAPABILITIES, MODELS
 from generative.capabilities import refusal
 from generative.core.run_folder import preset_names
-from generative.metrics import METRICS
 from scripts.generative.data_sets import DATA
 
 
@@ -17,16 +16,26 @@ class CatalogueOptions:
 
 def main(options: CatalogueOptions) -> Sequence[str]:
     """Return models with their capabilities and presets, data sets and metrics."""
-    lines = ["models"]
+    return ["models", *models(), "", "data", *data_sets(), "", "metrics", *metrics()]
+
+
+def models() -> Iterator[str]:
+    """Yield a line for each model with what it can do, and one for each of its presets."""
     for name in MODELS.names():
         model = MODELS.component_class(name)
-        lines.append(f"  {name:22} {', '.join(each for each in CAPABILITIES if refusal(model, each) is None)}")
-        lines += [f"    --preset {preset:10} {about}" for preset, about in preset_names(name).items()]
-    lines += ["", "data", *(f"  {name:22} {about(name)}" for name in DATA.names()), "", "metrics"]
-    lines += [f"  {name:26} {metric.says} ({metric.better} is better)" for name, metric in METRICS.items()]
-    return lines
+        yield f"  {name:22} {', '.join(each for each in CAPABILITIES if refusal(model, each) is None)}"
+        yield from (f"    --preset {preset:10} {about}" for preset, about in preset_names(name).items())
 
 
-def about(name: str) -> str:
-    """Return in a line what a data set is: the first line of its options' docstring."""
-    return (DATA.find(name).__doc__ or "").strip().partition("\n")[0].removesuffix(".")
+def data_sets() -> Iterator[str]:
+    """Yield a line for each data set with what it is: the beginning of its options' docstring."""
+    for name in DATA.names():
+        yield f"  {name:22} {(DATA.find(name).__doc__ or '').strip().splitlines()[0].removesuffix('.')}"
+
+
+def metrics() -> Iterator[str]:
+    """Yield a line for each metric with the question it answers."""
+    from generative.metrics import METRICS  # with torchmetrics and scikit-learn, which take seconds
+
+    for name, metric in METRICS.items():
+        yield f"  {name:26} {metric.says} ({metric.better} is better)"

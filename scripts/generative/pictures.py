@@ -16,11 +16,10 @@ from generative.data import Data, Field
 from generative.report.images import column, enlarged, grid, write_png
 from generative.report.plots import points_picture
 from scripts.generative.items import Items, take
+from scripts.generative.preflight import MANY
 
 Seen = UInt8[np.ndarray, "H W 3"] | str
 """What a person looks at: a picture, or a text."""
-MANY = {"point": 4}
-"""How many times as many samples are shown of a kind of items: points are small."""
 LEAST_SIDE = 48
 """Pixels that the side of an image has at least in a picture; small ones are enlarged by whole numbers."""
 

@@ -11,10 +11,11 @@ from generative import MODELS, offers
 from generative.core.options import check_numbers
 from generative.core.run_folder import TrainingConfig
 from generative.data import Data
-from scripts.generative.pictures import MANY
 from worldmodels.machine import check_fits
 from worldmodels.run.preflight import imagined
 
+MANY = {"point": 4}
+"""How many times as many samples are shown of a kind of items: points are small."""
 SPLIT_BYTES = 48
 """Of an item while data are parted into training and held-out: numbers, what they are sorted by, the order."""
 

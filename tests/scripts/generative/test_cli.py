@@ -1,7 +1,10 @@
 import json
 import re
+import subprocess
+import sys
 from dataclasses import fields
 from importlib import import_module
+from pathlib import Path
 from typing import get_type_hints
 
 import cv2
@@ -20,6 +23,7 @@ TINY = [
     *("--shown", "16", "--batch", "16", "--device", "cpu"),
 ]
 MODULES = {"list": "catalogue"}
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True)
@@ -167,6 +171,19 @@ def test_list_names_models_presets_data_and_metrics(capsys):
         assert word in said
     vae, convolutions = (re.search(rf"^  {name} +(.*)$", said, re.M)[1] for name in ("vae", "random-convolutions"))
     assert "sample" in vae and "sample" not in convolutions
+
+
+def test_models_and_data_are_listed_without_what_takes_long_to_import():
+    heavy = ("sklearn", "scipy", "matplotlib", "torchmetrics", "torchvision", "ray")
+    code = (
+        "import sys; from scripts.generative.catalogue import data_sets, models; "
+        "print(*models(), *data_sets(), sep='\\n'); "
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    *lines, imported = said.stdout.splitlines()
+    assert imported == "[]"
+    assert all(len(line.split(maxsplit=1)[1]) > 5 for line in lines if not line.startswith("    "))
 
 
 def test_from_training_to_the_report(capsys):
