@@ -81,13 +81,14 @@ def labels_one_hot(labels: Int[Tensor, " B"], classes: int, like: Shaped[Tensor,
 
 
 def check_tokens(tokens: Shaped[Tensor, "..."], vocabulary: int) -> None:
-    """Raise a ValueError where texts are no numbers of tokens (B T), 0 to `vocabulary` - 1.
+    """Raise a ValueError where texts are no numbers of tokens (B, T) from 0 to `vocabulary` - 1.
 
     While a GPU records, which sees no numbers, only the shape is looked at.
     """
+    said = f"tokens of {tokens.dtype} and shape {tuple(tokens.shape)}"
     if tokens.ndim != 2 or tokens.is_floating_point():
-        raise ValueError(f"tokens of {tokens.dtype} and shape {tuple(tokens.shape)}: expected integers (B, T)")
+        raise ValueError(f"{said}: expected integers (B, T)")
     if tokens.numel() and not recording():
         low, high = torch.stack(tokens.aminmax()).tolist()
         if low < 0 or high >= vocabulary:
-            raise ValueError(f"tokens: {low} to {high}; must be 0 to {vocabulary - 1}, set vocabulary to their number")
+            raise ValueError(f"{said}, {low} to {high}: expected (B, T), 0 to {vocabulary - 1}; set vocabulary")

@@ -59,6 +59,8 @@ class MaskedConv2d(nn.Conv2d):
     ) -> None:
         super().__init__(inputs, outputs, kernel)
         self.register_buffer("mask", mask(inputs, outputs, kernel, kind, order, colours), persistent=False)
+        with torch.no_grad():  # drawn for the number of inputs that are left
+            self.weight *= (self.mask.numel() / self.mask.sum().clamp(min=1)).sqrt()
 
     def forward(self, window: Float[Tensor, "B I h w"]) -> Float[Tensor, "B O H W"]:
         """Return the features at those places of a map whose whole neighbourhood is given; see `framed`."""

@@ -40,6 +40,9 @@ SMALL: dict[str, dict[str, Any]] = {
     "wgan": {**IMAGES, "latent": 4, "width": 8, "critic_steps": 2, "clip": 0.1},
     "wgan-gp": {**IMAGES, "latent": 4, "width": 8, "critic_steps": 2},
     "conditional-gan": {**IMAGES, "latent": 4, "width": 8, "critic_steps": 2, "classes": 3},
+    "pixel-cnn": {"image_size": 8, "channels": 1, "levels": 4, "width": 8, "layers": 2},
+    "cycle-gan": {**IMAGES, "width": 4, "blocks": 1, "critic_width": 4, "critic_halvings": 1},
+    "lstm": {"vocabulary": 5, "embedding": 8, "hidden": 16, "dropout": 0.0},
     "naive-bayes": {**IMAGES, "levels": 4, "count": 64},
     "multinomial": {"categories": (2, 3, 4), "count": 512, "smoothing": 0.1},
     "toy-distribution": {"dimensions": 2, "count": 64},
@@ -48,6 +51,9 @@ SMALL: dict[str, dict[str, Any]] = {
 SMALL |= {
     f"{name} points": {**SMALL[name], **POINTS, "image_size": 32} for name in ("dcgan", "wgan-gp", "conditional-gan")
 }
+SMALL["pixel-cnn classes"] = {**SMALL["pixel-cnn"], "conditional": True, "classes": 3}
+SMALL["cycle-gan unet"] = {**SMALL["cycle-gan"], "generator": "unet", "halvings": 2}
+SMALL["lstm tied"] = {**SMALL["lstm"], "tied": True}
 SMALL["naive-bayes rows"] = {"categories": (2, 3, 4), "count": 512, "smoothing": 0.1}
 
 
@@ -55,6 +61,7 @@ def other(case: str) -> dict[str, Any]:
     """Options of other sizes."""
     options = dict(SMALL[case])
     larger = {"image_size": 48, "channels": 2, "latent": 32, "dimensions": 5, "categories": (5, 2)}
+    larger["vocabulary"] = 9
     return {**options, **{name: value for name, value in larger.items() if name in options}}
 
 
@@ -68,9 +75,9 @@ def make(case: str, options: dict[str, Any] | None = None, seed: int = 0) -> Any
 
 
 FIELDS = {
-    "image": Field("image", (16, 16, 1), "uint8"),
     "point": Field("point", (2,), "float32"),
     "row": Field("row", (3,), "int64", ("a", "b", "c"), (2, 3, 4)),
+    "tokens": Field("tokens", (12,), "int64", ("a", "b", "c", "d", "e"), (5,)),
 }
 LABEL = Field("label", (), "int64", ("x", "y", "z"), (3,))
 
@@ -80,8 +87,10 @@ def kind(module: Any) -> str:
 
 
 def data(module: Any, n: int, seed: int = 0) -> torch.Tensor:
-    """Images of a white rectangle each at a random place, points around (3, 3), or rows with much of a 1 in them."""
+    """Images of a white rectangle each at a random place, points around (3, 3), rows with many a 1, texts that count."""
     config, generator = module.config, torch.Generator().manual_seed(seed)
+    if kind(module) == "tokens":
+        return (torch.randint(0, 9, (n, 1), generator=generator) + torch.arange(12)) % config.vocabulary
     if kind(module) == "row":
         return (torch.rand(n, len(config.categories), generator=generator) < 0.9).long()
     if kind(module) == "point":
@@ -105,6 +114,8 @@ def condition(module: Any, n: int) -> tuple[torch.Tensor, ...]:
 
 def batch(module: Any, n: int, seed: int = 0) -> Any:
     obs = data(module, n, seed)
+    if "other" in module.inputs:
+        return obs, 1 - data(module, n, seed + 1)
     return (obs, torch.arange(n) % module.config.classes) if "label" in module.inputs else obs
 
 
@@ -140,6 +151,10 @@ def outputs(module: Any) -> tuple[torch.Tensor, ...]:
     """What it makes of data or, where it takes none, of noise."""
     if offers(module, "encode"):
         return module.encode(data(module, 3), *condition(module, 3))
+    if offers(module, "translate"):
+        return (module.translate(data(module, 3), "forward"),)
+    if offers(module, "log_prob"):
+        return (module.log_prob(data(module, 3), *condition(module, 3)),)
     return (draw(module, 3, noise()),) if offers(module, "sample") else (module(data(module, 3)),)
 
 
@@ -155,17 +170,22 @@ def test_every_model_is_tested():
 @every
 def test_the_data_decide_the_sizes(case):
     module = make(case)
-    item = module.inputs[0]
-    decided = type(module).sizes({item: FIELDS[item], "label": LABEL})
+    side = getattr(module.config, "image_size", 1)
+    known = {"image": Field("image", (side, side, 1), "uint8"), "other": Field("image", (side, side, 1), "uint8")}
+    fields = {**{name: {**FIELDS, **known}[name] for name in module.inputs if name != "label"}, "label": LABEL}
+    decided = type(module).sizes(fields)
     fitted = make(case, {**other(case), **decided})
     assert fitted.inputs == module.inputs and shape(fitted) == shape(module)
     assert "label" not in module.inputs or fitted.config.classes == 3
     for name in module.inputs:
-        without = {each: field for each, field in {item: FIELDS[item], "label": LABEL}.items() if each != name}
-        with pytest.raises(ComponentError, match=rf"{module.type_name} needs the field '\w+', and the data has"):
+        if case == "pixel-cnn classes" and name == "label":  # it takes them only where it is asked to
+            continue
+        without = {each: field for each, field in fields.items() if each != name}
+        needs = r"two fields of images" if "other" in fields else r"the field '\w+'"
+        with pytest.raises(ComponentError, match=rf"{module.type_name} needs {needs}, and the data has"):
             type(module).sizes(without)
-    if item == "image":
-        wide = {"image": Field("image", (16, 24, 1), "uint8"), "label": LABEL}
+    if kind(module) == "image":
+        wide = {**fields, "image": Field("image", (16, 24, 1), "uint8")}
         with pytest.raises(ComponentError, match=f"{module.type_name} takes square images, and these have 16 x 24"):
             type(module).sizes(wide)
 
@@ -207,7 +227,7 @@ def test_a_loss_is_a_function_of_weights_batch_and_generator(case):
         return [loss.item() for loss in losses(make(case, seed=weights), 6, seed).values()]
 
     assert numbers(1) == numbers(1)
-    if case in ("vae", "beta-vae", "conditional-vae", "cnn-classifier") or "gan" in case:
+    if case in ("vae", "beta-vae", "conditional-vae", "cnn-classifier") or "gan" in case.removeprefix("cycle-gan"):
         assert numbers(1) != numbers(2)
     assert numbers(1) != numbers(1, weights=1) or case == "toy-distribution"
 
@@ -247,7 +267,11 @@ def test_latents_have_the_promised_size(case):
 
 @every
 def test_a_senseless_size_is_refused_by_name(case):
-    fields = [name for name in ("image_size", "channels", "dimensions", "count", "classes") if name in SMALL[case]]
+    fields = [
+        name
+        for name in ("image_size", "channels", "dimensions", "count", "classes", "vocabulary")
+        if name in SMALL[case]
+    ]
     assert fields
     for field in fields:
         with pytest.raises(ValueError, match=f"{field}=0"):
@@ -354,12 +378,19 @@ def test_a_capability_works_or_is_refused_with_a_reason(case, capability):
     elif capability == "reconstruct":
         assert torch.equal(module.reconstruct(obs, *more), module.decode(z, *more))
     elif capability == "sample":
-        assert draw(module, 3, noise(1), *more).shape == (3, *shape(module))
+        length = (module.Sampling().length,) if kind(module) == "tokens" else shape(module)
+        assert draw(module, 3, noise(1), *more).shape == (3, *length)
         assert torch.equal(draw(module, 3, noise(1)), draw(module, 3, noise(1)))
         assert not torch.equal(draw(module, 20, noise(1)), draw(module, 20, noise(2)))
         check_dials(module)
     elif capability == "log_prob":
-        assert module.log_prob(obs).shape == (3,)
+        assert module.log_prob(obs, *more).shape == (3,)
+    elif capability == "translate":
+        there, back = (module.translate(obs, direction) for direction in ("forward", "backward"))
+        assert there.shape == back.shape == obs.shape and not torch.equal(there, back)
+    elif capability == "generate":
+        went_on = module.generate(obs, 7, module.Sampling(), noise(1))
+        assert went_on.shape == (3, 7) and torch.equal(went_on, module.generate(obs, 7, module.Sampling(), noise(1)))
     elif capability == "classify":
         assert module.classify(obs).shape == (3, config.classes)
     elif capability == "interpolate":
@@ -374,7 +405,7 @@ def test_a_capability_works_or_is_refused_with_a_reason(case, capability):
         raise AssertionError(f"nothing checks {capability}")
 
 
-TURNED = {"temperature": 0.0}
+TURNED = {"temperature": 0.0, "top_k": 1, "top_p": 0.1, "length": 5}
 """Another value of every dial that a model has."""
 
 
@@ -385,7 +416,7 @@ def check_dials(module: Any) -> None:
     assert dials and module.Sampling.__dataclass_params__.frozen
     for name, value in dials.items():
         turned = module.sample(20, module.Sampling(**{name: value}), noise(1), *more)
-        assert turned.shape == usual.shape and not torch.equal(turned, usual), name
+        assert (turned.shape == usual.shape or name == "length") and not torch.equal(turned, usual), name
     if "temperature" in dials and module.type_name != "autoencoder":
         calm = module.Sampling(temperature=0.0)
         assert torch.equal(module.sample(20, calm, noise(1), *more), module.sample(20, calm, noise(2), *more))

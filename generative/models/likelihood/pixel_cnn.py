@@ -19,6 +19,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from generative.core.facts import Facts
+from generative.data.fields import Field
+from generative.data.needs import label_classes, square_image
 from generative.models.checks import check_obs, check_sizes, labels_one_hot
 from generative.networks.masked import GatedLayer, MaskedConv2d
 from generative.objectives.variational import at_least_float32
@@ -84,8 +87,13 @@ class PixelCNN(nn.Module):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The fields of a batch."""
+        """Images, and their classes where it is told them."""
         return ("image", "label") if self.config.conditional else ("image",)
+
+    @classmethod
+    def sizes(cls, fields: Mapping[str, Field]) -> Facts:
+        """Return image size and channels, and the number of classes where there are any; errors as of `FitsData`."""
+        return {**square_image(cls, fields), **(label_classes(cls, fields) if "label" in fields else {})}
 
     def logits(
         self, levels: Int[Tensor, "B C H W"], labels: Int[Tensor, " B"] | None = None

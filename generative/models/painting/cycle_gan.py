@@ -20,6 +20,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from generative.core.component import Objective, Part
+from generative.core.facts import Facts
+from generative.core.options import ComponentError
+from generative.data.fields import Field
+from generative.data.needs import square_image
+from generative.data.orders import Order
 from generative.models.checks import check_colours, check_not_negative, check_obs, check_sizes
 from generative.networks.gan_networks import patch_critic
 from generative.networks.residual import residual_generator
@@ -88,7 +93,7 @@ class CycleGAN(nn.Module):
     fixed_step = True
     seam = "model"
     Config = CycleGANConfig
-    order: ClassVar[str] = "unpaired"
+    order: ClassVar[Order] = "unpaired"
     batches_per_step: ClassVar[int] = 1
     refusals: ClassVar[Mapping[str, str]] = {
         **{
@@ -121,6 +126,23 @@ class CycleGAN(nn.Module):
     def inputs(self) -> tuple[str, ...]:
         """The fields of the two domains."""
         return self.config.domains
+
+    @classmethod
+    def sizes(cls, fields: Mapping[str, Field]) -> Facts:
+        """Return the first two fields of images as domains, their size and channels; errors as of `FitsData`."""
+        images = [name for name, field in fields.items() if field.kind == "image"]
+        if len(images) < 2:
+            raise ComponentError(
+                f"{cls.type_name} needs two fields of images, and the data has {', '.join(fields)}; "
+                "choose data of two domains, or another model"
+            )
+        first, second = (square_image(cls, fields, name) for name in images[:2])
+        if first != second:
+            raise ComponentError(
+                f"{cls.type_name} takes images of one size and number of channels, and those of {images[0]} and "
+                f"{images[1]} differ; resize them, or make all grey"
+            )
+        return {"domains": tuple(images[:2]), **first}
 
     @property
     def parts(self) -> Mapping[str, Part]:

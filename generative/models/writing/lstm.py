@@ -16,6 +16,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from generative.core.facts import Facts
+from generative.data.fields import Field
+from generative.data.needs import needed
+from generative.data.orders import Order
 from generative.models.checks import check_sizes, check_tokens
 from generative.networks.recurrent import Recurrent
 from generative.objectives.variational import at_least_float32
@@ -70,8 +74,7 @@ class LSTM(nn.Module):
     seam = "model"
     Config = LanguageLSTMConfig
     Sampling: ClassVar[type] = LSTMSampling
-    inputs: ClassVar[tuple[str, ...]] = ("tokens",)
-    order: ClassVar[str] = "contiguous"
+    order: ClassVar[Order] = "contiguous"
     refusals: ClassVar[Mapping[str, str]] = {
         name: "a language model has no latents: a text is written token by token"
         for name in ("encode", "decode", "reconstruct", "interpolate")
@@ -92,6 +95,16 @@ class LSTM(nn.Module):
         # What training carries from a batch to the next.
         self.register_buffer("state", self.recurrent.first_state(config.rows), persistent=False)
         self.register_buffer("last", torch.full((config.rows,), config.vocabulary), persistent=False)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Texts alone."""
+        return ("tokens",)
+
+    @classmethod
+    def sizes(cls, fields: Mapping[str, Field]) -> Facts:
+        """Return the number of tokens; errors as of `FitsData`."""
+        return {"vocabulary": needed(cls, fields, "tokens").sizes[0]}
 
     def forward(
         self, tokens: Int[Tensor, "B T"], state: Float[Tensor, "2 L B H"]
