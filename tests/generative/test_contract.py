@@ -87,7 +87,7 @@ def kind(module: Any) -> str:
 
 
 def data(module: Any, n: int, seed: int = 0) -> torch.Tensor:
-    """Images of a white rectangle each at a random place, points around (3, 3), rows with many a 1, texts that count."""
+    """Images of a white rectangle at a random place, points around (3, 3), rows with many a 1, or texts that count."""
     config, generator = module.config, torch.Generator().manual_seed(seed)
     if kind(module) == "tokens":
         return (torch.randint(0, 9, (n, 1), generator=generator) + torch.arange(12)) % config.vocabulary
