@@ -10,7 +10,9 @@ from generative.core.run_folder import Choice
 from generative.data import DATA, Data
 from scripts.generative.preflight import check_data_options
 
-DATA.add("car-racing", "scripts.generative.car_racing:CarRacingConfig")  # which only this layer can read
+# Which only this layer can read.
+DATA.add("car-racing", "scripts.generative.car_racing:CarRacingConfig")
+DATA.add("car-racing-pairs", "scripts.generative.car_racing_pairs:CarRacingPairsConfig")
 
 
 def path_options(name: str) -> tuple[str, ...]:
