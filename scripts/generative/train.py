@@ -16,7 +16,7 @@ from generative.latent.interpolation import encode_means
 from generative.training.held_out import held_out_loss
 from generative.training.parts import batches_per_step
 from scripts.generative.assembly import build
-from scripts.generative.data_sets import load
+from scripts.generative.data_sets import draw_ahead, load
 from scripts.generative.items import Items, once, preparation, stream, take
 from scripts.generative.kept_codes import keep_starts
 from scripts.generative.pictures import shown, write_seen
@@ -70,6 +70,7 @@ def train(run: TrainingRun, data: Data | None = None) -> Iterator[Progress]:
 def _fit(run: TrainingRun, module: nn.Module, data: Data, held: Items) -> Iterator[Progress]:
     config = run.config
     taken = config.fit.steps * config.batch * batches_per_step(module)
+    yield from draw_ahead(config, data, taken)
     batches = kept_on_gpu(stream(module, data, config.batch, config.seed), resolve_device(config.device), taken)
     shown_at = 0
     for row in fit(

@@ -11,8 +11,9 @@ from jaxtyping import Float32, Int64, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from generative.core.options import ComponentError
-from generative.data.contract import ImageData, ImageSource, image_data
 from generative.data.draws import uniform
+from generative.data.fields import Data
+from generative.data.images.source import ImageSource, image_data
 from generative.data.origin import Origin, file_digest
 
 RANGES: dict[str, tuple[tuple[int, int], ...]] = {
@@ -61,7 +62,7 @@ class EmojiConfig:
         if self.seed < 0:
             raise ValueError(f"seed={self.seed}: must not be negative; give 0 or more")
 
-    def load(self) -> ImageData:
+    def load(self) -> Data:
         """Return the images; raise ComponentError without the font."""
         path = Path(self.path)
         pictures, kinds = _pictures(str(path), self.kinds)

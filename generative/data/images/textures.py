@@ -13,8 +13,9 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from generative.core.options import ComponentError
-from generative.data.contract import ImageData, ImageSource, image_data
 from generative.data.draws import HELD_OUT_EVERY, uniform
+from generative.data.fields import Data
+from generative.data.images.source import ImageSource, image_data
 from generative.data.origin import Origin, file_digest
 
 FILES = {
@@ -56,7 +57,7 @@ class TexturesConfig:
         if self.seed < 0:
             raise ValueError(f"seed={self.seed}: must not be negative; give 0 or more")
 
-    def load(self) -> ImageData:
+    def load(self) -> Data:
         """Return the crops: held-out ones lie in the right quarter of each picture, the others never reach it.
 
         Raises:

@@ -28,21 +28,21 @@ def font(tmp_path, monkeypatch):
 def test_images_follow_from_seed_and_number_and_show_their_factors(font):
     data, same, other = (EmojiConfig(font, size=32, count=400, seed=seed).load() for seed in (1, 1, 2))
     places = np.arange(200)
-    images, factors = data.images(places), data.factors(places)
-    assert images.shape == (200, 32, 32, 3) and (images == same.images(places)).all()
-    assert (images != other.images(places)).any((1, 2, 3)).all()
+    images, factors = data.get("image", places), data.get("factors", places)
+    assert images.shape == (200, 32, 32, 3) and (images == same.get("image", places)).all()
+    assert (images != other.get("image", places)).any((1, 2, 3)).all()
     column = dict(zip(FACTORS, factors.T, strict=True))
     assert np.abs(images[:, 16, 16, 1] - 10 * column["emoji"]).max() < 12
     red = images[:, 16].astype(int)[:, :, 0] * (np.abs(images[:, 16].astype(int)[..., 2]) < 30)
     left = (red[:, :16].sum(1) > red[:, 16:].sum(1)).astype(int)
     assert (left == 1 - column["mirrored"]).mean() > 0.95
-    assert (data.labels(places) == column["emoji"].astype(int) % len(RANGES)).all()
+    assert (data.get("label", places) == column["emoji"].astype(int) % len(RANGES)).all()
     assert (images[:, 0, 0].min(1) > 150).all()  # the corner shows the background
 
 
 def test_held_out_emoji_are_never_trained_on(font):
     data = EmojiConfig(font, size=16, count=2000).load()
-    seen, held = (set(part.factors(np.arange(len(part)))[:, 0]) for part in (data, data.held_out()))
+    seen, held = (set(part.get("factors", np.arange(len(part)))[:, 0]) for part in (data, data.held_out()))
     assert len(held) == 2 and not seen & held and len(seen | held) == 20
     assert data.origin.files.keys() == {"emoji.ttf"}
 
@@ -50,9 +50,9 @@ def test_held_out_emoji_are_never_trained_on(font):
 @HERE
 def test_the_font_of_debian_has_all_kinds():
     data = EmojiConfig(count=2000).load()
-    images = data.images(np.arange(100))
-    assert len({image.tobytes() for image in images}) == 100 and data.classes == tuple(RANGES)
-    assert set(data.labels(np.arange(len(data)))) == set(range(len(RANGES)))
+    images = data.get("image", np.arange(100))
+    assert len({image.tobytes() for image in images}) == 100 and data.names("label") == tuple(RANGES)
+    assert set(data.get("label", np.arange(len(data)))) == set(range(len(RANGES)))
 
 
 def test_without_the_font_one_line_says_what_to_install(tmp_path):

@@ -28,18 +28,20 @@ def scikit_image(tmp_path, monkeypatch):
 
 def test_held_out_crops_lie_in_the_right_quarter_and_no_others():
     data = load_data("textures", {"size": 16, "count": 300})
-    assert data.classes == ("brick", "grass", "gravel") and data.shape == (16, 16, 1)
+    assert data.names("label") == ("brick", "grass", "gravel") and data.item.shape == (16, 16, 1)
     for part, (low, high) in ((data, (0, 191)), (data.held_out(), (192, 255))):
         places = np.arange(len(part))
-        column = (part.images(places)[..., 0].astype(int) - 10 * part.labels(places)[:, None, None]) * 2
+        column = (part.get("image", places)[..., 0].astype(int) - 10 * part.get("label", places)[:, None, None]) * 2
         assert column.min() >= low - 1 and column.max() <= high
-    assert (data.images(places) == load_data("textures", {"size": 16, "count": 300}).images(places)).all()
-    assert (data.images(places) != load_data("textures", {"size": 16, "count": 300, "seed": 1}).images(places)).any()
+    assert (data.get("image", places) == load_data("textures", {"size": 16, "count": 300}).get("image", places)).all()
+    assert (
+        data.get("image", places) != load_data("textures", {"size": 16, "count": 300, "seed": 1}).get("image", places)
+    ).any()
 
 
 def test_photographs_are_red_green_blue_and_grey_ones_beside_them_too():
     data = TexturesConfig(pictures=("brick", "coffee"), size=32, count=100).load()
-    images, labels = data.images(np.arange(50)), data.labels(np.arange(50))
+    images, labels = data.get("image", np.arange(50)), data.get("label", np.arange(50))
     assert images.shape == (50, 32, 32, 3) and set(labels) == {0, 1}
     assert (images[labels == 0, :, :, 0] == images[labels == 0, :, :, 2]).all()
     assert images[labels == 1, :, :, 0].mean() < 0.6 * images[labels == 1, :, :, 2].mean()  # OpenCV writes blue first
@@ -47,7 +49,7 @@ def test_photographs_are_red_green_blue_and_grey_ones_beside_them_too():
 
 
 def test_fewer_pixels_show_more():
-    small = TexturesConfig(size=8, reduce=4, count=50).load().images(np.arange(20))
+    small = TexturesConfig(size=8, reduce=4, count=50).load().get("image", np.arange(20))
     assert (np.ptp(small, axis=(1, 2, 3)) >= 12).all()
 
 
