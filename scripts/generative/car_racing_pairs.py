@@ -56,7 +56,7 @@ class CarRacingPairsConfig:
             raise ValueError(f"crop={self.crop}: give rows from 0 to 96, the first below the second")
 
     def load(self) -> Data:
-        """Return the frames as field "image" and in other colours as "other"; a track stays on one side of the split."""
+        """Return the frames as "image", in other colours as "other"; a track stays on one side of the split."""
         folder = self._folder()
         if not folder.is_dir():
             self._keep(folder)
