@@ -37,6 +37,8 @@ DATA = Catalogue[type](
         "pen-digits": "generative.data.drawn.pen_digits:PenDigitsConfig",
         "digits": "generative.data.images.bundled:DigitsConfig",
         "photographs": "generative.data.images.bundled:PhotographsConfig",
+        "textures": "generative.data.images.textures:TexturesConfig",
+        "emoji": "generative.data.images.emoji:EmojiConfig",
         "avatars": "generative.data.rows.avatars:AvatarsConfig",
         "text": "generative.data.text.corpus:TextConfig",
         "ring": "generative.data.points.gaussians:RingConfig",

@@ -60,7 +60,7 @@ class CarRacingConfig:
             notes=(f"one frame in {every} of each episode",) if every > 1 else (),
             files={file.path.name: file_digest(file.path) for file in files},
         )
-        return _with_attributes(replace(data, origin=origin), known, names)
+        return with_attributes(replace(data, origin=origin), known, names)
 
 
 def _factor_names(file: EpisodeFile, columns: int) -> tuple[str, ...]:
@@ -72,7 +72,7 @@ def _factor_names(file: EpisodeFile, columns: int) -> tuple[str, ...]:
     return tuple(f"state_{number}" for number in range(columns))
 
 
-def _with_attributes(data: Data, state: Float32[np.ndarray, "N F"], names: tuple[str, ...]) -> Data:
+def with_attributes(data: Data, state: Float32[np.ndarray, "N F"], names: tuple[str, ...]) -> Data:
     """Add what one would say of a frame: bends of the road ahead, speed, standing beside the road."""
     column = {name: state[:, number] for number, name in enumerate(names)}
     rules = {}

@@ -2,15 +2,25 @@
 
 import dataclasses
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from generative import ComponentError, config_from_mapping
-from generative.core.run_folder import Choice
-from generative.data import DATA, Data
-from scripts.generative.preflight import check_data_options
+import numpy as np
 
-DATA.add("car-racing", "scripts.generative.car_racing:CarRacingConfig")  # which only this layer can read
+from generative import ComponentError, config_from_mapping
+from generative.core.run_folder import Choice, TrainingConfig
+from generative.data import DATA, Data
+from generative.data.drawn.keeping import Drawings, Drawn
+from scripts.generative.preflight import check_data_options
+from worldmodels.run.folder import Progress
+
+# Which only this layer can read.
+DATA.add("car-racing", "scripts.generative.car_racing:CarRacingConfig")
+DATA.add("car-racing-pairs", "scripts.generative.car_racing_pairs:CarRacingPairsConfig")
+
+WORTH_IT = 2000
+"""Images from which on a few seconds for new processes are worth it."""
 
 
 def path_options(name: str) -> tuple[str, ...]:
@@ -42,3 +52,25 @@ def load_again(path: Path, choice: Choice) -> Data:
                 f"`generative train --out {path} --data.{name} NEW`"
             )
     return load(choice)
+
+
+def draw_ahead(config: TrainingConfig, data: Data, taken: int) -> Iterator[Progress]:
+    """Draw what a training reads and the user's cache lacks, on all cores, so that it never waits; yield how many.
+
+    Args:
+        config: of the training.
+        data: its data.
+        taken: how many items the training reads.
+    """
+    chosen: Any = config_from_mapping(data_config(config.data.type), config.data.options, "data")
+    if not isinstance(chosen, Drawn):
+        return
+    order = np.random.default_rng([config.seed, 0]).permutation(len(data))  # that of the first epoch
+    drawings = Drawings(chosen)
+    missing = drawings.missing(data.items[order[:taken]])
+    if len(missing) < WORTH_IT:
+        return
+    done = 0
+    for count in drawings.draw_ahead(missing, len(os.sched_getaffinity(0))):
+        done += count
+        yield Progress("draw", done, len(missing), config.data.type)

@@ -13,9 +13,10 @@ from generative.data import Data
 from generative.data.identity import keep_data
 from generative.latent.interpolation import encode_means
 from generative.training.held_out import held_out_loss
+from generative.training.parts import batches_per_step
 from scripts.generative.assembly import build
 from scripts.generative.batches import training_batches
-from scripts.generative.data_sets import load
+from scripts.generative.data_sets import draw_ahead, load
 from scripts.generative.items import Items, once, preparation, take
 from scripts.generative.kept_codes import keep_starts
 from scripts.generative.pictures import shown, write_seen
@@ -68,6 +69,7 @@ def train(run: TrainingRun, data: Data | None = None) -> Iterator[Progress]:
 
 def _fit(run: TrainingRun, module: nn.Module, data: Data, held: Items) -> Iterator[Progress]:
     config = run.config
+    yield from draw_ahead(config, data, config.fit.steps * config.batch * batches_per_step(module))
     shown_at = 0
     for row in fit(
         module,

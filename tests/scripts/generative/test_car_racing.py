@@ -53,12 +53,12 @@ def test_a_number_of_frames_is_spread_over_all_episodes(road):
 
 def test_bends_and_speed_are_read_from_the_state():
     from generative.data import array_data
-    from scripts.generative.car_racing import _with_attributes
+    from scripts.generative.car_racing import with_attributes
 
     names = ("curvature_40", "speed", "on_road", "lateral_offset")
     state = np.array([[2 * BEND, 1, 1, -1], [-2 * BEND, 5, 0, 1], [0, 9, 1, 1], [0, 2, 0.25, -1]], np.float32)
     images = np.random.default_rng(0).integers(0, 255, (4, 8, 8, 3), np.uint8)
-    data = _with_attributes(array_data("road", images, factors=state, factor_names=names), state, names)
+    data = with_attributes(array_data("road", images, factors=state, factor_names=names), state, names)
     assert data.names("attributes") == ("left_bend", "right_bend", "fast", "off_road", "left_of_middle")
     items = np.arange(4)
     expected = [[1, 0, 0, 0, 0], [0, 1, 1, 1, 1], [0, 0, 1, 0, 1], [0, 0, 0, 1, 0]]
