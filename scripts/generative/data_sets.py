@@ -62,7 +62,7 @@ def draw_ahead(config: TrainingConfig, data: Data, taken: int) -> Iterator[Progr
         data: its data.
         taken: how many items the training reads.
     """
-    chosen: Any = config_from_mapping(data_config(config.data.type), config.data.options, "data")
+    chosen: Any = config_from_mapping(DATA.find(config.data.type), config.data.options, "data")
     if not isinstance(chosen, Drawn):
         return
     order = np.random.default_rng([config.seed, 0]).permutation(len(data))  # that of the first epoch
