@@ -11,13 +11,12 @@ from generative.core.files import write_json
 from generative.core.run_folder import TrainingRun
 from generative.data import Data
 from generative.data.identity import keep_data
-from generative.data.kept import kept_on_gpu
 from generative.latent.interpolation import encode_means
 from generative.training.held_out import held_out_loss
-from generative.training.parts import batches_per_step
 from scripts.generative.assembly import build
+from scripts.generative.batches import training_batches
 from scripts.generative.data_sets import load
-from scripts.generative.items import Items, once, preparation, stream, take
+from scripts.generative.items import Items, once, preparation, take
 from scripts.generative.kept_codes import keep_starts
 from scripts.generative.pictures import shown, write_seen
 from worldmodels.run.folder import Progress
@@ -69,12 +68,10 @@ def train(run: TrainingRun, data: Data | None = None) -> Iterator[Progress]:
 
 def _fit(run: TrainingRun, module: nn.Module, data: Data, held: Items) -> Iterator[Progress]:
     config = run.config
-    taken = config.fit.steps * config.batch * batches_per_step(module)
-    batches = kept_on_gpu(stream(module, data, config.batch, config.seed), resolve_device(config.device), taken)
     shown_at = 0
     for row in fit(
         module,
-        batches,
+        training_batches(module, data, config),
         config.fit,
         seed=config.seed,
         device=config.device,

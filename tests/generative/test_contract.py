@@ -353,6 +353,21 @@ def test_latents_are_of_unit_spread_without_a_prior(case):
     assert 0.5 < z.std(0).median() < 1.5
 
 
+@pytest.mark.parametrize("case", [case for case in SMALL if condition(make(case), 1)])
+def test_labels_reach_every_network_of_a_conditional_model(case):
+    """Under other labels the same data and the same latents have other codes, other images and other scores."""
+    module = make(case).eval()
+    obs, z = data(module, 4), torch.randn(4, 4, generator=noise())
+    labels, others = torch.tensor([0, 1, 2, 0]), torch.tensor([1, 2, 0, 2])
+    networks = [lambda given: module.decode(z, given), lambda given: draw(module, 4, noise(), given)]
+    if offers(module, "encode"):
+        networks.append(lambda given: module.encode(obs, given)[0])
+    if isinstance(module, HasObjectives):
+        networks.append(lambda given: module.critic_loss(obs, given, noise())[0][None])
+    for network in networks:
+        assert (network(labels) != network(others)).flatten(1 if len(network(labels)) > 1 else 0).any(-1).all()
+
+
 @every
 @pytest.mark.parametrize("capability", list(CAPABILITIES))
 def test_a_capability_works_or_is_refused_with_a_reason(case, capability):

@@ -1,3 +1,6 @@
+from pathlib import Path
+from types import SimpleNamespace
+
 import cv2
 import pytest
 import torch
@@ -6,9 +9,13 @@ from generative import MODELS as REGISTRY
 from generative import ComponentError, Estimates, load_component
 from generative.capabilities import draw
 from generative.core.run_folder import Choice, TrainingRun
+from generative.data import in_values
+from generative.training.variants import Phase
 from scripts.generative.assembly import build, open_run
+from scripts.generative.batches import training_batches
 from scripts.generative.data_sets import load
-from scripts.generative.train import train
+from scripts.generative.items import places
+from scripts.generative.train import HELD_OUT, _fit, train
 from tests.scripts.generative.small import DIGITS, MODELS, RING, config, finished
 
 
@@ -86,6 +93,53 @@ def test_the_seed_decides_weights_order_and_noise(tmp_path):
         for name, seed in (("a", 1), ("b", 1), ("c", 2))
     ]
     assert weights[0] == weights[1] != weights[2]
+
+
+def test_the_seed_decides_the_order_of_the_data(monkeypatch):
+    data, asked = load(DIGITS), []
+
+    def firsts(seed: int) -> torch.Tensor:
+        wanted = config("vae", DIGITS, seed=seed)
+        return next(training_batches(build(wanted, data), data, wanted)(0))
+
+    assert torch.equal(firsts(1), firsts(1)) and not torch.equal(firsts(1), firsts(2))
+    monkeypatch.setattr("scripts.generative.train.training_batches", lambda *given: asked.append(given) or iter)
+    monkeypatch.setattr("scripts.generative.train.fit", lambda *given, **options: asked.append(options["seed"]) or [])
+    run = SimpleNamespace(config=config("vae", DIGITS, seed=7), model=Path())
+    assert list(_fit(run, build(run.config, data), data, None)) == []
+    assert asked[0][2].seed == asked[1] == 7
+
+
+def test_each_phase_has_its_own_order_batch_and_resolution():
+    data, wanted = load(DIGITS), config("vae", DIGITS)
+
+    class Growing(torch.nn.Module):
+        config = build(wanted, data).config
+
+        def phases(self, fit):
+            return [Phase(0, 5, 4), Phase(3, 4, 16)]
+
+    batches = training_batches(Growing(), data, wanted)
+    small, large = (next(batches(1, phase)) for phase in Growing().phases(wanted.fit))
+    assert small.shape == (5, 4, 4, 1) and large.shape == (4, 16, 16, 1) and small.dtype == torch.uint8
+    whole = next(data.batches(5, wanted.seed, "stored")(1))
+    pooled = whole.reshape(5, 4, 4, 4, 4, 1).float().mean((2, 4))
+    assert (small.float() - pooled).abs().max() <= 0.5
+    assert not torch.equal(next(batches(0, Phase(0, 4, 16))), next(batches(0, Phase(3, 4, 16))))
+
+
+def test_the_held_out_loss_is_that_of_held_out_items(tmp_path):
+    run = finished(tmp_path / "run", "vae")
+    module, data = open_run(run)
+
+    @torch.no_grad()
+    def loss(part) -> float:
+        images = in_values(torch.from_numpy(part.images(places(part, HELD_OUT))), "unit")
+        return float(module.loss(images, torch.Generator().manual_seed(run.config.seed))[0])
+
+    last = list(run.history())[-1]["held_out_loss"]
+    assert last == pytest.approx(loss(data.held_out()), rel=1e-5)
+    assert last != pytest.approx(loss(data), rel=1e-3)
 
 
 def test_the_data_decide_what_the_options_leave_open(tmp_path):

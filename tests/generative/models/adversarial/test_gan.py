@@ -203,6 +203,30 @@ def test_a_critic_update_leaves_the_generator_alone_and_the_reverse():
     assert next(steps).part == "generator" and next(steps, None) is None
 
 
+def test_every_update_of_the_critic_sees_a_batch_of_its_own_and_new_samples():
+    module = MODELS.create("wgan", {**SMALL, "critic_steps": 3}, 0)
+    seen = []
+    module.critic.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach().clone()))
+    taken = [pair(step)[0] for step in range(3)]
+    for _ in module.objectives(taken, 0, noise()):
+        pass
+    real, made = seen[0:6:2], [*seen[1:6:2], seen[6]]
+    assert all(torch.equal(*each) for each in zip(real, taken, strict=True))
+    assert all(not torch.equal(one, other) for one, other in itertools.combinations(made, 2))
+
+
+def test_the_critic_learns_against_the_present_generator_and_not_its_average():
+    module, _ = train("dcgan", SMALL, steps=3)
+    seen = []
+    module.critic.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+    with torch.no_grad():
+        for parameter in module.average.network.parameters():
+            parameter.fill_(torch.nan)
+    module.critic_loss(pair(0)[0], None, noise())
+    generator = noise()
+    torch.testing.assert_close(seen[1], module.generator(torch.randn(32, 2, generator=generator)).detach())
+
+
 def test_two_time_scales_reach_the_optimiser():
     def moved(options):
         module = MODELS.create("dcgan", {**SMALL, **options}, 0)
