@@ -9,7 +9,6 @@ from generative import MODELS as REGISTRY
 from generative import ComponentError, Estimates, load_component
 from generative.capabilities import draw
 from generative.core.run_folder import Choice, TrainingRun
-from generative.data import in_values
 from generative.training.variants import Phase
 from scripts.generative.assembly import build, open_run
 from scripts.generative.batches import training_batches
@@ -114,7 +113,7 @@ def test_each_phase_has_its_own_order_batch_and_resolution():
     data, wanted = load(DIGITS), config("vae", DIGITS)
 
     class Growing(torch.nn.Module):
-        config = build(wanted, data).config
+        inputs = ("image",)
 
         def phases(self, fit):
             return [Phase(0, 5, 4), Phase(3, 4, 16)]
@@ -122,7 +121,7 @@ def test_each_phase_has_its_own_order_batch_and_resolution():
     batches = training_batches(Growing(), data, wanted)
     small, large = (next(batches(1, phase)) for phase in Growing().phases(wanted.fit))
     assert small.shape == (5, 4, 4, 1) and large.shape == (4, 16, 16, 1) and small.dtype == torch.uint8
-    whole = next(data.batches(5, wanted.seed, "stored")(1))
+    whole = next(data.batches(5, wanted.seed, stored=True)(1))
     pooled = whole.reshape(5, 4, 4, 4, 4, 1).float().mean((2, 4))
     assert (small.float() - pooled).abs().max() <= 0.5
     assert not torch.equal(next(batches(0, Phase(0, 4, 16))), next(batches(0, Phase(3, 4, 16))))
@@ -134,7 +133,7 @@ def test_the_held_out_loss_is_that_of_held_out_items(tmp_path):
 
     @torch.no_grad()
     def loss(part) -> float:
-        images = in_values(torch.from_numpy(part.images(places(part, HELD_OUT))), "unit")
+        images = part.tensor("image", places(part, HELD_OUT))
         return float(module.loss(images, torch.Generator().manual_seed(run.config.seed))[0])
 
     last = list(run.history())[-1]["held_out_loss"]
