@@ -9,8 +9,12 @@ import torch
 
 from generative import FitConfig, TrainingDiverged, fit, to_float
 from generative.core.cuda_graphs import WARM_UP, Replayed
+from generative.training.parts import batches_per_step
 from generative.training.training_step import TrainingStep
 from tests.generative.test_contract import batch, make
+from tests.generative.training.test_parts import MAKERS, Plane, PlaneConfig
+from tests.generative.training.test_parts import batches as points
+from tests.generative.training.test_variants import Growing, images
 from tests.worldmodels.memories.batches import random_batch
 from tests.worldmodels.memories.test_contract import make as make_memory
 
@@ -50,7 +54,7 @@ def stream(module):
 
 def first(module) -> list:
     """The batches of the first step."""
-    return list(itertools.islice(stream(module)(0), getattr(module, "batches_per_step", 1)))
+    return list(itertools.islice(stream(module)(0), batches_per_step(module)))
 
 
 def train(name, *, batches=None, config=CONFIG, log_every=STEPS, **options):
@@ -140,6 +144,49 @@ def test_what_prepares_batches_is_replayed_too(plain):
     close(train("vae", batches=batches, prepare=to_float)[0], expected)
 
 
+class FixedPlane(Plane):
+    fixed_step = True
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_every_optimiser_is_replayed_and_leaves_failed_updates_out(monkeypatch, recorded, name):
+    def trained() -> Plane:
+        plane = FixedPlane(PlaneConfig(MAKERS[name][0]))
+        list(fit(plane, points, FitConfig(steps=STEPS, learning_rate=0.05), seed=0, device="cuda", log_every=STEPS))
+        return plane
+
+    found = trained()
+    assert len(recorded) == 1 and not recorded[0]._failed
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.modules["generative.training.fit"], "TrainingStep", Plain)
+        close(found, trained(), 1e-4)
+    step, stream = TrainingStep(found, FitConfig(learning_rate=0.05), torch.device("cuda")), points(0)
+    for number in range(WARM_UP + 2):
+        step(number, number, [next(stream)])
+    kept = [each.detach().clone() for each in found.parameters()]
+    for factor in (torch.nan, 1.0):
+        step(9, 9, [next(stream) * factor])
+    assert all(torch.equal(*pair) for pair in zip(found.parameters(), kept, strict=True))
+    with pytest.raises(TrainingDiverged, match="step 10"):
+        step.check()
+
+
+def test_steps_that_differ_are_recorded_apart_and_phases_in_turn(monkeypatch, recorded):
+    def trained():
+        growing = Growing()
+        rows = list(fit(growing, images, FitConfig(steps=40), seed=0, device="cuda", log_every=1))
+        return growing, rows
+
+    found, rows = trained()
+    assert len(recorded) == 2 and not any(each._failed for each in recorded)  # both variants of the long phase
+    monkeypatch.setattr(sys.modules["generative.training.fit"], "TrainingStep", Plain)
+    expected, same = trained()
+    close(found, expected, 1e-4)
+    for row, other in zip(rows, same, strict=True):
+        assert row.keys() == other.keys() and row["fade"] == pytest.approx(other["fade"])
+        assert row["net_loss"] == pytest.approx(other["net_loss"], rel=1e-3, abs=1e-6)
+
+
 @pytest.mark.parametrize("name", ["vae", "wgan-gp"])
 def test_a_training_resumed_from_a_checkpoint_goes_on_the_same(name, tmp_path: Path):
     config = FitConfig(steps=100)  # a checkpoint each 10 steps
@@ -158,7 +205,7 @@ def test_a_training_resumed_from_a_checkpoint_goes_on_the_same(name, tmp_path: P
 @pytest.mark.parametrize(("name", "part"), [("vae", ""), ("wgan-gp", " of the critic")])
 def test_divergence_is_found_at_the_next_row_with_its_step_and_spares_the_weights(name, part):
     module = MAKE[name]()
-    each_step = getattr(module, "batches_per_step", 1)
+    each_step = batches_per_step(module)
 
     def batches(start: int):
         for number, taken in enumerate(stream(module)(start), start):
