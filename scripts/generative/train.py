@@ -13,6 +13,7 @@ from generative.data import Data
 from generative.data.identity import keep_data
 from generative.latent.interpolation import encode_means
 from generative.training.held_out import held_out_loss
+from generative.training.parts import batches_per_step
 from scripts.generative.assembly import build
 from scripts.generative.batches import training_batches
 from scripts.generative.data_sets import draw_ahead, load
