@@ -31,6 +31,7 @@ DATA = Catalogue[type](
     "data set",
     {
         "shapes": "generative.data.drawn.shapes:ShapesConfig",
+        "outlines": "generative.data.drawn.outlines:OutlinesConfig",
         "faces": "generative.data.drawn.faces:FacesConfig",
         "glyphs": "generative.data.drawn.glyphs:GlyphsConfig",
         "pen-digits": "generative.data.drawn.pen_digits:PenDigitsConfig",

@@ -34,6 +34,7 @@ CURVES = {
 """Columns of the history that get a figure of their own, and what they are."""
 PICTURES = {
     "reconstructions.png": "Held-out images above their reconstructions.",
+    "translations.png": "Held-out images of the first domain above what they become, then of the second.",
     "interpolation.png": "From one image to another: by the straight line, and by the arc that keeps a normal length.",
     "traversal.png": "A dimension of the latent moved in each row, the others at rest; the most telling ones on top.",
     "morph.gif": "A morph through several images.",

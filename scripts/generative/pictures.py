@@ -74,7 +74,7 @@ def write_seen(path: Path, found: Seen) -> Path:
 
 @torch.no_grad()
 def shown(module: nn.Module, data: Data, count: int, seed: int) -> Seen | None:
-    """Return what there is to see of a model: samples, else reconstructions, else predicted classes, else None.
+    """Return what there is to see of a model: samples, else translations, reconstructions, predicted classes, or None.
 
     The same noise or the same held-out images for the same seed, so that pictures of one training compare.
     """
@@ -87,6 +87,8 @@ def shown(module: nn.Module, data: Data, count: int, seed: int) -> Seen | None:
     if data.item.kind != "image":
         return None
     items = take(module, data.held_out(), count)
+    if offers(module, "translate"):
+        return translations(module, items, device)
     if offers(module, "reconstruct"):
         return reconstructions(module, items.first(16), device)
     if offers(module, "classify"):
@@ -104,3 +106,14 @@ def reconstructions(module: nn.Module, items: Items, device: torch.device | str 
     back = model.reconstruct(items.values.to(device), *(each.to(device) for each in items.condition)).cpu()
     pairs = [torch.cat(pair) for pair in zip(items.values.split(columns), back.split(columns), strict=True)]
     return column([tiled(pair, columns) for pair in pairs], 8)
+
+
+@torch.no_grad()
+def translations(module: nn.Module, items: Items, device: torch.device | str = "cpu") -> UInt8[np.ndarray, "H W 3"]:
+    """Return images of the first domain over what they become in the second, sixteen a row; then the other way."""
+    model: Any = module
+    rows = []
+    for images, direction in ((items.values, "forward"), (items.condition[0], "backward")):
+        made = model.translate(images.to(device), direction).cpu()
+        rows += [torch.cat(pair) for pair in zip(images.split(16), made.split(16), strict=True)]
+    return column([tiled(row, min(16, len(items.values))) for row in rows], 8)

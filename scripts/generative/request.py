@@ -18,6 +18,7 @@ COMMANDS = {
     "train": "train a model on data; again, and it goes on where it stopped",
     "sample": "draw from a trained model: a grid as PNG",
     "reconstruct": "held-out images and what comes back of them",
+    "translate": "held-out images of two domains, each turned into the other",
     "interpolate": "from one image to another, by the line and by the arc; a morph as GIF",
     "traverse": "one dimension of the latent moved while the others rest",
     "attribute": "an attribute vector, as in add a smile: effect, side effects, judges, picture",

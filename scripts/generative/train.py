@@ -116,7 +116,7 @@ def _show(run: TrainingRun, module: nn.Module, data: Data, step: int) -> None:
 
 
 def _can_show(module: nn.Module) -> bool:
-    return offers(module, "sample") or offers(module, "reconstruct") or offers(module, "classify")
+    return any(offers(module, each) for each in ("sample", "translate", "reconstruct", "classify"))
 
 
 def _numbers(module: nn.Module) -> int:

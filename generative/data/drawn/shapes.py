@@ -93,23 +93,33 @@ def draw_shapes(factors: Float[np.ndarray, "N 7"], size: int, channels: int = 3)
     if not ((0 <= factors[:, 0]) & (factors[:, 0] < len(SHAPES))).all():
         raise ValueError(f"shape from {factors[:, 0].min()} to {factors[:, 0].max()}: give 0 to {len(SHAPES) - 1}")
     hue, background = factors[:, 5], factors[:, 6, None]
-    front = _colours(hue) if channels == 3 else (0.5 + 0.5 * hue[:, None] / RANGES["hue"][1])  # (N C)
+    front = colours(hue) if channels == 3 else (0.5 + 0.5 * hue[:, None] / RANGES["hue"][1])  # (N C)
     behind = np.broadcast_to(background, front.shape)
     difference = (255 * (front - behind)).astype(np.float32)
     base = (255 * behind + 0.5).astype(np.float32)
     images = np.empty((len(factors), size, size, channels), np.uint8)
     for image, row, step, start in zip(images, factors, difference, base, strict=True):
-        image[:] = _mask(row, size)[:, :, None] * step + start
+        image[:] = mask(row, size)[:, :, None] * step + start
     return images
 
 
-def _mask(row: Float[np.ndarray, " 7"], size: int) -> Float32[np.ndarray, "H W"]:
-    """Return the share of every pixel that the shape covers."""
+def mask(row: Float[np.ndarray, " 7"], size: int, line: float = 0.0) -> Float32[np.ndarray, "H W"]:
+    """Return the share of every pixel that the shape of a row of factors covers.
+
+    Args:
+        row: the factors.
+        size: height and width in pixels.
+        line: width of its outline as a share of the image, for that alone.
+    """
     angle = np.deg2rad(row[4])
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     corners = (row[1] * _outline(SHAPES[int(row[0])]) @ turn + row[2:4]) * size * _FINER - 0.5
     canvas = np.zeros((size * _FINER, size * _FINER), np.uint8)
-    cv2.fillPoly(canvas, [np.rint(corners * 2**_FRACTION).astype(np.int32)], 255, shift=_FRACTION)
+    border = [np.rint(corners * 2**_FRACTION).astype(np.int32)]
+    if line:
+        cv2.polylines(canvas, border, True, 255, max(1, round(line * size * _FINER)), cv2.LINE_8, _FRACTION)
+    else:
+        cv2.fillPoly(canvas, border, 255, shift=_FRACTION)
     return cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
 
 
@@ -128,7 +138,7 @@ def _outline(shape: str) -> Float[np.ndarray, "P 2"]:
     return np.stack([16 * np.sin(t) ** 3, -y - 2.5], 1) / 16
 
 
-def _colours(hue: Float[np.ndarray, " N"]) -> Float[np.ndarray, "N 3"]:
+def colours(hue: Float[np.ndarray, " N"]) -> Float[np.ndarray, "N 3"]:
     """Return saturated RGB colours in [0, 1] of hues in [0, 1) (the HSV wheel)."""
     sixth = (hue[:, None] * 6 + np.array([0, 4, 2])) % 6
     return 0.15 + 0.85 * np.clip(np.abs(sixth - 3) - 1, 0, 1)

@@ -1,0 +1,36 @@
+"""`generative translate`: held-out images of both domains over what they become in the other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from generative import require
+from generative.core.run_folder import TrainingRun
+from generative.report.images import write_png
+from scripts.generative.assembly import open_run
+from scripts.generative.items import take
+from scripts.generative.pictures import translations
+
+
+@dataclass(frozen=True)
+class TranslateOptions:
+    """Which images to translate."""
+
+    count: int = 32
+    """How many of each domain, evenly spread over the held-out part."""
+    out: str = ""
+    """File for the picture; pictures/translations.png in the run folder by default."""
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise ValueError(f"count={self.count}: give 1 or more")
+
+
+def main(run: TrainingRun, options: TranslateOptions) -> Sequence[str]:
+    """Write the picture; raise ComponentError where the model cannot translate, and say why."""
+    module, data = open_run(run)
+    require(module, "translate")
+    items = take(module, data.held_out(), options.count)
+    path = Path(options.out) if options.out else run.path / "pictures" / "translations.png"
+    write_png(path, translations(module, items))
+    return [f"{len(items.values)} images of each domain and what they become: {path}"]
