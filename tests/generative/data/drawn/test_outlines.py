@@ -15,7 +15,7 @@ def test_pairs_are_the_same_shape_at_the_same_place(seed):
         for axis in (0, 1):
             ends, line_ends = (np.flatnonzero(each.any(axis))[[0, -1]] for each in (shape, line))
             assert np.abs(ends - line_ends).max() <= 2
-        assert (shape & ~line).sum() > 0.1 * shape.sum() and (line & ~shape).sum() < 0.5 * line.sum()
+        assert (shape & ~line).any() and (line & ~shape).sum() < 0.5 * line.sum()
     colour = filled[inside & (np.abs(filled - LIGHT).sum(3) > 150)].mean(0)
     assert colour.std() > 10  # in colour
     assert (lines[on_line].max(0) > 200).all()
