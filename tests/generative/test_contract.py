@@ -359,7 +359,9 @@ def test_labels_reach_every_network_of_a_conditional_model(case):
     module = make(case).eval()
     obs, z = data(module, 4), torch.randn(4, 4, generator=noise())
     labels, others = torch.tensor([0, 1, 2, 0]), torch.tensor([1, 2, 0, 2])
-    networks = [lambda given: module.decode(z, given), lambda given: draw(module, 4, noise(), given)]
+    networks = [lambda given: module.log_prob(obs, given)[:, None]]
+    if offers(module, "decode"):
+        networks = [lambda given: module.decode(z, given), lambda given: draw(module, 4, noise(), given)]
     if offers(module, "encode"):
         networks.append(lambda given: module.encode(obs, given)[0])
     if isinstance(module, HasObjectives):
