@@ -23,6 +23,7 @@ COMMANDS = {
     "traverse": "one dimension of the latent moved while the others rest",
     "attribute": "an attribute vector, as in add a smile: effect, side effects, judges, picture",
     "judge": "train what sees the images of a data set, which then judges all models of it",
+    "write": "a text that goes on from a prompt, printed while it is written",
     "evaluate": "figures beside real data and what costs nothing, as JSON",
     "diagnose": "what went wrong, with evidence and remedy; nothing for a healthy model",
     "report": "one HTML page: samples over time, curves, figures",

@@ -1,7 +1,9 @@
+import itertools
 from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -13,7 +15,7 @@ from generative.training.variants import Phase
 from scripts.generative.assembly import build, open_run
 from scripts.generative.batches import training_batches
 from scripts.generative.data_sets import load
-from scripts.generative.items import places
+from scripts.generative.items import places, stream
 from scripts.generative.train import HELD_OUT, _fit, train
 from tests.scripts.generative.small import DIGITS, MODELS, RING, config, finished
 
@@ -32,12 +34,14 @@ def test_a_training_leaves_a_model_its_figures_and_what_it_made(model, tmp_path)
     assert [row["step"] for row in run.history()] == ([*range(1, 9)] if trained else [])
     if trained and hasattr(loaded, "loss"):
         assert all(row["held_out_loss"] > 0 for row in run.history())
-    grids = [int(path.stem) for path in sorted((run.path / "samples").glob("*.png"))]
+    kind = "txt" if model == "lstm" else "png"
+    grids = [int(path.stem) for path in sorted((run.path / "samples").glob(f"*.{kind}"))]
     if model == "random-convolutions":
         assert grids == []
     else:
         assert grids == ([0, 4, 8] if trained else [0])
-        assert picture(run.path / "samples" / f"{grids[-1]:08d}.png").std() > 1
+        last = run.path / "samples" / f"{grids[-1]:08d}.{kind}"
+        assert len(set(last.read_text())) > 10 if model == "lstm" else picture(last).std() > 1
 
 
 def test_what_no_gradient_finds_is_estimated_at_the_end(tmp_path):
@@ -177,3 +181,17 @@ def test_what_is_counted_is_counted_once(count, counted, tmp_path, monkeypatch):
     monkeypatch.setitem(MODELS, "multinomial", ({"count": count}, Choice("avatars", {"count": 100})))
     table = open_run(finished(tmp_path / "run", "multinomial"))[0].log_table.double().exp()
     assert float(table.min()) == pytest.approx(1 / (counted + len(table)), rel=1e-5)
+
+
+def test_batches_come_in_the_order_that_a_model_asks_for():
+    text = load(MODELS["lstm"][1])
+    first, second = itertools.islice(stream(build(config("lstm"), text), text, 4, 0)(0), 2)
+    whole = text.get("tokens", np.arange(len(text)))
+    for row, after in zip(first.tolist(), second.tolist(), strict=True):  # each row goes on where it ended
+        place = next(number for number, piece in enumerate(whole.tolist()) if piece == row)
+        assert after == whole[(place + 1) % len(whole)].tolist()
+    pairs = load(MODELS["cycle-gan"][1])
+    images, outlines = next(stream(build(config("cycle-gan"), pairs), pairs, 16, 0)(0))
+    known = pairs.get("image", np.arange(len(pairs)))
+    places = [int((known == image.numpy()).all((1, 2, 3)).argmax()) for image in images]
+    assert (pairs.get("outline", np.array(places)) != outlines.numpy()).any((1, 2, 3)).sum() > 12  # hardly any a pair
