@@ -6,6 +6,7 @@ from torch.utils._python_dispatch import TorchDispatchMode  # there is no public
 
 from generative import FitConfig
 from generative.core.cuda_graphs import WARM_UP, Replayed, as_recorded
+from generative.training.parts import batches_per_step
 from generative.training.training_step import TrainingStep, step_seed
 
 WAITS = (
@@ -50,12 +51,17 @@ def _said(part) -> object:
     return [_said(each) for each in part] if isinstance(part, list | tuple) else repr(part)
 
 
-def operations(monkeypatch, module, stream) -> list[list[str]]:
-    """Train a component as on a GPU, and return the operations of the steps in `LOOKED_AT`."""
-    found: list[list[str]] = []
+def operations(monkeypatch, module, stream) -> list[list[list[str]]]:
+    """Train a component as on a GPU, and return the operations of the steps in `LOOKED_AT`, of each variant apart."""
+    found: list[list[list[str]]] = []
 
     class Watched(Replayed):
         calls = 0
+
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            self.seen: list[list[str]] = []
+            found.append(self.seen)
 
         def __call__(self):
             self.calls += 1
@@ -63,24 +69,24 @@ def operations(monkeypatch, module, stream) -> list[list[str]]:
                 return super().__call__()
             with as_recorded(), Operations() as seen:
                 result = super().__call__()
-            found.append(seen.seen)
+            self.seen.append(seen.seen)
             return result
 
     monkeypatch.setattr("generative.training.training_step.Replayed", Watched)
     step = TrainingStep(module, FitConfig(gradient_clip=1.0, clip_value=1.0), torch.device("cpu"))
     step.replays = True
     for number in range(max(LOOKED_AT)):
-        taken = [next(stream) for _ in range(getattr(module, "batches_per_step", 1))]
+        taken = [next(stream) for _ in range(batches_per_step(module))]
         step(number, step_seed(0, number), taken)
     return found
 
 
 def check_fixed(monkeypatch, module, stream) -> None:
     """Fail unless every step is the same operations, none of which waits."""
-    first, *others = operations(monkeypatch, module, stream)
-    waits = [each for each in first if each.endswith("by mask") or any(wait in each.split()[0] for wait in WAITS)]
-    assert not waits
-    for other in others:
-        assert len(other) == len(first)
-        differences = [pair for pair in zip(first, other, strict=True) if pair[0] != pair[1]]
-        assert not differences
+    for first, *others in operations(monkeypatch, module, stream):
+        waits = [each for each in first if each.endswith("by mask") or any(wait in each.split()[0] for wait in WAITS)]
+        assert not waits and others
+        for other in others:
+            assert len(other) == len(first)
+            differences = [pair for pair in zip(first, other, strict=True) if pair[0] != pair[1]]
+            assert not differences

@@ -8,12 +8,18 @@ import numpy as np
 import torch
 from jaxtyping import Int64
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
-from generative import ComponentError, offers, require
+from generative import ComponentError, offers, require, resolve_device
 from generative.core.facts import Facts
+from generative.core.run_folder import TrainingConfig
 from generative.data import Batches, Data, as_input
 from generative.data.identity import fields_of
+from generative.data.kept import kept_on_gpu
 from generative.latent.interpolation import encode_means
+from generative.training.batches import each_tensor
+from generative.training.parts import batches_per_step
+from generative.training.variants import Phase, phases_of
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,30 @@ def inputs(module: nn.Module) -> tuple[str, ...]:
 def stream(module: nn.Module, data: Data, batch: int, seed: int) -> Batches:
     """Return the batches that a model trains on, as they are stored; see `preparation`."""
     return data.batches(batch, seed, inputs(module), getattr(module, "order", "shuffled"), stored=True)
+
+
+def training_batches(module: nn.Module, data: Data, config: TrainingConfig) -> Callable[..., Iterator[Any]]:
+    """Return what `fit` calls for the batches of a run; images of a phase have its resolution.
+
+    The order is a function of the run's seed and, of a model with phases, of the phase.
+    """
+    if phases_of(module, config.fit):
+
+        def of_phase(start: int, phase: Phase) -> Iterator[Any]:
+            found = stream(module, data, phase.batch, config.seed + phase.first)(start)
+            return (each_tensor(batch, lambda part: _shrunk(part, phase.resolution)) for batch in found)
+
+        return of_phase
+    taken = config.fit.steps * config.batch * batches_per_step(module)
+    return kept_on_gpu(stream(module, data, config.batch, config.seed), resolve_device(config.device), taken)
+
+
+def _shrunk(part: Tensor, resolution: int) -> Tensor:
+    """Return stored images (B H W C) with this height, each pixel the mean of those that it stands for."""
+    if part.dtype != torch.uint8 or part.shape[1] == resolution:
+        return part
+    size = (resolution, max(1, round(resolution * part.shape[2] / part.shape[1])))
+    return interpolate(part.permute(0, 3, 1, 2).float(), size, mode="area").round().byte().permute(0, 2, 3, 1)
 
 
 def preparation(module: nn.Module, data: Data) -> Callable[[Any], Any]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "train": "train a model on data; again, and it goes on where it stopped",
-    "sample": "draw from a trained model: a grid as PNG",
+    "sample": "draw from a trained model: a grid as PNG; `sample RUN --help` shows the model's dials",
     "reconstruct": "held-out images and what comes back of them",
     "translate": "held-out images of two domains, each turned into the other",
     "interpolate": "from one image to another, by the line and by the arc; a morph as GIF",

@@ -15,9 +15,8 @@ from generative.latent.interpolation import encode_means
 from generative.training.held_out import held_out_loss
 from generative.training.parts import batches_per_step
 from scripts.generative.assembly import build
-from scripts.generative.batches import training_batches
 from scripts.generative.data_sets import draw_ahead, load
-from scripts.generative.items import Items, once, preparation, take
+from scripts.generative.items import Items, once, preparation, take, training_batches
 from scripts.generative.kept_codes import keep_starts
 from scripts.generative.pictures import shown, write_seen
 from worldmodels.run.folder import Progress

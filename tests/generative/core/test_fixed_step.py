@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from generative import FitConfig, fit
-from generative.core.component import has_fixed_step
+from generative.core.component import Objective, Part, has_fixed_step
 from generative.models.autoencoders.vae import VAE, VAEConfig
 from generative.training.training_step import TrainingStep
 from tests.generative.test_contract import SMALL, batch, make
@@ -30,6 +30,40 @@ def test_every_step_is_the_same_operations_and_none_waits(monkeypatch, case):
     module = make(case, OPTIONS[case])
     assert has_fixed_step(module)
     check_fixed(monkeypatch, module, (batch(module, 8, seed) for seed in itertools.count()))
+
+
+class Lazy(VAE):
+    """Pays for the size of its weights in every third step, and its loss fades in."""
+
+    fixed_step = True
+
+    def __init__(self, config, told):
+        super().__init__(config)
+        self.told, self.batches_per_step, self.parts = told, 1, {"encoder": Part(), "decoder": Part()}
+        self.register_buffer("fade", torch.zeros(()), persistent=False)
+
+    def variant(self, step, fit):
+        self.fade.fill_(step / fit.steps)
+        return step % 3 == 0 if self.told else None
+
+    def objectives(self, batches, step, generator):
+        yield Objective("decoder", self.fade * self.loss(batches[0], generator)[0], {})
+        if step % 3 == 0:
+            yield Objective("encoder", sum(each.square().sum() for each in self.encoder.parameters()), {})
+
+
+def test_steps_of_one_variant_are_the_same_operations(monkeypatch):
+    check_fixed(monkeypatch, *lazy(True))
+
+
+def test_a_difference_that_no_variant_tells_is_found(monkeypatch):
+    with pytest.raises(AssertionError):
+        check_fixed(monkeypatch, *lazy(False))
+
+
+def lazy(told):
+    module = Lazy(VAEConfig(**SMALL["vae"]), told)
+    return module, (batch(module, 8, seed) for seed in itertools.count())
 
 
 def small_vae(kind: type[VAE]) -> VAE:

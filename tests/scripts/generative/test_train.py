@@ -13,9 +13,8 @@ from generative.capabilities import draw
 from generative.core.run_folder import Choice, TrainingRun
 from generative.training.variants import Phase
 from scripts.generative.assembly import build, open_run
-from scripts.generative.batches import training_batches
 from scripts.generative.data_sets import load
-from scripts.generative.items import places, stream
+from scripts.generative.items import places, stream, training_batches
 from scripts.generative.train import HELD_OUT, _fit, train
 from tests.scripts.generative.small import DIGITS, MODELS, RING, config, finished
 
