@@ -14,6 +14,7 @@ from generative.data import DATA, Data
 from generative.data.drawn.keeping import Drawings, Drawn
 from scripts.generative.preflight import check_data_options
 from worldmodels.run.folder import Progress
+from worldmodels.run.other_work import usable_cores
 
 # Which only this layer can read.
 DATA.add("car-racing", "scripts.generative.car_racing:CarRacingConfig")
@@ -71,6 +72,6 @@ def draw_ahead(config: TrainingConfig, data: Data, taken: int) -> Iterator[Progr
     if len(missing) < WORTH_IT:
         return
     done = 0
-    for count in drawings.draw_ahead(missing, len(os.sched_getaffinity(0))):
+    for count in drawings.draw_ahead(missing, usable_cores()):
         done += count
         yield Progress("draw", done, len(missing), config.data.type)

@@ -14,7 +14,7 @@ def config(name, options):
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("GENERATIVE_CACHE", str(tmp_path))
-    monkeypatch.setattr("os.sched_getaffinity", lambda process: {0})
+    monkeypatch.setattr("scripts.generative.data_sets.usable_cores", lambda: 1)
 
 
 def test_what_a_training_reads_first_is_drawn_and_then_nothing_waits(monkeypatch):
