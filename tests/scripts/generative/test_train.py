@@ -8,7 +8,8 @@ import torch
 from generative import MODELS as REGISTRY
 from generative import ComponentError, Estimates, load_component
 from generative.capabilities import draw
-from generative.core.run_folder import Choice, TrainingRun
+from generative.core.run_folder import Choice, TrainingConfig, TrainingRun
+from generative.data import two_domains
 from generative.training.variants import Phase
 from scripts.generative.assembly import build, open_run
 from scripts.generative.batches import training_batches
@@ -162,8 +163,6 @@ def test_the_data_decide_what_the_options_leave_open(tmp_path):
 def test_what_does_not_fit_is_refused_before_the_first_step(model, options, data, message, tmp_path, monkeypatch):
     import numpy as np
 
-    from generative.core.run_folder import TrainingConfig
-
     monkeypatch.chdir(tmp_path)
     np.save("frames.npy", np.random.default_rng(0).integers(0, 256, (40, 16, 16, 1), dtype=np.uint8))
     wrong = TrainingConfig(Choice(model, options), data, batch=16)
@@ -177,3 +176,9 @@ def test_what_is_counted_is_counted_once(count, counted, tmp_path, monkeypatch):
     monkeypatch.setitem(MODELS, "multinomial", ({"count": count}, Choice("avatars", {"count": 100})))
     table = open_run(finished(tmp_path / "run", "multinomial"))[0].log_table.double().exp()
     assert float(table.min()) == pytest.approx(1 / (counted + len(table)), rel=1e-5)
+
+
+def test_a_translator_is_built_for_two_domains():
+    first, second = (load(Choice("shapes", {"size": 16, "count": 40, "seed": seed})) for seed in (0, 1))
+    wanted = TrainingConfig(Choice("cycle-gan", {"width": 4, "critic_width": 4}), Choice("domains"), batch=2)
+    assert build(wanted, two_domains("both", first, second)).inputs == ("image", "other")
