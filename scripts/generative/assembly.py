@@ -66,7 +66,7 @@ def build(config: TrainingConfig, data: Data) -> nn.Module:
     module = MODELS.create(config.model.type, {**decided, **config.model.options}, config.seed)
     chosen = config_to_mapping(cast(Any, module).config)
     for name, value in decided.items():
-        if chosen[name] != value:
+        if chosen[name] != (list(value) if isinstance(value, tuple) else value):
             raise ValueError(
                 f"{data.name}: the data has {name}={value}, but the model takes {chosen[name]}; "
                 f"leave out model.{name}, or choose other data"

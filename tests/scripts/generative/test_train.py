@@ -10,7 +10,8 @@ import torch
 from generative import MODELS as REGISTRY
 from generative import ComponentError, Estimates, load_component
 from generative.capabilities import draw
-from generative.core.run_folder import Choice, TrainingRun
+from generative.core.run_folder import Choice, TrainingConfig, TrainingRun
+from generative.data import two_domains
 from generative.training.variants import Phase
 from scripts.generative.assembly import build, open_run
 from scripts.generative.data_sets import load
@@ -165,8 +166,6 @@ def test_the_data_decide_what_the_options_leave_open(tmp_path):
 def test_what_does_not_fit_is_refused_before_the_first_step(model, options, data, message, tmp_path, monkeypatch):
     import numpy as np
 
-    from generative.core.run_folder import TrainingConfig
-
     monkeypatch.chdir(tmp_path)
     np.save("frames.npy", np.random.default_rng(0).integers(0, 256, (40, 16, 16, 1), dtype=np.uint8))
     wrong = TrainingConfig(Choice(model, options), data, batch=16)
@@ -194,3 +193,9 @@ def test_batches_come_in_the_order_that_a_model_asks_for():
     known = pairs.get("image", np.arange(len(pairs)))
     places = [int((known == image.numpy()).all((1, 2, 3)).argmax()) for image in images]
     assert (pairs.get("outline", np.array(places)) != outlines.numpy()).any((1, 2, 3)).sum() > 12  # hardly any a pair
+
+
+def test_a_translator_is_built_for_two_domains():
+    first, second = (load(Choice("shapes", {"size": 16, "count": 40, "seed": seed})) for seed in (0, 1))
+    wanted = TrainingConfig(Choice("cycle-gan", {"width": 4, "critic_width": 4}), Choice("domains"), batch=2)
+    assert build(wanted, two_domains("both", first, second)).inputs == ("image", "other")
