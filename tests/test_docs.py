@@ -6,6 +6,7 @@ by the command's own parser; the shipped agent drives on the README alone. `yaml
 `python`: carried out. `bash`: free of syntax errors, and our commands in it are understood.
 """
 
+import copy
 import dataclasses
 import importlib
 import re
@@ -222,7 +223,7 @@ def test_examples(example, small, finished, monkeypatch, capsys):
     shutil.copytree(finished, small / "runs" / "quick")
     monkeypatch.setattr(sys, "argv", [str(example), "quick"])
     for registry in SWAPPABLE.values():  # what an example adds is gone after it
-        monkeypatch.setattr(registry, "_entries", dict(registry._entries))
+        monkeypatch.setattr(registry, "_catalogue", copy.deepcopy(registry._catalogue))
     runpy.run_path(str(example), run_name="__main__")
     said = capsys.readouterr().out
     if example.stem == "my_controller":

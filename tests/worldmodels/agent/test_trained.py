@@ -1,3 +1,4 @@
+import copy
 import importlib
 import shutil
 import textwrap
@@ -207,8 +208,7 @@ def installed(tmp_path, monkeypatch):
     )
     monkeypatch.syspath_prepend(site)
     importlib.invalidate_caches()
-    yield
-    MEMORIES._entries.pop("moving", None)
+    monkeypatch.setattr(MEMORIES, "_catalogue", copy.deepcopy(MEMORIES._catalogue))
 
 
 def test_a_memory_of_another_package_is_trained_dreams_and_drives(trained, installed):

@@ -1,5 +1,6 @@
 """Memories keep what their `fixed_step` promises: a training step is the same operations every time."""
 
+import copy
 import itertools
 from dataclasses import dataclass
 
@@ -39,7 +40,7 @@ def test_an_ensemble_promises_what_all_its_members_do(monkeypatch):
         type_name = "other"
         Config = OtherConfig
 
-    monkeypatch.setattr(MEMBERS, "_entries", dict(MEMBERS._entries))
+    monkeypatch.setattr(MEMBERS, "_catalogue", copy.deepcopy(MEMBERS._catalogue))
     MEMBERS.add("other", Other)
     sizes = {"latent": LATENT, "action": ACTION}
     assert has_fixed_step(Ensemble(EnsembleConfig(members=2, **sizes)))
