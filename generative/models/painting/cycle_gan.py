@@ -142,7 +142,7 @@ class CycleGAN(nn.Module):
                 f"{cls.type_name} takes images of one size and number of channels, and those of {images[0]} and "
                 f"{images[1]} differ; resize them, or make all grey"
             )
-        return {"domains": tuple(images[:2]), **first}
+        return {"domains": images[:2], **first}
 
     @property
     def parts(self) -> Mapping[str, Part]:
