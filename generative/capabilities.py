@@ -7,7 +7,7 @@ what is asked for. Conditions such as labels follow the arguments named here.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
 import torch
@@ -96,6 +96,17 @@ class Generates(Protocol):
         """Return `steps` more elements (B steps ...) of sequences (B T ...)."""
 
 
+@runtime_checkable
+class Streams(Protocol):
+    """Writes one token after the other."""
+
+    Sampling: ClassVar[type]
+    """Its dials, as of `Samples`."""
+
+    def stream(self, prompt: Tensor, sampling: Any, generator: torch.Generator) -> Iterator[int]:
+        """Yield the tokens that follow on a prompt (T), each as soon as it is drawn, without end."""
+
+
 CAPABILITIES: dict[str, type] = {
     "encode": Encodes,
     "decode": Decodes,
@@ -106,6 +117,7 @@ CAPABILITIES: dict[str, type] = {
     "interpolate": Interpolates,
     "translate": Translates,
     "generate": Generates,
+    "stream": Streams,
 }
 """The capabilities by the name of their method."""
 

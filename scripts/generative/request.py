@@ -22,6 +22,7 @@ COMMANDS = {
     "interpolate": "from one image to another, by the line and by the arc; a morph as GIF",
     "traverse": "one dimension of the latent moved while the others rest",
     "attribute": "an attribute vector, as in add a smile: effect, side effects, judges, picture",
+    "write": "a text that goes on from a prompt, printed while it is written",
     "evaluate": "figures with reference and baseline, as JSON",
     "diagnose": "what went wrong, with evidence and remedy; nothing for a healthy model",
     "report": "one HTML page: samples over time, curves, figures",

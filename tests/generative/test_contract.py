@@ -411,6 +411,9 @@ def test_a_capability_works_or_is_refused_with_a_reason(case, capability):
     elif capability == "generate":
         went_on = module.generate(obs, 7, module.Sampling(), noise(1))
         assert went_on.shape == (3, 7) and torch.equal(went_on, module.generate(obs, 7, module.Sampling(), noise(1)))
+    elif capability == "stream":
+        stream = module.stream(obs[0], module.Sampling(), noise(1))
+        assert all(0 <= token < config.vocabulary for token in itertools.islice(stream, 5))
     elif capability == "classify":
         assert module.classify(obs).shape == (3, config.classes)
     elif capability == "interpolate":

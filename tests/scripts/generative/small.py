@@ -10,6 +10,8 @@ DIGITS = Choice("digits", {"size": 16})
 AVATARS = Choice("avatars", {"count": 2000})
 GRID = Choice("grid", {"count": 2000})
 RING = Choice("ring", {"count": 2000})
+OUTLINES = Choice("outlines", {"size": 16, "count": 200})
+TEXT = Choice("text", {"path": __file__, "length": 16})
 FIT = FitConfig(steps=8)
 MODELS = {
     "vae": ({"latent": 4, "width": 8, "kl_floor": 0.0}, SHAPES),
@@ -21,6 +23,9 @@ MODELS = {
     "mlp-classifier": ({"hidden": [16]}, DIGITS),
     "dcgan": ({"latent": 4, "width": 8}, SHAPES),
     "conditional-gan": ({"latent": 4, "width": 8, "critic_steps": 1}, DIGITS),
+    "pixel-cnn": ({"width": 4, "layers": 2, "levels": 4}, Choice("digits", {"size": 8})),
+    "cycle-gan": ({"width": 4, "blocks": 1, "critic_width": 4, "critic_halvings": 1}, OUTLINES),
+    "lstm": ({"embedding": 8, "hidden": 16}, TEXT),
     "naive-bayes": ({}, DIGITS),
     "toy-distribution": ({"margin": 0.02}, GRID),
     "multinomial": ({"count": 1800}, AVATARS),

@@ -1,0 +1,56 @@
+import itertools
+
+import pytest
+import torch
+
+from generative.core.run_folder import Choice
+from generative.data import load_data
+from generative.models.writing.lstm import LSTM, LSTMSampling
+from scripts.generative import write
+from scripts.generative.assembly import open_model
+from scripts.generative.cli import main
+from tests.scripts.generative.small import finished
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("write")
+    (folder / "text.txt").write_text("the cat sat on the mat. " * 100)
+    return finished(folder / "run", "lstm", Choice("text", {"path": str(folder / "text.txt"), "length": 16}), batch=4)
+
+
+def test_a_text_is_printed_while_it_is_written(run, capsys, monkeypatch):
+    printed_at = []
+    stream = LSTM.stream
+
+    def watched(*arguments):
+        for token in stream(*arguments):
+            printed_at.append(capsys.readouterr().out)
+            yield token
+
+    monkeypatch.setattr(LSTM, "stream", watched)
+    assert write.main(run, write.WriteOptions(prompt="the c", seed=3), LSTMSampling(length=6)) == []
+    printed = "".join(printed_at) + capsys.readouterr().out
+    assert [len(each) for each in printed_at] == [5, 1, 1, 1, 1, 1]
+    names = load_data("text", run.config.data.options).names("tokens")
+    prompt = torch.tensor([names.index(each) for each in "the c"])
+    expected = stream(open_model(run), prompt, LSTMSampling(), torch.Generator().manual_seed(3))
+    assert printed == "the c" + "".join(names[token] for token in itertools.islice(expected, 6)) + "\n"
+
+
+def test_the_dials_are_options_of_the_command(run, capsys):
+    words = ["write", str(run.path), "--prompt", "the ", "--length", "12"]
+    texts = []
+    for more in (["--temperature", "0"], ["--top-k", "1"], ["--top-p", "1e-6"], []):
+        assert main([*words, *more, "--seed", "5"]) == 0
+        texts.append(capsys.readouterr().out)
+    assert texts[0] == texts[1] == texts[2] != texts[3]
+    assert all(len(text) == 4 + 12 + 1 for text in texts)
+
+
+def test_a_prompt_of_unknown_characters_is_refused(run, tmp_path, capsys):
+    assert main(["write", str(run.path), "--prompt", "the ß"]) == 1
+    assert "the model knows no 'ß'" in capsys.readouterr().err
+    finished(tmp_path / "vae", "vae")
+    assert main(["write", str(tmp_path / "vae")]) == 1
+    assert "vae cannot `stream`" in capsys.readouterr().err
