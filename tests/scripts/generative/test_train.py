@@ -1,7 +1,9 @@
+import itertools
 from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -13,7 +15,7 @@ from generative.training.variants import Phase
 from scripts.generative.assembly import build, open_run
 from scripts.generative.batches import training_batches
 from scripts.generative.data_sets import load
-from scripts.generative.items import places
+from scripts.generative.items import places, stream
 from scripts.generative.train import HELD_OUT, _fit, train
 from tests.scripts.generative.small import DIGITS, MODELS, RING, config, finished
 
@@ -179,3 +181,17 @@ def test_what_is_counted_is_counted_once(count, counted, tmp_path, monkeypatch):
     monkeypatch.setitem(MODELS, "multinomial", ({"count": count}, Choice("avatars", {"count": 100})))
     table = open_run(finished(tmp_path / "run", "multinomial"))[0].log_table.double().exp()
     assert float(table.min()) == pytest.approx(1 / (counted + len(table)), rel=1e-5)
+
+
+def test_batches_come_in_the_order_that_a_model_asks_for():
+    text = load(MODELS["lstm"][1])
+    first, second = itertools.islice(stream(build(config("lstm"), text), text, 4, 0)(0), 2)
+    whole = text.get("tokens", np.arange(len(text)))
+    for row, after in zip(first.tolist(), second.tolist(), strict=True):  # each row goes on where it ended
+        place = next(number for number, piece in enumerate(whole.tolist()) if piece == row)
+        assert after == whole[(place + 1) % len(whole)].tolist()
+    pairs = load(MODELS["cycle-gan"][1])
+    images, outlines = next(stream(build(config("cycle-gan"), pairs), pairs, 16, 0)(0))
+    known = pairs.get("image", np.arange(len(pairs)))
+    places = [int((known == image.numpy()).all((1, 2, 3)).argmax()) for image in images]
+    assert (pairs.get("outline", np.array(places)) != outlines.numpy()).any((1, 2, 3)).sum() > 12  # hardly any a pair
