@@ -55,12 +55,15 @@ def accept_every_vision(patch=setattr):
 
 
 def hurry(patch=setattr):
-    """Makes forecasts, films and the card rough and starts of dreams few, which no test of a stage needs.
+    """Makes forecasts, films, judges and the card rough and starts of dreams few, which no test of a stage needs.
 
     `patch` sets an attribute of a module.
     """
     patch(importlib.import_module("worldmodels.run.rates"), "BUDGET", 0.01)
     patch(importlib.import_module("worldmodels.dream.starts"), "STARTS", 100)
+    judging = importlib.import_module("generative.features.judging")  # shipped judges are found, others learn little
+    settings = judging.FitConfig
+    patch(judging, "FitConfig", lambda **options: settings(**{**options, "steps": 12}))
     film = importlib.import_module("generative.report.video")
     patch(film, "QUALITY", film.QUALITY | {"crf": "50", "deadline": "realtime", "cpu-used": "8"})
     card = importlib.import_module("worldmodels.accuracy.config")

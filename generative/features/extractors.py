@@ -1,9 +1,9 @@
 """Feature extractors of our own, each with a hash that goes with every figure made by it.
 
-A distance between sets of images means something only under a named extractor. None is downloaded: a small
-classifier that we trained, the frozen encoder of a model that is not among those compared, fixed random
-convolutions (random filters keep much of what textures are, Ustyuzhaninov et al. 2017, arXiv 1606.00021), or the
-pixels themselves. Figures of different hashes never compare.
+A distance between sets of images means something only under a named extractor. None is downloaded: a judge that
+learned what is known of the data (see `judge`), a classifier that we trained, the frozen encoder of a model that is not
+among those compared, fixed random convolutions (random filters keep much of what textures are, Ustyuzhaninov et al.
+2017, arXiv 1606.00021), or the pixels themselves. Figures of different hashes never compare.
 """
 
 import dataclasses
@@ -21,6 +21,7 @@ from generative.core.facts import FactsView
 from generative.core.options import ComponentError
 from generative.core.storage import component_bytes
 from generative.features.checks import features64, unit_images
+from generative.features.judge import Judge
 
 BATCH = 256
 
@@ -122,6 +123,11 @@ def classifier_extractor(classifier: nn.Module) -> Extractor:
     return Extractor(
         f"classifier-{_type_name(classifier)}", _hash(classifier, {}), cast(Classifier, classifier).features
     )
+
+
+def judge_extractor(judge: Judge, name: str) -> Extractor:
+    """Return the last hidden layer of a judge of a data set; leave it frozen, for the hash is taken now."""
+    return Extractor(f"judge-{name}", _hash(judge.eval(), {}), judge.features)
 
 
 def encoder_extractor(model: nn.Module) -> Extractor:

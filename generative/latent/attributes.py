@@ -158,14 +158,19 @@ def added(
 
 @dataclass(frozen=True)
 class Judgement:
-    """What independent classifiers say of pictures before and after."""
+    """What a judge that knows nothing of the model says of pictures before and after."""
 
     images: int
-    """Pictures that did not have the attribute, in the classifier's eyes before the change."""
+    """Pictures that were changed: of all images that do not have the attribute, also of those that the judge is wrong
+    about once the model has drawn them."""
+    had: float
+    """Share of them that have the attribute in the judge's eyes already before the change: what the model lost."""
     flipped: float
+    """Share of them that do not have it before and have it afterwards."""
+    have: float
     """Share of them that have it afterwards."""
     kept: Mapping[str, float]
-    """For everything else, the share whose class the classifier still says to be what it said before."""
+    """For everything else, the share whose class the judge still says to be what it said before."""
 
 
 def judge(
@@ -180,20 +185,11 @@ def judge(
     Args:
         before: pictures without the change.
         after: the same with it.
-        target: the class of the attribute, as a classifier sees it that knows nothing of the model.
+        target: the class of the attribute, as a judge sees it that knows nothing of the model.
         others: the same for what should stay.
         wanted: the class that the change should bring about.
-
-    Raises:
-        ValueError: every picture has the attribute before the change.
     """
-    said = target(before)
-    open_ = said != wanted
-    count = int(open_.sum())
-    if count == 0:
-        raise ValueError("before: all pictures have the attribute in the classifier's eyes; give some without")
-    flipped = float((target(after[open_]) == wanted).double().mean())
-    kept = {
-        name: float((see(before[open_]) == see(after[open_])).double().mean()) for name, see in sorted(others.items())
-    }
-    return Judgement(count, flipped, kept)
+    had, has = target(before) == wanted, target(after) == wanted
+    kept = {name: float((see(before) == see(after)).double().mean()) for name, see in sorted(others.items())}
+    before_it, flipped, have = (float(each.double().mean()) for each in (had, has & ~had, has))
+    return Judgement(len(before), before_it, flipped, have, kept)

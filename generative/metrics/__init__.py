@@ -1,93 +1,46 @@
-"""Figures for generative models that download nothing; each has a reference, a baseline and a known extractor."""
+"""Figures for generative models that download nothing; each beside real data and baselines, by a known extractor.
 
-from generative.features.extractors import (
-    Extractor,
-    classifier_extractor,
-    encoder_extractor,
-    pixels,
-    random_convolutions,
-)
-from generative.metrics.continuity import (
-    aggregate_posterior_gap,
-    path_length,
-    relative_path_length,
-    spike_ratio,
-    walk,
-)
-from generative.metrics.distance import frechet_distance, kernel_distance
-from generative.metrics.fidelity import psnr, squared_error, ssim
-from generative.metrics.figure import METRICS, Figure, Metric, find_metric
-from generative.metrics.lipschitz import LipschitzBounds, lipschitz_bounds, lipschitz_lower, lipschitz_upper, slope
-from generative.metrics.measure import measure, measure_code, measure_lipschitz, measure_path, measure_stability
-from generative.metrics.modes import different_bins, high_quality_share, modes_covered, pair_distance, vendi_score
-from generative.metrics.neighbours import (
-    coverage,
-    density,
-    memorisation,
-    nearest_training,
-    precision,
-    recall,
-)
-from generative.metrics.representation import (
-    DCI,
-    active_units,
-    dci,
-    linear_probe,
-    mutual_information_gap,
-    neighbour_probe,
-    probe_scores,
-)
-from generative.metrics.stability import (
-    spread_over_seeds,
-)
+`registry` names the metrics, `measure` makes figures of them. Names of here are loaded when asked for.
+"""
 
-__all__ = [
-    "DCI",
-    "METRICS",
-    "Extractor",
-    "Figure",
-    "LipschitzBounds",
-    "Metric",
-    "active_units",
-    "aggregate_posterior_gap",
-    "classifier_extractor",
-    "coverage",
-    "dci",
-    "density",
-    "different_bins",
-    "encoder_extractor",
-    "find_metric",
-    "frechet_distance",
-    "high_quality_share",
-    "kernel_distance",
-    "linear_probe",
-    "lipschitz_bounds",
-    "lipschitz_lower",
-    "lipschitz_upper",
-    "measure",
-    "measure_code",
-    "measure_lipschitz",
-    "measure_path",
-    "measure_stability",
-    "memorisation",
-    "modes_covered",
-    "mutual_information_gap",
-    "nearest_training",
-    "neighbour_probe",
-    "pair_distance",
-    "path_length",
-    "pixels",
-    "precision",
-    "probe_scores",
-    "psnr",
-    "random_convolutions",
-    "recall",
-    "relative_path_length",
-    "slope",
-    "spike_ratio",
-    "spread_over_seeds",
-    "squared_error",
-    "ssim",
-    "vendi_score",
-    "walk",
-]
+import importlib
+from typing import Any
+
+_PLACES = {
+    "generative.features.extractors": (
+        *("Extractor", "classifier_extractor", "encoder_extractor", "judge_extractor", "pixels", "random_convolutions"),
+    ),
+    "generative.metrics.baselines": ("Components", "copied_for_nothing", "independent_pixels", "made_for_nothing"),
+    "generative.metrics.continuity": (
+        *("aggregate_posterior_gap", "path_length", "relative_path_length", "spike_ratio", "walk"),
+    ),
+    "generative.metrics.distance": ("frechet_distance", "kernel_distance"),
+    "generative.metrics.fidelity": ("psnr", "squared_error", "ssim"),
+    "generative.metrics.figure": ("Figure", "against", "interval"),
+    "generative.metrics.lipschitz": (
+        *("LipschitzBounds", "lipschitz_bounds", "lipschitz_lower", "lipschitz_upper", "slope"),
+    ),
+    "generative.metrics.measure": (
+        *("Sets", "measure", "measure_answers", "measure_code", "measure_lipschitz", "measure_memorisation"),
+        *("measure_pairs", "measure_path", "real_draws", "sets_of"),
+    ),
+    "generative.metrics.modes": (
+        *("different_bins", "high_quality_share", "modes_covered", "pair_distance", "vendi_score"),
+    ),
+    "generative.metrics.neighbours": (
+        *("copies", "coverage", "density", "memorisation", "nearest_training", "precision", "recall"),
+    ),
+    "generative.metrics.registry": ("METRICS", "Metric"),
+    "generative.metrics.representation": (
+        *("DCI", "active_units", "dci", "linear_probe", "mutual_information_gap", "neighbour_probe", "probe_scores"),
+    ),
+    "generative.metrics.tokens": ("KneserNey", "token_baselines"),
+}  # fmt: skip
+_MODULES = {name: module for module, names in _PLACES.items() for name in names}
+__all__ = sorted(_MODULES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULES[name]), name)

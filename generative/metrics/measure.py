@@ -1,115 +1,233 @@
-"""From a model's output to a `Figure`: value, reference and baseline by the same function on equal numbers.
+"""From a model's output to a `Figure`: value, draws of real data and baselines by the same function on equal numbers.
 
-`measure` serves every metric of images; codes, paths, critics and seeds have a function each, since they take other
-things. All draw subsets by seed, so a figure is a function of its arguments.
+One function for each thing that a metric can need. All draw subsets by seed, so a figure is a function of its
+arguments.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
-import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from generative.core.options import ComponentError
 from generative.features.checks import draw, features64, unit_images
 from generative.features.extractors import Extractor
 from generative.metrics import continuity, lipschitz
-from generative.metrics.figure import Figure, Metric, Need, find_metric
-from generative.metrics.stability import spread_over_seeds
+from generative.metrics.answers import Shares, share_distance
+from generative.metrics.figure import NOTHING, Figure, against
+from generative.metrics.neighbours import copies
+from generative.metrics.registry import METRICS, Metric, Needs
 
+DRAWS = 8
+"""Draws of real data."""
 MOST_SAMPLES = 5_000  # metrics of neighbours grow with its square
 
 
-def measure(
-    name: str,
-    samples: Float[Tensor, "N C H W"],
-    train: Float[Tensor, "M C H W"],
-    held_out: Float[Tensor, "K C H W"],
-    extractor: Extractor | None = None,
-    *,
-    seed: int = 0,
-    most: int = MOST_SAMPLES,
-) -> Figure:
-    """Return a metric of images with its scale.
+@dataclass(frozen=True)
+class Sets:
+    """Features of equally many real items, other draws of real items, samples and what baselines made."""
 
-    A metric of two sets compares samples with training images; its reference compares held-out with training images
-    and its baseline something bad with them. A metric of pairs takes `samples` as reconstructions of `held_out`, row by
-    row; its reference looks every held-out image up among the training images (the nearest by pixels), which a model
-    that generalises beats.
+    real: Float[Tensor, "N F"]
+    draws: Sequence[Float[Tensor, "N F"]]
+    samples: Float[Tensor, "N F"]
+    baselines: Mapping[str, Float[Tensor, "N F"]] = field(default_factory=dict)
+    extractor: str = "items"
+    """Name of what saw them."""
+    label: str | None = None
+    """Name and hash of what saw them."""
 
-    Args:
-        name: of a metric that needs images and an extractor, or pairs; see `METRICS`.
-        samples: generated images, or reconstructions of `held_out`, in [0, 1].
-        train: real images that the model was trained on.
-        held_out: real images that it never saw.
-        extractor: what sees the images; none for metrics of pairs.
-        seed: chooses rows where there are more than `most` or unequally many, and draws the noise.
-        most: rows at most of each set.
+
+def sets_of(
+    extractor: Extractor,
+    real: Float[Tensor, "N C H W"],
+    draws: Sequence[Float[Tensor, "..."]],
+    samples: Float[Tensor, "..."],
+    baselines: Mapping[str, Float[Tensor, "..."]],
+) -> Sets:
+    """Return the features of images in [0, 1].
 
     Raises:
-        ComponentError: unknown metric, one of another kind, no extractor, images of unequal shapes or outside
-            [0, 1], or held-out images that are the training images.
+        ComponentError: sets of unequal sizes or shapes, which would not compare, or images outside [0, 1].
     """
-    metric = find_metric(name)
-    _check_images(samples, train, held_out)
-    if metric.needs == ("pairs",):
-        return _measure_pairs(name, metric, samples, train, held_out, seed, most)
-    _expect(name, metric, ("images", "extractor"), "measure")
-    if extractor is None:
-        raise ComponentError(f"{name}: needs an extractor, for example random_convolutions(channels)")
-    count = min(len(samples), len(train), len(held_out), most)
-    samples, train, held_out = (draw(images, count, seed) for images in (samples, train, held_out))
-    real = extractor(train)
-    value, reference, baseline_value = (
-        metric.function(real, extractor(images)) for images in (samples, held_out, _baseline(metric, train, seed))
+    others = {f"draw {number}": each for number, each in enumerate(draws)}
+    for name, images in {"samples": samples, **baselines, **others}.items():
+        if images.shape != real.shape:
+            raise ComponentError(f"{name} of {tuple(images.shape)}: real ones are {tuple(real.shape)}; give as many")
+        if images is not samples and torch.equal(images, real):
+            raise ComponentError(f"{name}: are the real images themselves, so a distance would be 0; draw others")
+    return Sets(
+        extractor(real),
+        [extractor(each) for each in draws],
+        extractor(samples),
+        {name: extractor(each) for name, each in baselines.items()},
+        extractor.name,
+        extractor.label,
     )
-    title = f"{name}[{extractor.name}]"
-    return Figure(title, value, reference, baseline_value, metric.baseline, metric.better, extractor.label, count)
+
+
+def real_draws(
+    count: int, size: int, seed: int, draws: int = DRAWS
+) -> tuple[Int[Tensor, " N"], list[Int[Tensor, " N"]]]:
+    """Return the rows of real data to compare with, and those of several draws of the others.
+
+    Draws share rows with one another only where there are not enough, never with those to compare with.
+
+    Args:
+        count: how many real items there are.
+        size: rows of each set.
+        seed: chooses them.
+        draws: how many draws.
+
+    Raises:
+        ComponentError: there are fewer than twice `size`.
+    """
+    if count < 2 * size:
+        raise ComponentError(f"samples={size}: {count} real items cannot be parted in two; give {count // 2} or less")
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(count, generator=generator)
+    real, others = order[:size], order[size:]
+    found, left = [], others
+    for _ in range(draws):
+        if len(left) < size:
+            left = others[torch.randperm(len(others), generator=generator)]
+        found.append(left[:size])
+        left = left[size:]
+    return real, found
+
+
+def measure(name: str, sets: Sets) -> Figure:
+    """Return a metric of two sets with its scale: samples, draws of real items and baselines against real items.
+
+    Raises:
+        ComponentError: unknown metric, or one of another kind.
+    """
+    metric = _expect(name, "sets", "measure")
+    value, *draws = (metric(sets.real, each) for each in (sets.samples, *sets.draws))
+    made = {each: metric(sets.real, features) for each, features in sets.baselines.items()}
+    resolution = 1 / len(sets.samples) if metric.share else 0.0
+    return against(
+        f"{name}[{sets.extractor}]", value, draws, made, metric.better, len(sets.samples),
+        extractor=sets.label, resolution=resolution,
+    )  # fmt: skip
+
+
+def measure_memorisation(
+    train: Float[Tensor, "T F"],
+    held_out: Float[Tensor, "M F"],
+    samples: Float[Tensor, "N F"],
+    extractor: Extractor,
+    *,
+    seed: int = 0,
+    draws: int = DRAWS,
+) -> Figure:
+    """Return the share of samples that copy a training item, beside that of draws of held-out items.
+
+    Args:
+        train: features of the whole training set.
+        held_out: of items that were held out.
+        samples: of generated items.
+        extractor: what saw them all.
+        seed: of the draws.
+        draws: how many of them, each of as many items as there are samples where that many were held out.
+    """
+    made, real = copies(train, torch.cat([samples, held_out])).double().tensor_split([len(samples)])
+    count = min(len(samples), max(1, len(real) // 2))
+    references = [float(draw(real, count, seed + number).mean()) for number in range(draws)]
+    return against(
+        f"memorisation[{extractor.name}]", float(made.mean()), references, {"copies": 1.0}, "lower", len(samples),
+        extractor=extractor.label, resolution=1 / count,
+    )  # fmt: skip
+
+
+def measure_answers(
+    real: Shares,
+    draws: Sequence[Shares],
+    samples: Shares,
+    baselines: Mapping[str, Shares],
+    extractor: Extractor,
+    count: int,
+) -> Figure:
+    """Return how differently a judge answers of samples and of real images: at the worst answer, in standard errors.
+
+    Args:
+        real: shares of answers among real images.
+        draws: among other draws of real images.
+        samples: among generated ones.
+        baselines: among those that cost nothing, by name.
+        extractor: the judge as extractor, for its name.
+        count: images of each set.
+    """
+    value, *references = (share_distance(real, each, count) for each in (samples, *draws))
+    made = {name: share_distance(real, each, count) for name, each in baselines.items()}
+    name = f"answers[{extractor.name}]"
+    return against(name, value, references, made, "lower", count, extractor=extractor.label)
+
+
+def measure_pairs(
+    name: str,
+    originals: Float[Tensor, "N C H W"],
+    copies: Float[Tensor, "M C H W"],
+    baselines: Mapping[str, Float[Tensor, "N C H W"]],
+) -> Figure:
+    """Return a metric of reconstructions with those of baselines; real data have no such figure.
+
+    Raises:
+        ComponentError: unknown metric, one of another kind, images outside [0, 1] or unequally many.
+    """
+    metric = _expect(name, "pairs", "measure_pairs")
+    if copies.shape != originals.shape:
+        raise ComponentError(f"{name}: copies of {tuple(copies.shape)} for {tuple(originals.shape)}; give one for each")
+    unit_images("originals", originals), unit_images("copies", copies)
+    made = {each: metric(originals, images) for each, images in baselines.items()}
+    return Figure(name, metric(originals, copies), NOTHING, NOTHING, NOTHING, made, metric.better, None, len(originals))
 
 
 def measure_code(
     name: str,
     codes: Float[Tensor, "N Z"],
     factors: Float[Tensor, "M K"] | None = None,
+    others: Mapping[str, Float[Tensor, "N P"]] | None = None,
     *,
     seed: int = 0,
     most: int = MOST_SAMPLES,
 ) -> Figure:
     """Return a metric of latent codes with its scale.
 
-    With factors, the reference is the factors as their own code and the baseline the codes shuffled over images.
-    Without, the reference is a sample of the prior N(0, I) and the baseline a code that is 0 for every image.
+    With factors, the reference is the factors as their own code, the baselines the codes shuffled over images and
+    `others`. Without, the reference is a sample of the prior N(0, I) and the baseline a code that is 0 for every image.
 
     Args:
-        name: of a metric that needs latents, or latents and factors.
+        name: of a metric that needs latents, or factors.
         codes: what the encoder says of held-out images: means for active units and factors, samples for the gap.
         factors: the truth of the same images.
+        others: codes of the same images by baselines, such as principal components, by name.
         seed: chooses rows, shuffles and draws from the prior.
         most: rows at most.
 
     Raises:
         ComponentError: unknown metric, one of another kind, factors missing, or unequal rows.
     """
-    metric = find_metric(name)
+    metric = METRICS.find(name)
     generator = torch.Generator().manual_seed(seed)
     rows, codes = len(codes), features64("codes", draw(codes, most, seed))
-    if metric.needs == ("latents",):
+    if metric.needs == "latents":
         prior = torch.randn(codes.shape, generator=generator, dtype=torch.float64)
-        value, reference, baseline_value = (
-            float(metric.function(each)) for each in (codes, prior, torch.zeros_like(codes))
-        )
-    else:
-        _expect(name, metric, ("latents", "factors"), "measure_code")
-        if factors is None:
-            raise ComponentError(f"{name}: needs the true factors of the images; only made or simulated data have them")
-        if len(factors) != rows:  # checked before rows are drawn, which would make them equally many
-            raise ComponentError(f"factors: {len(factors)} rows for {rows} codes; both must describe the same images")
-        factors = features64("factors", draw(factors, most, seed))
-        shuffled = codes[torch.randperm(len(codes), generator=generator)]
-        value, reference, baseline_value = (metric.function(each, factors) for each in (codes, factors, shuffled))
-    return Figure(name, value, reference, baseline_value, metric.baseline, metric.better, None, len(codes))
+        value, reference, worst = (metric(each) for each in (codes, prior, torch.zeros_like(codes)))
+        return Figure(name, value, reference, NOTHING, NOTHING, {"one point": worst}, metric.better, None, len(codes))
+    _expect(name, "factors", "measure_code")
+    if factors is None:
+        raise ComponentError(f"{name}: needs the true factors of the images; only made or simulated data have them")
+    if len(factors) != rows:  # checked before rows are drawn, which would make them equally many
+        raise ComponentError(f"factors: {len(factors)} rows for {rows} codes; both must describe the same images")
+    factors = features64("factors", draw(factors, most, seed))
+    made = {"shuffled code": codes[torch.randperm(len(codes), generator=generator)]}
+    made |= {each: features64(each, draw(known, most, seed)) for each, known in (others or {}).items()}
+    scores = {each: metric(known, factors) for each, known in made.items()}
+    value, reference = metric(codes, factors), metric(factors, factors)
+    return Figure(name, value, reference, NOTHING, NOTHING, scores, metric.better, None, len(codes))
 
 
 def measure_path(
@@ -139,24 +257,25 @@ def measure_path(
     Raises:
         ComponentError: unknown metric, one of another kind, or as for the metric itself.
     """
-    metric = find_metric(name)
-    _expect(name, metric, ("model", "latents"), "measure_path")
+    metric = _expect(name, "paths", "measure_path")
     see: Callable[[Tensor], Tensor] = extractor or (lambda images: images)
     with torch.no_grad():
         first, last = decode(start), decode(end)
-    if metric.baseline == "hard switch":
-        worst = continuity.hard_switch(first, last)
+    if name == "spike-ratio":
+        baseline, worst = "hard switch", continuity.hard_switch(first, last)
     else:
-        worst = continuity.unrelated_steps(first, last, steps)
+        baseline, worst = "unrelated steps", continuity.unrelated_steps(first, last, steps)
     shares = torch.zeros(len(start), 1, device=start.device), torch.ones(len(start), 1, device=start.device)
-    value = metric.function(lambda z: see(decode(z)), start, end, steps=steps, mode=mode)
+    value = metric(lambda z: see(decode(z)), start, end, steps=steps, mode=mode)
     blend = continuity.crossfade(first, last)
     reference, baseline_value = (
-        metric.function(lambda share, each=each: see(each(share)), *shares, steps=steps) for each in (blend, worst)
+        metric(lambda share, each=each: see(each(share)), *shares, steps=steps) for each in (blend, worst)
     )
     title = f"{name}[{extractor.name if extractor else 'pixels'}]"
     label = extractor.label if extractor else None
-    return Figure(title, value, reference, baseline_value, metric.baseline, metric.better, label, len(start))
+    return Figure(
+        title, value, reference, NOTHING, NOTHING, {baseline: baseline_value}, metric.better, label, len(start)
+    )
 
 
 def measure_lipschitz(
@@ -184,7 +303,6 @@ def measure_lipschitz(
     Raises:
         ComponentError: a layer without known bound, or equal training and held-out inputs.
     """
-    metric = find_metric("lipschitz")
     count = min(len(samples), len(train), len(held_out), most)
     samples, train, held_out = (draw(rows, count, seed) for rows in (samples, train, held_out))
     share = torch.rand(count, *[1] * (train.ndim - 1), generator=torch.Generator().manual_seed(seed)).to(train)
@@ -193,75 +311,22 @@ def measure_lipschitz(
     training = critic.training
     reference = lipschitz.slope(critic.eval(), train, held_out)
     critic.train(training)
-    return Figure("lipschitz", bounds.lower, reference, bounds.upper, metric.baseline, metric.better, None, len(points))
+    made = {"weights": bounds.upper}
+    return Figure("lipschitz", bounds.lower, reference, NOTHING, NOTHING, made, "lower", None, len(points))
 
 
-def measure_stability(finals: Sequence[float], repeated: Sequence[float], untrained: Sequence[float]) -> Figure:
-    """Return the spread of a final figure over seeds with its scale.
-
-    Args:
-        finals: the figure of one training per seed, 3 or more.
-        repeated: the figure of a single training, measured again on other samples: how exact it is, the reference.
-        untrained: the figure of models that were not trained; its mean distance from `finals` is the baseline.
-
-    Raises:
-        ComponentError: fewer than 3 of the first two, none of the last, or a number that is not finite.
-    """
-    if not untrained or not np.isfinite(untrained).all():
-        raise ComponentError("untrained: none given or not finite; measure a model before its first step")
-    metric = find_metric("spread-over-seeds")
-    value, reference = spread_over_seeds(finals), spread_over_seeds(repeated)
-    baseline_value = abs(float(np.mean(untrained)) - float(np.mean(finals)))
-    return Figure(
-        "spread-over-seeds", value, reference, baseline_value, metric.baseline, metric.better, None, len(finals)
-    )
-
-
-def _check_images(samples: Tensor, train: Tensor, held_out: Tensor) -> None:
-    for label, images in (("samples", samples), ("train", train), ("held_out", held_out)):
-        if images.shape[1:] != train.shape[1:]:
-            raise ComponentError(f"{label} of {tuple(images.shape[1:])}: train has {tuple(train.shape[1:])}; resize")
-        unit_images(label, images)
-    if torch.equal(train, held_out):
-        raise ComponentError("held_out: is the training set, so the reference would be 0; split the data first")
-
-
-def _measure_pairs(
-    name: str, metric: Metric, samples: Tensor, train: Tensor, held_out: Tensor, seed: int, most: int
-) -> Figure:
-    if len(samples) != len(held_out):
-        raise ComponentError(
-            f"{name}: {len(samples)} samples for {len(held_out)} held-out images; give the reconstruction of each"
-        )
-    samples, held_out, train = (draw(images, most, seed) for images in (samples, held_out, train))
-    # By a matrix product, for rounding does not matter here and pixels are many.
-    away = torch.cdist(held_out.flatten(1), train.flatten(1), compute_mode="use_mm_for_euclid_dist")
-    found = away.argmin(1)
-    mean = train.mean(0, keepdim=True).expand_as(held_out)
-    value, reference, baseline_value = (metric.function(held_out, copy) for copy in (samples, train[found], mean))
-    return Figure(name, value, reference, baseline_value, metric.baseline, metric.better, None, len(samples))
-
-
-def _baseline(metric: Metric, train: Tensor, seed: int) -> Tensor:
-    """As many images as there are training images."""
-    if metric.baseline == "noise":
-        return torch.rand(train.shape, generator=torch.Generator().manual_seed(seed)).to(train)
-    return train if metric.baseline == "copies" else train.mean(0, keepdim=True).expand_as(train)
-
-
-def _expect(name: str, metric: Metric, needs: tuple[Need, ...], place: str) -> None:
+def _expect(name: str, needs: Needs, place: str) -> Metric:
+    metric = METRICS.find(name)
     if metric.needs != needs:
-        raise ComponentError(
-            f"{name}: needs {' and '.join(metric.needs)}, which {place} does not take; use {_PLACES[metric.needs]}"
-        )
+        raise ComponentError(f"{name}: needs {metric.needs}, which {place} does not take; use {_PLACES[metric.needs]}")
+    return metric
 
 
-_PLACES: dict[tuple[Need, ...], str] = {
-    ("images", "extractor"): "measure",
-    ("pairs",): "measure",
-    ("latents",): "measure_code",
-    ("latents", "factors"): "measure_code",
-    ("model", "latents"): "measure_path",
-    ("model", "images"): "measure_lipschitz",
-    ("runs",): "measure_stability",
+_PLACES: dict[Needs, str] = {
+    "sets": "measure",
+    "pairs": "measure_pairs",
+    "latents": "measure_code",
+    "factors": "measure_code",
+    "paths": "measure_path",
+    "critic": "measure_lipschitz",
 }

@@ -143,6 +143,21 @@ def dci(codes: Float[Tensor, "N Z"], factors: Float[Tensor, "N K"], *, trees: in
     )
 
 
+def disentanglement(codes: Float[Tensor, "N Z"], factors: Float[Tensor, "N K"]) -> float:
+    """Return that of `dci`."""
+    return dci(codes, factors).disentanglement
+
+
+def completeness(codes: Float[Tensor, "N Z"], factors: Float[Tensor, "N K"]) -> float:
+    """Return that of `dci`."""
+    return dci(codes, factors).completeness
+
+
+def informativeness(codes: Float[Tensor, "N Z"], factors: Float[Tensor, "N K"]) -> float:
+    """Return that of `dci`."""
+    return dci(codes, factors).informativeness
+
+
 def active_units(means: Float[Tensor, "N Z"], *, threshold: float = ACTIVE_VARIANCE) -> int:
     """Return how many dimensions of the posterior mean vary over images by more than `threshold`.
 

@@ -92,21 +92,31 @@ def _headline(evaluation: Facts | None) -> str:
     row = (evaluation or {}).get("headline")
     if not evaluation or not row:
         return ""
-    said = "better" if evaluation["beats_baseline"] else "not better"
-    return (
-        f"{row['name'].split('[')[0]} {number(row['value'], 4)}: {said} than the baseline ({row['baseline']}, "
-        f"{number(row['baseline_value'], 4)}). Real data: {number(row['reference'], 4)}. "
-        f"A {row['better']} figure is better."
-    )
+    said = f"{row['name'].split('[')[0]} {_known(row['value'])}"
+    if row["baseline"]:
+        than = "better" if evaluation["beats_baseline"] else "not better"
+        said += f": {than} than the baseline ({row['baseline']}, {_known(row['baseline_value'])})"
+    good = "The nearer to real data the better" if row["better"] == "near" else f"A {row['better']} figure is better"
+    return f"{said}. Real data: {_real(row)}. {good}."
+
+
+def _real(row: Facts) -> str:
+    """Return what real data get, with its interval where there is one."""
+    said = _known(row["reference"])
+    return said if row["low"] is None else f"{said} ({_known(row['low'])} to {_known(row['high'])})"
+
+
+def _known(value: float | None) -> str:
+    return "none" if value is None else number(value, 4)
 
 
 def _figures(rows: Sequence[Facts]) -> list[tuple[str, ...]]:
     return [
         (
             row["name"].split("[")[0],
-            number(row["value"], 4),
-            number(row["reference"], 4),
-            f"{number(row['baseline_value'], 4)} ({row['baseline']})",
+            _known(row["value"]),
+            _real(row),
+            f"{_known(row['baseline_value'])} ({row['baseline']})" if row["baseline"] else "none",
             row["better"],
             f"{row['samples']:,}",
         )
@@ -190,7 +200,8 @@ def attribute_words(found: Facts) -> str:
     if judgement:
         kept = "".join(f", {name} stays for {share:.1%}" for name, share in judgement["kept"].items())
         said += (
-            f" Added {found['strength']:g} times to {judgement['images']:,} held-out images, independent classifiers "
-            f"see it come for {judgement['flipped']:.1%}{kept}."
+            f" Added {found['strength']:g} times to all {judgement['images']:,} held-out images without it, an "
+            f"independent judge sees it come for {judgement['flipped']:.1%}{kept}. "
+            f"{found['realism']['after']:.1%} look real afterwards, {found['realism']['before']:.1%} before."
         )
     return said

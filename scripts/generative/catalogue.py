@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from generative import CAPABILITIES, MODELS
 from generative.capabilities import refusal
 from generative.core.run_folder import preset_names
+from generative.metrics.registry import METRICS
 from scripts.generative.data_sets import DATA
 
 
@@ -35,7 +36,6 @@ def data_sets() -> Iterator[str]:
 
 def metrics() -> Iterator[str]:
     """Yield a line for each metric with the question it answers."""
-    from generative.metrics import METRICS  # with torchmetrics and scikit-learn, which take seconds
-
-    for name, metric in METRICS.items():
+    for name in METRICS.names():
+        metric = METRICS.find(name)
         yield f"  {name:26} {metric.says} ({metric.better} is better)"

@@ -9,7 +9,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from scripts.generative.request import COMMANDS, RUNS, parse_options, parse_train
+from scripts.generative.request import COMMANDS, RUNS, parse_judge, parse_options, parse_train
 from scripts.terminal.console import answer
 from scripts.terminal.signals import carry_out
 
@@ -35,12 +35,14 @@ def overview() -> str:
         "  generative train vae --data shapes --data.size 32 --model.latent 10 --seed 1 --out shapes-vae\n"
         "  generative interpolate vae\n"
         "  generative attribute vae --attribute smiling\n"
+        "  generative judge faces --data.size 32\n"
         "  generative train vae --data car-racing --data.run runs/quick --out road"
     )
 
 
 def _carry_out(command: str, words: list[str]) -> int:
-    for line in _train(words) if command == "train" else _other(command, words):
+    own = {"train": _train, "judge": _judge}
+    for line in own[command](words) if command in own else _other(command, words):
         print(line)
     return 0
 
@@ -53,6 +55,12 @@ def _other(command: str, words: list[str]) -> Sequence[str]:
     from generative.core.run_folder import TrainingRun
 
     return module.main(TrainingRun(path), *arguments)
+
+
+def _judge(words: list[str]) -> Sequence[str]:
+    from scripts.generative.judge import main
+
+    return main(*parse_judge(words))
 
 
 def _train(words: list[str]) -> Sequence[str]:

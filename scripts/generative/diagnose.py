@@ -9,6 +9,7 @@ from generative.core.run_folder import TrainingRun
 from generative.data import Data
 from scripts.generative.assembly import open_run
 from scripts.generative.items import take
+from scripts.generative.looks import look
 from scripts.generative.verdicts import verdicts
 
 
@@ -20,12 +21,15 @@ class DiagnoseOptions:
     """Samples, training items and held-out items at most, each."""
     seed: int = 0
     """Of the samples."""
+    extractor: str = "auto"
+    """What sees images, as of `evaluate`."""
 
 
 def main(run: TrainingRun, options: DiagnoseOptions) -> Sequence[str]:
     """Return the verdicts, each with evidence and remedy."""
     module, data = open_run(run)
-    found = verdicts(run, module, data, options.samples, options.seed)
+    looks = look(run.config.data, module, data, options.samples, options.seed, options.extractor)
+    found = verdicts(run, module, data, options.samples, options.seed, looks)
     lines = [f"{each.problem}: {each.evidence}\n  remedy: {each.remedy}" for each in found]
     lines += own_words(module, data, options.samples)
     return lines or ["healthy: none of the known failures was found"]

@@ -1,86 +1,108 @@
-"""`generative evaluate`: the figures that a model's capabilities allow, each with reference and baseline."""
+"""`generative evaluate`: the figures that a model's capabilities allow, beside real data and what costs nothing."""
 
 import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
-from torch.distributions import MultivariateNormal
 
-from generative import offers
-from generative.capabilities import draw
+from generative import ComponentError, offers
 from generative.core.facts import Facts
 from generative.core.files import write_json
 from generative.core.run_folder import TrainingRun
-from generative.data import Data, Modes
+from generative.data import Data
 from generative.latent.interpolation import encode_means
-from generative.metrics import (
-    Extractor,
-    Figure,
-    coverage,
-    high_quality_share,
+from generative.metrics.answers import right_answers
+from generative.metrics.baselines import Components
+from generative.metrics.figure import NOTHING, Figure, against
+from generative.metrics.measure import (
     measure,
+    measure_answers,
     measure_code,
+    measure_lipschitz,
+    measure_memorisation,
+    measure_pairs,
     measure_path,
-    modes_covered,
-    pair_distance,
-    random_convolutions,
 )
+from generative.metrics.registry import METRICS, metrics_that_need
 from scripts.generative.assembly import open_run
-from scripts.generative.items import codes, decoder, places, take
+from scripts.generative.items import codes, decoder, places
+from scripts.generative.looks import Looks, look, shares_by
+from scripts.generative.numbers import of_points, of_rows
 from scripts.generative.verdicts import verdicts
 
-OF_SAMPLES = ("FD", "KD", "precision", "recall", "density", "coverage", "NDB", "vendi", "memorisation")
-OF_PAIRS = ("MSE", "PSNR", "SSIM")
-OF_FACTORS = ("linear-probe", "neighbour-probe", "MIG")
-HEADLINES = (
-    *("nats per point", "coverage[points]", "bits per number"),
-    *("FD[random-convolutions]", "accuracy", "MSE", "linear-probe"),
-)
-"""The figure that stands for a model: the first of these that it has."""
+HEADLINES = ("nats per point", "coverage[points]", "bits per number", "FD", "accuracy", "answers right", "MSE")
+"""The figure that stands for a model: the first of these that it has, under whatever extractor."""
+SECOND = ("FD", "precision")
+"""Figures that fixed random convolutions give a second opinion of."""
+
+
+@runtime_checkable
+class HasCritic(Protocol):
+    """A model with a critic whose steepest gradient can be measured."""
+
+    critic: nn.Module
 
 
 @dataclass(frozen=True)
 class EvaluateOptions:
-    """How much to measure with."""
+    """How much to measure, and by what."""
 
     samples: int = 1000
-    """Samples, training images and held-out images at most, each; figures of unequal numbers do not compare."""
+    """Samples, and real images of each draw, at most; figures of unequal numbers do not compare."""
     seed: int = 0
     """Of samples and of what the metrics draw."""
+    extractor: str = "auto"
+    """What sees images: auto for the judge of the data, random for fixed convolutions, pixels, or the folder of a
+    trained classifier or encoder that is not among the models compared."""
+    metrics: tuple[str, ...] = ()
+    """Only these of the metrics that `generative list` names; the usual ones by default."""
 
     def __post_init__(self) -> None:
         if self.samples < 100:
             raise ValueError(f"samples={self.samples}: too few for a distance between distributions; give 100 or more")
+        for name in self.metrics:
+            METRICS.find(name)
 
 
 def main(run: TrainingRun, options: EvaluateOptions) -> Sequence[str]:
     """Write `evaluation.json` and return a line for each figure and verdict."""
     module, data = open_run(run)
     facts = evaluate(run, module, data, options)
-    lines = [
-        f"{row['name']:28} {row['value']:10.4g}   real {_number(row['reference']):>9}   "
-        f"{row['baseline']} {_number(row['baseline_value'])}   ({row['better']} is better, {row['samples']} samples)"
-        for row in facts["figures"]
-    ]
+    lines = [in_words(row) for row in facts["figures"]]
     lines += [f"{each['problem']}: {each['evidence']}. {each['remedy']}" for each in facts["verdicts"]]
     return [*lines, f"figures: {run.path / 'evaluation.json'}"]
 
 
+def in_words(row: Facts) -> str:
+    """Return a figure in a line."""
+    real = "" if row["reference"] is None else f"real {row['reference']:.4g}"
+    if row["low"] is not None:
+        real += f" ({row['low']:.4g} to {row['high']:.4g}): {row['standing']}"
+    rest = "" if row["baseline_value"] is None else f"{row['baseline']} {row['baseline_value']:.4g}"
+    how = f"({row['better']} is better, {row['samples']} samples)"
+    return f"{row['name']:28} {_number(row['value']):>10}   {real:42} {rest}   {how}"
+
+
+def _number(value: float | None) -> str:
+    return "not finite" if value is None else f"{value:.4g}"
+
+
 def evaluate(run: TrainingRun, module: nn.Module, data: Data, options: EvaluateOptions) -> Facts:
     """Measure a model, write `evaluation.json` and return what stands in it."""
-    found = [dataclasses.asdict(each) for each in figures(module, data, options)]
-    headline = next((row for name in HEADLINES for row in found if row["name"] == name), None)
-    judged = [dataclasses.asdict(each) for each in verdicts(run, module, data, options.samples, options.seed)]
+    looks = look(run.config.data, module, data, options.samples, options.seed, options.extractor)
+    found = [each.row() for each in figures(module, data, options, looks)]
+    chosen = (row for name in HEADLINES for row in found if name in (row["name"], row["name"].split("[")[0]))
+    headline = next(chosen, None)
+    judged = [dataclasses.asdict(each) for each in verdicts(run, module, data, options.samples, options.seed, looks)]
     facts = {
         "samples": options.samples,
         "seed": options.seed,
         "headline": headline,
-        "beats_baseline": None if headline is None else beats(headline),
+        "beats_baseline": headline and headline["beats_baseline"],
         "figures": found,
         "verdicts": judged,
     }
@@ -88,159 +110,149 @@ def evaluate(run: TrainingRun, module: nn.Module, data: Data, options: EvaluateO
     return facts
 
 
-def beats(row: Facts) -> bool:
-    """Return whether a figure is better than its baseline."""
-    return row["value"] < row["baseline_value"] if row["better"] == "lower" else row["value"] > row["baseline_value"]
-
-
 @torch.no_grad()
-def figures(module: nn.Module, data: Data, options: EvaluateOptions) -> Iterator[Figure]:
-    """Yield the figures, those of samples first."""
-    if data.item.kind == "point":
-        if offers(module, "sample"):
-            yield from _of_points(module, data, options)
-        return
-    if data.item.kind == "row":
-        yield from _of_rows(module, data, options)
-        return
-    if data.item.kind != "image":
-        return
-    count = min(options.samples, len(data), len(data.held_out()))
-    train, held = take(module, data, count), take(module, data.held_out(), count)
-    if offers(module, "sample"):
-        yield from _of_samples(module, train.values, held.values, options)
-    if offers(module, "reconstruct"):
-        model: Any = module
-        parts = zip(held.values.split(256), *(each.split(256) for each in held.condition), strict=True)
-        back = torch.cat([model.reconstruct(*part) for part in parts]).clamp(0, 1)
-        for name in OF_PAIRS:
-            yield measure(name, back, train.values, held.values, seed=options.seed)
-    if hasattr(cast(Any, module).config, "levels"):
-        yield _bits(module, train.values, held.values)
-    if offers(module, "classify"):
-        yield _accuracy(module, data, held.values, held.condition[0])
-    if offers(module, "encode"):
-        yield from _of_codes(module, data, options)
-    if offers(module, "decode"):
-        ends = codes(module, data, 64, options.seed)
-        pairs = (len(ends.values) + 1) // 2
-        first, last = ends.values[:pairs], ends.values[pairs:]
-        decode = decoder(module, ends.condition)
-        for name in ("relative-path-length", "spike-ratio"):
-            yield measure_path(name, lambda z: decode(z).clamp(0, 1), first[: len(last)], last)
+def figures(module: nn.Module, data: Data, options: EvaluateOptions, looks: Looks | None) -> Iterator[Figure]:
+    """Yield the figures, those of samples first.
+
+    Raises:
+        ComponentError: a metric is asked for that the model's capabilities or data do not allow.
+    """
+    if looks is not None:
+        yield from of_images(looks, options)
+    elif data.item.kind == "point":
+        yield from of_points(module, data, options.samples, options.seed)
+    elif data.item.kind == "row":
+        yield from of_rows(module, data, options.samples, options.seed)
 
 
-def _of_samples(module: nn.Module, train: Tensor, held: Tensor, options: EvaluateOptions) -> Iterator[Figure]:
-    count = min(len(train), len(held))
-    made = draw(module, count, torch.Generator().manual_seed(options.seed)).clamp(0, 1)
-    extractor = Remembering.of(random_convolutions(train.shape[1]), train, held, made)
-    mixed = independent_pixels(train, count, options.seed)
-    for name in OF_SAMPLES:
-        figure = measure(name, made, train, held, extractor, seed=options.seed)
-        if name == "FD":  # noise is no opponent; the right share of every pixel by itself is one
-            naive = measure(name, mixed, train, held, extractor, seed=options.seed)
-            figure = dataclasses.replace(figure, baseline_value=naive.value, baseline="independent pixels")
-        yield figure
-
-
-@dataclass(frozen=True)
-class Remembering(Extractor):
-    """An extractor that looks only once at the sets of images that every metric asks about."""
-
-    kept: tuple[tuple[Tensor, Tensor], ...] = ()
-    """Images, and their features."""
-
-    @classmethod
-    def of(cls, extractor: Extractor, *sets: Tensor) -> "Remembering":
-        """Return one that gives the same features, and remembers those of some sets."""
-        kept = tuple((images, extractor(images)) for images in sets)
-        return cls(extractor.name, extractor.hash, extractor.function, kept)
-
-    def __call__(self, images: Float[Tensor, "N C H W"]) -> Float[Tensor, "N F"]:
-        """Return the features; see `Extractor`."""
-        for known, features in self.kept:
-            if known is images:
-                return features
-        return super().__call__(images)
-
-
-def independent_pixels(images: Tensor, count: int, seed: int) -> Tensor:
-    """Return images of which every number comes from another image: each right by itself, nothing fits together."""
-    generator = torch.Generator().manual_seed(seed)
-    flat = images.flatten(1)
-    rows = torch.randint(len(flat), (count, flat.shape[1]), generator=generator)
-    return flat.gather(0, rows).unflatten(1, images.shape[1:])
-
-
-def _of_points(module: nn.Module, data: Data, options: EvaluateOptions) -> Iterator[Figure]:
-    real, held = (take(module, part, options.samples).values for part in (data, data.held_out()))
-    generator = torch.Generator().manual_seed(options.seed)
-    made = draw(module, len(held), generator)
-    spread = torch.linalg.cholesky(torch.cov(real.T.double()))
-    gaussian = (real.mean(0) + torch.randn(len(held), real.shape[1], generator=generator).double() @ spread.T).float()
-    modes, density = cast(Modes, data.modes), cast(Any, data.log_prob)
-    centres, radius = torch.from_numpy(modes.centres), 3 * modes.spread
-    what = {
-        "coverage[points]": lambda points: coverage(real.double(), points.double()),
-        "modes covered": lambda points: float(modes_covered(points, centres, radius=radius)),
-        "high-quality share": lambda points: high_quality_share(points, centres, radius=radius),
+def of_images(looks: Looks, options: EvaluateOptions) -> Iterator[Figure]:
+    """Yield the figures of a model of images."""
+    allowed = {
+        "sets": offers(looks.module, "sample"),
+        "pairs": offers(looks.module, "reconstruct"),
+        "latents": offers(looks.module, "encode"),
+        "factors": offers(looks.module, "encode") and "factors" in looks.data.fields,
+        "paths": offers(looks.module, "decode"),
+        "critic": isinstance(looks.module, HasCritic) and offers(looks.module, "sample"),
     }
-    for name, function in what.items():
-        value, reference, baseline_value = (function(points) for points in (made, held, gaussian))
-        yield Figure(name, value, reference, baseline_value, "one Gaussian", "higher", None, len(held))
-    if offers(module, "log_prob"):
-        bell = MultivariateNormal(real.mean(0).double(), scale_tril=spread)
-        value, baseline_value = (
-            -float(said.mean()) for said in (cast(Any, module).log_prob(held), bell.log_prob(held.double()))
-        )
-        reference = -float(density(held.numpy()).mean())
-        yield Figure("nats per point", value, reference, baseline_value, "one Gaussian", "lower", None, len(held))
+    for name in options.metrics:
+        if not allowed[METRICS.find(name).needs]:
+            needs = METRICS.find(name).needs
+            raise ComponentError(f"{name}: needs {needs}, which this model on {looks.data.name} does not have")
+    asked = options.metrics
+    if allowed["sets"]:
+        yield from _of_samples(looks, asked)
+    if allowed["pairs"]:
+        yield from _of_pairs(looks, asked)
+    if not asked and hasattr(cast(Any, looks.module).config, "levels"):
+        yield _bits(looks)
+    if not asked and offers(looks.module, "classify"):
+        yield _accuracy(looks)
+    if allowed["latents"]:
+        yield from _of_codes(looks, asked)
+    if allowed["paths"]:
+        yield from _of_paths(looks, asked)
+    for name in metrics_that_need("critic", asked) if allowed["critic"] else ():
+        assert name == "lipschitz" and looks.made is not None
+        critic = cast(HasCritic, looks.module).critic
+        yield measure_lipschitz(critic, looks.made, looks.real, looks.held.values, seed=looks.seed)
 
 
-def _of_rows(module: nn.Module, data: Data, options: EvaluateOptions) -> Iterator[Figure]:
-    """Yield how likely held-out rows are, and how well samples know which values go together."""
-    model: Any = module
-    train, held = (take(module, part, options.samples).values for part in (data, data.held_out()))
-    if offers(module, "log_prob"):
-        fair = math.log(2) * len(data.item.sizes)  # nats per row to bits per number
-        value, uniform = -float(model.log_prob(held).mean()) / fair, math.log(math.prod(data.item.sizes)) / fair
-        reference = -float(data.log_prob(held.numpy()).mean()) / fair if data.log_prob else math.nan
-        yield Figure("bits per number", value, reference, uniform, "all values alike", "lower", None, len(held))
-    if offers(module, "sample"):
-        generator = torch.Generator().manual_seed(options.seed)
-        made = draw(module, len(held), generator)
-        mixed = train.gather(0, torch.rand(train.shape, generator=generator).argsort(0))
-        value, reference, baseline_value = (pair_distance(held, rows, data.item.sizes) for rows in (made, train, mixed))
-        yield Figure(
-            "pair distance", value, reference, baseline_value, "independent features", "lower", None, len(held)
-        )
+def _of_samples(looks: Looks, asked: tuple[str, ...]) -> Iterator[Figure]:
+    assert looks.made is not None
+    names = metrics_that_need("sets", asked)
+    for name in names:
+        yield measure(name, looks.sets)
+    if looks.judge is not None and not asked:
+        real, made, *draws = (shares_by(looks, each) for each in (looks.real, looks.made, *looks.draws))
+        nothing = {name: shares_by(looks, each) for name, each in looks.made_for_nothing.items()}
+        yield measure_answers(real, draws, made, nothing, looks.extractor, looks.count)
+    if not asked:
+        see = looks.thumbnail
+        yield measure_memorisation(looks.thumbnails, see(looks.held.values), see(looks.made), see, seed=looks.seed)
+    if looks.extractor.name != "random-convolutions":
+        for name in SECOND:
+            if name in names:
+                yield measure(name, looks.second_opinion)
 
 
-def _bits(module: nn.Module, train: Tensor, held: Tensor) -> Figure:
+def _of_pairs(looks: Looks, asked: tuple[str, ...]) -> Iterator[Figure]:
+    assert looks.back is not None
+    for name in metrics_that_need("pairs", asked):
+        if name == "SSIM" and min(looks.real.shape[2:]) < LEAST_SSIM:
+            continue
+        yield measure_pairs(name, looks.held.values, looks.back, looks.copied_for_nothing)
+    if looks.judge is not None and looks.judge.questions.answers and not asked:
+        yield answers_right(looks, looks.back)
+
+
+LEAST_SSIM = 11
+"""Pixels of the window of structural similarity."""
+
+
+def answers_right(looks: Looks, back: Tensor) -> Figure:
+    """Return how often the judge reads the truth off reconstructions, the mean over questions.
+
+    The reference is how often it does so off the originals.
+    """
+    assert looks.judge is not None
+    held, judge = looks.data.held_out(), looks.judge.judge
+    truth = looks.judge.truth(held, places(held, len(back)))
+
+    def right(images: Tensor) -> float:
+        return float(right_answers(judge.says(images), truth).mean())
+
+    parts = zip(looks.held.values.chunk(4), truth.chunk(4), strict=True)
+    draws = [float(right_answers(judge.says(images), answers).mean()) for images, answers in parts]
+    nothing = {name: right(each) for name, each in looks.copied_for_nothing.items()}
+    title, label = f"answers right[{looks.extractor.name}]", looks.extractor.label
+    found = against(title, right(back), draws, nothing, "higher", len(back), extractor=label)
+    return dataclasses.replace(found, reference=right(looks.held.values))
+
+
+def _bits(looks: Looks) -> Figure:
     """Return the likelihood of a model that counts: a fair code needs so many bits for each number of an image."""
-    model: Any = module
-    value, reference = (float(-model.log_prob(each).mean()) / (math.log(2) * each[0].numel()) for each in (held, train))
-    uniform = math.log2(model.config.levels)
-    return Figure("bits per number", value, reference, uniform, "all values alike", "lower", None, len(held))
+    model: Any = looks.module
+    held = looks.held.values
+    value = float(-model.log_prob(held).mean()) / (math.log(2) * held[0].numel())
+    levels = int(model.config.levels)
+    train, seen = ((each * (levels - 1)).round().long().flatten(1) for each in (looks.train, held))
+    counts = torch.stack([(train == level).double().sum(0) for level in range(levels)]) + 1 / levels
+    apart = -(counts / counts.sum(0)).log2().gather(0, seen).mean()
+    nothing = {"independent pixels": float(apart), "all values alike": math.log2(levels)}
+    return Figure("bits per number", value, NOTHING, NOTHING, NOTHING, nothing, "lower", None, len(held))
 
 
-def _accuracy(module: nn.Module, data: Data, images: Tensor, labels: Tensor) -> Figure:
-    said = torch.cat([module(part).argmax(1) for part in images.split(256)])
-    right = float((said == labels).double().mean())
-    common = float(torch.bincount(labels, minlength=len(data.names("label"))).max() / len(labels))
-    return Figure("accuracy", right, 1.0, common, "commonest class", "higher", None, len(labels))
+def _accuracy(looks: Looks) -> Figure:
+    images, labels = looks.held.values, looks.held.condition[0]
+    right = float((torch.cat([looks.module(part).argmax(1) for part in images.split(256)]) == labels).double().mean())
+    away = torch.cdist(images.flatten(1), looks.train.flatten(1), compute_mode="use_mm_for_euclid_dist")
+    known = torch.from_numpy(looks.data.get("label", places(looks.data, len(looks.train))))
+    nothing = {
+        "nearest training image": float((known[away.argmin(1)] == labels).double().mean()),
+        "commonest class": float(torch.bincount(labels).max() / len(labels)),
+    }
+    return Figure("accuracy", right, 1.0, NOTHING, NOTHING, nothing, "higher", None, len(labels))
 
 
-def _of_codes(module: nn.Module, data: Data, options: EvaluateOptions) -> Iterator[Figure]:
-    held = data.held_out()
-    items = take(module, held, options.samples)
-    means = encode_means(module, items.values, items.condition)
-    yield measure_code("active-units", means, seed=options.seed)
-    if "factors" in data.fields:
-        factors = torch.from_numpy(held.get("factors", places(held, options.samples)))
-        for name in OF_FACTORS:
-            yield measure_code(name, means, factors, seed=options.seed)
+def _of_codes(looks: Looks, asked: tuple[str, ...]) -> Iterator[Figure]:
+    held, items = looks.data.held_out(), looks.held
+    means = encode_means(looks.module, items.values, items.condition)
+    for name in metrics_that_need("latents", asked):
+        yield measure_code(name, means, seed=looks.seed)
+    names = metrics_that_need("factors", asked)
+    if "factors" in looks.data.fields and names:
+        factors = torch.from_numpy(held.get("factors", places(held, len(items.values))))
+        parts = Components.of(looks.train, looks.latents, looks.seed)
+        others = {f"{len(parts.directions)} principal components": parts.encode(items.values)}
+        for name in names:
+            yield measure_code(name, means, factors, others, seed=looks.seed)
 
 
-def _number(value: float) -> str:
-    return f"{value:.4g}"
+def _of_paths(looks: Looks, asked: tuple[str, ...]) -> Iterator[Figure]:
+    ends = codes(looks.module, looks.data, 64, looks.seed)
+    pairs = (len(ends.values) + 1) // 2
+    first, last = ends.values[:pairs], ends.values[pairs:]
+    decode = decoder(looks.module, ends.condition)
+    for name in metrics_that_need("paths", asked):
+        yield measure_path(name, lambda z: decode(z).clamp(0, 1), first[: len(last)], last)

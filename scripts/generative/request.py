@@ -22,7 +22,8 @@ COMMANDS = {
     "interpolate": "from one image to another, by the line and by the arc; a morph as GIF",
     "traverse": "one dimension of the latent moved while the others rest",
     "attribute": "an attribute vector, as in add a smile: effect, side effects, judges, picture",
-    "evaluate": "figures with reference and baseline, as JSON",
+    "judge": "train what sees the images of a data set, which then judges all models of it",
+    "evaluate": "figures beside real data and what costs nothing, as JSON",
     "diagnose": "what went wrong, with evidence and remedy; nothing for a healthy model",
     "report": "one HTML page: samples over time, curves, figures",
     "table": "every model with its fast preset over several seeds, row by row, as Markdown",
@@ -62,6 +63,16 @@ class Training(TrainingStart):
 
     model: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="MODEL")] = None
     """Name of the model; `generative list` shows all."""
+
+
+@dataclass(frozen=True)
+class JudgeOptions:
+    """How a judge is made."""
+
+    device: str = "cpu"
+    """Where it is trained."""
+    ship: bool = False
+    """Keep it among those that come with the package, in place of the user's cache."""
 
 
 def run_path(name: str) -> Path:
@@ -151,6 +162,35 @@ def parse_train(words: Sequence[str]) -> tuple[Path, "TrainingConfig", Any]:
     plain = {each.name: getattr(found, each.name) for each in fields(base) if each.name not in APART}
     config = replace(base, model=Choice(name, config_to_mapping(found.model_options)), data=data, **plain)
     return run_path(start.out or name), config, loaded
+
+
+def parse_judge(words: Sequence[str]) -> tuple["Choice", Any]:
+    """Return the data set that a `judge` command line names, its options in full, and how the judge learns.
+
+    Raises:
+        UsageError: the words cannot be understood.
+        ValueError: a name or a value is wrong.
+    """
+    from generative import config_from_mapping
+    from generative.core.run_folder import Choice
+    from scripts.generative.data_sets import DATA
+
+    helping, about = wants_help(words), f"{COMMANDS['judge']}; data: {', '.join(DATA.names())}"
+    _, others = peeked(JudgeOptions, words)
+    name = first_of(others)
+    if name is None:
+        if helping:
+            parsed(JudgeOptions, words, "generative judge", about)
+        raise UsageError(f"name the data: generative judge DATA; known: {', '.join(DATA.names())}")
+    kind = DATA.find(name)
+    data = _with_options(Choice(name), others, helping)
+    place = Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="DATA")]
+    fields_ = [("data", place, field(default=None))]
+    if not _missing(kind, data.options):
+        options: Any = config_from_mapping(kind, data.options, "data")
+        fields_.append(("data_options", section(kind, name="data"), field(default=options)))
+    view = make_dataclass("Words", fields_, bases=(JudgeOptions,), frozen=True, kw_only=True)
+    return data, parsed(view, words, "generative judge", about)
 
 
 def _training(config: "TrainingConfig") -> Any:

@@ -23,7 +23,8 @@ from scripts.terminal.progress import show
 HEAD = """# Generative models
 
 Every model with its `{preset}` preset on data that is there offline, trained from {seeds} seeds. Each figure is
-compared with the same figure of held-out real data (the reference) and of a naive baseline. The spread is the standard
+compared with the same figure of real data (the mean of several draws, and the interval that one more lies in) and of
+the strongest cheap baseline. The spread is the standard
 deviation over seeds. Figures compare only where data, extractor and number of samples agree. Seconds are those of one
 training, on a machine that may have done other work too. Made by `generative table`, which does only what is missing.
 
@@ -107,11 +108,11 @@ def _row(model: str, measured: Sequence[tuple[TrainingRun, Facts]], options: Tab
     cells = [f"`{model}`", _data(run), f"{trained[0]['steps']:,}", f"{seconds:.0f}"]
     if headlines:
         name, better = headlines[0]["name"], headlines[0]["better"]
-        wins = sum(evaluate.beats(each) for each in headlines)
+        wins = sum(bool(each["beats_baseline"]) for each in headlines)
         cells += [
             f"{name}, {better} is better",
             _spread([each["value"] for each in headlines]),
-            f"{statistics.mean(each['reference'] for each in headlines):.3g}",
+            _real(headlines),
             f"{statistics.mean(each['baseline_value'] for each in headlines):.3g} ({headlines[0]['baseline']})",
             f"{wins} of {len(headlines)}",
         ]
@@ -123,6 +124,16 @@ def _row(model: str, measured: Sequence[tuple[TrainingRun, Facts]], options: Tab
 def _data(run: TrainingRun) -> str:
     size = run.config.data.options.get("size")
     return run.config.data.type + (f" {size} px" if size else "")
+
+
+def _real(rows: Sequence[Facts]) -> str:
+    """Return the mean reference with the widest interval, as far as there are any."""
+    known = [row for row in rows if row["reference"] is not None]
+    if not known:
+        return "none"
+    said = f"{statistics.mean(row['reference'] for row in known):.3g}"
+    ends = [(row["low"], row["high"]) for row in known if row["low"] is not None]
+    return f"{said} ({min(low for low, _ in ends):.3g} to {max(high for _, high in ends):.3g})" if ends else said
 
 
 def _spread(values: Sequence[float]) -> str:

@@ -1,9 +1,8 @@
 """What a trained model shows of the known failures: its history, its samples, its codes and its images."""
 
-from collections.abc import Callable
-from typing import Any
+import dataclasses
+from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -14,44 +13,75 @@ from generative.core.run_folder import TrainingRun
 from generative.data import Data, one_hot
 from generative.diagnosis import Evidence, Failure, diagnose
 from generative.latent.interpolation import encode_means
-from generative.metrics import random_convolutions
+from generative.metrics.fidelity import squared_error
+from generative.metrics.neighbours import copies
 from scripts.generative.items import take
+from scripts.generative.looks import Looks, shares_by
 
 
 @torch.no_grad()
-def verdicts(run: TrainingRun, module: nn.Module, data: Data, samples: int, seed: int) -> list[Failure]:
-    """Return the failures that a run's history and a model's samples, codes and images show."""
+def verdicts(
+    run: TrainingRun, module: nn.Module, data: Data, samples: int, seed: int, looks: Looks | None
+) -> list[Failure]:
+    """Return the failures that a run's history and a model's samples, codes and images show.
+
+    Args:
+        run: whose history it is.
+        module: the trained model.
+        data: what it was trained on.
+        samples: items of each set, where `looks` does not say so.
+        seed: of the samples, likewise.
+        looks: what there is to see of a model of images; None of others.
+    """
     history = [{name: float(value) for name, value in row.items()} for row in run.history()]
     curve = next((name for name in ("held_out_loss", "loss") if history and name in history[-1]), "loss")
-    train, held = (take(module, part, samples) for part in (data, data.held_out()))
-    evidence: Facts = {"history": history, "curve": curve}
-    model: Any = module
-    if offers(module, "encode"):
-        evidence["means"] = encode_means(module, held.values, held.condition)
-    if offers(module, "sample"):
-        made = draw(module, min(samples, len(held.values)), torch.Generator().manual_seed(seed))
-        features = _features(data, train.values)
-        evidence |= {
-            "train": features(train.values),
-            "held_out": features(held.values),
-            "samples": features(made.clamp(0, 1) if data.item.kind == "image" else made),
-        }
-        if data.item.kind == "image":
-            evidence |= {"real_images": held.values, "made_images": made.clamp(0, 1)}
-    elif offers(module, "reconstruct"):
-        back = model.reconstruct(held.values, *held.condition)
-        evidence |= {"real_images": held.values, "made_images": back.clamp(0, 1)}
-    codebook = getattr(getattr(module, "config", None), "codes", 0)
-    if codebook and hasattr(module, "codes"):
-        codes: Tensor = model.codes(held.values)
-        if codes.numel() >= 5 * codebook:
-            evidence |= {"codes": codes, "codebook": codebook}
+    dials = frozenset(each.name for each in dataclasses.fields(cast(Any, module).config))
+    evidence: Facts = {"history": history, "curve": curve, "dials": dials}
+    evidence |= _of_images(looks) if looks is not None else _of_others(module, data, samples, seed)
     return diagnose(Evidence(**evidence))
 
 
-def _features(data: Data, like: Tensor) -> Callable[[Tensor], Tensor]:
+def _of_images(looks: Looks) -> Facts:
+    module: Any = looks.module
+    found: Facts = {}
+    if offers(module, "encode"):
+        found["means"] = encode_means(module, looks.held.values, looks.held.condition)
+    shown = looks.made if looks.made is not None else looks.back
+    if looks.made is not None:
+        see = looks.thumbnail
+        copied = copies(looks.thumbnails, torch.cat([see(looks.made), see(looks.held.values)])).double()
+        found |= {
+            "train": looks.sets.real,
+            "held_out": looks.sets.draws[0],
+            "samples": looks.sets.samples,
+            "copies": (float(copied[: looks.count].mean()), float(copied[looks.count :].mean())),
+        }
+    if shown is not None:
+        real = looks.real if looks.made is not None else looks.held.values
+        found |= {"real_images": real, "made_images": shown}
+        if looks.judge is not None:
+            found |= {
+                "real_answers": shares_by(looks, real),
+                "made_answers": shares_by(looks, shown),
+                "judged": min(len(real), len(shown)),
+            }
+    if looks.back is not None:
+        parts = next(iter(looks.copied_for_nothing.values()))
+        found["error"] = squared_error(looks.held.values, looks.back)
+        found["components_error"] = squared_error(looks.held.values, parts)
+    codebook = getattr(module.config, "codes", 0)
+    if codebook and hasattr(module, "codes"):
+        codes: Tensor = module.codes(looks.held.values)
+        if codes.numel() >= 5 * codebook:
+            found |= {"codes": codes, "codebook": codebook}
+    return found
+
+
+def _of_others(module: nn.Module, data: Data, samples: int, seed: int) -> Facts:
+    if not offers(module, "sample") or data.item.kind not in ("point", "row"):
+        return {}
+    train, held = (take(module, part, samples).values for part in (data, data.held_out()))
+    sets = {"train": train, "held_out": held, "samples": draw(module, len(held), torch.Generator().manual_seed(seed))}
     if data.item.kind == "row":
-        return lambda rows: one_hot(rows, data.item.sizes).double()
-    if data.item.kind != "image":
-        return lambda points: points.double()
-    return random_convolutions(int(np.prod(like.shape[1:2])))
+        return {name: one_hot(rows, data.item.sizes).double() for name, rows in sets.items()}
+    return {name: points.double() for name, points in sets.items()}

@@ -1,21 +1,30 @@
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 import torch
 
+from generative import MODELS
 from generative.core.options import ComponentError
 from generative.diagnosis import (
+    ADVICE,
     Evidence,
     blur,
+    colour_shift,
     dead_codes,
     diagnose,
     exploding_critic,
     memorised,
     mode_collapse,
+    noise,
     oscillation,
+    over_fitting,
     posterior_collapse,
+    unreal,
     vanishing_critic,
+    worse_than_components,
+    wrong_shares,
 )
 
 
@@ -54,7 +63,7 @@ def healthy():
         held_out=clusters(400, 8, 1),
         samples=clusters(400, 8, 2),
         real_images=images,
-        made_images=images.flip(-1) * 0.9,
+        made_images=images.flip(-1) * 0.9 + 0.05,
         codes=torch.arange(320).reshape(5, 8, 8) % 32,
         codebook=32,
     )
@@ -100,7 +109,7 @@ def test_a_healthy_run_gets_no_verdict():
         (lambda: changed(critic_slope=np.geomspace(1, 1e4, 200).tolist()), "exploding critic"),
         (lambda: changed(loss=np.sin(np.arange(200) / 3).tolist()), "oscillation"),
         (lambda: replaced(samples=clusters(400, 8, 0) + 1e-3), "memorisation"),
-        (lambda: replaced(made_images=0.5 * healthy().real_images), "blur"),
+        (lambda: replaced(made_images=0.5 * healthy().real_images + 0.25), "blur"),
         (lambda: replaced(codes=torch.arange(320) % 16), "dead codes"),
     ],
 )
@@ -108,7 +117,7 @@ def test_one_failure_gets_its_verdict_and_no_other(evidence, problem):
     verdicts = diagnose(evidence())
     assert [verdict.problem for verdict in verdicts] == [problem]
     assert any(letter.isdigit() for letter in verdicts[0].evidence) or "none" in verdicts[0].evidence
-    assert len(verdicts[0].remedy) > 20
+    assert len(verdicts[0].remedy) > 10
 
 
 def test_the_end_of_a_training_counts():
@@ -176,9 +185,74 @@ def test_no_swing_is_made_up():
 
 def test_memorisation_is_judged_against_held_out_data():
     train, held_out = clusters(400, 8, 0), clusters(400, 8, 1)
-    assert memorised(train, held_out, torch.cat([train[:40], held_out[:360]])) is not None
-    assert memorised(train, held_out, torch.cat([train[:8], held_out[:392]])) is None
-    assert memorised(train, train + 1e-3, train) is None  # held-out data are as near, so nothing is proved
+
+    def copied(samples, held=held_out):
+        return [each.problem for each in diagnose(Evidence(train=train, held_out=held, samples=samples))]
+
+    assert copied(torch.cat([train[:40], held_out[:360]])) == ["memorisation"]
+    assert copied(torch.cat([train[:8], held_out[:392]])) == []
+    assert copied(train, train + 1e-3) == []  # held-out data are as near, so nothing is proved
+    assert memorised(0.06, 0.0) is not None and memorised(0.06, 0.02) is None
+    whole = Evidence(train=train, held_out=held_out, samples=train, copies=(0.0, 0.0))
+    assert diagnose(whole) == []  # what the whole training set says counts
+
+
+def test_over_fitting_is_a_held_out_loss_that_rises_while_the_other_falls():
+    time = np.arange(100)
+    fall, rise = 1 + np.exp(-time / 10), 1 + np.exp(-time / 10) + 0.004 * np.maximum(time - 30, 0)
+    assert over_fitting(rows(loss=fall.tolist(), held_out_loss=rise.tolist())) is not None
+    assert over_fitting(rows(loss=fall.tolist(), held_out_loss=(fall + 0.1).tolist())) is None
+    assert over_fitting(rows(loss=rise.tolist(), held_out_loss=rise.tolist())) is None  # it diverges on both
+    assert over_fitting(rows(loss=fall.tolist())) is None
+
+
+def test_worse_than_components_is_a_larger_error_than_theirs():
+    assert worse_than_components(0.02, 0.01) is not None and worse_than_components(0.01, 0.02) is None
+
+
+def test_noise_sticks_out_of_its_surroundings_and_edges_do_not():
+    images = torch.zeros(8, 3, 16, 16)
+    images[:, :, 4:12, 4:12] = 1
+    generator = torch.Generator().manual_seed(0)
+    speckled = torch.where(torch.rand(images.shape, generator=generator) < 0.05, 0.5, images)
+    assert noise(images, speckled) is not None and noise(images, images) is None
+    assert noise(speckled, images) is None
+    grain = images + 0.08 * torch.randn(images.shape, generator=generator)
+    assert noise(images, grain.clamp(0, 1)) is not None
+
+
+def test_a_colour_shift_is_of_the_mean_of_a_channel():
+    images = torch.rand(100, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    other = torch.rand(100, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    assert colour_shift(images, other) is None
+    shifted = (other * 0.8 + torch.tensor([0.1, 0.1, 0.2])[:, None, None]).clamp(0, 1)
+    verdict = colour_shift(images, shifted)
+    assert verdict is not None and verdict.evidence.startswith("channel 2 is +0.1")
+
+
+def test_wrong_shares_name_what_is_lost():
+    real = {"classes": torch.tensor([0.3, 0.3, 0.4]), "smiling": torch.tensor([0.5, 0.5])}
+    lost = {"classes": torch.tensor([0.45, 0.0, 0.55]), "smiling": torch.tensor([0.52, 0.48])}
+    verdict = wrong_shares(real, lost, 500)
+    assert verdict is not None and "classes 1 in 0% for 30%" in verdict.evidence and "smiling" not in verdict.evidence
+    assert wrong_shares(real, lost, 10) is None and wrong_shares(real, real, 500) is None
+
+
+def test_what_does_not_lie_where_real_data_do_is_unreal():
+    train, held_out = clusters(400, 8, 0), clusters(400, 8, 1)
+    assert unreal(train, held_out, clusters(400, 8, 2)) is None
+    assert unreal(train, held_out, clusters(400, 8, 2) + 10) is not None
+
+
+def test_remedies_name_dials_that_the_model_has_and_all_of_them_are_dials_of_some_model():
+    verdict = Evidence(means=0.01 * normal(100, 4))
+    assert "beta" not in diagnose(verdict)[0].remedy and len(diagnose(verdict)[0].remedy) > 10
+    (with_dials,) = diagnose(Evidence(means=verdict.means, dials={"beta"}))
+    assert "lower beta" in with_dials.remedy and "kl_floor" not in with_dials.remedy
+    known = {each.name for name in MODELS.names() for each in dataclasses.fields(MODELS.config_class(name))}
+    named = {dial for advice in ADVICE.values() for dial, _ in advice if dial}
+    assert named <= known
+    assert all(any(not dial for dial, _ in advice) for advice in ADVICE.values())
 
 
 def test_blur_is_loss_of_detail_and_not_of_size():

@@ -6,8 +6,12 @@ import torch
 
 from generative.core.run_folder import Choice
 from generative.data import load_data
+from generative.features.judging import Learning, kept_judge
+from generative.features.questions import CLASSES
+from generative.training.fit_config import FitConfig
 from scripts.generative.attribute import AttributeOptions, learn, main, watched
-from scripts.generative.judges import CLASSES, OTHER_SEED, look_up, middles, train_judge
+from scripts.generative.judges import OWN_SEED, judge_of, lessons, unseen
+from scripts.generative.known import look_up, middles
 from tests.scripts.generative.small import finished
 
 FACES = Choice("faces", {"size": 16, "count": 3000})
@@ -20,22 +24,29 @@ def faces(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_skin_is_added_to_held_out_faces_and_independent_judges_agree(faces):
-    options = AttributeOptions(
-        attribute="dark_skin", keep=("bald",), strength=1.5, images=1000, judge_steps=220, rows=3
-    )
+def test_skin_is_added_to_all_held_out_faces_and_an_independent_judge_agrees(faces, monkeypatch):
+    monkeypatch.setattr("generative.features.judging.FitConfig", lambda **given: FitConfig(**{**given, "steps": 250}))
+    options = AttributeOptions(attribute="dark_skin", keep=("bald",), strength=1.5, images=1000, rows=3)
     lines = main(faces, options)
     facts = json.loads((faces.path / "attribute" / "dark_skin.json").read_text())
-    assert facts["effect"] > 1.5 and max(abs(each) for name, each in facts["others"].items() if name != "skin") < 0.6
-    assert facts["judges_right"]["dark_skin"] > 0.85
-    assert facts["judgement"]["images"] > 50
-    assert facts["judgement"]["flipped"] > 0.85 and facts["judgement"]["kept"]["bald"] > 0.8
+    held = load_data("faces", FACES.options).held_out()
+    without = int(
+        (held.get("attributes", np.arange(len(held)))[:, held.names("attributes").index("dark_skin")] == 0).sum()
+    )
+    assert facts["effect"] > 1.5
+    assert facts["judge_right"]["dark_skin"] > 0.85
+    assert facts["judgement"]["images"] == without
+    assert facts["judgement"]["have"] > 0.8 and facts["judgement"]["kept"]["bald"] > 0.8
+    assert set(facts["realism"]) == {"real", "before", "after"} and facts["realism"]["real"] > 0.6
     assert any("get dark_skin" in line for line in lines) and "attribute/dark_skin.png" in lines[-1]
-    still = AttributeOptions("dark_skin", strength=0.0, keep=("bald",), images=200, judge_steps=20, rows=3)
-    nothing = main(faces, still)
+    main(faces, AttributeOptions("dark_skin", strength=0.0, keep=("bald",), images=200, rows=3))
     facts = json.loads((faces.path / "attribute" / "dark_skin.json").read_text())
     assert facts["judgement"]["flipped"] == 0 and facts["judgement"]["kept"]["bald"] == 1
-    assert nothing != lines
+    assert facts["realism"]["before"] == facts["realism"]["after"]
+
+
+def test_without_a_name_the_first_attribute_is_taken(faces):
+    assert learn(faces, AttributeOptions(images=300)).attribute.name == "smiling"
 
 
 def test_the_vector_comes_from_training_images_and_is_measured_on_others(faces):
@@ -49,22 +60,28 @@ def test_the_vector_comes_from_training_images_and_is_measured_on_others(faces):
     assert seen.attribute.with_it + seen.attribute.without_it == 500  # of the training part
 
 
-def test_judges_learn_from_other_faces_than_the_model(faces, monkeypatch):
-    asked = []
-    real = load_data
+def test_judges_learn_from_other_faces_than_the_model_and_are_kept():
+    data = load_data("faces", FACES.options)
+    asked = lessons(FACES, data)
+    assert len(asked.data) > len(data)
+    assert not np.array_equal(asked.data.get("image", np.arange(20)), data.get("image", np.arange(20)))
+    again = Choice("faces", {**FACES.options, "seed": OWN_SEED, "count": 2000})
+    other = lessons(again, load_data("faces", again.options))
+    assert other.key(Learning()) != asked.key(Learning())  # never the seed that the model learned from
+    assert lessons(Choice("faces", {**FACES.options, "count": 2000, "seed": 3}), data).key(Learning()) == asked.key(
+        Learning()
+    )
+    judge = judge_of(FACES, data)
+    assert kept_judge(asked, Learning()).key == judge.key and set(judge.right) == set(judge.questions.answers)
+    assert kept_judge(asked, Learning(seed=1)) is None
 
-    def spy(choice):
-        asked.append(choice)
-        return real(choice.type, choice.options)
 
-    monkeypatch.setattr("scripts.generative.judges.load", spy)
-    data = real("faces", FACES.options)
-    train_judge(faces, data, "glasses", 2, "cpu")
-    assert [each.options["seed"] for each in asked] == [OTHER_SEED]
-    train_judge(faces, data, "glasses", 2, "cpu")  # kept in the run folder
-    assert len(asked) == 1
-    train_judge(faces, data, "glasses", 3, "cpu")
-    assert len(asked) == 2
+def test_judges_of_data_that_are_not_drawn_learn_from_every_second_item_and_figures_from_the_others():
+    digits = Choice("digits", {"size": 16})
+    data = load_data("digits", digits.options)
+    learned, left = lessons(digits, data).items, unseen(digits, data)
+    assert not set(learned) & set(left) and len(learned) + len(left) == len(data)
+    assert len(unseen(FACES, load_data("faces", FACES.options))) == len(load_data("faces", FACES.options))
 
 
 def test_factors_are_halved_at_the_median_of_the_training_part():
@@ -83,7 +100,7 @@ def test_factors_are_halved_at_the_median_of_the_training_part():
 
 def test_glasses_and_classes_are_watched_unless_others_are_named():
     faces, digits = load_data("faces", FACES.options), load_data("digits", {})
-    assert watched(faces, AttributeOptions("smiling")) == ["smiling", "glasses", CLASSES]
-    assert watched(faces, AttributeOptions("glasses")) == ["glasses", CLASSES]
-    assert watched(faces, AttributeOptions("smiling", keep=("bald",))) == ["smiling", "bald"]
-    assert watched(digits, AttributeOptions("smiling")) == ["smiling", CLASSES]
+    assert watched(faces, "smiling", ()) == ["smiling", "glasses", CLASSES]
+    assert watched(faces, "glasses", ()) == ["glasses", CLASSES]
+    assert watched(faces, "smiling", ("bald",)) == ["smiling", "bald"]
+    assert watched(digits, "smiling", ()) == ["smiling", CLASSES]

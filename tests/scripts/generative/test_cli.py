@@ -209,7 +209,13 @@ def test_from_training_to_the_report(capsys):
         assert gif.n_frames == 6
     page = (run.path / "report" / "index.html").read_text()
     figures = json.loads((run.path / "evaluation.json").read_text())["figures"]
-    assert {row["name"] for row in figures} >= {"FD[random-convolutions]", "MSE", "MIG", "active-units"}
+    assert {row["name"] for row in figures} >= {
+        "FD[judge-shapes]",
+        "FD[random-convolutions]",
+        "MSE",
+        "MIG",
+        "active-units",
+    }
     assert all(row["name"].split("[")[0] in page for row in figures) and "random-convolutions:" in page
     assert page.count("data:image/png") >= 2 + 1 + 4 and "data:image/gif" in page and "<svg" in page
     assert not re.search(r"(src|href)=\"(?!data:|#)", page)

@@ -4,17 +4,25 @@ import numpy as np
 import pytest
 import torch
 
-from generative import MODELS
-from generative.core.run_folder import TrainingRun
+from generative import MODELS, ComponentError
+from generative.core.run_folder import Choice, TrainingRun
 from generative.data import load_data
-from generative.metrics import pixels
+from generative.metrics.baselines import independent_pixels
+from generative.metrics.registry import METRICS
 from generative.sampling.dials import PriorSampling
 from scripts.generative import pictures, sample
 from scripts.generative.assembly import open_run
-from scripts.generative.evaluate import EvaluateOptions, Remembering, beats, evaluate, figures, independent_pixels
+from scripts.generative.evaluate import EvaluateOptions, evaluate, figures, main
 from scripts.generative.items import codes
+from scripts.generative.looks import look
 from scripts.generative.verdicts import verdicts
-from tests.scripts.generative.small import AVATARS, GRID, RING, config, finished
+from tests.scripts.generative.small import AVATARS, DIGITS, GRID, RING, config, finished
+
+
+def seen(choice, module, data, samples):
+    """Return the figures of a model of images by name, under random convolutions."""
+    looks = look(choice, module, data, samples, 0, "random")
+    return {each.name: each for each in figures(module, data, EvaluateOptions(samples=samples), looks)}
 
 
 def test_pixels_by_themselves_are_right_and_together_are_not():
@@ -34,11 +42,13 @@ def test_pixels_by_themselves_are_right_and_together_are_not():
 def test_a_model_of_linear_data_beats_independent_pixels_and_its_figures_have_a_scale(tmp_path):
     run = finished(tmp_path / "run", "pca")
     module, data = open_run(run)
-    facts = evaluate(run, module, data, EvaluateOptions(samples=100))
+    facts = evaluate(run, module, data, EvaluateOptions(samples=100, extractor="random"))
     found = {row["name"]: row for row in facts["figures"]}
-    assert facts["headline"]["name"] == "FD[random-convolutions]" and facts["beats_baseline"] is True
-    assert found["MSE"]["value"] < found["MSE"]["baseline_value"]
-    assert found["linear-probe"]["value"] > found["linear-probe"]["baseline_value"] + 0.1
+    fd = found["FD[random-convolutions]"]
+    assert facts["headline"] == fd and fd["low"] < fd["reference"] < fd["high"] and fd["standing"] == "worse"
+    assert fd["value"] < fd["baselines"]["independent pixels"] and fd["samples"] == 100
+    assert found["MSE"]["value"] == pytest.approx(found["MSE"]["baselines"]["6 principal components"], rel=0.1)
+    assert found["linear-probe"]["value"] > found["linear-probe"]["baselines"]["shuffled code"] + 0.1
     assert found["linear-probe"]["reference"] > 0.85
     assert run.facts("evaluation")["figures"] == facts["figures"]
 
@@ -46,26 +56,29 @@ def test_a_model_of_linear_data_beats_independent_pixels_and_its_figures_have_a_
 def test_a_model_that_learned_nothing_does_not_beat_its_baseline(tmp_path):
     module = MODELS.create("pca", config("pca").model.options).eval()
     data = load_data("shapes", {"size": 16, "channels": 1, "count": 400})
-    found = {figure.name: figure for figure in figures(module, data, EvaluateOptions(samples=100))}
-    assert not beats(vars(found["MSE"]))
+    found = seen(config("pca").data, module, data, 100)
+    assert not found["MSE"].beats
 
 
 def test_a_classifier_is_measured_by_its_accuracy(tmp_path):
-    module, data = open_run(finished(tmp_path / "run", "mlp-classifier"))
-    (found,) = figures(module, data, EvaluateOptions(samples=2000))
+    run = finished(tmp_path / "run", "mlp-classifier")
+    module, data = open_run(run)
+    (found,) = seen(run.config.data, module, data, 2000).values()
     held = data.held_out()
     places = np.arange(len(held))
     said = module(torch.from_numpy(held.get("image", places)).permute(0, 3, 1, 2) / 255).argmax(1).numpy()
     assert found.value == pytest.approx((said == held.get("label", places)).mean())
-    assert found.baseline_value == pytest.approx(np.bincount(held.get("label", places)).max() / len(held))
+    assert found.strongest == "nearest training image" and found.baselines["commonest class"] == pytest.approx(
+        np.bincount(held.get("label", places)).max() / len(held)
+    )
 
 
 def test_counted_pixels_are_measured_in_bits(tmp_path):
-    module, data = open_run(finished(tmp_path / "run", "naive-bayes"))
-    found = {figure.name: figure for figure in figures(module, data, EvaluateOptions(samples=100))}
-    bits = found["bits per number"]
-    assert 0 < bits.reference <= bits.value + 0.1 and bits.value < bits.baseline_value
-    assert bits.baseline_value == pytest.approx(np.log2(module.config.levels))
+    run = finished(tmp_path / "run", "naive-bayes")
+    module, data = open_run(run)
+    bits = seen(run.config.data, module, data, 100)["bits per number"]
+    assert 0 < bits.value < bits.baselines["all values alike"] == pytest.approx(np.log2(module.config.levels))
+    assert bits.value == pytest.approx(bits.baselines["independent pixels"], rel=0.1)  # which is what it counts
 
 
 def test_rows_are_measured_by_their_likelihood_and_by_what_goes_together(tmp_path):
@@ -80,7 +93,7 @@ def test_rows_are_measured_by_their_likelihood_and_by_what_goes_together(tmp_pat
     held = data.held_out()
     truth = -data.log_prob(held.get("row", np.arange(200))).mean() / 6 / np.log(2)
     assert bits["reference"] == pytest.approx(truth) and bits["reference"] < bits["value"] < bits["baseline_value"]
-    assert bits["baseline_value"] == pytest.approx(np.log2(data.item.sizes).mean())
+    assert bits["baselines"]["all values alike"] == pytest.approx(np.log2(data.item.sizes).mean())
     assert pairs["reference"] < pairs["baseline_value"]
     counted = found["multinomial"]["pair distance"]
     assert counted["value"] < pairs["value"]  # which takes features as independent
@@ -130,28 +143,63 @@ def test_points_are_measured_by_the_modes_they_cover(tmp_path):
             )
 
     perfect, collapsed = (
-        {figure.name: figure.value for figure in figures(model(), data, EvaluateOptions(samples=200))}
+        {figure.name: figure.value for figure in figures(model(), data, EvaluateOptions(samples=200), None)}
         for model in (Perfect, Collapsed)
     )
     assert perfect["modes covered"] == 8 and perfect["coverage[points]"] > 0.9
     assert collapsed["modes covered"] == 1 and collapsed["coverage[points]"] < 0.3
-    assert "mode collapse" in {each.problem for each in verdicts(run, Collapsed(), data, 200, 0)}
+    assert "mode collapse" in {each.problem for each in verdicts(run, Collapsed(), data, 200, 0, None)}
 
 
-def test_remembered_features_are_the_same_and_are_not_computed_again():
-    calls = []
+def test_metrics_are_chosen_by_name_and_every_one_that_is_listed_can_be_computed(tmp_path):
+    run = finished(tmp_path / "run")
+    chosen = tuple(name for name in METRICS.names() if METRICS.find(name).needs != "critic" and name != "SSIM")
+    lines = main(run, EvaluateOptions(samples=100, extractor="random", metrics=chosen))
+    found = [row["name"].split("[")[0] for row in run.facts("evaluation")["figures"]]
+    assert set(found) == set(chosen) and len(lines) >= len(chosen)
+    gan = finished(tmp_path / "gan", "dcgan")
+    (line, *_) = main(gan, EvaluateOptions(samples=100, extractor="random", metrics=("lipschitz",)))
+    assert line.startswith("lipschitz") and len(gan.facts("evaluation")["figures"]) == 1
+    with pytest.raises(ComponentError, match="MSE: needs pairs"):
+        main(gan, EvaluateOptions(samples=100, extractor="random", metrics=("MSE",)))
+    with pytest.raises(ComponentError, match="did you mean 'MSE'"):
+        EvaluateOptions(metrics=("MSF",))
 
-    def function(images):
-        calls.append(len(images))
-        return images.flatten(1)
 
-    plain = pixels()
-    seen = Remembering.of(type(plain)("spy", plain.hash, function), images := torch.rand(5, 1, 4, 4))
-    assert calls == [5]
-    assert torch.equal(seen(images), plain(images)) and calls == [5]
-    other = torch.rand(3, 1, 4, 4)
-    assert torch.equal(seen(other), plain(other)) and calls == [5, 3]
-    assert seen.label.endswith(plain.hash[:12])
+def test_images_are_seen_by_the_judge_of_the_data_by_random_convolutions_or_by_a_trained_classifier(tmp_path):
+    run = finished(tmp_path / "run", "vae", DIGITS)
+    classifier = finished(tmp_path / "classifier", "mlp-classifier")
+    names = {}
+    for extractor in ("auto", "random", "pixels", str(classifier.model)):
+        main(run, EvaluateOptions(samples=100, extractor=extractor))
+        found = [row["name"] for row in run.facts("evaluation")["figures"]]
+        names[extractor] = [name for name in found if name.startswith("FD")]
+        assert run.facts("evaluation")["headline"]["name"] == names[extractor][0]
+    assert names["auto"] == ["FD[judge-digits]", "FD[random-convolutions]"]
+    assert names["random"] == ["FD[random-convolutions]"]
+    assert names[str(classifier.model)] == ["FD[classifier-mlp-classifier]", "FD[random-convolutions]"]
+    with pytest.raises(ComponentError, match="missing"):
+        main(run, EvaluateOptions(samples=100, extractor=str(tmp_path / "nothing")))
+
+
+def test_copies_of_any_part_of_the_training_set_are_found(tmp_path):
+    run = finished(tmp_path / "run", "dcgan", Choice("shapes", {"size": 16, "channels": 1, "count": 3000}))
+    module, data = open_run(run)
+    last = data.tensor("image", np.arange(len(data) - 150, len(data)))
+
+    class Copies(torch.nn.Module):
+        config = module.config
+        type_name = "copies"
+        inputs = ("image",)
+        Sampling = module.Sampling
+
+        def sample(self, n, sampling, generator):
+            return last[torch.arange(n) % len(last)]
+
+    looks = look(run.config.data, Copies(), data, 100, 0, "random")
+    found = {figure.name: figure for figure in figures(Copies(), data, EvaluateOptions(samples=100), looks)}
+    assert found["memorisation[pixels-8]"].value == 1 and found["memorisation[pixels-8]"].standing == "worse"
+    assert "memorisation" in {each.problem for each in verdicts(run, Copies(), data, 100, 0, looks)}
 
 
 def test_a_collapsed_posterior_is_found_in_the_history_of_a_run(tmp_path):
@@ -159,7 +207,10 @@ def test_a_collapsed_posterior_is_found_in_the_history_of_a_run(tmp_path):
     module, data = open_run(run)
     for row in run.history():
         run.log({**row, "kl": 0.001})
-    assert "posterior collapse" in {each.problem for each in verdicts(TrainingRun(run.path), module, data, 40, 0)}
+    looks = look(run.config.data, module, data, 40, 0, "random")
+    found = verdicts(TrainingRun(run.path), module, data, 40, 0, looks)
+    (collapse,) = (each for each in found if each.problem == "posterior collapse")
+    assert "beta" in collapse.remedy and "kl_floor" in collapse.remedy
 
 
 def test_latents_are_codes_of_held_out_images_or_draws_of_the_prior(tmp_path):

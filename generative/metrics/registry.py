@@ -1,0 +1,134 @@
+"""The metrics by name.
+
+Packages of third parties can add theirs, see `generative.core.catalogue`:
+
+    "metric.my-distance" = "my_package:MY_DISTANCE"        a `Metric`
+
+What computes a metric is imported when it is first computed, so the names and what they say cost nothing.
+"""
+
+import importlib.metadata
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from generative.core.catalogue import Catalogue
+from generative.core.options import ComponentError
+
+Needs = Literal["sets", "pairs", "latents", "factors", "paths", "critic"]
+"""What a metric's function takes.
+
+sets: features of real and of generated items (N F), (M F). pairs: images and their reconstructions (N C H W). latents:
+codes (N Z). factors: codes and true factors (N K). paths: a function from latents to features, and where paths start
+and end, see `continuity`. critic: a module, and items to look for its steepest gradient at.
+"""
+NEEDS = ("sets", "pairs", "latents", "factors", "paths", "critic")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A function, what it takes and which way is good."""
+
+    function: Callable[..., float] | str
+    """Pure; returns a plain number. Or where it is to be found, "package.module:name"."""
+    needs: Needs
+    """What it takes."""
+    better: Literal["lower", "higher", "near"]
+    """Which way is good; near: as real data."""
+    says: str
+    """The question it answers."""
+    share: bool = False
+    """Whether it is a share of rows, of which one more or less is no difference."""
+    usual: bool = True
+    """Whether it is computed without being asked for."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> float:
+        """Compute it."""
+        return float(self.load()(*arguments, **options))
+
+    def load(self) -> Callable[..., float]:
+        """Return the function, imported now if need be."""
+        if isinstance(self.function, str):
+            return cast(Callable[..., float], importlib.metadata.EntryPoint("", self.function, "").load())
+        return self.function
+
+
+def _metric(found: object, name: str, place: str) -> Metric:
+    if not isinstance(found, Metric) or found.needs not in NEEDS or found.better not in ("lower", "higher", "near"):
+        raise ComponentError(f"{place}: must be a generative.metrics.registry.Metric that needs one of {NEEDS}")
+    return found
+
+
+_HERE = "generative.metrics"
+METRICS = Catalogue[Metric](
+    "metric",
+    "metric",
+    {
+        "FD": Metric(
+            f"{_HERE}.distance:frechet_distance", "sets", "lower", "Do mean and covariance of features agree?"
+        ),
+        "KD": Metric(f"{_HERE}.distance:kernel_distance", "sets", "lower", "Do the distributions of features agree?"),
+        "precision": Metric(f"{_HERE}.neighbours:precision", "sets", "higher", "Do samples look real?", share=True),
+        "recall": Metric(f"{_HERE}.neighbours:recall", "sets", "higher", "Is everything real also made?", share=True),
+        "density": Metric(
+            f"{_HERE}.neighbours:density", "sets", "higher", "Do samples lie where real images are many?"
+        ),
+        "coverage": Metric(
+            f"{_HERE}.neighbours:coverage", "sets", "higher", "Has each real image a sample near it?", share=True
+        ),
+        "NDB": Metric(f"{_HERE}.modes:different_bins", "sets", "lower", "In how many bins do shares differ?"),
+        "vendi": Metric(f"{_HERE}.modes:vendi_of_samples", "sets", "near", "How many different samples are there?"),
+        "MSE": Metric(f"{_HERE}.fidelity:squared_error", "pairs", "lower", "How large is the error per value?"),
+        "PSNR": Metric(f"{_HERE}.fidelity:psnr", "pairs", "higher", "How large is the error, in decibels?"),
+        "SSIM": Metric(f"{_HERE}.fidelity:ssim", "pairs", "higher", "Is local structure kept?"),
+        "relative-path-length": Metric(
+            f"{_HERE}.continuity:relative_path_length", "paths", "lower", "How straight is a path?"
+        ),
+        "path-length": Metric(
+            f"{_HERE}.continuity:path_length", "paths", "lower", "How far does a path go?", usual=False
+        ),
+        "spike-ratio": Metric(f"{_HERE}.continuity:spike_ratio", "paths", "lower", "Does a path jump?"),
+        "aggregate-posterior-gap": Metric(
+            f"{_HERE}.continuity:aggregate_posterior_gap", "latents", "lower", "Do codes fill the prior?", usual=False
+        ),
+        "active-units": Metric(
+            f"{_HERE}.representation:active_units", "latents", "higher", "How many units work?"
+        ),
+        "linear-probe": Metric(
+            f"{_HERE}.representation:linear_probe", "factors", "higher", "Can a linear model read the factors?"
+        ),
+        "neighbour-probe": Metric(
+            f"{_HERE}.representation:neighbour_probe", "factors", "higher", "Have near codes like factors?"
+        ),
+        "MIG": Metric(
+            f"{_HERE}.representation:mutual_information_gap", "factors", "higher", "Is each factor in one dimension?"
+        ),
+        "DCI-disentanglement": Metric(
+            f"{_HERE}.representation:disentanglement", "factors", "higher", "Does a dimension serve one factor?",
+            usual=False,
+        ),
+        "DCI-completeness": Metric(
+            f"{_HERE}.representation:completeness", "factors", "higher", "Is a factor held by one dimension?",
+            usual=False,
+        ),
+        "DCI-informativeness": Metric(
+            f"{_HERE}.representation:informativeness", "factors", "higher", "Can trees predict the factors?",
+            usual=False,
+        ),
+        "lipschitz": Metric(
+            f"{_HERE}.lipschitz:lipschitz_lower", "critic", "lower", "How steep is a critic?", usual=False
+        ),
+    },
+    _metric,
+)  # fmt: skip
+"""The metrics that `generative evaluate` computes of a model by name."""
+
+
+def metrics_that_need(needs: Needs, asked: tuple[str, ...] = ()) -> list[str]:
+    """Return the names of the metrics that take something: the usual ones, or those of them that are asked for.
+
+    Raises:
+        ComponentError: there is no metric of a name.
+    """
+    chosen = asked or tuple(name for name in METRICS.names() if METRICS.find(name).usual)
+    return [name for name in chosen if METRICS.find(name).needs == needs]

@@ -1,0 +1,139 @@
+"""What costs nothing as a model of tokens: how common each is, what follows it, and a 5-gram of Kneser and Ney.
+
+Figures are bits per token of held-out text; of characters they are bits per character. The 5-gram is interpolated with
+three discounts for each order (Chen & Goodman 1999, "An empirical study of smoothing techniques", section 4.1.6). It
+was the best model of text that counts can make, and a small network has to be better on more than its training text.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64, Int, Int64
+
+from generative.core.options import ComponentError
+
+ORDER = 5
+FALLBACK = (0.5, 1.0, 1.5)
+"""Discounts where there are too few runs to estimate them, as in KenLM."""
+LEAST_DISCOUNTS = (0.1, 0.1, 0.1)
+"""So much is always left for what was not seen."""
+MOST_GRAMS = 2**62
+"""Runs of tokens are numbered by 64 bits."""
+
+
+def token_baselines(
+    train: Int[np.ndarray, " N"], held_out: Int[np.ndarray, " M"], vocabulary: int, *, order: int = ORDER
+) -> Mapping[str, float]:
+    """Return the bits per token of held-out tokens under each baseline, by name.
+
+    Args:
+        train: tokens in their order, each below `vocabulary`.
+        held_out: others.
+        vocabulary: how many tokens there are.
+        order: length of the runs that the last baseline counts.
+
+    Raises:
+        ComponentError: no tokens, one outside the vocabulary, or so many that runs of them cannot be numbered.
+    """
+    names = {1: "unigram", 2: "Markov chain", order: f"Kneser-Ney {order}-gram"}
+    return {name: KneserNey.of(train, vocabulary, each).bits(held_out) for each, name in names.items()}
+
+
+@dataclass(frozen=True)
+class GramCounts:
+    """Runs of one length that were seen in training, by the number of their context and of themselves."""
+
+    runs: Int64[np.ndarray, " R"]
+    """In rising order."""
+    counts: Float64[np.ndarray, " R"]
+    """How often each was seen; of shorter runs than the longest, after how many different tokens."""
+    contexts: Int64[np.ndarray, " C"]
+    """What stands before their last token, in rising order."""
+    totals: Float64[np.ndarray, " C"]
+    """Counts of all runs with a context."""
+    left: Float64[np.ndarray, " C"]
+    """What discounts leave for shorter runs, as a share of the total."""
+    discounts: Float64[np.ndarray, " 4"]
+    """For runs seen never, once, twice and more often."""
+
+
+@dataclass(frozen=True)
+class KneserNey:
+    """A model of the next token after at most `len(levels) - 1` others."""
+
+    levels: tuple[GramCounts, ...]
+    """Of runs of 1, 2, ... tokens."""
+    vocabulary: int
+
+    @classmethod
+    def of(cls, train: Int[np.ndarray, " N"], vocabulary: int, order: int = ORDER) -> "KneserNey":
+        """Count; errors as of `token_baselines`."""
+        _check(train, vocabulary)
+        if vocabulary**order >= MOST_GRAMS or not 1 <= order <= len(train):
+            raise ComponentError(f"order={order}: not for {vocabulary} different tokens of {len(train)}; lower it")
+        runs, counts = np.unique(_runs(train, order, vocabulary), return_counts=True)
+        levels = []
+        for length in range(order, 0, -1):
+            levels.append(_level(runs, counts.astype(np.float64), vocabulary))
+            runs, counts = np.unique(runs % vocabulary ** (length - 1), return_counts=True)
+        return cls(tuple(reversed(levels)), vocabulary)
+
+    def probabilities(self, tokens: Int[np.ndarray, " M"]) -> Float64[np.ndarray, " M"]:
+        """Return the probability of each token after those before it."""
+        _check(tokens, self.vocabulary)
+        found = np.full(len(tokens), 1 / self.vocabulary)
+        for length, level in enumerate(self.levels, 1):
+            if length > len(tokens):
+                break
+            runs = _runs(tokens, length, self.vocabulary)
+            found[length - 1 :] = _interpolated(level, runs, self.vocabulary, found[length - 1 :])
+        return found
+
+    def bits(self, tokens: Int[np.ndarray, " M"]) -> float:
+        """Return the mean of minus the binary logarithms of the probabilities."""
+        return float(-np.log2(self.probabilities(tokens)).mean())
+
+
+def _interpolated(
+    level: GramCounts, runs: Int64[np.ndarray, " M"], vocabulary: int, shorter: Float64[np.ndarray, " M"]
+) -> Float64[np.ndarray, " M"]:
+    """Return the probability of the last token of each run, given that after one token less."""
+    context, known = _found(level.contexts, runs // vocabulary)
+    place, seen = _found(level.runs, runs)
+    count = np.where(seen, level.counts[place], 0)
+    kept = np.maximum(count - level.discounts[np.minimum(count, 3).astype(np.int64)], 0) / level.totals[context]
+    return np.where(known, kept + level.left[context] * shorter, shorter)
+
+
+def _level(runs: Int64[np.ndarray, " R"], counts: Float64[np.ndarray, " R"], vocabulary: int) -> GramCounts:
+    seen = [int((counts == times).sum()) for times in range(1, 5)]
+    if min(seen):
+        share = seen[0] / (seen[0] + 2 * seen[1])
+        full = [times - (times + 1) * share * seen[times] / seen[times - 1] for times in (1, 2, 3)]
+        discounts = np.clip([0.0, *full], [0, *LEAST_DISCOUNTS], [0, 1, 2, 3])
+    else:
+        discounts = np.array([0, *FALLBACK])
+    contexts, where = np.unique(runs // vocabulary, return_inverse=True)
+    totals = np.bincount(where, counts)
+    taken = np.bincount(where, np.minimum(counts, discounts[np.minimum(counts, 3).astype(np.int64)]))
+    return GramCounts(runs, counts, contexts, totals, taken / totals, discounts)
+
+
+def _runs(tokens: Int[np.ndarray, " N"], length: int, vocabulary: int) -> Int64[np.ndarray, " R"]:
+    """Return the numbers of all runs of a length: their tokens as digits."""
+    number = np.zeros(len(tokens) - length + 1, np.int64)
+    for place in range(length):
+        number = number * vocabulary + tokens[place : len(tokens) - length + 1 + place]
+    return number
+
+
+def _found(sorted_: Int64[np.ndarray, " R"], wanted: Int64[np.ndarray, " M"]) -> tuple[np.ndarray, np.ndarray]:
+    """Return places among sorted numbers, and whether each is really there."""
+    place = np.minimum(np.searchsorted(sorted_, wanted), len(sorted_) - 1)
+    return place, sorted_[place] == wanted
+
+
+def _check(tokens: Int[np.ndarray, " N"], vocabulary: int) -> None:
+    if tokens.ndim != 1 or not len(tokens) or tokens.min() < 0 or tokens.max() >= vocabulary:
+        raise ComponentError(f"tokens of shape {tokens.shape}: give a row of whole numbers from 0 to {vocabulary - 1}")
