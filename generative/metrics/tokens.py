@@ -41,7 +41,7 @@ def token_baselines(
 
 
 @dataclass(frozen=True)
-class Level:
+class GramCounts:
     """Runs of one length that were seen in training, by the number of their context and of themselves."""
 
     runs: Int64[np.ndarray, " R"]
@@ -62,7 +62,7 @@ class Level:
 class KneserNey:
     """A model of the next token after at most `len(levels) - 1` others."""
 
-    levels: tuple[Level, ...]
+    levels: tuple[GramCounts, ...]
     """Of runs of 1, 2, ... tokens."""
     vocabulary: int
 
@@ -96,7 +96,7 @@ class KneserNey:
 
 
 def _interpolated(
-    level: Level, runs: Int64[np.ndarray, " M"], vocabulary: int, shorter: Float64[np.ndarray, " M"]
+    level: GramCounts, runs: Int64[np.ndarray, " M"], vocabulary: int, shorter: Float64[np.ndarray, " M"]
 ) -> Float64[np.ndarray, " M"]:
     """Return the probability of the last token of each run, given that after one token less."""
     context, known = _found(level.contexts, runs // vocabulary)
@@ -106,7 +106,7 @@ def _interpolated(
     return np.where(known, kept + level.left[context] * shorter, shorter)
 
 
-def _level(runs: Int64[np.ndarray, " R"], counts: Float64[np.ndarray, " R"], vocabulary: int) -> Level:
+def _level(runs: Int64[np.ndarray, " R"], counts: Float64[np.ndarray, " R"], vocabulary: int) -> GramCounts:
     seen = [int((counts == times).sum()) for times in range(1, 5)]
     if min(seen):
         share = seen[0] / (seen[0] + 2 * seen[1])
@@ -117,7 +117,7 @@ def _level(runs: Int64[np.ndarray, " R"], counts: Float64[np.ndarray, " R"], voc
     contexts, where = np.unique(runs // vocabulary, return_inverse=True)
     totals = np.bincount(where, counts)
     taken = np.bincount(where, np.minimum(counts, discounts[np.minimum(counts, 3).astype(np.int64)]))
-    return Level(runs, counts, contexts, totals, taken / totals, discounts)
+    return GramCounts(runs, counts, contexts, totals, taken / totals, discounts)
 
 
 def _runs(tokens: Int[np.ndarray, " N"], length: int, vocabulary: int) -> Int64[np.ndarray, " R"]:

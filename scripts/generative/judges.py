@@ -5,7 +5,7 @@ none with the model. Of other data it learns from every second training item, an
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from generative.core.run_folder import Choice
 from generative.data import Data
 from generative.features.extractors import Extractor, judge_extractor
 from generative.features.judging import KeptJudge, Learning, Lessons, kept_judge, learn
-from scripts.generative.data_sets import load, path_options
+from scripts.generative.data_sets import DATA, load, path_options
 from scripts.terminal.progress import show
 from worldmodels.run.folder import Progress
 
@@ -31,7 +31,7 @@ def lessons(choice: Choice, data: Data) -> Lessons:
     if not is_drawn(choice):
         return Lessons.of(data, np.arange(0, len(data), 2))
     own = {"seed": OWN_SEED + (choice.options.get("seed", 0) == OWN_SEED)}
-    if "count" in choice.options:
+    if "count" in _options(choice):
         own["count"] = OWN_COUNT
     return Lessons.of(load(replace(choice, options={**choice.options, **own})))
 
@@ -43,7 +43,11 @@ def unseen(choice: Choice, data: Data) -> Int64[np.ndarray, " N"]:
 
 def is_drawn(choice: Choice) -> bool:
     """Return whether a data set is drawn by a seed, so that there are as many others of its kind as one likes."""
-    return "seed" in choice.options and not path_options(choice.type)
+    return "seed" in _options(choice) and not path_options(choice.type)
+
+
+def _options(choice: Choice) -> set[str]:
+    return {each.name for each in fields(DATA.find(choice.type))}
 
 
 def judge_of(choice: Choice, data: Data, device: str = "cpu", folder: Path | None = None) -> KeptJudge:

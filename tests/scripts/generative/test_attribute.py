@@ -63,9 +63,8 @@ def test_the_vector_comes_from_training_images_and_is_measured_on_others(faces):
 def test_judges_learn_from_other_faces_than_the_model_and_are_kept():
     data = load_data("faces", FACES.options)
     asked = lessons(FACES, data)
-    assert asked.data.items.shape != data.items.shape or not np.array_equal(
-        asked.data.get("image", np.arange(20)), data.get("image", np.arange(20))
-    )
+    assert len(asked.data) > len(data)
+    assert not np.array_equal(asked.data.get("image", np.arange(20)), data.get("image", np.arange(20)))
     again = Choice("faces", {**FACES.options, "seed": OWN_SEED, "count": 2000})
     other = lessons(again, load_data("faces", again.options))
     assert other.key(Learning()) != asked.key(Learning())  # never the seed that the model learned from
