@@ -41,7 +41,7 @@ LESS = {
     "generative train vae": "--data.count 2000 --batch 8 --fit.steps 4",
     "generative evaluate": "--samples 100",
     "generative diagnose": "--samples 100",
-    "generative attribute": "--images 400 --judge False",
+    "generative attribute": "--images 400 --no-judge",
 }
 """What commands are given besides, where a small preset does not make them short."""
 OF_OLD_NAMES = ("CHANGELOG.md", "dials.md")

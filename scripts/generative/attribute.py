@@ -55,8 +55,8 @@ class AttributeOptions:
     """Images that the vector is made from, and as many at most that it is measured on."""
     rows: int = 6
     """Images in the picture."""
-    judge: bool = True
-    """Whether the judge is asked; it is trained first where the data have none yet."""
+    no_judge: bool = False
+    """Ask no judge, which is trained first where the data have none yet."""
     device: str = "cpu"
     """Where the judge is trained."""
 
@@ -78,7 +78,7 @@ def main(run: TrainingRun, options: AttributeOptions) -> Sequence[str]:
     facts: Facts = {**dataclasses.asdict(seen.attribute), "images": options.images}
     facts["balance"] = list(options.balance)
     lines = _in_words(seen.attribute)
-    if options.judge:
+    if not options.no_judge:
         choice = run.config.data
         judge = judge_of(choice, seen.data, options.device)
         asked = watched(seen.data, name, options.keep)

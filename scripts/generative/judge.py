@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from generative.core.cache import cache_folder
 from generative.core.run_folder import Choice
 from generative.features.judging import FOLDER
 from scripts.generative.data_sets import load
 from scripts.generative.judges import judge_of
+from scripts.generative.request import JudgeOptions
 
 
-def main(choice: Choice, options: Any) -> Sequence[str]:
+def main(choice: Choice, options: JudgeOptions) -> Sequence[str]:
     """Train the judge where there is none yet, and return how often it is right about held-out images.
 
     Raises:

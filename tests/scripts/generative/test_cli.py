@@ -167,7 +167,7 @@ def test_other_data_bring_their_own_sizes_and_classes():
 def test_list_names_models_presets_data_and_metrics(capsys):
     assert main(["list"]) == 0
     said = capsys.readouterr().out
-    for word in ("wgan-gp", "--preset book", "car-racing", "faces", "memorisation"):
+    for word in ("wgan-gp", "--preset book", "car-racing", "faces", "precision"):
         assert word in said
     vae, convolutions = (re.search(rf"^  {name} +(.*)$", said, re.M)[1] for name in ("vae", "random-convolutions"))
     assert "sample" in vae and "sample" not in convolutions
@@ -195,7 +195,7 @@ def test_from_training_to_the_report(capsys):
         ["reconstruct", "tiny", "--count", "5"],
         ["interpolate", "tiny", "--pairs", "2", "--steps", "4", "--keys", "3", "--frames", "2"],
         ["traverse", "tiny", "--most", "3", "--steps", "5"],
-        ["attribute", "tiny", "--attribute", "size", "--judge-steps", "0", "--images", "60"],
+        ["attribute", "tiny", "--attribute", "size", "--no-judge", "--images", "60"],
         ["evaluate", "tiny", "--samples", "100"],
         ["diagnose", "tiny", "--samples", "100"],
         ["report", "tiny"],
