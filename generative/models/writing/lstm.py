@@ -110,7 +110,8 @@ class LSTM(nn.Module):
         self, tokens: Int[Tensor, "B T"], state: Float[Tensor, "2 L B H"]
     ) -> tuple[Float[Tensor, "B T K"], Float[Tensor, "2 L B H"]]:
         """Return the scores of the token after each of these, and the state after the last."""
-        features, state = self.recurrent(self.dropout(self.embedding(tokens)), state)
+        embedded = self.dropout(self.embedding(tokens) * self.config.embedding**0.5)  # at unit spread
+        features, state = self.recurrent(embedded, state)
         if self.head is not None:
             return at_least_float32(self.head(features)), state
         scores = self.project(features) @ self.embedding.weight[: self.config.vocabulary].T + self.bias
