@@ -31,10 +31,13 @@ from generative.metrics.registry import METRICS, metrics_that_need
 from scripts.generative.assembly import open_run
 from scripts.generative.items import codes, decoder, places
 from scripts.generative.looks import Looks, look, shares_by
-from scripts.generative.numbers import of_points, of_rows
+from scripts.generative.numbers import of_points, of_rows, of_tokens
 from scripts.generative.verdicts import verdicts
 
-HEADLINES = ("nats per point", "coverage[points]", "bits per number", "FD", "accuracy", "answers right", "MSE")
+HEADLINES = (
+    *("nats per point", "coverage[points]", "bits per number", "bits per token"),
+    *("FD", "accuracy", "answers right", "MSE"),
+)
 """The figure that stands for a model: the first of these that it has, under whatever extractor."""
 SECOND = ("FD", "precision")
 """Figures that fixed random convolutions give a second opinion of."""
@@ -123,6 +126,8 @@ def figures(module: nn.Module, data: Data, options: EvaluateOptions, looks: Look
         yield from of_points(module, data, options.samples, options.seed)
     elif data.item.kind == "row":
         yield from of_rows(module, data, options.samples, options.seed)
+    elif data.item.kind == "tokens":
+        yield from of_tokens(module, data, options.samples)
 
 
 def of_images(looks: Looks, options: EvaluateOptions) -> Iterator[Figure]:

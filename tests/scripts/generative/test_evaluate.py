@@ -99,6 +99,20 @@ def test_rows_are_measured_by_their_likelihood_and_by_what_goes_together(tmp_pat
     assert counted["value"] < pairs["value"]  # which takes features as independent
 
 
+def test_text_is_measured_in_bits_beside_models_that_count(tmp_path):
+    run = finished(tmp_path / "run", "lstm")
+    module, data = open_run(run)
+    facts = evaluate(run, module, data, EvaluateOptions(samples=200))
+    (bits,) = facts["figures"]
+    assert facts["headline"] == bits and bits["name"] == "bits per token"
+    text = torch.from_numpy(data.held_out().get("tokens", np.arange(len(data.held_out()))))
+    assert (
+        bits["value"] == pytest.approx(module.bits_per_token(text.reshape(1, -1))) and bits["samples"] == text.numel()
+    )
+    assert set(bits["baselines"]) == {"unigram", "Markov chain", "Kneser-Ney 5-gram"}
+    assert bits["beats_baseline"] is False  # after eight steps
+
+
 def test_what_rows_describe_is_drawn(tmp_path):
     run = finished(tmp_path / "run", "multinomial", shown=16)
     assert list((run.path / "samples").glob("*.png"))
