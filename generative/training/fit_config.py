@@ -21,8 +21,8 @@ class FitConfig:
     warmup: int = 0
     """Steps over which the learning rate rises linearly to its full value."""
     schedule: Literal["constant", "cosine", "half-linear"] = "constant"
-    """Learning rate after the warm-up: constant, half a cosine down to 0 at the last step, or constant for half of the
-    steps and then straight down to 0."""
+    """Learning rate after the warm-up: constant, or half a cosine down to 0 at the last step, or (half-linear) constant
+    for half of the steps and then straight down to 0."""
     gradient_clip: float = 0.0
     """Largest norm of the whole gradient; 0 turns it off."""
     clip_value: float = 0.0

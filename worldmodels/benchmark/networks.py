@@ -240,7 +240,7 @@ def component_training(frames: Tensor, config: VisionConfig) -> Iterator[object]
     """Train the vision of preset quick without end on a data set of images; yield after every step."""
     module = VISIONS.create(config.type, config.options, seed=0)
     options = replace(config.fit, steps=10**9)
-    batches = array_data("frames", frames.numpy()).batches(config.batch, 0, "unit")
+    batches = array_data("frames", frames.numpy()).batches(config.batch, 0)
     return fit(module, batches, options, seed=0, log_every=1)
 
 
