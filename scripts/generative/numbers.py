@@ -25,9 +25,9 @@ def of_points(module: nn.Module, data: Data, samples: int, seed: int) -> Iterato
     if offers(module, "sample"):
         real, draws = _parted(module, data, samples, seed)
         made, bell = draw(module, len(real), torch.Generator().manual_seed(seed)), _bell(real)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            gaussian = bell.sample((len(real),)).float()
+        generator = torch.Generator().manual_seed(seed)
+        normal = torch.randn(real.shape, generator=generator, dtype=torch.float64)
+        gaussian = (bell.loc + normal @ bell.scale_tril.T).float()
         modes = cast(Modes, data.modes)
         centres, radius = torch.from_numpy(modes.centres), 3 * modes.spread
         what = {
