@@ -22,6 +22,8 @@ SPOILED = "spoiled"
 """The question of what was done to an image."""
 BATCH = 256
 SLOPE = 0.2
+SETTLED_BY = 0
+"""Seed of the spoiled images that features are settled on."""
 LEAST_SPREAD = 0.01
 """Variance added in every direction, in shares of the mean one, or rounding errors would be blown up."""
 
@@ -87,7 +89,9 @@ class Judge(nn.Module):
     def features(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F"]:
         """Return the last hidden layer, of unit spread in every direction over the images that it was settled on.
 
-        Without that a few directions that vary most, such as light against dark, would be all that figures see.
+        Without that a few directions that vary most, such as light against dark, would be all that figures see. A
+        quarter of those images are spoiled: over intact ones alone nothing varies in the directions of noise and blur,
+        so that noise too faint for an eye would count for more than a digit that is none.
 
         Raises:
             ValueError: images of another shape.
@@ -96,8 +100,9 @@ class Judge(nn.Module):
 
     @torch.no_grad()
     def settle(self, images: Float[Tensor, "N C H W"]) -> None:
-        """Set the spread of the features by intact images, several times as many as there are features."""
-        hidden = torch.cat([self._hidden(part) for part in images.split(BATCH)]).double()
+        """Set the spread of the features by images and spoiled copies of a third, many more than there are features."""
+        spoiled, _ = spoil(images[::3], torch.Generator(images.device).manual_seed(SETTLED_BY))
+        hidden = torch.cat([self._hidden(part) for part in torch.cat([images, spoiled]).split(BATCH)]).double()
         values, vectors = torch.linalg.eigh(torch.cov(hidden.T))
         spread = (values.clamp(min=0) + LEAST_SPREAD * values.mean()).sqrt()
         self.centre.copy_(hidden.mean(0))

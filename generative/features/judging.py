@@ -29,6 +29,8 @@ from generative.training.fit_config import FitConfig
 
 FOLDER = Path(__file__).parent / "judges"
 """Judges that are shipped."""
+VERSION = 2
+"""Of the way judges learn and see; one that learned otherwise is not found any more."""
 PROBES = 64
 """Images that tell one data set from another."""
 LOOKED_AT = 4000
@@ -94,6 +96,7 @@ class Lessons:
         """Return what tells a judge that learned so from others, 16 hexadecimal digits."""
         where = self.items[np.linspace(0, len(self.items) - 1, min(PROBES, len(self.items))).astype(np.int64)]
         facts = {"config": asdict(self.config()), "learning": asdict(learning), "items": len(self.items)}
+        facts["version"] = VERSION
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
         digest.update(np.ascontiguousarray(self.data.get(self.data.main, where)).tobytes())
         digest.update(self.answers(where).numpy().tobytes())

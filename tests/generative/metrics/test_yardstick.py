@@ -33,7 +33,7 @@ EXPECTED = {
     "held out": ((), ()),
     "blurred": (("FD", "coverage"), ("blur",)),
     "painted over": (("FD", "answers"), ("wrong shares",)),
-    "speckled": (("FD", "density"), ("noise",)),
+    "speckled": (("FD", "coverage"), ("noise",)),
     "copied": (("memorisation",), ("memorisation",)),
     "class dropped": (("answers",), ("wrong shares",)),
     "recoloured": (("FD", "precision"), ("colour shift",)),
