@@ -58,6 +58,13 @@ gymnasium.register(
     reward_threshold=900,
 )
 gymnasium.register(
+    id="WorldModels/NightCarRacing-v3",
+    entry_point="envs.night:NightCarRacing",
+    vector_entry_point="envs.vector:night_car_racing",
+    max_episode_steps=1000,
+    reward_threshold=900,
+)
+gymnasium.register(
     id="WorldModels/Toy-v0",
     entry_point="envs.toy:Toy",
     vector_entry_point="envs.vector:toy",

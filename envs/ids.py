@@ -16,8 +16,9 @@ CAR_RACING = (
     "WorldModels/CarRacing-v3",
     "CarRacing-v3",
     "WorldModels/RecolouredCarRacing-v3",
+    "WorldModels/NightCarRacing-v3",
 )
-"""Four drawings of one world: tracks, physics and rewards are the same."""
+"""Five drawings of one world: tracks, physics and rewards are the same."""
 
 OWN_LIMIT = 1000
 """Frames after which an episode is cut where the environment was registered without a limit."""

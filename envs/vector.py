@@ -179,6 +179,11 @@ def recoloured_car_racing(num_envs: int, **kwargs: Any) -> VectorEnv:
     return _made("WorldModels/RecolouredCarRacing-v3", num_envs, kwargs)
 
 
+def night_car_racing(num_envs: int, **kwargs: Any) -> VectorEnv:
+    """Return what `gym.make_vec("WorldModels/NightCarRacing-v3", num_envs=...)` makes."""
+    return _made("WorldModels/NightCarRacing-v3", num_envs, kwargs)
+
+
 def toy(num_envs: int, **kwargs: Any) -> VectorEnv:
     """Return what `gym.make_vec("WorldModels/Toy-v0", num_envs=...)` makes."""
     return _made("WorldModels/Toy-v0", num_envs, kwargs)

@@ -109,11 +109,15 @@ class Data:
     """The Gaussians that points are drawn from, where they are."""
     draw: Callable[[np.ndarray], Any] | None = field(default=None, repr=False)
     """Return what a person sees of items, also of a model's: images uint8 (N H W C), one picture (H W 3), or texts."""
+    twins: tuple[str, ...] = ()
+    """Fields whose images of one item show the same thing in several domains: what a translation should be."""
 
     def __post_init__(self) -> None:
         if not self.fields or set(self.fields) != set(self.readers):
             have = f"fields {', '.join(self.fields)}, readers {', '.join(self.readers)}"
             raise ValueError(f"{self.name}: {have}; give a reader for each field, and at least one")
+        if not set(self.twins) <= set(self.fields):
+            raise ValueError(f"{self.name}: twins={self.twins}, fields {', '.join(self.fields)}; name fields")
 
     @property
     def main(self) -> str:

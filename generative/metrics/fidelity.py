@@ -1,4 +1,4 @@
-"""How near reconstructions are to their originals, image by image: squared error, PSNR and SSIM."""
+"""How near reconstructions are to their originals, image by image: squared and absolute error, PSNR and SSIM."""
 
 import torch
 from jaxtyping import Float
@@ -13,6 +13,11 @@ def squared_error(original: Float[Tensor, "N C H W"], copy: Float[Tensor, "N C H
     """Return the mean squared error per value, images in [0, 1]; raise ComponentError for other ranges."""
     difference = unit_images("original", original).double() - unit_images("copy", copy).double()
     return difference.square().mean().item()
+
+
+def absolute_error(original: Float[Tensor, "N C H W"], copy: Float[Tensor, "N C H W"]) -> float:
+    """Return the mean absolute error per value, images in [0, 1]; raise ComponentError for other ranges."""
+    return (unit_images("original", original).double() - unit_images("copy", copy).double()).abs().mean().item()
 
 
 def psnr(original: Float[Tensor, "N C H W"], copy: Float[Tensor, "N C H W"]) -> float:

@@ -171,18 +171,32 @@ def measure_pairs(
     originals: Float[Tensor, "N C H W"],
     copies: Float[Tensor, "M C H W"],
     baselines: Mapping[str, Float[Tensor, "N C H W"]],
+    *,
+    needs: Literal["pairs", "twins", "cycles"] = "pairs",
+    direction: str = "",
 ) -> Figure:
-    """Return a metric of reconstructions with those of baselines; real data have no such figure.
+    """Return a metric of reconstructions or translations with those of baselines; real data have no such figure.
+
+    Args:
+        name: of a metric that needs what `needs` says.
+        originals: images to compare with.
+        copies: reconstructions, translations, or what came back from there.
+        baselines: the same of what costs nothing.
+        needs: what the images are.
+        direction: of a translation.
 
     Raises:
         ComponentError: unknown metric, one of another kind, images outside [0, 1] or unequally many.
     """
-    metric = _expect(name, "pairs", "measure_pairs")
+    metric = _expect(name, needs, "measure_pairs")
     if copies.shape != originals.shape:
         raise ComponentError(f"{name}: copies of {tuple(copies.shape)} for {tuple(originals.shape)}; give one for each")
     unit_images("originals", originals), unit_images("copies", copies)
     made = {each: metric(originals, images) for each, images in baselines.items()}
-    return Figure(name, metric(originals, copies), NOTHING, NOTHING, NOTHING, made, metric.better, None, len(originals))
+    title = f"{name}[{direction}]" if direction else name
+    return Figure(
+        title, metric(originals, copies), NOTHING, NOTHING, NOTHING, made, metric.better, None, len(originals)
+    )
 
 
 def measure_code(
@@ -325,6 +339,8 @@ def _expect(name: str, needs: Needs, place: str) -> Metric:
 _PLACES: dict[Needs, str] = {
     "sets": "measure",
     "pairs": "measure_pairs",
+    "twins": "measure_pairs",
+    "cycles": "measure_pairs",
     "latents": "measure_code",
     "factors": "measure_code",
     "paths": "measure_path",

@@ -15,14 +15,16 @@ from typing import Any, Literal, cast
 from generative.core.catalogue import Catalogue
 from generative.core.options import ComponentError
 
-Needs = Literal["sets", "pairs", "latents", "factors", "paths", "critic"]
+Needs = Literal["sets", "pairs", "twins", "cycles", "latents", "factors", "paths", "critic"]
 """What a metric's function takes.
 
-sets: features of real and of generated items (N F), (M F). pairs: images and their reconstructions (N C H W). latents:
-codes (N Z). factors: codes and true factors (N K). paths: a function from latents to features, and where paths start
-and end, see `continuity`. critic: a module, and items to look for its steepest gradient at.
+sets: features of real and of generated items (N F), (M F). pairs: images and their reconstructions (N C H W). twins:
+known twins of images in another domain and what the images are translated to, likewise. cycles: images and what comes
+back of them from there, likewise. latents: codes (N Z). factors: codes and true factors (N K). paths: a function from
+latents to features, and where paths start and end, see `continuity`. critic: a module, and items to look for its
+steepest gradient at.
 """
-NEEDS = ("sets", "pairs", "latents", "factors", "paths", "critic")
+NEEDS = ("sets", "pairs", "twins", "cycles", "latents", "factors", "paths", "critic")
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,12 @@ METRICS = Catalogue[Metric](
         "MSE": Metric(f"{_HERE}.fidelity:squared_error", "pairs", "lower", "How large is the error per value?"),
         "PSNR": Metric(f"{_HERE}.fidelity:psnr", "pairs", "higher", "How large is the error, in decibels?"),
         "SSIM": Metric(f"{_HERE}.fidelity:ssim", "pairs", "higher", "Is local structure kept?"),
+        "translation-error": Metric(
+            f"{_HERE}.fidelity:absolute_error", "twins", "lower", "How far is a translation from the known twin?"
+        ),
+        "cycle-error": Metric(
+            f"{_HERE}.fidelity:absolute_error", "cycles", "lower", "How far is an image, there and back, from itself?"
+        ),
         "relative-path-length": Metric(
             f"{_HERE}.continuity:relative_path_length", "paths", "lower", "How straight is a path?"
         ),

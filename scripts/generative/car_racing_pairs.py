@@ -1,15 +1,17 @@
-"""Two domains whose pairs are known: frames of CarRacing, and of the same track and drive in other colours.
+"""Two domains whose pairs are known: frames of CarRacing, and of the same track and drive drawn in another way.
 
 A model that translates between them learns without the pairs; how far it is off is then measured with them. Frames are
 drawn once and kept in the user's cache folder.
 """
 
+import dataclasses
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import gymnasium as gym
@@ -19,6 +21,7 @@ from jaxtyping import Float32, UInt8
 import envs
 from envs import model_frame
 from envs.fast_car_racing import FastCarRacing
+from envs.night import NightCarRacing
 from envs.recoloured import RecolouredCarRacing
 from generative.core.cache import cache_folder
 from generative.data import Data, array_data
@@ -26,13 +29,18 @@ from scripts.generative.car_racing import with_attributes
 
 ZOOM = 50
 """Frames at the beginning of an episode that are seen from far above; none of them is taken."""
+OTHERS: Mapping[str, type[FastCarRacing]] = {"recoloured": RecolouredCarRacing, "night": NightCarRacing}
 _CRUISE = 45.0  # metres a second that the driver keeps to
 _SHARE = (0.4, 1.0)  # of it, from track to track
 
 
 @dataclass(frozen=True)
 class CarRacingPairsConfig:
-    """Frames of CarRacing beside the same ones in other colours, a palette for each track."""
+    """Frames of CarRacing beside the same ones by night, or in other colours."""
+
+    other: Literal["recoloured", "night"] = "recoloured"
+    """recoloured: a palette for each track, which no frame in the usual colours tells. night: snow in headlights, where
+    each frame of either domain has one twin."""
 
     tracks: int = 200
     """Tracks to drive on, a tenth of them held out."""
@@ -56,11 +64,11 @@ class CarRacingPairsConfig:
             raise ValueError(f"crop={self.crop}: give rows from 0 to 96, the first below the second")
 
     def load(self) -> Data:
-        """Return the frames as "image", in other colours as "other"; a track stays on one side of the split."""
+        """Return the frames as "image", their twins as "other"; a track stays on one side of the split."""
         folder = self._folder()
         if not folder.is_dir():
             self._keep(folder)
-        usual, recoloured = np.load(folder / "frames.npy", mmap_mode="r")
+        usual, other = np.load(folder / "frames.npy", mmap_mode="r")
         state = np.load(folder / "state.npy")
         names = FastCarRacing.simulator_state_names
         tracks = np.arange(self.tracks).repeat(self.frames)
@@ -69,7 +77,8 @@ class CarRacingPairsConfig:
             replace(
                 data,
                 fields={"image": data.item, "other": data.item, **data.fields},
-                readers={"image": data.readers["image"], "other": lambda items: recoloured[items], **data.readers},
+                readers={"image": data.readers["image"], "other": lambda items: other[items], **data.readers},
+                twins=("image", "other"),
             ),
             state,
             names,
@@ -78,7 +87,7 @@ class CarRacingPairsConfig:
     def _folder(self) -> Path:
         """Return where the frames are kept: a folder for these options, this code and this simulator."""
         digest = hashlib.sha256(f"{gym.__version__} {cv2.__version__} {np.__version__}".encode())
-        digest.update(repr((self.tracks, self.frames, self.every, self.size, self.crop, self.seed)).encode())
+        digest.update(repr(dataclasses.astuple(self)).encode())
         for path in sorted([Path(__file__), *Path(envs.__file__).parent.glob("*.py")]):
             digest.update(path.read_bytes())
         return cache_folder() / "car-racing-pairs" / digest.hexdigest()[:20]
@@ -104,7 +113,7 @@ class CarRacingPairsConfig:
     def _drive(self, track: int) -> Iterator[tuple[UInt8[np.ndarray, "2 H W 3"], Float32[np.ndarray, " F"]]]:
         """Yield frames in both domains and the simulator's state; the same track again when a drive ends early."""
         random = np.random.default_rng([self.seed, track])
-        worlds = FastCarRacing(), RecolouredCarRacing()
+        worlds = FastCarRacing(), OTHERS[self.other]()
         for each in worlds:
             each.draw_bar = self.crop[1] > each.bar_top
         wanted, ended = self.frames, True

@@ -32,11 +32,12 @@ from scripts.generative.assembly import open_run
 from scripts.generative.items import codes, decoder, places
 from scripts.generative.looks import Looks, look, shares_by
 from scripts.generative.numbers import of_points, of_rows, of_tokens
+from scripts.generative.translated import of_translations, twins_known
 from scripts.generative.verdicts import verdicts
 
 HEADLINES = (
     *("nats per point", "coverage[points]", "bits per number", "bits per token"),
-    *("FD", "accuracy", "answers right", "MSE"),
+    *("translation-error", "FD", "accuracy", "answers right", "MSE"),
 )
 """The figure that stands for a model: the first of these that it has, under whatever extractor."""
 SECOND = ("FD", "precision")
@@ -132,8 +133,11 @@ def figures(module: nn.Module, data: Data, options: EvaluateOptions, looks: Look
 
 def of_images(looks: Looks, options: EvaluateOptions) -> Iterator[Figure]:
     """Yield the figures of a model of images."""
+    translates = offers(looks.module, "translate")
     allowed = {
-        "sets": offers(looks.module, "sample"),
+        "sets": offers(looks.module, "sample") or translates,
+        "twins": translates and twins_known(looks),
+        "cycles": translates,
         "pairs": offers(looks.module, "reconstruct"),
         "latents": offers(looks.module, "encode"),
         "factors": offers(looks.module, "encode") and "factors" in looks.data.fields,
@@ -145,8 +149,10 @@ def of_images(looks: Looks, options: EvaluateOptions) -> Iterator[Figure]:
             needs = METRICS.find(name).needs
             raise ComponentError(f"{name}: needs {needs}, which this model on {looks.data.name} does not have")
     asked = options.metrics
-    if allowed["sets"]:
+    if offers(looks.module, "sample"):
         yield from _of_samples(looks, asked)
+    if translates:
+        yield from of_translations(looks, asked)
     if allowed["pairs"]:
         yield from _of_pairs(looks, asked)
     if not asked and hasattr(cast(Any, looks.module).config, "levels"):

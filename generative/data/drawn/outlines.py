@@ -46,4 +46,5 @@ class OutlinesConfig:
             return np.rint(covered * fronts[:, None, None] + (1 - covered) * ground).astype(np.uint8)
 
         readers = {"image": partial(draw, 0.0, LIGHT), "outline": partial(draw, LINE, DARK)}
-        return Data("outlines", fields, {**readers, "label": shapes.readers["label"]}, shapes.items, shapes.others)
+        readers |= {"label": shapes.readers["label"]}
+        return Data("outlines", fields, readers, shapes.items, shapes.others, twins=("image", "outline"))
