@@ -48,3 +48,9 @@ def encode_means(
     encode: Callable[..., tuple[Tensor, Tensor]] = model.encode  # type: ignore[assignment]
     parts = zip(images.split(batch), *(each.split(batch) for each in condition), strict=True)
     return torch.cat([encode(*part)[0] for part in parts])
+
+
+def decoder(model: nn.Module, condition: Sequence[Tensor] = ()) -> Callable[[Tensor], Tensor]:
+    """Return a model's decoder; what it takes besides latents is that of the first item, for all of them."""
+    decode: Callable[..., Tensor] = model.decode  # type: ignore[assignment]
+    return lambda z: decode(z, *(each[:1].expand(len(z)) for each in condition))

@@ -25,11 +25,11 @@ from generative.features.judging import KeptJudge
 from generative.features.questions import CLASSES
 from generative.latent import Attribute, Judgement, added, learn_attribute
 from generative.latent import judge as count_flips
-from generative.latent.interpolation import encode_means
+from generative.latent.interpolation import decoder, encode_means
 from generative.metrics.neighbours import precision
 from generative.report.images import column, write_png
 from scripts.generative.assembly import open_run
-from scripts.generative.items import decoder, places, require_images, take
+from scripts.generative.items import places, require_images, take
 from scripts.generative.judges import as_extractor, judge_of
 from scripts.generative.known import look_up, middles
 from scripts.generative.pictures import tiled

@@ -33,7 +33,7 @@ def overview() -> str:
         "examples\n"
         "  generative train vae\n"
         "  generative train vae --data shapes --data.size 32 --model.latent 10 --seed 1 --out shapes-vae\n"
-        "  generative interpolate vae\n"
+        "  generative show vae traversal --most 5\n"
         "  generative attribute vae --attribute smiling\n"
         "  generative judge faces --data.size 32\n"
         "  generative train vae --data car-racing --data.run runs/quick --out road"

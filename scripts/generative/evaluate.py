@@ -14,7 +14,7 @@ from generative.core.facts import Facts
 from generative.core.files import write_json
 from generative.core.run_folder import TrainingRun
 from generative.data import Data
-from generative.latent.interpolation import encode_means
+from generative.latent.interpolation import decoder, encode_means
 from generative.metrics.answers import right_answers
 from generative.metrics.baselines import Components
 from generative.metrics.figure import NOTHING, Figure, against
@@ -29,7 +29,7 @@ from generative.metrics.measure import (
 )
 from generative.metrics.registry import METRICS, metrics_that_need
 from scripts.generative.assembly import open_run
-from scripts.generative.items import codes, decoder, places
+from scripts.generative.items import codes, places
 from scripts.generative.looks import Looks, look, shares_by
 from scripts.generative.numbers import of_points, of_rows, of_tokens
 from scripts.generative.translated import of_translations, twins_known

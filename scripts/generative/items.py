@@ -1,6 +1,6 @@
 """Items of a data set as a model takes them: the values, what goes beside them, and the codes that they get."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -125,12 +125,6 @@ def codes(module: nn.Module, data: Data, count: int, seed: int) -> Items:
     if not offers(module, "encode"):
         return Items(torch.randn(len(order), cast(Any, module).latent_spec.size, generator=generator), condition)
     return Items(encode_means(module, items.values[order], condition), condition)
-
-
-def decoder(module: nn.Module, condition: Sequence[Tensor]) -> Callable[[Tensor], Tensor]:
-    """Return a model's decoder; what it takes besides latents is that of the first item, for all of them."""
-    model: Any = module
-    return lambda z: model.decode(z, *(each[:1].expand(len(z)) for each in condition))
 
 
 def require_images(data: Data, command: str) -> Data:

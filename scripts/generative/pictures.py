@@ -11,10 +11,12 @@ from torch import Tensor, nn
 
 from generative import offers, to_float, to_uint8
 from generative.capabilities import draw
-from generative.core.files import write_text
+from generative.core.files import write_bytes, write_text
+from generative.core.views import Film, Picture
 from generative.data import Data, Field
-from generative.report.images import column, enlarged, grid, write_png
+from generative.report.images import captioned, column, enlarged, grid, labelled_rows, write_png
 from generative.report.plots import points_picture
+from generative.report.video import gif_bytes
 from scripts.generative.items import Items, take
 from scripts.generative.preflight import MANY
 
@@ -60,6 +62,28 @@ def drawn(samples: Tensor, data: Data, columns: int) -> Seen | None:
     if data.item.kind == "point":
         return points_picture(plain, data.get("point", np.arange(min(1000, len(data)))))
     return data.draw and tiled(to_float(torch.from_numpy(data.draw(plain))), columns)
+
+
+def write_view(path: Path, made: Picture | Film) -> Path:
+    """Write what a view made, a picture as .png or a film as .gif, and return the file's name."""
+    if isinstance(made, Picture):
+        path = path.with_suffix(".png")
+        write_png(path, _laid_out(made.images, made.rows, made.columns))
+        return path
+    path = path.with_suffix(".gif")
+    frames = [_laid_out(frame) for frame in made.frames]
+    if made.captions:
+        frames = [captioned(frame, text) for frame, text in zip(frames, made.captions, strict=True)]
+    write_bytes(path, gif_bytes(np.stack(frames), made.fps))
+    return path
+
+
+def _laid_out(
+    images: Float[Tensor, "R K C H W"], rows: Sequence[str] = (), columns: Sequence[str] = ()
+) -> UInt8[np.ndarray, "H W 3"]:
+    """Return images in rows and columns with what stands beside and above them."""
+    strips = [tiled(row, len(row), [] if number else columns) for number, row in enumerate(images)]
+    return labelled_rows(strips, rows) if rows else column(strips, 2)
 
 
 def write_seen(path: Path, found: Seen) -> Path:

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, make_dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
@@ -19,8 +20,7 @@ COMMANDS = {
     "sample": "draw from a trained model: a grid as PNG; `sample RUN --help` shows the model's dials",
     "reconstruct": "held-out images and what comes back of them",
     "translate": "held-out images of two domains, each turned into the other",
-    "interpolate": "from one image to another, by the line and by the arc; a morph as GIF",
-    "traverse": "one dimension of the latent moved while the others rest",
+    "show": "a view of a model, with dials of its own: a picture or a film; `show RUN` lists them",
     "attribute": "an attribute vector, as in add a smile: effect, side effects, judges, picture",
     "judge": "train what sees the images of a data set, which then judges all models of it",
     "write": "a text that goes on from a prompt, printed while it is written",
@@ -86,7 +86,7 @@ def parse_options(
 ) -> tuple[Path | None, tuple[Any, ...]]:
     """Return the run and the further arguments of a command's `main`; no run for commands that are about none.
 
-    They are its `options`, and where it asks for `sampling` the dials of the run's model.
+    They are its `options`, and where it asks for `dials` those of what the run's model draws or shows.
 
     Raises:
         UsageError: the words cannot be understood.
@@ -96,8 +96,8 @@ def parse_options(
     kind = hints["options"]
     if command in ("list", "table"):
         return None, (parsed(kind, words, program, COMMANDS[command]),)
-    dials = _dials(kind, words) if "sampling" in hints else None
-    kinds = [("sampling", section(type(dials), name=""), field(default=dials))] if dials is not None else []
+    dials = _dials(command, kind, words) if "dials" in hints else None
+    kinds = [("dials", section(type(dials), name=""), field(default=dials))] if dials is not None else []
     view = make_dataclass("Words", kinds, bases=(kind, NamedTraining), frozen=True)
     try:
         found: Any = parsed(view, words, program, COMMANDS[command])
@@ -105,26 +105,30 @@ def parse_options(
         raise UsageError(str(error)) from error
     if found.run is None:
         raise UsageError(f"name the run: generative {command} RUN")
-    return run_path(found.run), (found,) if "sampling" not in hints else (found, found.sampling if kinds else None)
+    return run_path(found.run), (found,) if "dials" not in hints else (found, found.dials if kinds else None)
 
 
-def _dials(kind: type, words: Sequence[str]) -> Any:
-    """Return the dials, as they are by default, of the model of the run that is named, None for a model that has none.
+def _dials(command: str, kind: type, words: Sequence[str]) -> Any:
+    """Return the dials, as they are by default, of the model of the run that is named, or of the view of it.
 
-    Where the run is not the first word, dials before it are not known for what they are.
+    None where there are none. Where the run is not the first word, dials before it are not known for what they are.
     """
     from generative import MODELS
     from generative.capabilities import dials
     from generative.core.run_folder import TrainingRun
+    from generative.latent.views import view_named
 
     found: Any
     found, _ = peeked(make_dataclass("Words", [], bases=(kind, NamedTraining), frozen=True), words)
-    first = words[0] if words and not words[0].startswith("-") else found.run
-    path = None if first is None else run_path(first)
+    named = list(takewhile(lambda word: not word.startswith("-"), words[:2]))
+    path = run_path(named[0]) if named else None if found.run is None else run_path(found.run)
     if path is None or not (path / "config.yaml").is_file():
         return None
     model = MODELS.component_class(TrainingRun(path).config.model.type)
-    return dials(model)() if hasattr(model, "Sampling") else None
+    if command != "show":
+        return dials(model)() if hasattr(model, "Sampling") else None
+    view = named[1] if len(named) == 2 else found.view
+    return None if view is None else view_named(view, model)()
 
 
 def parse_train(words: Sequence[str]) -> tuple[Path, "TrainingConfig", Any]:

@@ -10,7 +10,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from generative import ComponentError, require
-from generative.capabilities import dials
+from generative.capabilities import dials as dials_of
 from generative.core.options import did_you_mean
 from generative.core.run_folder import TrainingRun
 from generative.data import Field
@@ -41,7 +41,7 @@ class SampleOptions:
                 raise ValueError(f"{name}={getattr(self, name)}: give 1 or more")
 
 
-def main(run: TrainingRun, options: SampleOptions, sampling: Any = None) -> Sequence[str]:
+def main(run: TrainingRun, options: SampleOptions, dials: Any = None) -> Sequence[str]:
     """Write the grid, drawn under the model's dials or, by default, as they are by themselves.
 
     Raises:
@@ -52,7 +52,7 @@ def main(run: TrainingRun, options: SampleOptions, sampling: Any = None) -> Sequ
     require(module, "sample")
     model: Any = module
     condition = (told(module, options, fields_of(facts)),) if options.labels else ()
-    sampling = dials(module)() if sampling is None else sampling
+    sampling = dials_of(module)() if dials is None else dials
     with torch.no_grad():
         samples = model.sample(options.count, sampling, torch.Generator().manual_seed(options.seed), *condition)
     item = next(iter(fields_of(facts).values()))

@@ -22,7 +22,11 @@ from generative import (
 from generative.capabilities import draw
 from generative.core.component import HasObjectives
 from generative.core.storage import component_bytes, component_from_bytes
+from generative.core.views import Film, Picture
 from generative.data import Field
+from generative.latent.views import views_of
+from scripts.generative.pictures import write_view
+from scripts.terminal.short_help import notes
 
 IMAGES: dict[str, Any] = {"image_size": 16, "channels": 1}
 POINTS: dict[str, Any] = {"layout": "points", "dimensions": 2, "width": 8, "norm": "none", "critic_norm": "none"}
@@ -426,6 +430,39 @@ def test_a_capability_works_or_is_refused_with_a_reason(case, capability):
             module.interpolate(obs, obs, 1, *more)
     else:
         raise AssertionError(f"nothing checks {capability}")
+
+
+class Held:
+    """What a view of a run may ask for, without a run."""
+
+    def __init__(self, module: Any):
+        self.module, self.classes = module, ("a", "b", "c") if condition(module, 1) else ()
+
+    def codes(self, count: int, seed: int) -> tuple[torch.Tensor, ...]:
+        module, more = self.module, condition(self.module, count)
+        if offers(module, "encode"):
+            return module.encode(data(module, count, seed), *more)[0], *more
+        return torch.randn(count, module.latent_spec.size, generator=noise(seed)), *more
+
+    def held_out(self, count: int) -> tuple[torch.Tensor, ...]:
+        found = batch(self.module, count)
+        return found if isinstance(found, tuple) else (found,)
+
+
+@pytest.mark.parametrize(("case", "name"), [(case, name) for case in SMALL for name in views_of(make(case))])
+def test_a_view_makes_what_it_declares_and_every_dial_is_described(case, name, tmp_path):
+    module = ready(case)
+    kind = views_of(module)[name]
+    assert kind.__dataclass_params__.frozen and len(kind.__doc__) > 20
+    dials = {each.name for each in dataclasses.fields(kind)}
+    assert dials == set(notes(kind)) and not dials & {"run", "view", "seed", "out"}
+    made, again = (kind().show(module, Held(module), 0) for _ in range(2))
+    assert type(made) is kind.makes
+    path = write_view(tmp_path / "shown", made)
+    assert path.suffix == {Picture: ".png", Film: ".gif"}[kind.makes] and path.stat().st_size > 100
+    images = made.images if kind.makes is Picture else made.frames
+    assert images.isfinite().all() and images.std() > 0
+    assert torch.equal(images, again.images if kind.makes is Picture else again.frames)
 
 
 TURNED = {"temperature": 0.0, "top_k": 1, "top_p": 0.1, "length": 5}

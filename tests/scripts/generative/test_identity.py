@@ -87,7 +87,8 @@ def test_a_training_that_was_stopped_does_not_go_on_with_other_data(pictures):
 def test_what_needs_no_data_asks_for_none(pictures, capsys, model):
     assert train(model=model) == 0
     shutil.rmtree(pictures / "mine")
-    for words in (["sample", "run"], ["interpolate", "run", "--frames", "1"], ["traverse", "run"], ["report", "run"]):
+    views = [["show", "run", *words] for words in ([], ["interpolation"], ["morph", "--frames", "1"], ["traversal"])]
+    for words in (["sample", "run"], *views, ["report", "run"]):
         assert main(words) == 0, capsys.readouterr().err
     capsys.readouterr()
     assert main(["evaluate", "run"]) == 1
@@ -106,22 +107,20 @@ def test_starts_kept_are_those_that_the_data_give(tmp_path):
     for model in ("vae", "conditional-vae", "conditional-gan"):
         run = finished(tmp_path / model, model)
         module, data = open_run(run)
-        kept, asked = starts(run, module, 9, 3, "interpolate"), codes(module, data, 9, 3)
+        kept, asked = starts(run, module, 9, 3, "show morph"), codes(module, data, 9, 3)
         torch.testing.assert_close(kept.values, asked.values, rtol=1e-4, atol=1e-5)
         assert len(kept.condition) == len(asked.condition) == (model != "vae")
         assert all(torch.equal(*pair) for pair in zip(kept.condition, asked.condition, strict=True))
 
 
 def test_points_and_rows_draw_themselves(tmp_path):
-    from scripts.generative import sample
+    from scripts.generative import sample, show
 
     for model in ("toy-distribution", "multinomial"):
         run = finished(tmp_path / model, model)
         assert "samples: " in sample.main(run, sample.SampleOptions(count=4))[0]
         with pytest.raises(ComponentError):
-            from scripts.generative import interpolate
-
-            interpolate.main(run, interpolate.InterpolateOptions())
+            show.main(run, show.ShowOptions("morph"))
 
 
 def test_paths_mean_the_same_in_every_folder(pictures, monkeypatch):
