@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from generative.data.drawn.shapes import FACTORS, ShapesConfig, colours, mask
-from generative.data.fields import Data, Field
+from generative.data.fields import Data, Field, Reader
 
 LINE = 0.06
 """Width of a line as a share of the image."""
@@ -45,6 +45,6 @@ class OutlinesConfig:
             covered = np.stack([mask(row, self.size, line) for row in factors])[..., None]  # (N H W 1)
             return np.rint(covered * fronts[:, None, None] + (1 - covered) * ground).astype(np.uint8)
 
-        readers = {"image": partial(draw, 0.0, LIGHT), "outline": partial(draw, LINE, DARK)}
-        readers |= {"label": shapes.readers["label"]}
+        readers: dict[str, Reader] = {"image": partial(draw, 0.0, LIGHT), "outline": partial(draw, LINE, DARK)}
+        readers["label"] = shapes.readers["label"]
         return Data("outlines", fields, readers, shapes.items, shapes.others, twins=("image", "outline"))
