@@ -14,12 +14,14 @@ sys.dont_write_bytecode = False
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
-from tests.annotations import check_annotations
+from tests.annotations import check_anew, check_annotations
 
 check_annotations(["worldmodels", "agents", "envs", "generative"])
 
+import gc
 import shutil
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -68,7 +70,8 @@ def pytest_xdist_make_scheduler(config, log):
 def pytest_collection_modifyitems(items):
     """Begin with the files that take longest, so that no process has a long one left when the others are done.
 
-    Tests with the marker `gpu` are skipped where there is none; those with a slow fixture are slow.
+    Those are the files with most slow tests, then those with most tests of any kind. Tests with the marker `gpu` are
+    skipped where there is none; those with a slow fixture are slow.
     """
     for item in items:
         if item.get_closest_marker("gpu") and not torch.cuda.is_available():
@@ -77,8 +80,14 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.xdist_group("ray"))
         if not item.get_closest_marker("slow") and SLOW_FIXTURES & set(item.fixturenames):
             item.add_marker("slow")
-    long = [item.path for item in items if item.get_closest_marker("slow")]
-    items.sort(key=lambda item: -long.count(item.path))
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    tests = Counter(item.path for item in items)
+    items.sort(key=lambda item: (-slow[item.path], -tests[item.path]))
+
+
+def pytest_collection_finish():
+    """What is imported by now stays, so the garbage collector need not look at it again and again."""
+    gc.freeze()
 
 
 _running = []
@@ -106,6 +115,12 @@ subprocess.Popen.__init__ = _only_marked_tests_start_ray
 def _seeded():
     """Every test draws the same numbers from torch's global stream, alone or after others."""
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _checked_anew():
+    """Every test has the annotations of its own first calls checked."""
+    check_anew()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -7,7 +7,7 @@ import jaxtyping
 import pytest
 import torch
 
-from tests.annotations import check_annotations
+from tests.annotations import CHECKED, check_anew, check_annotations
 
 MODULE = """
 from dataclasses import dataclass
@@ -65,3 +65,12 @@ def test_what_is_annotated_is_checked(module):
 def test_checks_can_be_switched_off(module, monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     assert module.length("") == "none" and module.Named(3).name == 3 and module.Point(torch.zeros(3)).place.sum() == 0
+
+
+def test_the_first_calls_in_a_test_are_checked(module):
+    for _ in range(CHECKED):
+        assert module.length("word") == 4
+    assert module.length("") == "none"  # one of an inner loop
+    check_anew()
+    with pytest.raises(Exception, match=r"(?i)type|violates"):
+        module.length("")

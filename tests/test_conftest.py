@@ -69,9 +69,9 @@ def test_files_of_long_tests_come_first_and_ray_is_one_group(ours):
         )
 
     items = [item("a"), item("b", "slow"), item("b", "ray"), item("c", "slow"), item("c", fixtures=["_looped"])]
-    items.append(item("a", "ray"))
+    items += [item("a", "ray"), item("d"), item("d"), item("d")]
     ours.pytest_collection_modifyitems(items)
-    assert [one.path for one in items] == ["c", "c", "b", "b", "a", "a"]
-    assert ["slow" in one.added for one in items] == [True, True, True, False, False, False]
-    assert ["xdist_group" in one.added for one in items] == [False, False, False, True, False, True]
+    assert [one.path for one in items] == [*"ccbbdddaa"]
+    assert ["slow" in one.added for one in items] == [True] * 3 + [False] * 6
+    assert ["xdist_group" in one.added for one in items] == [False] * 3 + [True] + [False] * 4 + [True]
     assert items[3].added["xdist_group"].args == ("ray",)

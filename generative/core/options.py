@@ -79,6 +79,11 @@ def _hints(cls: type) -> dict[str, Any]:
     return typing.get_type_hints(cls)
 
 
+@functools.cache
+def _field_names(cls: type) -> tuple[str, ...]:
+    return tuple(each.name for each in dataclasses.fields(cls))
+
+
 def check_numbers(value: object, name: str = "") -> None:
     """Refuse numbers that no field can mean anywhere in a config: infinite, NaN, beyond `LARGEST`, seeds too large.
 
@@ -103,12 +108,12 @@ def check_numbers(value: object, name: str = "") -> None:
                 raise ValueError(f"{name}={value:.6g}: too large to mean anything; give at most {LARGEST:,}")
             continue
         inner: list[tuple[str, object]] = []
-        if dataclasses.is_dataclass(value):
-            inner = [(each.name, getattr(value, each.name)) for each in dataclasses.fields(value)]
+        if isinstance(value, (tuple, list)):
+            left.extend((name, each) for each in reversed(value))
+        elif dataclasses.is_dataclass(value):
+            inner = [(each, getattr(value, each)) for each in _field_names(type(value))]  # type: ignore[arg-type]
         elif isinstance(value, Mapping):
             inner = list(value.items())
-        elif isinstance(value, (tuple, list)):
-            left.extend((name, each) for each in reversed(value))
         before = f"{name}." if name else ""
         left.extend((f"{before}{key}", each) for key, each in reversed(inner))
 

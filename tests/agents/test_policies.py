@@ -98,6 +98,7 @@ def test_brownian_starts_uniformly():
     assert np.allclose(np.std(starts, axis=0), np.array([2, 1, 1]) / np.sqrt(12), rtol=0.1)
 
 
+@pytest.mark.slow
 def test_outputs_of_an_ornstein_uhlenbeck_process():
     outputs = []
     for seed in range(200):

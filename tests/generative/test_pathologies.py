@@ -61,6 +61,7 @@ def test_too_few_components_blur_and_enough_do_not():
     assert kept(100) == []
 
 
+@pytest.mark.slow
 def test_a_codebook_far_too_large_dies_and_restarts_revive_it():
     def used(codes: int, restart: float, decay: float) -> list[str]:
         options = {**IMAGES, "width": 8, "codes": codes, "restart": restart, "decay": decay}
@@ -105,6 +106,7 @@ def test_a_sure_critic_starves_the_saturating_loss_and_not_the_other():
     assert found == [] and rows[-1]["critic_accuracy"] > 0.98
 
 
+@pytest.mark.slow
 def test_a_wasserstein_critic_without_bounds_explodes():
     options = {**POINTS, "gan_loss": "wasserstein", "critic_steps": 3}
     _, rows = trained("dcgan", options, 60, rate=1e-2, batches=points)

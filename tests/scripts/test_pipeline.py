@@ -125,6 +125,7 @@ def test_the_report_shows_the_score_with_its_interval(finished):
     assert "data:video/webm" in page and "WorldModels/Toy-v0" in page
 
 
+@pytest.mark.slow
 def test_dreams_with_residual_noise_go_through_every_stage(_trained, tmp_path):
     """The newest episodes' steps, and the memory's residuals at them, are kept, dreamt of and exported."""
     dreams = {"noise": "residual", "recent_episodes": 4, "horizon": 15}

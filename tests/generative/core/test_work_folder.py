@@ -21,6 +21,7 @@ def _hold(path, held, release):
         release.wait(20)
 
 
+@pytest.mark.slow
 def test_one_process_works_at_a_time(tmp_path):
     context = multiprocessing.get_context("spawn")
     held, release = context.Event(), context.Event()

@@ -108,6 +108,7 @@ def test_every_field_has_a_reader():
         dataclasses.replace(data, readers={"other": data.readers["image"]})
 
 
+@pytest.mark.slow
 def test_a_training_learns_from_the_stream():
     data = FacesConfig(size=16, count=500).load()
     vae = VAE(VAEConfig(latent=4, image_size=16, width=8, kl_floor=0.0))

@@ -23,6 +23,8 @@ from scripts.generative.data_sets import load
 from scripts.generative.judges import as_extractor, judge_of, unseen
 
 OPTIONS = {"faces": {"size": 32, "count": 2000}, "digits": {"size": 32}}
+EACH = [pytest.param("faces", marks=pytest.mark.slow), "digits"]
+"""Faces take seconds to draw."""
 SIZE = {"faces": 200, "digits": 170}
 PAINTED = {"faces": (slice(20, 27), slice(10, 22)), "digits": (slice(10, 22), slice(10, 22))}
 """Rows and columns that are painted over: the mouth, the middle of a stroke."""
@@ -111,7 +113,7 @@ def judged(name, how):
 
 
 @pytest.mark.parametrize("how", EXPECTED)
-@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize("name", EACH)
 def test_spoiled_images_lie_outside_of_real_data_and_have_their_verdict(name, how):
     figures, verdicts = judged(name, how)
     outside, expected = EXPECTED[how]
@@ -122,7 +124,7 @@ def test_spoiled_images_lie_outside_of_real_data_and_have_their_verdict(name, ho
     assert set(expected) <= verdicts
 
 
-@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize("name", EACH)
 def test_a_judge_answers_rightly_of_images_that_it_did_not_learn_from(name):
     seen = scene(name)
     assert (seen.judge.sees("classes", seen.fresh) == seen.classes).double().mean() > 0.95

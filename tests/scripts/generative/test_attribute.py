@@ -51,10 +51,12 @@ def test_skin_is_added_to_all_held_out_faces_and_an_independent_judge_agrees(fac
     assert facts["realism"]["before"] == facts["realism"]["after"]
 
 
+@pytest.mark.slow
 def test_without_a_name_the_first_attribute_is_taken(faces):
     assert learn(faces, AttributeOptions(images=300)).attribute.name == "smiling"
 
 
+@pytest.mark.slow
 def test_the_vector_comes_from_training_images_and_is_measured_on_others(faces):
     seen = learn(faces, AttributeOptions("smile", images=500))
     data = load_data("faces", FACES.options)

@@ -175,6 +175,7 @@ def test_list_names_models_presets_data_and_metrics(capsys):
     assert "sample" in vae and "sample" not in convolutions
 
 
+@pytest.mark.slow
 def test_models_and_data_are_listed_without_what_takes_long_to_import():
     heavy = ("sklearn", "scipy", "matplotlib", "torchmetrics", "torchvision", "ray")
     code = (

@@ -165,6 +165,7 @@ def test_points_are_measured_by_the_modes_they_cover(tmp_path):
     assert "mode collapse" in {each.problem for each in verdicts(run, Collapsed(), data, 200, 0, None)}
 
 
+@pytest.mark.slow
 def test_metrics_are_chosen_by_name_and_every_one_that_is_listed_can_be_computed(tmp_path):
     run = finished(tmp_path / "run")
     chosen = tuple(name for name in METRICS.names() if METRICS.find(name).needs != "critic" and name != "SSIM")
@@ -180,6 +181,7 @@ def test_metrics_are_chosen_by_name_and_every_one_that_is_listed_can_be_computed
         EvaluateOptions(metrics=("MSF",))
 
 
+@pytest.mark.slow
 def test_images_are_seen_by_the_judge_of_the_data_by_random_convolutions_or_by_a_trained_classifier(tmp_path):
     run = finished(tmp_path / "run", "vae", DIGITS)
     classifier = finished(tmp_path / "classifier", "mlp-classifier")

@@ -26,6 +26,7 @@ def test_pretrained_is_unpacked_once(shipped, capsys, tmp_path):
     assert {path: path.read_bytes() for path in shipped.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.slow
 def test_a_run_of_the_users_that_is_named_pretrained_is_used(shipped, copy, capsys):
     shutil.copytree(copy.path, "runs/pretrained")
     assert main(["info", "pretrained"]) == 0

@@ -65,6 +65,7 @@ def test_a_file_has_an_end_and_a_folder_that_cannot_be_written_does_no_harm(monk
     assert (drawings(np.arange(2)).ravel()[::16] == [0, 4]).all()
 
 
+@pytest.mark.slow
 def test_drawing_ahead_leaves_nothing_to_draw():
     from generative.data import FacesConfig
 

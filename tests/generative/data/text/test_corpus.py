@@ -83,6 +83,7 @@ def test_what_is_no_text_is_refused(content, options, message, tmp_path):
         load_data("text", {"path": str(tmp_path / "mine.txt"), **options})
 
 
+@pytest.mark.slow
 def test_without_a_path_it_is_english_that_is_installed():
     data = load_data("text")
     assert len(data) * 128 > 1_500_000 and len(data.names("tokens")) <= 256

@@ -259,6 +259,7 @@ def test_the_critic_sees_images_in_the_generators_range():
     torch.testing.assert_close(module.decode(z), (module.average(z) + 1) / 2)
 
 
+@pytest.mark.slow
 def test_labels_decide_what_a_conditional_gan_makes():
     def batches(start: int):
         return (pair(step, 64) for step in itertools.count(start))

@@ -58,6 +58,7 @@ def test_it_does_so_from_other_seeds(ring, seed):
     assert modes == 8 and quality > 0.05 and found == ["unreal"]  # after so few steps: all modes, and points between
 
 
+@pytest.mark.slow
 def test_a_non_saturating_preset_made_to_collapse_is_diagnosed(ring):
     module = MODELS.create("dcgan", COLLAPSING, 0)
     config = FitConfig(steps=200, learning_rate=5e-3)

@@ -26,6 +26,7 @@ def noise(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+@pytest.mark.slow
 def test_the_label_decides_what_it_says_and_the_latent_the_rest():
     module = MODELS.create("conditional-vae", OPTIONS, 0)
     list(fit(module, stream, FitConfig(steps=300, learning_rate=3e-3), seed=0))

@@ -141,6 +141,7 @@ def train(config: VAEConfig, steps: int = 250) -> VAE:
     return vae
 
 
+@pytest.mark.slow
 def test_it_learns_where_a_square_is_and_is_healthy():
     vae = train(SMALL)
     facts = vae.diagnose(to_float(squares(200, seed=10**6)))
@@ -150,6 +151,7 @@ def test_it_learns_where_a_square_is_and_is_healthy():
     assert facts["squared_error"] == pytest.approx((1 - facts["explained"]) * facts["baseline_squared_error"])
 
 
+@pytest.mark.slow
 def test_a_huge_beta_collapses_the_posterior_and_is_recognised():
     facts = train(VAEConfig(image_size=16, channels=1, latent=4, width=8, beta=500.0, kl_floor=0.0)).diagnose(
         to_float(squares(200, seed=10**6))

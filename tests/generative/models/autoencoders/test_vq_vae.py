@@ -153,6 +153,7 @@ def test_perplexity_is_the_number_of_codes_in_equal_use():
     assert perplexity(torch.tensor([0, 0, 1, 2]), 10).item() == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_a_mostly_dead_codebook_is_recognised():
     module = make(codes=512, restart=0.0)
     module.started.fill_(1)

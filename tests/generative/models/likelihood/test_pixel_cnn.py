@@ -108,6 +108,7 @@ def stripes(n: int, seed: int) -> torch.Tensor:
     return torch.randint(0, 2, (n, 1, 1, 6), generator=noise(seed)).float().expand(n, 1, 6, 6).contiguous()
 
 
+@pytest.mark.slow
 def test_training_finds_what_pixels_have_in_common():
     module = made(image_size=6)
     config = FitConfig(steps=100, learning_rate=5e-3)

@@ -94,6 +94,7 @@ def trained(carry: bool = True) -> LSTM:
     return module
 
 
+@pytest.mark.slow
 def test_the_carried_state_tells_what_the_last_token_does_not():
     trained(carry=False)
     module = trained()
