@@ -15,6 +15,7 @@ from generative.data.images.wrapped import dataset_data
 from generative.data.orders import Batches, Order
 from generative.data.origin import Origin
 from generative.data.points.gaussians import GridConfig, RingConfig
+from generative.data.points.moons import MoonsConfig
 from generative.data.registry import DATA, DataConfig, load_data
 from generative.data.rows.avatars import AvatarsConfig
 from generative.data.rows.one_hot import one_hot
@@ -37,6 +38,7 @@ __all__ = [
     "IdxConfig",
     "ImageSource",
     "Modes",
+    "MoonsConfig",
     "Order",
     "Origin",
     "PhotographsConfig",

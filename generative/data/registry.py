@@ -43,6 +43,7 @@ DATA = Catalogue[type](
         "text": "generative.data.text.corpus:TextConfig",
         "ring": "generative.data.points.gaussians:RingConfig",
         "grid": "generative.data.points.gaussians:GridConfig",
+        "moons": "generative.data.points.moons:MoonsConfig",
         "folder": "generative.data.images.folder:FolderConfig",
         "domains": "generative.data.images.domains:DomainsConfig",
         "idx": "generative.data.images.idx:IdxConfig",

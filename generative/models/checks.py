@@ -58,6 +58,12 @@ def check_obs(obs: Float[Tensor, "B C H W"], config: OfImages) -> None:
         )
 
 
+def check_points(points: Shaped[Tensor, "..."], dimensions: int) -> None:
+    """Raise a ValueError where points are not (B, dimensions)."""
+    if points.shape[1:] != (dimensions,):
+        raise ValueError(f"points of shape {tuple(points.shape)}: expected (B, {dimensions}); set dimensions")
+
+
 def check_colours(obs: Float[Tensor, "B C H W"]) -> None:
     """Raise a ValueError where images leave [0, 1]; not while a GPU records, which sees no numbers."""
     if recording():
@@ -73,11 +79,16 @@ def labels_one_hot(labels: Int[Tensor, " B"], classes: int, like: Shaped[Tensor,
     Raises:
         ValueError: a label is out of range; not while a GPU records, which sees no numbers.
     """
+    check_labels(labels, classes)
+    return one_of(labels, classes).to(like)
+
+
+def check_labels(labels: Int[Tensor, " B"], classes: int) -> None:
+    """Raise a ValueError where a label is out of range; not while a GPU records, which sees no numbers."""
     if labels.numel() and not recording():
         low, high = torch.stack(labels.aminmax()).tolist()
         if low < 0 or high >= classes:
             raise ValueError(f"labels: must be 0 to {classes - 1}; set classes to the number of labels")
-    return one_of(labels, classes).to(like)
 
 
 def check_tokens(tokens: Shaped[Tensor, "..."], vocabulary: int) -> None:

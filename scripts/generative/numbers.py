@@ -1,7 +1,7 @@
 """Figures of models of points, of rows and of tokens, beside real data and what costs nothing."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -28,13 +28,7 @@ def of_points(module: nn.Module, data: Data, samples: int, seed: int) -> Iterato
         generator = torch.Generator().manual_seed(seed)
         normal = torch.randn(real.shape, generator=generator, dtype=torch.float64)
         gaussian = (bell.loc + normal @ bell.scale_tril.T).float()
-        modes = cast(Modes, data.modes)
-        centres, radius = torch.from_numpy(modes.centres), 3 * modes.spread
-        what = {
-            "coverage[points]": lambda points: coverage(real.double(), points.double()),
-            "modes covered": lambda points: float(modes_covered(points, centres, radius=radius)),
-            "high-quality share": lambda points: high_quality_share(points, centres, radius=radius),
-        }
+        what = {"coverage[points]": lambda points: coverage(real.double(), points.double()), **_by_modes(data.modes)}
         for name, function in what.items():
             step = 0.0 if name == "modes covered" else 1 / len(real)
             yield against(
@@ -47,6 +41,17 @@ def of_points(module: nn.Module, data: Data, samples: int, seed: int) -> Iterato
         value = -float(cast(Any, module).log_prob(held).mean())
         truth = -float(data.log_prob(held.numpy()).mean())
         yield Figure("nats per point", value, truth, NOTHING, NOTHING, said, "lower", None, len(held))
+
+
+def _by_modes(modes: Modes | None) -> dict[str, Callable[[Tensor], float]]:
+    """Return figures of points that are drawn from modes, none of others."""
+    if modes is None:
+        return {}
+    centres, radius = torch.from_numpy(modes.centres), 3 * modes.spread
+    return {
+        "modes covered": lambda points: float(modes_covered(points, centres, radius=radius)),
+        "high-quality share": lambda points: high_quality_share(points, centres, radius=radius),
+    }
 
 
 def of_rows(module: nn.Module, data: Data, samples: int, seed: int) -> Iterator[Figure]:

@@ -33,4 +33,5 @@ def test_what_needs_a_preparation_counts_for_its_class():
     assert refusal(Dreamer, "sample") == "it is awake"
     assert "autoencoder" in having("sample")
     assert not {"vq-vae", "random-convolutions"} & set(having("sample"))
-    assert set(having("log_prob")) == {"pca", "naive-bayes", "multinomial", "toy-distribution", "pixel-cnn", "lstm"}
+    counting = {"naive-bayes", "multinomial", "toy-distribution"}
+    assert set(having("log_prob")) == {"pca", "pixel-cnn", "real-nvp", "lstm", *counting}

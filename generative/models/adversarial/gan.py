@@ -19,7 +19,7 @@ from generative.core.component import LatentSpec, Objective, Part
 from generative.core.facts import Facts
 from generative.data.fields import Field
 from generative.data.needs import square_image
-from generative.models.checks import check_colours, check_not_negative, check_obs, check_sizes
+from generative.models.checks import check_colours, check_not_negative, check_obs, check_points, check_sizes
 from generative.networks.gan_networks import (
     Norm,
     coarse_grid,
@@ -323,10 +323,7 @@ class DCGAN(nn.Module):
     def _inside(self, obs: Tensor) -> Tensor:
         """Return checked data as the critic sees them."""
         if self.config.layout == "points":
-            if obs.shape[1:] != (self.config.dimensions,):
-                raise ValueError(
-                    f"points of shape {tuple(obs.shape)}: expected (B, {self.config.dimensions}); set dimensions"
-                )
+            check_points(obs, self.config.dimensions)
             return obs
         check_obs(obs, self.config)
         check_colours(obs)

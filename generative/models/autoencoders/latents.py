@@ -64,11 +64,11 @@ def encode_many(
 def interpolate(
     encode: Callable[[Tensor], Tensor],
     decode: Callable[[Tensor], Tensor],
-    first: Float[Tensor, "B C H W"],
-    second: Float[Tensor, "B C H W"],
+    first: Float[Tensor, "B ..."],
+    second: Float[Tensor, "B ..."],
     steps: int,
-) -> Float[Tensor, "B S C H W"]:
-    """Return S images along the straight line from one latent to another, both ends included.
+) -> Float[Tensor, "B S ..."]:
+    """Return S items along the straight line from one latent to another, both ends included.
 
     Raises:
         ValueError: there are fewer than two steps.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from generative.core.facts import Facts
 from generative.data.fields import Field
 from generative.data.needs import needed
-from generative.models.checks import check_not_negative, check_sizes
+from generative.models.checks import check_not_negative, check_points, check_sizes
 from generative.sampling.dials import PriorSampling
 
 REFUSALS: Mapping[str, str] = {
@@ -94,10 +94,7 @@ class ToyDistribution(nn.Module):
         return loss, {"outside": self.log_prob(obs).isinf().float().mean()}
 
     def _check(self, points: Tensor) -> None:
-        if points.shape[1:] != (self.config.dimensions,):
-            raise ValueError(
-                f"points of shape {tuple(points.shape)}: expected (B, {self.config.dimensions}); set dimensions"
-            )
+        check_points(points, self.config.dimensions)
 
 
 def take_items(batches: Iterator[Tensor | Sequence[Tensor]], count: int) -> Tensor:

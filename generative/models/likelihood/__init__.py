@@ -1,1 +1,1 @@
-"""Models that give every datum its exact probability."""
+"""Models that say how likely a datum is: by its exact probability, or by an energy up to a constant."""

@@ -6,7 +6,7 @@ import pytest
 from generative import ComponentError
 from generative.data import DATA, RingConfig, load_data
 
-GENERATED = {"shapes": (16, 16, 3), "faces": (16, 16, 3), "ring": (2,), "grid": (2,)}
+GENERATED = {"shapes": (16, 16, 3), "faces": (16, 16, 3), "ring": (2,), "grid": (2,), "moons": (2,)}
 
 
 @pytest.mark.parametrize("name", GENERATED)

@@ -1,0 +1,1 @@
+"""Models that make data by taking noise away, step by step."""
