@@ -81,9 +81,7 @@ class ImageGAN(DCGAN):
         """Return size and channels of images and, where there are labels, the number of classes."""
         return {**square_image(cls, fields), **(label_classes(cls, fields) if "label" in fields else {})}
 
-    def decode(  # type: ignore[override]
-        self, z: Float[Tensor, "B Z"], labels: Int[Tensor, " B"] | None = None
-    ) -> Float[Tensor, "B C H W"]:
+    def decode(self, z: Float[Tensor, "B Z"], labels: Int[Tensor, " B"] | None = None) -> Float[Tensor, "B C H W"]:
         """Return the images in [0, 1] that latents stand for, under labels where it is told them.
 
         Raises:

@@ -39,9 +39,9 @@ class ProGANConfig(ImageGANConfig):
 
     gan_loss: ClassVar[GanLoss] = "wasserstein"
     lipschitz: ClassVar[Lipschitz] = "gradient-penalty"
-    penalty: float = 10.0
+    penalty: float = 10.0  # type: ignore[misc]
     """Weight of the gradient penalty."""
-    drift: float = 1e-3
+    drift: float = 1e-3  # type: ignore[misc]
     """Weight of the squared scores of real images, which keeps them near 0."""
     batches: tuple[int, ...] = (64, 64, 32, 16)
     """Images in a batch at 4, 8, 16, ... pixels; the last number goes for all that follow."""
