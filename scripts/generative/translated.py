@@ -13,15 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from generative.features.extractors import Extractor, random_convolutions
-from generative.metrics.colour_maps import fitted_colours, matched_colours, tabled_colours
+from generative.metrics.colour_maps import FITTED, fitted_colours, matched_colours, tabled_colours
 from generative.metrics.figure import Figure
 from generative.metrics.measure import measure, measure_pairs, real_draws, sets_of
 from generative.metrics.registry import metrics_that_need
 from scripts.generative.items import inputs, places
 from scripts.generative.looks import Looks
 
-FITTED = 500
-"""Training images of each domain that maps of colours are fitted to."""
 PIECE = 64
 """Images that are translated at once."""
 
