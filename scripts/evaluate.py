@@ -6,13 +6,20 @@ from dataclasses import replace
 import numpy as np
 
 from envs import frame_rate, make_env
+from generative import ComponentError
 from generative.core.facts import Facts
+from generative.core.run_folder import TrainingRun
+from generative.metrics.colour_maps import FITTED, tabled_colours
 from generative.report.images import as_rgb
 from generative.report.video import write_webm
+from scripts.generative.assembly import open_run
+from scripts.generative.items import inputs, places
 from worldmodels.agent.agent import Agent
 from worldmodels.agent.build import env_shape
 from worldmodels.agent.bundle import Bundle
 from worldmodels.agent.trained import load_bundle
+from worldmodels.errors import RunError
+from worldmodels.evolution.config import EvaluateConfig
 from worldmodels.evolution.drive import drive
 from worldmodels.evolution.evaluate import episode_row, episodes_csv, median_track, paired_rows, summarise_rows
 from worldmodels.evolution.tasks import TrialWorker
@@ -21,6 +28,7 @@ from worldmodels.files import append_line, read_lines, write_json, write_text
 from worldmodels.machine import available_cores
 from worldmodels.parallel.executor import Executor
 from worldmodels.parallel.open import open_executor
+from worldmodels.rollouts.translated import Translated, Translator
 from worldmodels.run.folder import Progress, Run
 from worldmodels.seeds import TEST
 
@@ -32,20 +40,22 @@ def evaluate(run: Run) -> Iterator[Progress]:
     """Evaluate the run's controller and yield the progress in test episodes.
 
     A finished episode is kept: run again, only the missing tracks are played, and more tracks may be asked for. So are
-    episodes in another drawing of the same world (`evaluate.env`): the summary compares the two track by track.
+    episodes in another drawing of the same world (`evaluate.env`) or through a translator (`evaluate.translator`): the
+    summary compares them track by track.
     """
     run.require("evolve")
     config = run.config.evaluate
     total = config.tracks * (2 if config.baseline else 1)
     done = run.done("evaluate")
-    env = config.env or run.learnt.env.id
+    env = run.config.evaluate.world(run.learnt.env.id)
     if done and (done["tracks"], done["env"], done["baseline"] is not None) == (config.tracks, env, config.baseline):
         yield Progress("evaluate", total, total, "episodes")
         return
+    translator = translator_of(config)
     with run.working("evaluate", run.config.executor.workers or available_cores()):
         bundle, parameters, facts = load_bundle(run)
-        bundle = replace(bundle, env=replace(bundle.env, id=env))
-        setup = TrialSetup(bundle, run.config.executor.envs)
+        bundle = replace(bundle, env=replace(bundle.env, id=config.env or run.learnt.env.id))
+        setup = TrialSetup(bundle, run.config.executor.envs, translator=translator)
         yield Progress("evaluate", 0, 1, "workers")
         with open_executor(run.config.executor, TrialWorker, setup) as executor:
             yield Progress("evaluate", 1, 1, "workers")
@@ -62,14 +72,33 @@ def evaluate(run: Run) -> Iterator[Progress]:
         rows = {name: list(_kept(run, name).values()) for name in arms}
         for name, found in rows.items():
             write_text(run.folder("evaluate") / f"{name}.csv", episodes_csv(found))
-        film_drive(run, bundle, parameters, median_track(rows["episodes"]))
+        film_drive(run, bundle, parameters, median_track(rows["episodes"]), translator)
         run.finish("evaluate", _facts(run, rows, facts))
+
+
+def translator_of(config: EvaluateConfig) -> Translator | None:
+    """Return what translates frames; None where nothing does.
+
+    Raises:
+        RunError: there is no such run, it has not ended, or its model does not translate.
+    """
+    if not config.translator:
+        return None
+    try:
+        module, data = open_run(TrainingRun(config.translator))
+    except ComponentError as error:
+        raise RunError(f"evaluate.translator={config.translator}: {error}") from error
+    translator = Translator.of(module)
+    if not config.colours:
+        return translator
+    first, second = (data.tensor(name, places(data, FITTED)) for name in inputs(module)[:2])
+    return Translator(colours=tabled_colours(second, first))
 
 
 def _play(run: Run, executor: Executor, name: str, parameters: np.ndarray | None) -> Iterator[tuple[int, float]]:
     """Play the missing tracks of an arm and keep each episode as it ends."""
     learnt = run.learnt
-    env = learnt.evaluate.env or learnt.env.id
+    env = run.config.evaluate.world(run.learnt.env.id)
     kept = _kept(run, name)
     missing = [track for track in TEST[: run.config.evaluate.tracks] if track not in kept]
     names = env_shape(learnt.env).state_names
@@ -82,7 +111,7 @@ def _play(run: Run, executor: Executor, name: str, parameters: np.ndarray | None
 
 def _kept(run: Run, name: str) -> dict[int, Facts]:
     """Return the finished episodes of an arm by track, those that the configuration asks for."""
-    env, tracks = run.config.evaluate.env or run.learnt.env.id, TEST[: run.config.evaluate.tracks]
+    env, tracks = run.config.evaluate.world(run.learnt.env.id), TEST[: run.config.evaluate.tracks]
     lines = read_lines(run.folder("evaluate") / f"{name}.jsonl")
     return {row["track"]: row for row in lines if row["track"] in tracks and row["env"] == env}
 
@@ -97,7 +126,7 @@ def _facts(run: Run, rows: dict[str, list[Facts]], agent: Facts) -> Facts:
         "baseline": summaries.get("baseline"),
         "paired": _paired(run, rows["episodes"]),
         "action_repeat": run.learnt.env.action_repeat,
-        "env": run.config.evaluate.env or run.learnt.env.id,
+        "env": run.config.evaluate.world(run.learnt.env.id),
         "chosen_generation": agent["generation"],
         "env_frames_before": sum(
             facts.get(name, 0) for facts in (collected, trained) for name in ("env_frames", "start_frames")
@@ -118,13 +147,17 @@ def _paired(run: Run, rows: list[Facts]) -> Facts:
     return {env: paired_rows(rows, list(found.values())) for env, found in others.items() if set(found) == tracks}
 
 
-def film_drive(run: Run, bundle: Bundle, parameters: np.ndarray, track: int) -> None:
+def film_drive(
+    run: Run, bundle: Bundle, parameters: np.ndarray, track: int, translator: Translator | None = None
+) -> None:
     """Write a video of the controller on a track: as the environment renders it, or else as the model sees it."""
     env = make_env(bundle.env)
     renders = "rgb_array" in env.metadata.get("render_modes", ())
     if renders:
         env.close()
         env = make_env(bundle.env, render_mode="rgb_array")
+    if translator is not None:
+        env = Translated(env, translator.load())
     driver = Agent(bundle, parameters)
     steps = frame_rate(env) / bundle.env.action_repeat  # a second
     every = max(1, int(steps / FILMED))

@@ -6,13 +6,16 @@ which no translator does, and are the stronger ones: the table is as good as any
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 Images = Float[Tensor, "N C H W"]
 ColourMap = Callable[[Images], Images]
+FITTED = 500
+"""Images of each domain that are enough to fit a map to."""
 LEVELS = 32
 """Steps of each channel in the table."""
 _LITTLE = 1e-6
@@ -28,7 +31,7 @@ def matched_colours(first: Images, second: Images) -> ColourMap:
     (mean, spread), (target, wanted) = (_moments(_colours(each)) for each in (first, second))
     root = _power(spread, 0.5)
     back = _power(spread, -0.5)
-    return _affine(back @ _power(root @ wanted @ root, 0.5) @ back, mean, target)
+    return _Affine(back @ _power(root @ wanted @ root, 0.5) @ back, mean, target)
 
 
 def fitted_colours(first: Images, second: Images) -> ColourMap:
@@ -36,7 +39,7 @@ def fitted_colours(first: Images, second: Images) -> ColourMap:
     colours, wanted = _colours(first), _colours(second)
     (mean, spread), target = _moments(colours), wanted.mean(0)
     across = (colours - mean).T @ (wanted - target) / len(colours)
-    return _affine(torch.linalg.solve(spread, across).T, mean, target)
+    return _Affine(torch.linalg.solve(spread, across).T, mean, target)
 
 
 def tabled_colours(first: Images, second: Images) -> ColourMap:
@@ -48,16 +51,34 @@ def tabled_colours(first: Images, second: Images) -> ColourMap:
     total = torch.zeros(LEVELS**channels, channels, dtype=torch.float64).index_add_(0, places, wanted)
     mean = total / count.clamp(min=1)[:, None]
 
-    def apply(images: Images) -> Images:
+    return _Table(mean, count > 0, otherwise)
+
+
+@dataclass(frozen=True)
+class _Affine:
+    """`target + matrix (colour - mean)`."""
+
+    matrix: Float[Tensor, "C C"]
+    mean: Float[Tensor, " C"]
+    target: Float[Tensor, " C"]
+
+    def __call__(self, images: Images) -> Images:
+        return _images(self.target + (_colours(images) - self.mean) @ self.matrix.T, images)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A new colour for each old one that is known, and another map for all else."""
+
+    mean: Float[Tensor, "L C"]
+    known: Bool[Tensor, " L"]
+    otherwise: ColourMap
+
+    def __call__(self, images: Images) -> Images:
         found = _places(images)
-        known = (count[found] > 0)[:, None]
-        return _images(torch.where(known, mean[found], _colours(otherwise(images))), images)
-
-    return apply
-
-
-def _affine(matrix: Float[Tensor, "C C"], mean: Float[Tensor, " C"], target: Float[Tensor, " C"]) -> ColourMap:
-    return lambda images: _images(target + (_colours(images) - mean) @ matrix.T, images)
+        return _images(
+            torch.where(self.known[found][:, None], self.mean[found], _colours(self.otherwise(images))), images
+        )
 
 
 def _colours(images: Images) -> Float[Tensor, "P C"]:

@@ -136,7 +136,7 @@ def of_images(looks: Looks, options: EvaluateOptions) -> Iterator[Figure]:
     translates = offers(looks.module, "translate")
     allowed = {
         "sets": offers(looks.module, "sample") or translates,
-        "twins": translates and twins_known(looks),
+        "twins": translates and twins_known(looks.module, looks.data),
         "cycles": translates,
         "pairs": offers(looks.module, "reconstruct"),
         "latents": offers(looks.module, "encode"),

@@ -133,11 +133,25 @@ def reconstructions(module: nn.Module, items: Items, device: torch.device | str 
 
 
 @torch.no_grad()
-def translations(module: nn.Module, items: Items, device: torch.device | str = "cpu") -> UInt8[np.ndarray, "H W 3"]:
-    """Return images of the first domain over what they become in the second, sixteen a row; then the other way."""
+def translations(
+    module: nn.Module, items: Items, device: torch.device | str = "cpu", back: bool = False, twins: bool = False
+) -> UInt8[np.ndarray, "H W 3"]:
+    """Return images of the first domain over what they become in the second, sixteen a row; then the other way.
+
+    Args:
+        module: the translator.
+        items: images of both domains.
+        device: where it is.
+        back: add below what comes back from there.
+        twins: add below what the translation should be, where images of both domains are twins.
+    """
     model: Any = module
     rows = []
-    for images, direction in ((items.values, "forward"), (items.condition[0], "backward")):
-        made = model.translate(images.to(device), direction).cpu()
-        rows += [torch.cat(pair) for pair in zip(images.split(16), made.split(16), strict=True)]
+    sides = (items.values, items.condition[0], "forward", "backward")
+    for images, others, there, again in (sides, (sides[1], sides[0], *sides[:1:-1])):
+        made = model.translate(images.to(device), there)
+        shown = [images, made.cpu()]
+        shown += [others] if twins else []
+        shown += [model.translate(made, again).cpu()] if back else []
+        rows += [torch.cat(parts) for parts in zip(*(each.split(16) for each in shown), strict=True)]
     return column([tiled(row, min(16, len(items.values))) for row in rows], 8)

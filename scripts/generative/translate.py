@@ -1,4 +1,7 @@
-"""`generative translate`: held-out images of both domains over what they become in the other."""
+"""`generative translate`: held-out images of both domains over what they become in the other, and there and back.
+
+Where the data know what a translation should be, that stands between.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +13,7 @@ from generative.report.images import write_png
 from scripts.generative.assembly import open_run
 from scripts.generative.items import take
 from scripts.generative.pictures import translations
+from scripts.generative.translated import twins_known
 
 
 @dataclass(frozen=True)
@@ -32,5 +36,5 @@ def main(run: TrainingRun, options: TranslateOptions) -> Sequence[str]:
     require(module, "translate")
     items = take(module, data.held_out(), options.count)
     path = Path(options.out) if options.out else run.path / "pictures" / "translations.png"
-    write_png(path, translations(module, items))
+    write_png(path, translations(module, items, back=True, twins=twins_known(module, data)))
     return [f"{len(items.values)} images of each domain and what they become: {path}"]

@@ -12,16 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from generative.data import Data
 from generative.features.extractors import Extractor, random_convolutions
-from generative.metrics.colour_maps import fitted_colours, matched_colours, tabled_colours
+from generative.metrics.colour_maps import FITTED, fitted_colours, matched_colours, tabled_colours
 from generative.metrics.figure import Figure
 from generative.metrics.measure import measure, measure_pairs, real_draws, sets_of
 from generative.metrics.registry import metrics_that_need
 from scripts.generative.items import inputs, places
 from scripts.generative.looks import Looks
 
-FITTED = 500
-"""Training images of each domain that maps of colours are fitted to."""
 PIECE = 64
 """Images that are translated at once."""
 
@@ -48,7 +47,7 @@ def of_translations(looks: Looks, asked: tuple[str, ...]) -> Iterator[Figure]:
     sides = [Side("forward", held[0], held[1], (train[0], train[1]))]
     sides += [Side("backward", held[1], held[0], (train[1], train[0]))]
     made = {side.direction: translate(looks.module, side.source, side.direction) for side in sides}
-    if twins_known(looks):
+    if twins_known(looks.module, looks.data):
         found = [_of_twins(name, side, made) for name in metrics_that_need("twins", asked) for side in sides]
         yield from sorted(found, key=lambda each: -each.value / max(each.baselines[each.strongest], 1e-9))
     for name in metrics_that_need("cycles", asked):
@@ -60,9 +59,9 @@ def of_translations(looks: Looks, asked: tuple[str, ...]) -> Iterator[Figure]:
         yield from _of_sets(names, looks, side, made[side.direction])
 
 
-def twins_known(looks: Looks) -> bool:
+def twins_known(module: nn.Module, data: Data) -> bool:
     """Return whether the data know what each translation should be."""
-    return set(inputs(looks.module)[:2]) <= set(looks.data.twins)
+    return set(inputs(module)[:2]) <= set(data.twins)
 
 
 @torch.no_grad()

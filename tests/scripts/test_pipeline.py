@@ -11,14 +11,17 @@ import numpy as np
 import pytest
 
 from envs.toy import Toy
+from generative.core.run_folder import Choice
 from scripts.cli import main
 from scripts.stages import collect, dream, evaluate, evolve, report, train_memory, train_vision
+from tests.scripts.generative.small import finished as trained_translator
 from tests.small import small_config
 from worldmodels import Run, load_agent, load_dream, make_env
 from worldmodels.agent.export import thin_starts
 from worldmodels.dream.of_run import load_starts
 from worldmodels.files import read_lines
 from worldmodels.rollouts.dataset import episode_files, split
+from worldmodels.rollouts.translated import Translator
 from worldmodels.vision.encode import latent_file
 
 ROOT = Path(__file__).parents[2]
@@ -105,6 +108,49 @@ def test_another_drawing_is_compared_track_by_track(finished):
         assert json.loads((finished.folder("evaluate") / "summary.json").read_text())["env"] == "WorldModels/Toy-v0"
     finally:
         del gym.registry["WorldModels/ToyAgain-v0"]
+
+
+class NegativeToy(Toy):
+    """The toy in the colours of a photographic negative."""
+
+    def reset(self, *, seed=None, options=None):
+        obs, info = super().reset(seed=seed, options=options)
+        return 255 - obs, info
+
+    def step(self, action):
+        obs, *rest = super().step(action)
+        return (255 - obs, *rest)
+
+
+def negative(images):
+    return 1 - images
+
+
+@pytest.mark.slow
+def test_an_agent_drives_in_other_colours_through_a_translator_as_in_its_own(finished, tmp_path, monkeypatch):
+    gym.register("WorldModels/NegativeToy-v0", entry_point=NegativeToy, max_episode_steps=50)
+    try:
+        there = ["evaluate", str(finished.path), "--evaluate.env", "WorldModels/NegativeToy-v0"]
+        assert main(there) == 0
+        summary = finished.folder("evaluate") / "summary.json"
+        assert json.loads(summary.read_text())["paired"]["WorldModels/Toy-v0"]["mean"] != 0.0
+        with monkeypatch.context() as patch:
+            patch.setattr("scripts.evaluate.translator_of", lambda _: Translator(colours=negative))
+            assert main([*there, "--evaluate.translator", "somewhere"]) == 0
+        facts = json.loads(summary.read_text())
+        assert facts["env"] == "WorldModels/NegativeToy-v0 through somewhere"
+        assert set(facts["paired"]) == {"WorldModels/Toy-v0", "WorldModels/NegativeToy-v0"}
+        own = facts["paired"]["WorldModels/Toy-v0"]
+        assert own["mean"] == own["ci_low"] == own["ci_high"] == 0.0
+        run = trained_translator(tmp_path / "translator", "cycle-gan", Choice("outlines", {"size": 32, "count": 40}))
+        for more, said in (([], str(run.path)), (["--evaluate.colours", "true"], f"colours of {run.path}")):
+            assert main([*there, "--evaluate.translator", str(run.path), *more]) == 0
+            facts = json.loads(summary.read_text())
+            assert facts["env"] == f"WorldModels/NegativeToy-v0 through {said}"
+            assert facts["paired"]["WorldModels/Toy-v0"]["mean"] != 0.0
+    finally:
+        del gym.registry["WorldModels/NegativeToy-v0"]
+        main(["evaluate", str(finished.path), "--evaluate.env", "", "--evaluate.translator", ""])
 
 
 @pytest.mark.slow

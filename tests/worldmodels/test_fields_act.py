@@ -124,6 +124,8 @@ CHECKS = {
     "loop.warm_start": ("rounds", False, {}),
     "evaluate.tracks": ("evaluates", 3, {}),
     "evaluate.env": ("evaluates", "WorldModels/FastCarRacing-v3", {}),
+    "evaluate.translator": ("evaluates", "nowhere", {}),
+    "evaluate.colours": ("evaluates", True, {}),
     "evaluate.baseline": ("evaluates", True, {}),
     "accuracy.controllers": ("agrees", 4, CONTROLLERS),
     "accuracy.histories": ("agrees", [OTHER], CONTROLLERS),
@@ -143,6 +145,7 @@ CHECKS |= {
 REFUSED = (
     "device", "env.wrappers", "vision.options.image_size", "vision.options.channels", "memory.options.latent",
     "memory.options.action", "memory.options.reward_target", "evaluate.env",
+    "evaluate.translator", "evaluate.colours",
 )  # fmt: skip
 """What is refused by name: it follows from other parts, or is not there."""
 

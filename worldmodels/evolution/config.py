@@ -120,9 +120,26 @@ class EvaluateConfig:
     """Test tracks, from seed 0 on."""
     env: str = ""
     """Environment to drive in, where it is another drawing of the same world; empty for the run's own."""
+    translator: str = ""
+    """Run of a generative model with two domains, the second being what `evaluate.env` shows: it makes each frame one
+    of its first domain before the agent sees it. Empty for none."""
+    colours: bool = False
+    """Translate by the best table of colours between the domains of that run instead: what the model has to beat."""
     baseline: bool = False
     """Also measure `action_space.sample()` on the same tracks."""
 
     def __post_init__(self) -> None:
         if not 2 <= self.tracks <= len(TEST):
             raise ValueError(f"evaluate.tracks={self.tracks}: must be between 2 and {len(TEST)}")
+        if self.colours and not self.translator:
+            raise ValueError("evaluate.colours=True: between which domains? name a run as evaluate.translator too")
+
+    def world(self, env_id: str) -> str:
+        """Return what is driven in, as results name it: the environment, and what its frames go through.
+
+        Args:
+            env_id: the run's own environment.
+        """
+        env = self.env or env_id
+        through = f"colours of {self.translator}" if self.colours else self.translator
+        return f"{env} through {through}" if through else env

@@ -18,6 +18,7 @@ from worldmodels.evolution.dreamer import Dreamer
 from worldmodels.evolution.trial_setup import TrialSetup
 from worldmodels.rollouts.episode import encode_episode
 from worldmodels.rollouts.play import Clock, Play, Played, play
+from worldmodels.rollouts.translated import Translated
 
 
 class RealTask(NamedTuple):
@@ -91,6 +92,9 @@ class TrialWorker:
     def _env(self, training: bool) -> VectorEnv:
         if training not in self._envs:
             envs = [make_env(self.setup.bundle.env, training) for _ in range(self.setup.width)]
+            if self.setup.translator is not None:
+                translate = self.setup.translator.load()
+                envs = [Translated(env, translate) for env in envs]
             self._envs[training] = VectorEnv(envs)
         return self._envs[training]
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from worldmodels.agent.bundle import Bundle
 from worldmodels.dream.config import DreamConfig
 from worldmodels.dream.starts import Starts
+from worldmodels.rollouts.translated import Translator
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,8 @@ class TrialSetup:
     starts: Starts | None = None
     action_cost: float = 0.0
     """`EvolveConfig.action_cost` in dreams."""
+    translator: Translator | None = None
+    """What translates the frames of real environments before the agent sees them."""
 
     def awake(self) -> "TrialSetup":
         """Return it for workers that do not dream."""

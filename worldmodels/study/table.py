@@ -73,7 +73,7 @@ def read_row(run: Run, cell: Cell, study: Study) -> Row:
     """Return the row of a cell whose controller is measured, from its run folder."""
     config = run.learnt
     folder = run.path / "validation" if study.evaluate == "validation" else run.folder("evaluate")
-    env = config.env.id if study.evaluate == "validation" else config.evaluate.env or config.env.id
+    env = config.env.id if study.evaluate == "validation" else config.evaluate.world(config.env.id)
     played = {line["track"]: line["return"] for line in read_lines(folder / "episodes.jsonl") if line["env"] == env}
     evolved, collected = run.done("evolve") or {}, run.done("collect") or {}
     spent = [line for line in read_lines(run.path / "spent.jsonl") if line["stage"] in LEARNING]

@@ -10,23 +10,23 @@ from scripts.generative.pictures import rgb
 from tests.scripts.generative.small import finished
 
 
-def test_images_of_both_domains_stand_over_what_they_become(tmp_path):
+def test_images_of_both_domains_stand_over_what_they_become_their_twins_and_what_comes_back(tmp_path):
     run = finished(tmp_path / "run", "cycle-gan")
     (said,) = translate.main(run, translate.TranslateOptions(count=3, out=str(tmp_path / "picture.png")))
     assert said.startswith("3 images of each domain")
     picture = cv2.cvtColor(cv2.imread(str(tmp_path / "picture.png")), cv2.COLOR_BGR2RGB)
     side = 48
-    assert picture.shape == (4 * side + 2 * 2 + 8, 3 * side + 2 * 2, 3)
+    half = 4 * side + 3 * 2 + 8
+    assert picture.shape == (2 * half - 8, 3 * side + 2 * 2, 3)
     module, data = open_run(run)
     items = take(module, data.held_out(), 3)
     with torch.no_grad():
-        expected = (
-            (0, items.values),
-            (side + 2, module.translate(items.values, "forward")),
-            (2 * side + 2 + 8, items.condition[0]),
-            (3 * side + 4 + 8, module.translate(items.condition[0], "backward")),
-        )
-    for top, images in expected:
+        first, second = items.values, items.condition[0]
+        there, here = module.translate(first, "forward"), module.translate(second, "backward")
+        expected = (first, there, second, module.translate(there, "backward"))
+        expected += (second, here, first, module.translate(here, "forward"))
+    for row, images in enumerate(expected):
+        top = row // 4 * half + row % 4 * (side + 2)
         assert (picture[top : top + side, :side] == rgb(images)[0]).all()
     assert to_uint8(items.condition[0]).shape == (3, 16, 16, 3)
 
