@@ -79,9 +79,9 @@ def named_runs(config: TrainingConfig) -> Iterator[tuple[str, RunReference]]:
         ("data", config.data, DATA.find(config.data.type)),
         ("model", config.model, MODELS.config_class(config.model.type)),
     ):
-        chosen = config_from_mapping(kind, choice.options, name) if run_fields(kind) else None
-        for field, reference in references(chosen) if chosen is not None else ():
-            yield f"{name}.options.{field}", reference
+        if run_fields(kind):
+            chosen: Any = config_from_mapping(kind, choice.options, name)
+            yield from ((f"{name}.options.{field}", reference) for field, reference in references(chosen))
 
 
 def options_of_start(model: str, start: str | None, decided: Facts) -> Facts:

@@ -40,7 +40,7 @@ def settled(choice: Choice) -> Choice:
     """
     given = {name: choice.options.get(name) for name in path_options(choice.type)}
     whole: Facts = {name: os.path.abspath(os.path.expanduser(str(path))) for name, path in given.items() if path}
-    config = config_from_mapping(DATA.find(choice.type), {**choice.options, **whole}, "data")
+    config: Any = config_from_mapping(DATA.find(choice.type), {**choice.options, **whole}, "data")
     named = references(with_pinned_runs(config, run_path))
     whole |= {name: config_to_mapping(reference) for name, reference in named}
     return dataclasses.replace(choice, options={**choice.options, **whole})

@@ -197,7 +197,7 @@ def look(
     """
     if data.item.kind == "image":
         return Looks.at(module, data, choice, samples, seed, extractor)
-    config = config_from_mapping(DATA.find(choice.type), choice.options, "data")
+    config: Any = config_from_mapping(DATA.find(choice.type), choice.options, "data")
     if not isinstance(config, StandsFor) or not offers(module, "sample"):
         return None
     images = load(config.source())

@@ -8,8 +8,10 @@ import pytest
 from generative import ComponentError
 from generative.data import Field
 from generative.report.media import MEDIA, RATE, Medium, medium_of, wav_bytes
-from generative.report.pages import media_type
+from generative.report.pages import data_url, media_type
 from generative.report.score import STEP_SECONDS, notes, roll_picture, synthesised
+from generative.report.trained import render_run
+from tests.scripts.generative.small import finished
 
 ROLL = np.array([[69, -1], [69, -1], [-1, 57], [81, 57]])
 FIELD = Field("roll", (4, 2), "int64")
@@ -82,3 +84,17 @@ def test_a_model_says_its_medium_or_the_field_does():
     with pytest.raises(ComponentError, match=r"media.odd: must be a Medium"):
         MEDIA.add("odd", 3)  # type: ignore[arg-type]
     assert isinstance(MEDIA.find("score"), Medium)
+
+
+def test_a_report_shows_whatever_lies_in_the_folder_of_samples(tmp_path):
+    run = finished(tmp_path / "run", "pca")
+    before = render_run(run)
+    assert "<audio" not in before and "download=" not in before and "<video" not in before
+    files = {**MEDIA.find("score").files(ROLL[None], FIELD), ".mid": b"MThd" + bytes(10)}
+    frames = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8)
+    files |= MEDIA.find("film").files(frames, FIELD)
+    for ending, content in files.items():
+        (run.path / "samples" / f"00000009{ending}").write_bytes(content)
+    page = render_run(run)
+    assert "<audio controls" in page and "download=" in page and "<video" in page
+    assert data_url(files[".wav"], "sound") in page
