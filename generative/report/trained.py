@@ -137,10 +137,10 @@ def _stages(run: TrainingRun) -> list[tuple[str, bytes]]:
     return [*found, (found[-1][0], files[-1].read_bytes())] if found else []
 
 
-def _beside(run: TrainingRun) -> list[tuple[str, bytes]]:
+def _beside(run: TrainingRun) -> list[tuple[str, bytes, str]]:
     """Return what lies beside the last picture: sound to play, scores to download."""
     files = [path for ending in SOUND_ENDINGS for path in _drawn(run, ending)[-1:]]
-    return [(f"{path.stem} {path.suffix[1:]}", path.read_bytes()) for path in files]
+    return [(path.stem, path.read_bytes(), f"After {_step(path)}") for path in files]
 
 
 def _texts(run: TrainingRun) -> list[tuple[str, str]]:
