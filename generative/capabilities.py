@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from generative.core.component import CodeSpec
 from generative.core.options import ComponentError, did_you_mean
 from generative.core.registry import Registry
 from generative.models import MODELS
@@ -107,6 +108,30 @@ class Streams(Protocol):
         """Yield the tokens that follow on a prompt (T), each as soon as it is drawn, without end."""
 
 
+@runtime_checkable
+class Quantises(Protocol):
+    """Puts data on positions that have one of a few codes each."""
+
+    @property
+    def code_spec(self) -> CodeSpec:
+        """How many codes there are, and where."""
+
+    def codes(self, obs: Tensor) -> Tensor:
+        """Return the number of the code at every position (B ...) of data."""
+
+    def decode_codes(self, codes: Tensor) -> Tensor:
+        """Return the data (B ...) that codes stand for."""
+
+
+@runtime_checkable
+class HasLevels(Protocol):
+    """Has a `log_prob` that is the probability of images whose pixels are rounded to a few levels, from 0 to 1."""
+
+    @property
+    def levels(self) -> int:
+        """Values that a pixel can have, equally far apart."""
+
+
 CAPABILITIES: dict[str, type] = {
     "encode": Encodes,
     "decode": Decodes,
@@ -118,6 +143,7 @@ CAPABILITIES: dict[str, type] = {
     "translate": Translates,
     "generate": Generates,
     "stream": Streams,
+    "codes": Quantises,
 }
 """The capabilities by the name of their method."""
 

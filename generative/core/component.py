@@ -135,6 +135,20 @@ class LatentSpec:
             raise ValueError(f"size={self.size}: a latent needs at least one entry; raise it")
 
 
+@dataclasses.dataclass(frozen=True)
+class CodeSpec:
+    """What a quantising encoder's codes are."""
+
+    codes: int
+    """K, how many there are; each is a number from 0 on."""
+    shape: tuple[int, ...]
+    """Positions, each of which has one: height and width of a map."""
+
+    def __post_init__(self) -> None:
+        if self.codes < 1 or any(side < 1 for side in self.shape):
+            raise ValueError(f"codes={self.codes}, shape={self.shape}: give 1 or more each")
+
+
 def has_fixed_step(module: nn.Module) -> bool:
     """Return whether a component's own class, not one that it is derived from, declares `fixed_step`."""
     return "fixed_step" in vars(type(module)) and bool(module.fixed_step)

@@ -41,7 +41,7 @@ def config_from_mapping(cls: type[ConfigT], mapping: object, field: str = "") ->
 
     Args:
         cls: a dataclass whose fields are bool, int, float, str, Literal, Optional, tuple, mapping or
-            dataclass.
+            dataclass; one with a classmethod `of_word` may be given as text.
         mapping: a mapping with one entry per field; fields left out keep their default.
         field: dotted name of `mapping` inside a larger config, used in messages.
 
@@ -166,6 +166,8 @@ def _convert(hint: object, value: object, field: str) -> Any:
         inner = args[1] if args else Any
         return {str(key): _convert(inner, each, _join(field, key)) for key, each in value.items()}
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        if isinstance(value, str) and hasattr(hint, "of_word"):
+            return hint.of_word(value)
         return value if isinstance(value, hint) else config_from_mapping(hint, value, field)
     return _convert_scalar(hint, value, field)
 

@@ -29,6 +29,7 @@ from generative.core.options import (
     did_you_mean,
     differences,
 )
+from generative.core.run_reference import RunReference
 from generative.core.strict_yaml import read_yaml, write_yaml
 from generative.core.versions import versions
 from generative.core.work_folder import WorkFolder
@@ -61,6 +62,8 @@ class TrainingConfig:
     """What is trained."""
     data: Choice
     """What on."""
+    start: RunReference = field(default_factory=RunReference)
+    """A run whose weights the training starts with, as far as they fit; none for weights that are drawn."""
     fit: FitConfig = field(default_factory=FitConfig)
     """How long and how fast."""
     batch: int = 64
@@ -145,7 +148,8 @@ class TrainingRun(WorkFolder):
         Args:
             path: the folder.
             config: what to run.
-            movable: dotted names of fields that say where data lie, which may change as long as the data do not.
+            movable: dotted names of fields that say where something lies: data, or a run that this one names. They may
+                change as long as what lies there does not.
 
         Raises:
             ComponentError: the folder is something else, or was made with another configuration; shows what differs.

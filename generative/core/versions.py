@@ -16,7 +16,7 @@ def versions(*packages: str) -> Facts:
         "python": platform.python_version(),
         "system": platform.platform(),
         "processor": _processor(),
-        "cores": _cores(),
+        "cores": usable_cores(),
         **{name: _version(name) for name in ("worldmodels", *packages)},
     }
 
@@ -28,7 +28,8 @@ def _version(name: str) -> str:
         return "missing"
 
 
-def _cores() -> int:
+def usable_cores() -> int:
+    """Return how many cores this process may be put on, which is more than a container's quota where there is one."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -1,11 +1,12 @@
 """Data sets by name, each a frozen dataclass of options with `load()`; packages of third parties can add theirs."""
 
 import dataclasses
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 from generative.core.catalogue import Catalogue
 from generative.core.facts import FactsView
 from generative.core.options import ComponentError, config_from_mapping
+from generative.core.run_folder import Choice
 from generative.data.fields import Data
 
 
@@ -18,6 +19,14 @@ class DataConfig(Protocol):
 
     def load(self) -> Data:
         """Return the data."""
+
+
+@runtime_checkable
+class StandsFor(Protocol):
+    """A data set whose items stand for images of another one, which its `draw` makes of them."""
+
+    def source(self) -> Choice:
+        """Return that other data set."""
 
 
 def _data_config(found: object, name: str, place: str) -> type:
@@ -44,6 +53,7 @@ DATA = Catalogue[type](
         "ring": "generative.data.points.gaussians:RingConfig",
         "grid": "generative.data.points.gaussians:GridConfig",
         "moons": "generative.data.points.moons:MoonsConfig",
+        "codes": "generative.data.codes:CodesConfig",
         "folder": "generative.data.images.folder:FolderConfig",
         "domains": "generative.data.images.domains:DomainsConfig",
         "idx": "generative.data.images.idx:IdxConfig",

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from generative.core.component import CodeSpec
 from generative.core.cuda_graphs import recording
 from generative.core.options import LARGEST
 from generative.objectives.variational import one_of
@@ -103,3 +104,15 @@ def check_tokens(tokens: Shaped[Tensor, "..."], vocabulary: int) -> None:
         low, high = torch.stack(tokens.aminmax()).tolist()
         if low < 0 or high >= vocabulary:
             raise ValueError(f"{said}, {low} to {high}: expected (B, T), 0 to {vocabulary - 1}; set vocabulary")
+
+
+def checked_codes(codes: Shaped[Tensor, "..."], spec: CodeSpec) -> Int[Tensor, "B ..."]:
+    """Return codes as they came; raise a ValueError where they are none of a spec, as of `check_tokens`."""
+    said = f"codes of {codes.dtype} and shape {tuple(codes.shape)}"
+    if tuple(codes.shape[1:]) != spec.shape or codes.is_floating_point():
+        raise ValueError(f"{said}: expected integers (B, {', '.join(map(str, spec.shape))})")
+    if codes.numel() and not recording():
+        low, high = torch.stack(codes.aminmax()).tolist()
+        if low < 0 or high >= spec.codes:
+            raise ValueError(f"{said}, {low} to {high}: expected 0 to {spec.codes - 1}; use codes of the same run")
+    return codes

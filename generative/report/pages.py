@@ -10,8 +10,14 @@ from typing import Any, NamedTuple
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
-MEDIA = {b"\x89PNG": "image/png", b"GIF8": "image/gif", b"RIFF": "image/webp", b"\x1aE\xdf\xa3": "video/webm"}
-"""The first bytes of files that a page can show."""
+TYPES = {
+    b"\x89PNG": "image/png",
+    b"GIF8": "image/gif",
+    b"RIFF": "image/webp",
+    b"\x1aE\xdf\xa3": "video/webm",
+    b"MThd": "audio/midi",
+}
+"""The first bytes of files that a page can show, play or hand out."""
 
 
 class Note(NamedTuple):
@@ -61,13 +67,13 @@ def duration(seconds: float | int) -> str:
 
 
 def media_type(content: bytes, name: str) -> str:
-    """Return the MIME type of a picture or film; ValueError, with its name, where a page cannot show it."""
-    found = MEDIA.get(content[:4])
+    """Return the MIME type of a picture, film or sound; ValueError, with its name, where a page cannot show it."""
+    found = "audio/wav" if content[:4] == b"RIFF" and content[8:12] == b"WAVE" else TYPES.get(content[:4])
     if found is None or (found == "image/webp" and content[8:12] != b"WEBP"):
-        raise ValueError(f"{name}: no PNG, GIF, WebP or WebM; write it with generative.report.images or .film")
+        raise ValueError(f"{name}: no PNG, GIF, WebP, WebM, WAV or MIDI; write it with generative.report.media")
     return found
 
 
 def data_url(content: bytes, name: str) -> str:
-    """Return a picture or film as a data URL."""
+    """Return a picture, film or sound as a data URL."""
     return f"data:{media_type(content, name)};base64,{base64.b64encode(content).decode('ascii')}"

@@ -19,6 +19,8 @@ STAGES = 6
 """Grids shown of those that were drawn while the model learned, the first and the last included."""
 STAGE_PIXELS = 600
 """Height and width that a grid has at most in the row of stages, which is shown half as large."""
+PICTURE_ENDINGS, SOUND_ENDINGS = ("png", "gif", "webp", "webm"), ("wav", "mid")
+"""Of samples that are looked at, and of those that are heard or handed out; see `media`."""
 TEXT_CHARACTERS = 2_000
 """Of a text that is shown."""
 CURVES = {
@@ -64,6 +66,7 @@ def render_run(run: TrainingRun) -> str:
         extractors=sorted({row["extractor"] for row in (evaluation or {}).get("figures", []) if row["extractor"]}),
         stages=_stages(run),
         texts=_texts(run),
+        heard=_beside(run),
         curves=_curves(run.history()),
         pictures=_pictures(run),
         attributes=_attributes(run),
@@ -84,6 +87,9 @@ def _facts(run: TrainingRun) -> dict[str, str]:
         }
     else:
         shown["state"] = "training has not ended"
+    begun = run.facts("start")
+    if begun:
+        shown["started with"] = f"{begun['path']}: {'; '.join(begun['lines'])}"
     return shown | {"versions": f"torch {versions['torch']}, numpy {versions['numpy']}, Python {versions['python']}"}
 
 
@@ -126,8 +132,15 @@ def _figures(rows: Sequence[Facts]) -> list[tuple[str, ...]]:
 
 def _stages(run: TrainingRun) -> list[tuple[str, bytes]]:
     """Return the grids drawn on the way, the last one whole: all of the same noise, or of the same held-out images."""
-    found = [(_step(path), _shrunk(path)) for path in _drawn(run, "png")]
-    return [*found, (found[-1][0], _drawn(run, "png")[-1].read_bytes())] if found else []
+    files = [path for ending in PICTURE_ENDINGS for path in _drawn(run, ending)]
+    found = [(_step(path), _shrunk(path) if path.suffix == ".png" else path.read_bytes()) for path in files]
+    return [*found, (found[-1][0], files[-1].read_bytes())] if found else []
+
+
+def _beside(run: TrainingRun) -> list[tuple[str, bytes, str]]:
+    """Return what lies beside the last picture: sound to play, scores to download."""
+    files = [path for ending in SOUND_ENDINGS for path in _drawn(run, ending)[-1:]]
+    return [(path.stem, path.read_bytes(), f"After {_step(path)}") for path in files]
 
 
 def _texts(run: TrainingRun) -> list[tuple[str, str]]:

@@ -9,7 +9,8 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from scripts.generative.request import COMMANDS, RUNS, parse_judge, parse_options, parse_train
+from scripts.generative.folders import RUNS
+from scripts.generative.request import COMMANDS, parse_judge, parse_options, parse_train
 from scripts.terminal.console import answer
 from scripts.terminal.signals import carry_out
 
@@ -66,7 +67,7 @@ def _judge(words: list[str]) -> Sequence[str]:
 def _train(words: list[str]) -> Sequence[str]:
     path, config, data = parse_train(words)
     from generative import resolve_device
-    from scripts.generative.assembly import begin
+    from scripts.generative.assembly import begin, build, start
     from scripts.generative.data_sets import load_again
     from scripts.generative.preflight import check_sizes
     from scripts.generative.report import write_report
@@ -85,6 +86,9 @@ def _train(words: list[str]) -> Sequence[str]:
     for line in data.origin.lines():
         print(f"data: {line}")
     try:
+        if run.facts() is None and (found := start(run, build(run.config, data), data)):
+            for line in found.lines():
+                print(f"start: {line}")
         show(train(run, data))
     except Exception:
         if new and not run.history() and not (run.model / "checkpoints").exists():

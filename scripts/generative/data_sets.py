@@ -2,19 +2,22 @@
 
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from generative import ComponentError, config_from_mapping
+from generative import ComponentError, config_from_mapping, config_to_mapping
+from generative.core.facts import Facts
 from generative.core.run_folder import Choice, TrainingConfig
+from generative.core.run_reference import references, run_fields, with_pinned_runs
+from generative.core.versions import usable_cores
 from generative.data import DATA, Data
 from generative.data.drawn.keeping import Drawings, Drawn
+from scripts.generative.folders import run_path
 from scripts.generative.preflight import check_data_options
 from worldmodels.run.folder import Progress
-from worldmodels.run.other_work import usable_cores
 
 # Which only this layer can read.
 DATA.add("car-racing", "scripts.generative.car_racing:CarRacingConfig")
@@ -29,11 +32,32 @@ def path_options(name: str) -> tuple[str, ...]:
     return tuple(getattr(DATA.find(name), "path_options", ()))
 
 
-def absolute(choice: Choice) -> Choice:
-    """Return a data set with its paths written out, so that they mean the same in every folder."""
+def settled(choice: Choice) -> Choice:
+    """Return a data set with its paths written out, so that they mean the same in every folder, and its runs pinned.
+
+    Raises:
+        ComponentError: it names a run that is not there.
+    """
     given = {name: choice.options.get(name) for name in path_options(choice.type)}
-    whole = {name: os.path.abspath(os.path.expanduser(str(path))) for name, path in given.items() if path}
+    whole: Facts = {name: os.path.abspath(os.path.expanduser(str(path))) for name, path in given.items() if path}
+    config: Any = config_from_mapping(DATA.find(choice.type), {**choice.options, **whole}, "data")
+    named = references(with_pinned_runs(config, run_path))
+    whole |= {name: config_to_mapping(reference) for name, reference in named}
     return dataclasses.replace(choice, options={**choice.options, **whole})
+
+
+def moved(choice: Choice, places: Mapping[str, str]) -> Choice:
+    """Return a data set whose files or runs lie elsewhere by now; the runs must still have the weights they had."""
+    runs = run_fields(DATA.find(choice.type))
+    new: Facts = {name: {**choice.options[name], "path": place} if name in runs else place
+                  for name, place in places.items()}  # fmt: skip
+    return settled(dataclasses.replace(choice, options={**choice.options, **new}))
+
+
+def places_of(choice: Choice) -> list[str]:
+    """Return the options of a data set that say where something lies: files, or another run."""
+    names = [*path_options(choice.type), *run_fields(DATA.find(choice.type))]
+    return [name for name in names if choice.options.get(name)]
 
 
 def load(choice: Choice) -> Data:
@@ -45,8 +69,9 @@ def load(choice: Choice) -> Data:
 
 def load_again(path: Path, choice: Choice) -> Data:
     """Return the data of a run folder; raise ComponentError where they have gone, and say how to name them anew."""
-    for name in path_options(choice.type):
-        place = choice.options.get(name)
+    for name in places_of(choice):
+        place = choice.options[name]
+        place = place["path"] if isinstance(place, Mapping) else place
         if place and not Path(place).exists():
             raise ComponentError(
                 f"{place}: no such file or folder, and {path} was begun on it; if it has moved, say "

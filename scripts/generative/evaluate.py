@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from generative import ComponentError, offers
+from generative.capabilities import HasLevels
 from generative.core.facts import Facts
 from generative.core.files import write_json
 from generative.core.run_folder import TrainingRun
@@ -31,7 +32,7 @@ from generative.metrics.registry import METRICS, metrics_that_need
 from scripts.generative.assembly import open_run
 from scripts.generative.items import codes, places
 from scripts.generative.looks import Looks, look, shares_by
-from scripts.generative.numbers import of_points, of_rows, of_tokens
+from scripts.generative.numbers import of_codes, of_points, of_rows, of_tokens
 from scripts.generative.translated import of_translations, twins_known
 from scripts.generative.verdicts import verdicts
 
@@ -121,6 +122,8 @@ def figures(module: nn.Module, data: Data, options: EvaluateOptions, looks: Look
     Raises:
         ComponentError: a metric is asked for that the model's capabilities or data do not allow.
     """
+    if data.item.kind == "codes":
+        yield from of_codes(module, data, options.samples)
     if looks is not None:
         yield from of_images(looks, options)
     elif data.item.kind == "point":
@@ -155,7 +158,7 @@ def of_images(looks: Looks, options: EvaluateOptions) -> Iterator[Figure]:
         yield from of_translations(looks, asked)
     if allowed["pairs"]:
         yield from _of_pairs(looks, asked)
-    if not asked and hasattr(cast(Any, looks.module).config, "levels"):
+    if not asked and isinstance(looks.module, HasLevels) and offers(looks.module, "log_prob"):
         yield _bits(looks)
     if not asked and offers(looks.module, "classify"):
         yield _accuracy(looks)
@@ -226,7 +229,7 @@ def _bits(looks: Looks) -> Figure:
     model: Any = looks.module
     held = looks.held.values
     value = float(-model.log_prob(held).mean()) / (math.log(2) * held[0].numel())
-    levels = int(model.config.levels)
+    levels = int(model.levels)
     train, seen = ((each * (levels - 1)).round().long().flatten(1) for each in (looks.train, held))
     counts = torch.stack([(train == level).double().sum(0) for level in range(levels)]) + 1 / levels
     apart = -(counts / counts.sum(0)).log2().gather(0, seen).mean()

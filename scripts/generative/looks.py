@@ -5,19 +5,20 @@ set; the whole training set is looked through only for copies.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from generative import ComponentError, load_component, offers
-from generative.capabilities import draw
+from generative import ComponentError, config_from_mapping, load_component, offers, to_float
+from generative.capabilities import dials, draw
 from generative.core.run_folder import Choice
 from generative.core.storage import load_metadata
-from generative.data import Data
+from generative.data import DATA, Data
+from generative.data.registry import StandsFor
 from generative.features.extractors import (
     Extractor,
     classifier_extractor,
@@ -30,7 +31,8 @@ from generative.metrics.answers import shares
 from generative.metrics.baselines import copied_for_nothing, made_for_nothing
 from generative.metrics.measure import Sets, real_draws, sets_of
 from generative.models import MODELS
-from scripts.generative.items import Items, take
+from scripts.generative.data_sets import load
+from scripts.generative.items import Items, inputs, take
 from scripts.generative.judges import as_extractor, judge_of, unseen
 
 BASELINE_IMAGES = 2000
@@ -60,6 +62,8 @@ class Looks:
     held: Items
     """Held-out items."""
     seed: int
+    more_for_nothing: Mapping[str, Tensor] = field(default_factory=dict)
+    """Samples of baselines beside the usual ones, by name."""
 
     @classmethod
     def at(cls, module: nn.Module, data: Data, choice: Choice, samples: int, seed: int, extractor: str) -> "Looks":
@@ -129,7 +133,7 @@ class Looks:
     @cached_property
     def made_for_nothing(self) -> Mapping[str, Tensor]:
         """Samples of baselines, by name."""
-        return made_for_nothing(self.train, self.latents, self.count, self.seed)
+        return {**made_for_nothing(self.train, self.latents, self.count, self.seed), **self.more_for_nothing}
 
     @cached_property
     def copied_for_nothing(self) -> Mapping[str, Tensor]:
@@ -160,11 +164,55 @@ class Looks:
         return pixels(min(THUMBNAIL, *self.real.shape[2:]))
 
 
+class Pictured(nn.Module):
+    """A model of what stands for images, such as codes, as a model of those images: what it draws is turned into them.
+
+    It draws no more than that: the images of its data are those of the model that made the codes.
+    """
+
+    def __init__(self, module: nn.Module, data: Data, images: Data) -> None:
+        """Take a model, its data, and those that its data stand for."""
+        super().__init__()
+        self.model, self._data = module, data
+        self.config, self.type_name = cast(Any, module).config, cast(Any, module).type_name
+        self.Sampling = dials(module)
+        self.inputs = (images.main, *inputs(module)[1:])
+
+    def sample(self, n: int, sampling: Any, generator: torch.Generator, *condition: Tensor) -> Tensor:
+        """Return images (n C H W) in [0, 1]."""
+        return self.drawn(cast(Any, self.model).sample(n, sampling, generator, *condition))
+
+    def drawn(self, items: Tensor) -> Tensor:
+        """Return the images (N C H W) in [0, 1] that items stand for."""
+        assert self._data.draw is not None
+        return to_float(torch.from_numpy(self._data.draw(items.numpy())))
+
+
 def look(
     choice: Choice, module: nn.Module, data: Data, samples: int, seed: int, extractor: str = "auto"
 ) -> Looks | None:
-    """Return what there is to see of a model of images, arguments as of `Looks.at`; None of other models."""
-    return Looks.at(module, data, choice, samples, seed, extractor) if data.item.kind == "image" else None
+    """Return what there is to see of a model of images, or of what stands for them, arguments as of `Looks.at`.
+
+    None of other models.
+    """
+    if data.item.kind == "image":
+        return Looks.at(module, data, choice, samples, seed, extractor)
+    config: Any = config_from_mapping(DATA.find(choice.type), choice.options, "data")
+    if not isinstance(config, StandsFor) or not offers(module, "sample"):
+        return None
+    images = load(config.source())
+    pictured = Pictured(module, data, images)
+    found = Looks.at(pictured, images, config.source(), samples, seed, extractor)
+    apart = _each_by_itself(data, found.count, seed)
+    return replace(found, more_for_nothing={f"each {data.main} by itself": pictured.drawn(apart)})
+
+
+def _each_by_itself(data: Data, count: int, seed: int) -> Tensor:
+    """Return items whose positions are drawn each by itself, as common as in training."""
+    known = data.tensor(data.main, np.unique(np.linspace(0, len(data) - 1, BASELINE_IMAGES).astype(np.int64)))
+    flat = known.flatten(1)
+    rows = torch.randint(len(flat), (count, flat.shape[1]), generator=torch.Generator().manual_seed(seed))
+    return flat.gather(0, rows).unflatten(1, known.shape[1:])
 
 
 def extractor_named(name: str, data: Data) -> Extractor:

@@ -19,6 +19,9 @@ from generative.metrics.neighbours import coverage
 from generative.metrics.tokens import token_baselines
 from scripts.generative.items import take
 
+TRAIN_CODES = 4096
+"""Training items that the baseline of codes counts."""
+
 
 def of_points(module: nn.Module, data: Data, samples: int, seed: int) -> Iterator[Figure]:
     """Yield how samples cover the modes that points are drawn from, and how likely held-out points are."""
@@ -83,6 +86,19 @@ def of_tokens(module: nn.Module, data: Data, samples: int) -> Iterator[Figure]:
         bits = -float(cast(Any, module).log_prob(torch.from_numpy(text)[None])) / (math.log(2) * len(text))
         nothing = token_baselines(train, text, data.item.sizes[0])
         yield Figure("bits per token", bits, NOTHING, NOTHING, NOTHING, nothing, "lower", None, len(text))
+
+
+def of_codes(module: nn.Module, data: Data, samples: int) -> Iterator[Figure]:
+    """Yield how likely held-out codes are."""
+    if offers(module, "log_prob"):
+        held, train = take(module, data.held_out(), samples), take(module, data, TRAIN_CODES).values.flatten(1)
+        positions, sizes = train.shape[1], data.item.sizes * train.shape[1]
+        parts = zip(held.values.split(256), *(each.split(256) for each in held.condition), strict=True)
+        log_prob = torch.cat([cast(Any, module).log_prob(*part) for part in parts])
+        value = -float(log_prob.mean()) / (math.log(2) * positions)
+        apart = _apart(train, held.values.flatten(1), sizes)
+        said = {"each position by itself": apart, "all codes alike": math.log2(sizes[0])}
+        yield Figure("bits per code", value, NOTHING, NOTHING, NOTHING, said, "lower", None, len(held.values))
 
 
 def _apart(train: Tensor, held: Tensor, sizes: Sequence[int]) -> float:

@@ -11,17 +11,16 @@ from torch import Tensor, nn
 
 from generative import offers, to_float, to_uint8
 from generative.capabilities import draw
-from generative.core.files import write_bytes, write_text
+from generative.core.files import write_bytes
 from generative.core.views import Film, Picture
 from generative.data import Data, Field
 from generative.report.images import captioned, column, enlarged, grid, labelled_rows, write_png
+from generative.report.media import MEDIA, Files, medium_of, picture
 from generative.report.plots import points_picture
 from generative.report.video import gif_bytes
 from scripts.generative.items import Items, take
 from scripts.generative.preflight import MANY
 
-Seen = UInt8[np.ndarray, "H W 3"] | str
-"""What a person looks at: a picture, or a text."""
 LEAST_SIDE = 48
 """Pixels that the side of an image has at least in a picture; small ones are enlarged by whole numbers."""
 
@@ -41,27 +40,26 @@ def tiled(
     return grid(list(rgb(images)), columns, captions, marked)
 
 
-def seen(samples: Tensor, item: Field, columns: int) -> Seen | None:
-    """Return what samples look like by their field alone: images in a grid, tokens as text; None for all else."""
-    if item.kind == "image":
-        return tiled(samples, columns)
-    if item.kind == "tokens":
-        return "\n\n".join("".join(item.names[token] for token in row) for row in samples.tolist()) + "\n"
-    return None
+def seen(module: nn.Module, samples: Tensor, item: Field, columns: int) -> Files | None:
+    """Return what there is to see or hear of samples by themselves; None of those that need the data's pictures."""
+    medium = medium_of(module, item)
+    if medium != "picture":
+        return MEDIA.find(medium).files(samples.cpu().numpy(), item)
+    return picture(tiled(samples, columns)) if item.kind == "image" else None
 
 
-def drawn(samples: Tensor, data: Data, columns: int) -> Seen | None:
-    """Return what samples look like: see `seen`; points over those of the data, all else as the data draws it.
+def drawn(module: nn.Module, samples: Tensor, data: Data, columns: int) -> Files | None:
+    """Return what there is of samples: see `seen`; points over those of the data, all else as the data draws it.
 
     None where the data has no pictures of its items.
     """
-    found = seen(samples, data.item, columns)
+    found = seen(module, samples, data.item, columns)
     if found is not None:
         return found
     plain = samples.cpu().numpy()
     if data.item.kind == "point":
-        return points_picture(plain, data.get("point", np.arange(min(1000, len(data)))))
-    return data.draw and tiled(to_float(torch.from_numpy(data.draw(plain))), columns)
+        return picture(points_picture(plain, data.get("point", np.arange(min(1000, len(data))))))
+    return picture(tiled(to_float(torch.from_numpy(data.draw(plain))), columns)) if data.draw else None
 
 
 def write_view(path: Path, made: Picture | Film) -> Path:
@@ -86,39 +84,37 @@ def _laid_out(
     return labelled_rows(strips, rows) if rows else column(strips, 2)
 
 
-def write_seen(path: Path, found: Seen) -> Path:
-    """Write a picture as .png or a text as .txt, and return the file's name."""
-    path = path.with_suffix(".txt" if isinstance(found, str) else ".png")
-    if isinstance(found, str):
-        write_text(path, found)
-    else:
-        write_png(path, found)
-    return path
+def write_seen(path: Path, found: Files) -> list[Path]:
+    """Write the files, which have their name from `path` and each an ending of its own; return their names."""
+    for ending, content in found.items():
+        write_bytes(path.with_suffix(ending), content)
+    return [path.with_suffix(ending) for ending in found]
 
 
 @torch.no_grad()
-def shown(module: nn.Module, data: Data, count: int, seed: int) -> Seen | None:
-    """Return what there is to see of a model: samples, else translations, reconstructions, predicted classes, or None.
+def shown(module: nn.Module, data: Data, count: int, seed: int) -> Files | None:
+    """Return what there is to see or hear of a model; None where that is nothing.
 
-    The same noise or the same held-out images for the same seed, so that pictures of one training compare.
+    Samples, else translations, reconstructions or predicted classes: of the same noise or the same held-out images for
+    the same seed, so that pictures of one training compare.
     """
     module.eval()
     device = next((each.device for each in [*module.parameters(), *module.buffers()]), torch.device("cpu"))
     columns = 10 if count % 10 == 0 else 8
     if offers(module, "sample"):
         many = count * MANY.get(data.item.kind, 1)
-        return drawn(draw(module, many, torch.Generator(device).manual_seed(seed)), data, columns)
+        return drawn(module, draw(module, many, torch.Generator(device).manual_seed(seed)), data, columns)
     if data.item.kind != "image":
         return None
     items = take(module, data.held_out(), count)
     if offers(module, "translate"):
-        return translations(module, items, device)
+        return picture(translations(module, items, device))
     if offers(module, "reconstruct"):
-        return reconstructions(module, items.first(16), device)
+        return picture(reconstructions(module, items.first(16), device))
     if offers(module, "classify"):
         said = cast(Any, module).classify(items.values.to(device)).argmax(1).cpu()
         captions = [data.names("label")[number] for number in said.tolist()]
-        return tiled(items.values, columns, captions, (said != items.condition[0]).tolist())
+        return picture(tiled(items.values, columns, captions, (said != items.condition[0]).tolist()))
     return None
 
 

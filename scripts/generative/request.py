@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import tyro
 
-from scripts.terminal.parsing import UsageError, first_of, folder_of, parsed, peeked, section, wants_help
+from scripts.generative.folders import run_path
+from scripts.terminal.parsing import UsageError, first_of, parsed, peeked, section, wants_help
 from scripts.terminal.short_help import notes, settings_of
 
 if TYPE_CHECKING:
@@ -30,9 +31,7 @@ COMMANDS = {
     "table": "every model with its fast preset over several seeds, row by row, as Markdown",
     "list": "models with what they can do, presets, data sets and metrics",
 }
-RUNS = Path("runs") / "generative"
-"""Where a run goes that is given a bare name."""
-SETTINGS = ("preset", "out", "seed", "device", "batch", "fit.steps", "fit.learning_rate", "fit.schedule")
+SETTINGS = ("preset", "out", "start", "seed", "device", "batch", "fit.steps", "fit.learning_rate", "fit.schedule")
 """Fields of a training that people change, besides its model, its data and their options."""
 APART = ("model", "data", "preset")
 """Fields of a configuration that a command line sets by other words."""
@@ -56,6 +55,8 @@ class TrainingStart:
     """Configuration that ships with the model; fast by default."""
     out: Annotated[str | None, tyro.conf.arg(metavar="RUN")] = None
     """Folder of the run; runs/generative/MODEL by default."""
+    start: Annotated[str | None, tyro.conf.arg(metavar="RUN")] = None
+    """Run whose weights the training starts with, as far as they fit; the options of its model are the default."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +75,6 @@ class JudgeOptions:
     """Where it is trained."""
     ship: bool = False
     """Keep it among those that come with the package, in place of the user's cache."""
-
-
-def run_path(name: str) -> Path:
-    """Return the folder that a RUN argument means; a UsageError where it is empty."""
-    return folder_of(name, RUNS)
 
 
 def parse_options(
@@ -140,15 +136,17 @@ def parse_train(words: Sequence[str]) -> tuple[Path, "TrainingConfig", Any]:
         UsageError: the words cannot be understood.
         ValueError: a name or a value is wrong.
     """
-    from generative import MODELS, config_to_mapping
+    from generative import MODELS
     from generative.core.run_folder import Choice
-    from scripts.generative.assembly import sizes
+    from scripts.generative.assembly import options_of_start, sizes, with_model
     from scripts.generative.data_sets import load
 
     start, others = peeked(TrainingStart, words)
     name, helping = first_of(others), wants_help(words)
     if name is None:
-        again = None if start.preset or start.data or not start.out else _again(run_path(start.out), others)
+        again = (
+            None if start.preset or start.data or start.start or not start.out else _again(run_path(start.out), others)
+        )
         if again is not None:
             return run_path(str(start.out)), again, None
         if helping:
@@ -159,13 +157,14 @@ def parse_train(words: Sequence[str]) -> tuple[Path, "TrainingConfig", Any]:
     data = base.data if start.data in (None, base.data.type) else Choice(str(start.data), {})
     data = _with_options(data, others, helping)
     loaded = None if helping else load(data)
-    model = base.model.options if loaded is None else {**sizes(name, loaded), **base.model.options}
+    decided = {} if loaded is None else sizes(name, loaded)
+    model = {**decided, **base.model.options, **options_of_start(name, start.start, decided)}
     default = _training(replace(base, model=Choice(name, model), data=data))
     inner = [each.name for each in settings_of(type(default), default) if each.name.startswith(("model.", "data."))]
     shown = dict.fromkeys(("model", "data", *SETTINGS, *inner), "")
     found: Any = parsed(type(default), words, "generative train", COMMANDS["train"], default, shown)
     plain = {each.name: getattr(found, each.name) for each in fields(base) if each.name not in APART}
-    config = replace(base, model=Choice(name, config_to_mapping(found.model_options)), data=data, **plain)
+    config = with_model(replace(base, data=data, **plain), found.model_options)
     return run_path(start.out or name), config, loaded
 
 
@@ -221,14 +220,13 @@ def _training(config: "TrainingConfig") -> Any:
 def _again(path: Path, words: list[str]) -> "TrainingConfig | None":
     """Return the configuration of a run, its data perhaps in another place; None if more is to change than that."""
     from generative.core.run_folder import TrainingRun
-    from scripts.generative.data_sets import absolute, path_options
+    from scripts.generative.data_sets import moved, places_of
 
     if not (path / "config.yaml").is_file():
         return None
     config = TrainingRun(path).config
-    moved, words = _data_words(path_options(config.data.type), words)
-    data = absolute(replace(config.data, options={**config.data.options, **moved}))
-    return None if words else replace(config, data=data)
+    new, words = _data_words(places_of(config.data), words)
+    return None if words else replace(config, data=moved(config.data, new))
 
 
 def _base(model: str, start: TrainingStart) -> "TrainingConfig":
@@ -250,7 +248,7 @@ def _with_options(data: "Choice", words: list[str], helping: bool) -> "Choice":
     """
     from generative import config_from_mapping, config_to_mapping
     from generative.core.options import check_numbers
-    from scripts.generative.data_sets import DATA, absolute
+    from scripts.generative.data_sets import DATA, settled
 
     kind = DATA.find(data.type)
     given, _ = _data_words(_missing(kind, data.options), words)
@@ -270,7 +268,7 @@ def _with_options(data: "Choice", words: list[str], helping: bool) -> "Choice":
         check_numbers(found.options, "data")
     except ValueError as error:
         raise UsageError(str(error)) from error
-    return absolute(replace(data, options=config_to_mapping(found.options)))
+    return settled(replace(data, options=config_to_mapping(found.options)))
 
 
 def _missing(kind: type, options: Mapping[str, object]) -> list[str]:

@@ -56,15 +56,15 @@ def main(run: TrainingRun, options: SampleOptions, dials: Any = None) -> Sequenc
     with torch.no_grad():
         samples = model.sample(options.count, sampling, torch.Generator().manual_seed(options.seed), *condition)
     item = next(iter(fields_of(facts).values()))
-    found = seen(samples, item, options.columns)
+    found = seen(module, samples, item, options.columns)
     if found is None:  # rows need the data's pictures, and points the data's own beside them
-        found = drawn(samples, open_data(run), options.columns)
+        found = drawn(module, samples, open_data(run), options.columns)
     if found is None:
         raise ComponentError(
             f"{facts['name']}: has no pictures of its {item.kind}s; draw them in Python with model.sample()"
         )
-    path = write_seen(Path(options.out or run.path / "samples" / "drawn"), found)
-    return [f"{options.count} samples: {path}"]
+    paths = write_seen(Path(options.out or run.path / "samples" / "drawn"), found)
+    return [f"{options.count} samples: {', '.join(map(str, paths))}"]
 
 
 def told(module: nn.Module, options: SampleOptions, fields: Mapping[str, Field]) -> Int[Tensor, " n"]:

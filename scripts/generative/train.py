@@ -6,7 +6,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from generative import Estimates, fit, offers, resolve_device, save_component
+from generative import ComponentError, Estimates, config_to_mapping, fit, offers, resolve_device, save_component
 from generative.core.files import write_json
 from generative.core.run_folder import TrainingRun
 from generative.data import Data
@@ -14,7 +14,7 @@ from generative.data.identity import keep_data
 from generative.latent.interpolation import encode_means
 from generative.training.held_out import held_out_loss
 from generative.training.parts import batches_per_step
-from scripts.generative.assembly import build
+from scripts.generative.assembly import build, start
 from scripts.generative.data_sets import draw_ahead, load
 from scripts.generative.items import Items, once, preparation, take, training_batches
 from scripts.generative.kept_codes import keep_starts
@@ -52,6 +52,8 @@ def train(run: TrainingRun, data: Data | None = None) -> Iterator[Progress]:
         return
     device = resolve_device(config.device)
     with run.working():
+        if done is None:
+            _start(run, module, data, steps)
         held = take(module, data.held_out(), HELD_OUT).to(device)
         if not list((run.path / "samples").glob(f"{0:08d}.*")):
             _show(run, module.to(device), data, 0)
@@ -64,6 +66,17 @@ def train(run: TrainingRun, data: Data | None = None) -> Iterator[Progress]:
     facts = {"steps": steps, "seconds": round(run.seconds(), 3), "numbers": _numbers(module), "device": str(device)}
     write_json(run.path / "trained.json", facts)
     yield Progress("train", steps, steps, "steps")
+
+
+def _start(run: TrainingRun, module: nn.Module, data: Data, steps: int) -> None:
+    """Take over the weights that the training starts with, and note which in start.json."""
+    found = start(run, module, data)
+    if found is None:
+        return
+    if not steps:
+        raise ComponentError(f"start={run.config.start}: {run.config.model.type} has nothing to train; leave it out")
+    reference = config_to_mapping(run.config.start)
+    write_json(run.path / "start.json", {**reference, **found._asdict(), "lines": found.lines()})
 
 
 def _fit(run: TrainingRun, module: nn.Module, data: Data, held: Items) -> Iterator[Progress]:
@@ -110,10 +123,10 @@ def _finish(module: nn.Module, data: Data, batch: int, seed: int) -> None:
 
 
 def _show(run: TrainingRun, module: nn.Module, data: Data, step: int) -> None:
-    picture = shown(module, data, run.config.shown, run.config.seed) if _can_show(module) else None
+    found = shown(module, data, run.config.shown, run.config.seed) if _can_show(module) else None
     (run.path / "samples").mkdir(exist_ok=True)
-    if picture is not None:
-        write_seen(run.path / "samples" / f"{step:08d}", picture)
+    if found is not None:
+        write_seen(run.path / "samples" / f"{step:08d}", found)
 
 
 def _can_show(module: nn.Module) -> bool:

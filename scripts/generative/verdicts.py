@@ -69,9 +69,9 @@ def _of_images(looks: Looks) -> Facts:
         parts = next(iter(looks.copied_for_nothing.values()))
         found["error"] = squared_error(looks.held.values, looks.back)
         found["components_error"] = squared_error(looks.held.values, parts)
-    codebook = getattr(module.config, "codes", 0)
-    if codebook and hasattr(module, "codes"):
+    if offers(module, "codes"):
         codes: Tensor = module.codes(looks.held.values)
+        codebook = module.code_spec.codes
         if codes.numel() >= 5 * codebook:
             found |= {"codes": codes, "codebook": codebook}
     return found

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
+from generative.core.versions import usable_cores
 from scripts.terminal.progress import duration
 from worldmodels.config import RunConfig
 from worldmodels.machine import available_cores
 from worldmodels.run.estimate import plan_parts
-from worldmodels.run.other_work import busy, slowdown, usable_cores
+from worldmodels.run.other_work import busy, slowdown
 from worldmodels.run.plan import StagePart
 from worldmodels.run.rates import Rates
 

@@ -5,7 +5,7 @@ import io
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields, make_dataclass
+from dataclasses import fields, is_dataclass, make_dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
@@ -106,6 +106,11 @@ def first_of(others: Sequence[str]) -> str | None:
     return others[0] if others and not others[0].startswith("-") else None
 
 
+def in_one_word(kind: object) -> bool:
+    """Return whether a dataclass is written in one word, such as a reference to a run."""
+    return is_dataclass(kind) and hasattr(kind, "of_word")
+
+
 def section(kind: Any, said: str | None = None, name: str | None = None) -> Any:
     """Return the type of a field as tyro shall read it: with `True` and `False` as values, this help and this name."""
     return Annotated[kind, tyro.conf.FlagConversionOff, tyro.conf.arg(help=said, name=name)]
@@ -131,6 +136,21 @@ def _switch(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[bool] | None:
 
     return PrimitiveConstructorSpec(
         1, "{True,False}", read, lambda value: isinstance(value, bool), lambda value: [str(value)]
+    )
+
+
+@REGISTRY.primitive_rule
+def _word(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    """Say how tyro reads a dataclass that is written in one word."""
+    kind: Any = info.type
+    if not in_one_word(kind):
+        return None
+    return PrimitiveConstructorSpec(
+        1,
+        "RUN",
+        lambda words: kind.of_word(words[0]),
+        lambda value: isinstance(value, kind),
+        lambda value: [str(value)],
     )
 
 

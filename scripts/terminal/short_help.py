@@ -74,7 +74,7 @@ def settings_of(kind: type, default: object = None, prefix: str = "") -> Iterato
         own = {key: value for each in get_args(hint)[1:] for key, value in _own(each)}
         name = f"{prefix}{own.get('name') if own.get('name') is not None else item.name}".rstrip(".")
         value = _default(item) if default is None else getattr(default, item.name)
-        if is_dataclass(value):
+        if is_dataclass(value) and not hasattr(value, "of_word"):
             yield from settings_of(type(value), value, f"{name}." if name else "")
             continue
         positional = tyro.conf.Positional in get_args(hint)[1:]
@@ -120,7 +120,7 @@ def _plain(value: object) -> str:
         return "needed"
     if value is None:
         return ""
-    if value in ("", (), {}):
+    if value in ("", (), {}) or str(value) == "":
         return "-"
     if isinstance(value, dict):
         value = [f"{key} {each}" for key, each in value.items()]

@@ -69,6 +69,7 @@ SMALL["diffusion points"] = {"layout": "points", "dimensions": 2, "widths": (16,
 SMALL["diffusion classes"] = {**SMALL["diffusion"], "conditional": True, "classes": 3}
 SMALL["flow-matching points"] = {**SMALL["diffusion points"], "conditional": True, "classes": 3}
 SMALL["pixel-cnn classes"] = {**SMALL["pixel-cnn"], "conditional": True, "classes": 3}
+SMALL["pixel-cnn codes"] = {"image_size": 4, "channels": 1, "levels": 6, "categories": True, "width": 8, "layers": 2}
 SMALL["cycle-gan unet"] = {**SMALL["cycle-gan"], "generator": "unet", "halvings": 2}
 SMALL["lstm tied"] = {**SMALL["lstm"], "tied": True}
 SMALL["naive-bayes rows"] = {"categories": (2, 3, 4), "count": 512, "smoothing": 0.1}
@@ -106,6 +107,7 @@ def make(case: str, options: dict[str, Any] | None = None, seed: int = 0) -> Any
 FIELDS = {
     "point": Field("point", (2,), "float32"),
     "row": Field("row", (3,), "int64", ("a", "b", "c"), (2, 3, 4)),
+    "code": Field("codes", (4, 4), "int64", (), (6,)),
     "tokens": Field("tokens", (12,), "int64", ("a", "b", "c", "d", "e"), (5,)),
 }
 LABEL = Field("label", (), "int64", ("x", "y", "z"), (3,))
@@ -120,6 +122,8 @@ def data(module: Any, n: int, seed: int = 0) -> torch.Tensor:
     config, generator = module.config, torch.Generator().manual_seed(seed)
     if kind(module) == "tokens":
         return (torch.randint(0, 9, (n, 1), generator=generator) + torch.arange(12)) % config.vocabulary
+    if kind(module) == "code":
+        return (torch.randint(0, 6, (n, 1, 1), generator=generator) + torch.arange(4)) % 6 + torch.zeros(4, 1).long()
     if kind(module) == "row":
         return (torch.rand(n, len(config.categories), generator=generator) < 0.9).long()
     if kind(module) == "point":
@@ -463,6 +467,12 @@ def test_a_capability_works_or_is_refused_with_a_reason(case, capability):
         assert all(0 <= token < config.vocabulary for token in itertools.islice(stream, 5))
     elif capability == "classify":
         assert module.classify(obs).shape == (3, config.classes)
+    elif capability == "codes":
+        codes, spec = module.codes(obs), module.code_spec
+        assert codes.shape == (3, *spec.shape) and codes.min() >= 0 and codes.max() < spec.codes
+        torch.testing.assert_close(module.decode_codes(codes), module.reconstruct(obs))
+        with pytest.raises(ValueError, match=r"codes of .*expected 0 to"):
+            module.decode_codes(codes + spec.codes)
     elif capability == "interpolate":
         way = module.interpolate(obs, obs.flip(0), 4, *more)
         assert way.shape == (3, 4, *shape(module))

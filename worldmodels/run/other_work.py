@@ -5,6 +5,8 @@ import time
 
 import psutil
 
+from generative.core.versions import usable_cores
+
 BUSY = 0.15
 """Share of the cores that others may take on a machine that counts as quiet."""
 
@@ -34,11 +36,6 @@ class OtherWork:
             if name not in idle
         )
         return time.perf_counter(), taken, time.process_time()
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may be put on, which is more than a container's quota where there is one."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def slowdown(threads: int, others: float, cores: int) -> float:

@@ -20,6 +20,10 @@ SHORTEST = 80
 """Characters of a paragraph at least; shorter ones are mostly headings and signatures."""
 WORDS = 0.93
 """Share of letters and spaces at least; tables, code and formulas have less."""
+KNOWN_RUN = 5
+"""Words of a run by which a paragraph is known again."""
+KNOWN = 0.5
+"""Share of a paragraph's runs, of which more make it a near copy: docstrings are copied between functions."""
 _DOCSTRING = re.compile(r'"""(.*?)"""', re.DOTALL)
 _GAP = re.compile(r"\n\s*\n")
 _FIELD = re.compile(r"[A-Z][a-z]+( [A-Z][a-z]+)?:|.*(-{3}|={3}|>>>|\.\. )")  # Args:, underlined headings, examples
@@ -27,15 +31,26 @@ _FIELD = re.compile(r"[A-Z][a-z]+( [A-Z][a-z]+)?:|.*(-{3}|={3}|>>>|\.\. )")  # A
 
 @cache
 def english() -> Mapping[str, str]:
-    """Return documents by name, such as "CPython/collections/abc.py"; no paragraph comes twice."""
+    """Return documents by name, such as "CPython/collections/abc.py"; no paragraph comes twice or nearly so.
+
+    Else text that is held out would in part be text that was trained on.
+    """
     seen: set[str] = set()
     found = {}
     for name, source in _sources():
-        fresh = [each for each in _prose(source) if each not in seen]
-        seen.update(fresh)
+        fresh = [each for each in _prose(source) if _is_new(each, seen)]
         if fresh:
-            found[name] = "\n".join(dict.fromkeys(fresh)) + "\n"
+            found[name] = "\n".join(fresh) + "\n"
     return found
+
+
+def _is_new(paragraph: str, seen: set[str]) -> bool:
+    """Return whether a paragraph is no near copy of those before it; notes its runs of words."""
+    words = paragraph.split()
+    runs = {" ".join(words[first : first + KNOWN_RUN]) for first in range(max(1, len(words) - KNOWN_RUN + 1))}
+    known = len(runs & seen)
+    seen |= runs
+    return known <= KNOWN * len(runs)
 
 
 def _sources() -> Iterator[tuple[str, list[str]]]:

@@ -15,14 +15,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from generative.core.component import LatentSpec
+from generative.core.component import CodeSpec, LatentSpec
 from generative.core.facts import Facts
 from generative.core.options import ComponentError
 from generative.data.fields import Field
 from generative.data.needs import square_image
 from generative.models.autoencoders.health import active_units, errors, verdict
 from generative.models.autoencoders.latents import ESTIMATE_FRAMES, LatentScale, encode_many, interpolate, take
-from generative.models.checks import check_image_size, check_not_negative, check_obs, check_sizes
+from generative.models.checks import check_image_size, check_not_negative, check_obs, check_sizes, checked_codes
 from generative.networks.convolutions import PATCH, draw_he, grid_decoder, grid_encoder
 from generative.objectives.variational import at_least_float32, one_of, squared_error
 
@@ -96,7 +96,7 @@ class VQVAE(nn.Module):
     Config = VQVAEConfig
     refusals: ClassVar[Mapping[str, str]] = {
         "sample": "a VQ-VAE has no prior over its codes; images of random codes mean nothing. Train a prior over "
-        "them, or use a model that has one",
+        "them: `generative train pixel-cnn --data codes --data.run RUN`",
         "log_prob": "a VQ-VAE has no prior over its codes, so no probability of images",
     }
     codebook: Tensor
@@ -150,6 +150,11 @@ class VQVAE(nn.Module):
         z = self.scale(self._flat(self._vectors(self._nearest(encodings)), len(obs)))
         return z, torch.zeros_like(z)
 
+    @property
+    def code_spec(self) -> CodeSpec:
+        """What `codes` returns."""
+        return CodeSpec(self.config.codes, (self.config.side, self.config.side))
+
     def codes(self, obs: Float[Tensor, "B C H W"]) -> Int[Tensor, "B G G"]:
         """Return the number of the code at every position; errors as of `encode`."""
         side = self.config.side
@@ -159,6 +164,10 @@ class VQVAE(nn.Module):
         """Return the images in [0, 1] of latents after each of their positions went to its nearest code."""
         positions = self.scale.undo(z).unflatten(1, (self.config.code, -1)).transpose(1, 2).flatten(0, 1)  # (B*G*G D)
         return self._decode(self._vectors(self._nearest(positions)), len(z))
+
+    def decode_codes(self, codes: Int[Tensor, "B G G"]) -> Float[Tensor, "B C H W"]:
+        """Return the images in [0, 1] that codes stand for; raise ValueError where they are not as `code_spec` says."""
+        return self._decode(self._vectors(checked_codes(codes, self.code_spec).flatten()), len(codes))
 
     def reconstruct(self, obs: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """Return what is left of images after the codes."""

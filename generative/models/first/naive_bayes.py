@@ -160,6 +160,11 @@ class NaiveBayes(nn.Module):
         """Rows or images, as the sizes say."""
         return ("row",) if self.config.categories else ("image",)
 
+    @property
+    def levels(self) -> int:
+        """Values that a pixel is rounded to; see `HasLevels`."""
+        return self.config.levels
+
     @classmethod
     def sizes(cls, fields: Mapping[str, Field]) -> Facts:
         """Return how many values each feature of rows has, or size and channels; errors as of `FitsData`."""

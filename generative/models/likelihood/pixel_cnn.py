@@ -5,6 +5,10 @@ by row, from left to right, colour by colour, each factor a softmax over the lev
 compute all factors of an image at once. Gates, two stacks and the condition on a class are those of the gated PixelCNN
 (van den Oord et al. 2016, arXiv 1606.05328); see `masked`. The probability is exact: it sums to 1 over all images.
 
+Codes of a quantised autoencoder are images of one colour whose levels have no order: each level has a vector then. So
+the model is the prior that a VQ-VAE draws images from (van den Oord, Vinyals & Kavukcuoglu 2017, arXiv 1711.00937,
+section 3.3).
+
 Sampling takes one pixel after the other. It keeps the features of what is drawn already, so that all pixels together
 cost about as much as one look at a whole image (Ramachandran et al. 2017, arXiv 1704.06001).
 """
@@ -19,10 +23,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from generative.core.component import CodeSpec
 from generative.core.facts import Facts
 from generative.data.fields import Field
 from generative.data.needs import label_classes, square_image
-from generative.models.checks import check_obs, check_sizes, labels_one_hot
+from generative.models.checks import check_obs, check_sizes, checked_codes, labels_one_hot
 from generative.networks.masked import GatedLayer, MaskedConv2d
 from generative.objectives.variational import at_least_float32
 from generative.sampling.decoding import Decoding, choose
@@ -41,7 +46,9 @@ class PixelCNNConfig:
     channels: int = 1
     """Colour channels of the images."""
     levels: int = 16
-    """Values that a pixel is rounded to, equally far apart from 0 to 1."""
+    """Values that a pixel is rounded to, equally far apart from 0 to 1; of codes, how many there are."""
+    categories: bool = False
+    """The levels have no order, as codes: each has a vector of `width` numbers in place of its own value."""
     width: int = 32
     """Channels of every layer, rounded up to a multiple of the image's."""
     layers: int = 6
@@ -53,7 +60,9 @@ class PixelCNNConfig:
 
     def __post_init__(self) -> None:
         check_sizes(self, "image_size", "channels", "width", "layers", "classes")
-        if not 2 <= self.levels <= 256:
+        if self.categories and (self.levels < 2 or self.channels > 1):
+            raise ValueError(f"levels={self.levels}, channels={self.channels}: codes are 2 or more, on a single map")
+        if not self.categories and not 2 <= self.levels <= 256:
             raise ValueError(f"levels={self.levels}: give 2 to 256, the values that a stored pixel can have")
 
 
@@ -75,9 +84,10 @@ class PixelCNN(nn.Module):
         self.config = config
         colours, told = config.channels, config.classes if config.conditional else 0
         width = -(-config.width // colours) * colours
-        first = GatedLayer(colours, width, FIRST_KERNEL, "A", colours, told)
+        first = GatedLayer(width if config.categories else colours, width, FIRST_KERNEL, "A", colours, told)
         more = [GatedLayer(width, width, KERNEL, "B", colours, told) for _ in range(config.layers - 1)]
         self.layers = nn.ModuleList([first, *more])
+        self.embedding = nn.Embedding(config.levels, width) if config.categories else None
         self.head = nn.Sequential(
             nn.ReLU(),
             MaskedConv2d(width, width, (1, 1), "B", colours=colours),
@@ -87,13 +97,23 @@ class PixelCNN(nn.Module):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Images, and their classes where it is told them."""
-        return ("image", "label") if self.config.conditional else ("image",)
+        """Images or codes, and their classes where it is told them."""
+        return ("code" if self.config.categories else "image", *(("label",) if self.config.conditional else ()))
+
+    @property
+    def levels(self) -> int:
+        """Values that a pixel is rounded to; see `HasLevels`."""
+        return self.config.levels
 
     @classmethod
     def sizes(cls, fields: Mapping[str, Field]) -> Facts:
-        """Return image size and channels, and the number of classes where there are any; errors as of `FitsData`."""
-        return {**square_image(cls, fields), **(label_classes(cls, fields) if "label" in fields else {})}
+        """Return image size and channels or the codes, and the classes where there are any; errors as of `FitsData`."""
+        if "code" in fields:
+            code = fields["code"]
+            known = {"image_size": code.shape[0], "channels": 1, "levels": code.sizes[0], "categories": True}
+        else:
+            known = {**square_image(cls, fields), "categories": False}
+        return {**known, **(label_classes(cls, fields) if "label" in fields else {})}
 
     def logits(
         self, levels: Int[Tensor, "B C H W"], labels: Int[Tensor, " B"] | None = None
@@ -111,11 +131,15 @@ class PixelCNN(nn.Module):
             pixels = layer.along(layer.pixels.framed(pixels), pixels, told)
         return self._scores(pixels)
 
-    def log_prob(self, obs: Float[Tensor, "B C H W"], labels: Int[Tensor, " B"] | None = None) -> Float[Tensor, " B"]:
-        """Return the log-probability in nats of images after their pixels are rounded to levels, given their labels.
+    def log_prob(self, obs: Tensor, labels: Int[Tensor, " B"] | None = None) -> Float[Tensor, " B"]:
+        """Return the log-probability in nats of images or codes given their labels.
+
+        Args:
+            obs: images (B C H W), whose pixels are rounded to levels; of a model of categories, codes (B H W).
+            labels: class numbers, for a conditional model.
 
         Raises:
-            ValueError: images of another size, or labels missing or out of range.
+            ValueError: images of another size, codes out of range, or labels missing or out of range.
         """
         levels = self.quantised(obs)
         return -functional.cross_entropy(self.logits(levels, labels), levels, reduction="none").sum((1, 2, 3))
@@ -133,8 +157,8 @@ class PixelCNN(nn.Module):
         sampling: CategorySampling,
         generator: torch.Generator,
         labels: Int[Tensor, " n"] | None = None,
-    ) -> Float[Tensor, "n C H W"]:
-        """Return images in [0, 1], a conditional model's of labels, by default of all classes in turn.
+    ) -> Tensor:
+        """Return images in [0, 1] (n C H W) or codes (n H W), a conditional model's of labels or of all in turn.
 
         Raises:
             ValueError: a label is out of range.
@@ -152,16 +176,22 @@ class PixelCNN(nn.Module):
                     scores = self._scores(past.features(column))[:, :, colour, 0, 0]  # (n L)
                     drawn[:, colour, row, column] = choose(scores, decoding, generator)
                     past.put(row, column, self._inside(drawn[:, :, row, column]))
+        if config.categories:
+            return drawn[:, 0]
         return drawn.to(torch.get_default_dtype()) / (config.levels - 1)
 
-    def quantised(self, obs: Float[Tensor, "B C H W"]) -> Int[Tensor, "B C H W"]:
-        """Return the numbers of the levels that pixels are nearest to; raise ValueError for another size."""
+    def quantised(self, obs: Tensor) -> Int[Tensor, "B C H W"]:
+        """Return the numbers of the levels that pixels are nearest to, or codes; raise ValueError as `log_prob`."""
+        if self.config.categories:
+            return checked_codes(obs, CodeSpec(self.config.levels, (self.config.image_size,) * 2))[:, None]
         check_obs(obs, self.config)
         top = self.config.levels - 1
         return (obs.float() * top).round().clamp(0, top).long()
 
     def _inside(self, levels: Tensor) -> Tensor:
-        """Return levels as numbers from -1 to 1; the frame around an image is 0."""
+        """Return levels as numbers from -1 to 1, codes as their vectors; the frame around an image is 0."""
+        if self.embedding is not None:
+            return self.embedding(levels).movedim(-1, 1).flatten(1, 2)
         return levels.to(self._weight.dtype) * (2 / (self.config.levels - 1)) - 1
 
     @property

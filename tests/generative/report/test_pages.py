@@ -64,7 +64,7 @@ def test_pictures_and_films_are_inside(content: bytes, kind: str):
 
 
 def test_another_file_is_refused_by_name():
-    for content in (b"%PDF-1.7", b"RIFF\x00\x00\x00\x00WAVE"):
+    for content in (b"%PDF-1.7", b"RIFF\x00\x00\x00\x00AVI "):
         with pytest.raises(ValueError, match="drive: no PNG"):
             media_type(content, "drive")
 

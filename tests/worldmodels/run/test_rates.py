@@ -6,9 +6,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from generative.core.versions import usable_cores
 from tests.small import looped_config
 from worldmodels.run import other_work, rates
-from worldmodels.run.other_work import OtherWork, slowdown, usable_cores
+from worldmodels.run.other_work import OtherWork, slowdown
 from worldmodels.run.rates import Rates, seconds_of
 
 

@@ -38,6 +38,24 @@ def test_probabilities_of_all_images_sum_to_one(size, channels, levels):
     assert found.exp().sum().item() == pytest.approx(1.0, abs=1e-5)
 
 
+def test_codes_have_probabilities_too_whatever_their_numbers():
+    module = made(image_size=2, categories=True, levels=5)
+    codes = torch.tensor(list(itertools.product(range(5), repeat=4))).unflatten(1, (2, 2))
+    found = module.log_prob(codes).double().exp()
+    assert module.inputs == ("code",) and found.log().std() > 0.5
+    assert found.sum().item() == pytest.approx(1.0, abs=1e-5)
+    swapped = torch.tensor([0, 3, 2, 1, 4])  # a vector goes with its code
+    with torch.no_grad():
+        module.embedding.weight.copy_(module.embedding.weight[swapped])
+        last = module.head[-1]
+        last.weight.copy_(last.weight[swapped])
+        last.bias.copy_(last.bias[swapped])
+    torch.testing.assert_close(module.log_prob(swapped[codes]).double().exp(), found)
+    for wrong in (codes + 1, codes.float(), codes[:, :1]):
+        with pytest.raises(ValueError, match="codes of"):
+            module.log_prob(wrong)
+
+
 def test_without_the_masks_they_do_not():
     module = made()
     for layer in module.modules():
@@ -66,10 +84,13 @@ def plain_sample(module: PixelCNN, n: int, decoding: Decoding, generator: torch.
     for row, column, colour in itertools.product(*map(range, (config.image_size,) * 2 + (config.channels,))):
         scores = module.logits(drawn, *labels)[:, :, colour, row, column]
         drawn[:, colour, row, column] = choose(scores, decoding, generator)
-    return drawn / (config.levels - 1)
+    return drawn[:, 0] if config.categories else drawn / (config.levels - 1)
 
 
-@pytest.mark.parametrize("options", [{}, {"channels": 3, "levels": 7}, {"conditional": True, "classes": 3}])
+CODES = {"categories": True, "levels": 5}
+
+
+@pytest.mark.parametrize("options", [{}, {"channels": 3, "levels": 7}, {"conditional": True, "classes": 3}, CODES])
 @pytest.mark.parametrize("temperature", [1.0, 0.5, 0.0])
 def test_sampling_with_a_cache_gives_the_pixels_of_sampling_without(options, temperature):
     module = made(image_size=6, **options).double()
@@ -119,7 +140,9 @@ def test_training_finds_what_pixels_have_in_common():
     assert (drawn == drawn[:, :, :1]).all((1, 2, 3)).float().mean() > 0.9
 
 
-@pytest.mark.parametrize("options", [{"levels": 1}, {"levels": 257}, {"width": 0}, {"layers": 0}])
+@pytest.mark.parametrize(
+    "options", [{"levels": 1}, {"levels": 257}, {"levels": 1, "categories": True}, {"width": 0}, {"layers": 0}]
+)
 def test_a_senseless_option_is_refused(options):
     with pytest.raises(ValueError, match=f"{next(iter(options))}="):
         PixelCNNConfig(**options)

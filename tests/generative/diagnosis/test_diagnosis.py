@@ -7,25 +7,12 @@ import torch
 
 from generative import MODELS
 from generative.core.options import ComponentError
-from generative.diagnosis import (
-    ADVICE,
-    Evidence,
-    blur,
-    colour_shift,
-    dead_codes,
-    diagnose,
-    exploding_critic,
-    memorised,
-    mode_collapse,
-    noise,
-    oscillation,
-    over_fitting,
-    posterior_collapse,
-    unreal,
-    vanishing_critic,
-    worse_than_components,
-    wrong_shares,
-)
+from generative.diagnosis import Evidence, diagnose
+from generative.diagnosis.codes import dead_codes, posterior_collapse, worse_than_components
+from generative.diagnosis.failure import ADVICE
+from generative.diagnosis.histories import exploding_critic, oscillation, over_fitting, vanishing_critic
+from generative.diagnosis.images import blur, colour_shift, noise, wrong_shares
+from generative.diagnosis.samples import memorised, mode_collapse, unreal
 
 
 def normal(*shape, seed=0):

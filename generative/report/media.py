@@ -1,0 +1,108 @@
+"""What people see and hear of samples: pictures, films, texts, scores and sound, by name.
+
+A model says in `medium` what its samples are; else the field of the data that they are like says it. A medium turns
+samples into files, one for each ending. A page shows whatever lies in a folder by the endings alone, so it knows
+neither models nor data. Packages of third parties can add media; see `Catalogue`.
+"""
+
+import io
+import wave
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from generative.core.catalogue import Catalogue
+from generative.core.options import ComponentError
+from generative.data.fields import Field
+from generative.report.images import png_bytes
+from generative.report.score import roll_picture, synthesised
+from generative.report.video import webm_bytes
+
+RATE = 22_050
+"""Numbers of a sound per second."""
+FILM_RATE = 12
+"""Frames of a film per second."""
+ROLLS = 4
+"""Pieces of music that are drawn and played, one after the other."""
+Files = Mapping[str, bytes]
+"""Contents by ending, such as ".png"."""
+
+
+@dataclass(frozen=True)
+class Medium:
+    """A way to see or hear samples."""
+
+    says: str
+    """What it shows, in a few words."""
+    files: Callable[[np.ndarray, Field], Files]
+    """Turn samples (N ...), with the field that says what their numbers stand for, into files."""
+
+
+def picture(samples: UInt8[np.ndarray, "H W 3"], field: Field | None = None) -> Files:
+    """Return one picture, that is drawn already."""
+    return {".png": png_bytes(samples)}
+
+
+def film(samples: UInt8[np.ndarray, "T H W 3"], field: Field) -> Files:
+    """Return frames as a film."""
+    return {".webm": webm_bytes(samples, FILM_RATE)}
+
+
+def text(samples: Int[np.ndarray, "N T"], field: Field) -> Files:
+    """Return texts one below the other, tokens by their names."""
+    said = "\n\n".join("".join(field.names[token] for token in row) for row in samples.tolist())
+    return {".txt": f"{said}\n".encode()}
+
+
+def score(samples: Int[np.ndarray, "N T V"], field: Field) -> Files:
+    """Return rolls of MIDI pitches (-1 is a rest) as a picture with time from left to right, and as sound."""
+    rolls = list(samples[:ROLLS])
+    heard = np.concatenate([synthesised(roll, RATE) for roll in rolls])
+    return {".png": png_bytes(roll_picture(rolls)), ".wav": wav_bytes(heard)}
+
+
+def sound(samples: Float[np.ndarray, "N T"], field: Field) -> Files:
+    """Return waves in [-1, 1], one after the other with a pause of half a second."""
+    pause = np.zeros((len(samples), RATE // 2), samples.dtype)
+    return {".wav": wav_bytes(np.concatenate([samples, pause], 1).reshape(-1))}
+
+
+def wav_bytes(heard: Float[np.ndarray, " T"]) -> bytes:
+    """Return a wave in [-1, 1] (what lies outside is cut off) as a WAV file of 16 bits."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(RATE)
+        out.writeframes((np.clip(heard, -1, 1) * 32767).round().astype("<i2").tobytes())
+    return file.getvalue()
+
+
+def _medium(found: Any, name: str, place: str) -> Medium:
+    if not isinstance(found, Medium):
+        raise ComponentError(f"{place}: must be a Medium; see `generative.report.media`")
+    return found
+
+
+MEDIA = Catalogue[Medium](
+    "media",
+    "medium",
+    {each: f"{__name__}:{each.upper()}" for each in ("picture", "film", "text", "score", "sound")},
+    _medium,
+)
+"""The media by name."""
+PICTURE = Medium("a picture", picture)
+FILM = Medium("frames one after the other", film)
+TEXT = Medium("a text", text)
+SCORE = Medium("notes, drawn and played", score)
+SOUND = Medium("a sound", sound)
+KINDS = {"tokens": "text", "roll": "score"}
+"""The medium of samples that are like a field of such a kind; images and points are put into a picture first."""
+
+
+def medium_of(model: object, field: Field) -> str:
+    """Return the medium of a model's samples: what its class says, or what follows from the field they are like."""
+    return str(getattr(model, "medium", KINDS.get(field.kind, "picture")))
