@@ -21,7 +21,7 @@ _PLACES = {
         *("LipschitzBounds", "lipschitz_bounds", "lipschitz_lower", "lipschitz_upper", "slope"),
     ),
     "generative.metrics.measure": (
-        *("Sets", "measure", "measure_answers", "measure_code", "measure_lipschitz", "measure_memorisation"),
+        *("Sets", "measure", "measure_answers", "measure_code", "measure_kept", "measure_lipschitz", "measure_memorisation"),
         *("measure_pairs", "measure_path", "real_draws", "sets_of"),
     ),
     "generative.metrics.modes": (
