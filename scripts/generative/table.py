@@ -24,11 +24,11 @@ from scripts.terminal.progress import show
 HEAD = """# Generative models
 
 Every model with its `{preset}` preset on data that is there offline, trained from {seeds} seeds, and some with a larger
-preset, named beside the model, from {seeds_large}. Each figure is compared with the same figure of real data (the mean of several draws, and the interval that one more lies in) and of
-the strongest cheap baseline. The spread is the standard
-deviation over seeds. Figures compare only where data, extractor and number of samples agree. Seconds are those of one
-training, on a machine that may have done other work too. A row that loses to its baseline says why in its last column.
-Made by `generative table`, which does only what is missing.
+preset, named beside the model, from {seeds_large}. Each figure is compared with the same figure of real data (the mean
+of several draws, and the interval that one more lies in) and of the strongest cheap baseline. The spread is the
+standard deviation over seeds. Figures compare only where data, extractor and number of samples agree. Seconds are those
+of one training, on a machine that may have done other work too. A row that loses to its baseline says why in its last
+column. Made by `generative table`, which does only what is missing.
 
 """
 COLUMNS = (
@@ -58,8 +58,8 @@ class TableOptions:
     runs: str = "runs/generative/table"
     """Folder of the runs; delete one to do it again."""
     out: str = "docs/results/generative.md"
-    """The page; its pictures go into a folder of the same name next to it. Why rows lose to their baselines is read from
-    NAME-remarks.yaml beside it: a text for each, under its name in `models`."""
+    """The page; its pictures go into a folder of the same name next to it. Why rows lose is read from NAME-remarks.yaml
+    beside it: a text for each, under its name in `models`."""
     device: str = "auto"
     """Where to train."""
 

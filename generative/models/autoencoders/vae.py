@@ -63,7 +63,7 @@ class VAEConfig:
     kl_floor: float = 16.0
     """Nats per frame below which KL costs nothing more (paper: half a nat per latent); 0 turns it off."""
     edges: float = 0.0
-    """Weight of the squared error of differences between neighbouring pixels, for what is small and sharp, as a mouth."""
+    """Weight of the squared error of differences between neighbouring pixels: for what is small and sharp."""
     r_loss_factor: float = 0.0
     """The book's weight of the mean squared error, instead of beta: beta is numbers per image / this. 0: see beta."""
 

@@ -75,7 +75,14 @@ def test_a_row_can_be_of_another_preset():
 
 @pytest.mark.parametrize("beats", [True, False])
 def test_a_row_that_loses_says_why_or_that_nobody_knows(beats, options, tmp_path, monkeypatch):
-    figure = {"name": "FD", "better": "lower", "value": 2.0, "reference": None, "baseline_value": 1.0, "baseline": "pca"}
+    figure = {
+        "name": "FD",
+        "better": "lower",
+        "value": 2.0,
+        "reference": None,
+        "baseline_value": 1.0,
+        "baseline": "pca",
+    }
     measured = {"headline": {**figure, "beats_baseline": beats}, "verdicts": []}
     run = TrainingRun.create(tmp_path / "run", config("pca"))
     write_json(run.path / "trained.json", {"steps": 0, "seconds": 1.0})
