@@ -21,8 +21,8 @@ _PLACES = {
         *("LipschitzBounds", "lipschitz_bounds", "lipschitz_lower", "lipschitz_upper", "slope"),
     ),
     "generative.metrics.measure": (
-        *("Sets", "measure", "measure_answers", "measure_code", "measure_lipschitz", "measure_memorisation"),
-        *("measure_pairs", "measure_path", "real_draws", "sets_of"),
+        *("Sets", "measure", "measure_answers", "measure_code", "measure_kept", "measure_lipschitz"),
+        *("measure_memorisation", "measure_pairs", "measure_path", "real_draws", "sets_of"),
     ),
     "generative.metrics.modes": (
         *("different_bins", "high_quality_share", "modes_covered", "pair_distance", "vendi_score"),

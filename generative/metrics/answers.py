@@ -32,6 +32,11 @@ def share_distance(real: Shares, made: Shares, count: int) -> float:
     return max(float(each.abs().max()) for each in share_scores(real, made, count).values())
 
 
+def kept_share(before: Int[Tensor, "N Q"], after: Int[Tensor, "N Q"]) -> float:
+    """Return the share of answers of a judge about images that it also gives about their reconstructions."""
+    return float((before == after).double().mean())
+
+
 def right_answers(said: Mapping[str, Float[Tensor, "N A"]], truth: Int[Tensor, "N Q"]) -> Float[Tensor, " Q"]:
     """Return the share of images whose true answer a judge gives, by question in the order of the truth."""
     names = list(said)[: truth.shape[1]]

@@ -4,7 +4,7 @@ One function for each thing that a metric can need. All draw subsets by seed, so
 arguments.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -199,6 +199,44 @@ def measure_pairs(
     )
 
 
+def measure_kept(
+    name: str,
+    before: Mapping[str, Int[Tensor, " N"]],
+    after: Mapping[str, Int[Tensor, " N"]],
+    baselines: Mapping[str, Mapping[str, Int[Tensor, " N"]]],
+    extractor: Extractor,
+) -> Iterator[Figure]:
+    """Yield a metric of all answers of a judge about reconstructions, then of the answers to each question alone.
+
+    A baseline of its own is the answer that is commonest about the originals: what a reconstruction gets by chance.
+
+    Args:
+        name: of a metric that needs answers.
+        before: what a judge answers of images, by question.
+        after: what it answers of their reconstructions.
+        baselines: of other reconstructions, by name.
+        extractor: the judge as extractor, for its name.
+
+    Raises:
+        ComponentError: unknown metric, or one of another kind.
+    """
+    metric = _expect(name, "answers", "measure_kept")
+    chance = {each: said.mode().values.expand_as(said) for each, said in before.items()}
+
+    def figure(questions: Sequence[str], title: str) -> Figure:
+        def value(said: Mapping[str, Tensor]) -> float:
+            first, second = (torch.stack([each[question] for question in questions], 1) for each in (before, said))
+            return metric(first, second)
+
+        made = {each: value(said) for each, said in {**baselines, "commonest answer": chance}.items()}
+        rows = len(before[questions[0]])
+        return Figure(title, value(after), NOTHING, NOTHING, NOTHING, made, metric.better, extractor.label, rows)
+
+    yield figure(list(before), f"{name}[{extractor.name}]")
+    for each in before if len(before) > 1 else ():
+        yield figure([each], f"{name} {each}[{extractor.name}]")
+
+
 def measure_code(
     name: str,
     codes: Float[Tensor, "N Z"],
@@ -345,4 +383,5 @@ _PLACES: dict[Needs, str] = {
     "factors": "measure_code",
     "paths": "measure_path",
     "critic": "measure_lipschitz",
+    "answers": "measure_kept",
 }

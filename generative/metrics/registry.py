@@ -15,16 +15,16 @@ from typing import Any, Literal, cast
 from generative.core.catalogue import Catalogue
 from generative.core.options import ComponentError
 
-Needs = Literal["sets", "pairs", "twins", "cycles", "latents", "factors", "paths", "critic"]
+Needs = Literal["sets", "pairs", "twins", "cycles", "latents", "factors", "paths", "critic", "answers"]
 """What a metric's function takes.
 
 sets: features of real and of generated items (N F), (M F). pairs: images and their reconstructions (N C H W). twins:
 known twins of images in another domain and what the images are translated to, likewise. cycles: images and what comes
 back of them from there, likewise. latents: codes (N Z). factors: codes and true factors (N K). paths: a function from
 latents to features, and where paths start and end, see `continuity`. critic: a module, and items to look for its
-steepest gradient at.
+steepest gradient at. answers: what a judge answers of images, and of their reconstructions, as numbers (N Q).
 """
-NEEDS = ("sets", "pairs", "twins", "cycles", "latents", "factors", "paths", "critic")
+NEEDS = ("sets", "pairs", "twins", "cycles", "latents", "factors", "paths", "critic", "answers")
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,10 @@ METRICS = Catalogue[Metric](
         "vendi": Metric(f"{_HERE}.modes:vendi_of_samples", "sets", "near", "How many different samples are there?"),
         "MSE": Metric(f"{_HERE}.fidelity:squared_error", "pairs", "lower", "How large is the error per value?"),
         "PSNR": Metric(f"{_HERE}.fidelity:psnr", "pairs", "higher", "How large is the error, in decibels?"),
+        "attributes-kept": Metric(
+            f"{_HERE}.answers:kept_share", "answers", "higher", "Does a reconstruction keep what a judge sees?",
+            share=True,
+        ),
         "SSIM": Metric(f"{_HERE}.fidelity:ssim", "pairs", "higher", "Is local structure kept?"),
         "translation-error": Metric(
             f"{_HERE}.fidelity:absolute_error", "twins", "lower", "How far is a translation from the known twin?"

@@ -56,6 +56,16 @@ def squared_error(obs: Float[Tensor, "B C H W"], decoded: Float[Tensor, "B C H W
     return (obs - decoded).square().sum((1, 2, 3)).mean()
 
 
+def edge_error(obs: Float[Tensor, "B C H W"], decoded: Float[Tensor, "B C H W"]) -> Float[Tensor, ""]:
+    """Return the squared error per image of the differences between neighbouring pixels, across and down.
+
+    The gradient difference loss of Mathieu et al. 2016 (arXiv 1511.05440, eq. 6), squared and with signs: beside
+    `squared_error` it is the likelihood of a Gaussian whose errors vary smoothly over the image.
+    """
+    error = obs - decoded
+    return sum(error.diff(dim=side).square().sum((1, 2, 3)).mean() for side in (2, 3))  # type: ignore[return-value]
+
+
 def gaussian_kl(mean: Float[Tensor, "B Z"], log_variance: Float[Tensor, "B Z"]) -> Float[Tensor, "B Z"]:
     """KL divergence in nats of N(mean, exp(log_variance)) from N(0, 1), per dimension."""
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)

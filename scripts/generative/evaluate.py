@@ -15,6 +15,7 @@ from generative.core.facts import Facts
 from generative.core.files import write_json
 from generative.core.run_folder import TrainingRun
 from generative.data import Data
+from generative.features.questions import CLASSES
 from generative.latent.interpolation import decoder, encode_means
 from generative.metrics.answers import right_answers
 from generative.metrics.baselines import Components
@@ -23,6 +24,7 @@ from generative.metrics.measure import (
     measure,
     measure_answers,
     measure_code,
+    measure_kept,
     measure_lipschitz,
     measure_memorisation,
     measure_pairs,
@@ -145,6 +147,7 @@ def of_images(looks: Looks, options: EvaluateOptions) -> Iterator[Figure]:
         "latents": offers(looks.module, "encode"),
         "factors": offers(looks.module, "encode") and "factors" in looks.data.fields,
         "paths": offers(looks.module, "decode"),
+        "answers": offers(looks.module, "reconstruct") and bool(_questions(looks)),
         "critic": isinstance(looks.module, HasCritic) and offers(looks.module, "sample"),
     }
     for name in options.metrics:
@@ -158,6 +161,8 @@ def of_images(looks: Looks, options: EvaluateOptions) -> Iterator[Figure]:
         yield from of_translations(looks, asked)
     if allowed["pairs"]:
         yield from _of_pairs(looks, asked)
+    for name in metrics_that_need("answers", asked) if allowed["answers"] else ():
+        yield from _kept(name, looks)
     if not asked and isinstance(looks.module, HasLevels) and offers(looks.module, "log_prob"):
         yield _bits(looks)
     if not asked and offers(looks.module, "classify"):
@@ -222,6 +227,26 @@ def answers_right(looks: Looks, back: Tensor) -> Figure:
     title, label = f"answers right[{looks.extractor.name}]", looks.extractor.label
     found = against(title, right(back), draws, nothing, "higher", len(back), extractor=label)
     return dataclasses.replace(found, reference=right(looks.held.values))
+
+
+def _questions(looks: Looks) -> list[str]:
+    """Return what the judge is asked of reconstructions: class and attributes, or all it knows where there are none."""
+    if looks.judge is None:
+        return []
+    known = list(looks.judge.questions.answers)
+    return [name for name in known if name in (CLASSES, *looks.data.names("attributes"))] or known
+
+
+def _kept(name: str, looks: Looks) -> Iterator[Figure]:
+    assert looks.judge is not None and looks.back is not None
+    judge = looks.judge.judge
+
+    def answers(images: Tensor) -> dict[str, Tensor]:
+        said = judge.says(images)
+        return {question: said[question].argmax(1) for question in _questions(looks)}
+
+    nothing = {each: answers(images) for each, images in looks.copied_for_nothing.items()}
+    yield from measure_kept(name, answers(looks.held.values), answers(looks.back), nothing, looks.extractor)
 
 
 def _bits(looks: Looks) -> Figure:

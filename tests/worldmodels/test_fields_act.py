@@ -63,6 +63,7 @@ CHECKS = {
     "vision.options.width": ("sees", 16, {}),
     "vision.options.beta": ("sees", 0.1, FREE),
     "vision.options.kl_floor": ("sees", 0.0, {}),
+    "vision.options.edges": ("sees", 4.0, {}),
     "vision.options.r_loss_factor": ("sees", 50.0, FREE),
     "vision.start": ("sees", TRAINED, {}),
     "vision.batch": ("sees", 4, {}),

@@ -34,6 +34,7 @@ from generative.objectives.variational import (
     LOG_VARIANCE_RANGE,
     at_least_float32,
     beta_from_r_loss_factor,
+    edge_error,
     gaussian_kl,
     kl_cost,
     r_loss_factor_from_beta,
@@ -61,12 +62,14 @@ class VAEConfig:
     """Weight of the KL divergence."""
     kl_floor: float = 16.0
     """Nats per frame below which KL costs nothing more (paper: half a nat per latent); 0 turns it off."""
+    edges: float = 0.0
+    """Weight of the squared error of differences between neighbouring pixels: for what is small and sharp."""
     r_loss_factor: float = 0.0
     """The book's weight of the mean squared error, instead of beta: beta is numbers per image / this. 0: see beta."""
 
     def __post_init__(self) -> None:
         check_sizes(self, "latent", "image_size", "channels", "width")
-        check_not_negative(self, "beta", "kl_floor", "r_loss_factor")
+        check_not_negative(self, "beta", "kl_floor", "edges", "r_loss_factor")
         if self.layout == "paper" and self.image_size != 64:
             raise ValueError(f"image_size={self.image_size}: layout=paper needs 64; use it, or layout=fast")
         check_image_size(self)
@@ -167,7 +170,11 @@ class VAE(nn.Module):
         decoded = self.decode(mean + torch.exp(0.5 * log_variance) * noise)
         error, kl = squared_error(obs, decoded), gaussian_kl(mean, log_variance)
         metrics = {"squared_error": error.detach(), "kl": kl.detach().sum(1).mean()}
-        return error + self.config.kl_weight * kl_cost(kl, self.config.kl_floor), metrics
+        loss = error + self.config.kl_weight * kl_cost(kl, self.config.kl_floor)
+        if self.config.edges:
+            sharp = edge_error(obs, decoded)
+            loss, metrics = loss + self.config.edges * sharp, {**metrics, "edge_error": sharp.detach()}
+        return loss, metrics
 
     @torch.no_grad()
     def diagnose(self, obs: Float[Tensor, "B C H W"], mean_frame: Float[Tensor, "C H W"] | None = None) -> Facts:

@@ -18,7 +18,15 @@ from generative.diagnosis import Evidence, diagnose
 from generative.features.extractors import Extractor, pixels
 from generative.features.judging import KeptJudge
 from generative.metrics.answers import shares
-from generative.metrics.measure import Sets, measure, measure_answers, measure_memorisation, real_draws, sets_of
+from generative.metrics.measure import (
+    Sets,
+    measure,
+    measure_answers,
+    measure_kept,
+    measure_memorisation,
+    real_draws,
+    sets_of,
+)
 from scripts.generative.data_sets import load
 from scripts.generative.judges import as_extractor, judge_of, unseen
 
@@ -128,3 +136,19 @@ def test_spoiled_images_lie_outside_of_real_data_and_have_their_verdict(name, ho
 def test_a_judge_answers_rightly_of_images_that_it_did_not_learn_from(name):
     seen = scene(name)
     assert (seen.judge.sees("classes", seen.fresh) == seen.classes).double().mean() > 0.95
+
+
+def test_reconstructions_keep_attributes_unless_they_are_soft_or_their_mouth_is_gone():
+    seen = scene("faces")
+    names = load(Choice("faces", OPTIONS["faces"])).names("attributes")
+    ways = {how: spoiled("faces", how) for how in ("held out", "blurred", "painted over")}
+    said = {how: {name: seen.judge.sees(name, images) for name in names} for how, images in ways.items()}
+    kept = {}
+    for how, answers in said.items():
+        found = measure_kept("attributes-kept", said["held out"], answers, {"blurred": said["blurred"]}, seen.see)
+        kept[how] = {each.name.removesuffix("[judge-faces]"): each for each in found}
+    assert all(each.value == 1 for each in kept["held out"].values()) and kept["held out"]["attributes-kept"].beats
+    assert kept["blurred"]["attributes-kept"].value < 0.9 and not kept["blurred"]["attributes-kept"].beats
+    smile = kept["painted over"]["attributes-kept smiling"]
+    assert smile.value < 0.75 and 0.5 <= smile.baselines["commonest answer"] < 0.65
+    assert kept["painted over"]["attributes-kept bald"].value > 0.9

@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
 from generative import VAE, VAEConfig, beta_from_r_loss_factor, r_loss_factor_from_beta
-from generative.objectives.variational import kl_cost
+from generative.objectives.variational import edge_error, kl_cost
 
 
 @pytest.mark.parametrize(("r_loss_factor", "numbers", "beta"), [(1000.0, 784, 0.784), (10_000.0, 49_152, 4.9152)])
@@ -47,3 +49,16 @@ def test_the_floor_is_of_an_image():
     kl = torch.tensor([[0.1, 3.0], [0.5, 1.0]])
     assert kl_cost(kl, 2.0).item() == pytest.approx((3.1 + 2.0) / 2)
     assert kl_cost(kl, 0.0).item() == pytest.approx(2.3)
+
+
+def test_edges_count_what_differs_from_its_neighbours():
+    obs = torch.rand(2, 3, 16, 16)
+    assert edge_error(obs, obs + 0.5).item() == pytest.approx(0.0, abs=1e-9)
+    dot = torch.zeros(2, 3, 16, 16)
+    dot[:, 0, 5, 5] = 0.5
+    assert edge_error(obs + dot, obs).item() == pytest.approx(4 * 0.25)  # four neighbours
+    config = VAEConfig(image_size=16, latent=4, width=8, kl_floor=0.0)
+    usual, sharp = VAE(config), VAE(replace(config, edges=4.0))
+    sharp.load_state_dict(usual.state_dict())
+    (plain, _), (weighed, metrics) = (each.loss(obs, torch.Generator().manual_seed(0)) for each in (usual, sharp))
+    assert weighed.item() == pytest.approx(plain.item() + 4 * metrics["edge_error"].item(), rel=1e-5)

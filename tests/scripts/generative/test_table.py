@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
-from generative import MODELS
+from generative import MODELS, ComponentError
+from generative.core.files import write_json
 from generative.core.run_folder import TrainingRun
 from scripts.generative import table
 from scripts.generative.report import write_report
@@ -55,9 +58,43 @@ def test_what_is_finished_is_not_done_again(options, monkeypatch, tmp_path):
 
 
 def test_by_default_every_model_with_the_preset_has_a_row():
-    models = table.chosen(table.TableOptions())
-    assert models == MODELS.names()
-    assert set(table.chosen(table.TableOptions(preset="ring"))) == {"dcgan", "wgan-gp"}
+    rows = table.chosen(table.TableOptions(seeds=3, seeds_large=2))
+    assert [row.name for row in rows if ":" not in row.name] == MODELS.names()
+    assert "vae:faces" in {row.name for row in rows} and "vae:book" not in {row.name for row in rows}
+    assert all(row.seeds == (2 if ":" in row.name else 3) for row in rows)
+    with_ring = table.chosen(table.TableOptions(preset="ring"))
+    assert {row.model for row in with_ring if row.preset == "ring"} == {"dcgan", "wgan-gp"}
+
+
+def test_a_row_can_be_of_another_preset():
+    (row,) = table.chosen(table.TableOptions(("vae:faces",)))
+    assert (row.model, row.preset, row.stem, row.seeds) == ("vae", "faces", "vae-faces", 1)
+    with pytest.raises(ComponentError, match="vae:no"):
+        table.chosen(table.TableOptions(("vae:no",)))
+
+
+@pytest.mark.parametrize("beats", [True, False])
+def test_a_row_that_loses_says_why_or_that_nobody_knows(beats, options, tmp_path, monkeypatch):
+    figure = {
+        "name": "FD",
+        "better": "lower",
+        "value": 2.0,
+        "reference": None,
+        "baseline_value": 1.0,
+        "baseline": "pca",
+    }
+    measured = {"headline": {**figure, "beats_baseline": beats}, "verdicts": []}
+    run = TrainingRun.create(tmp_path / "run", config("pca"))
+    write_json(run.path / "trained.json", {"steps": 0, "seconds": 1.0})
+    monkeypatch.setattr(table, "_one", lambda row, seed, _: (run, measured))
+    options = replace(options, models=("pca",))
+    (tmp_path / "docs").mkdir()
+    lines = [next(table.main(options))]
+    (tmp_path / "docs" / "models-remarks.yaml").write_text("pca: it is the baseline\n")
+    lines.append(next(table.main(options)))
+    assert [line.strip("| ").split(" | ")[-1] for line in lines] == (
+        ["none", "none"] if beats else [table.UNEXPLAINED, "it is the baseline"]
+    )
 
 
 def test_a_report_of_an_unfinished_run_says_so(tmp_path):
