@@ -64,9 +64,6 @@ def straight(t: Float[Tensor, "*S"]) -> Rates:
     return Rates(1 - t, t)
 
 
-SCHEDULES: dict[str, Schedule] = {"offset-cosine": offset_cosine, "linear": linear, "straight": straight}
-
-
 def beside(rates: Rates, like: Float[Tensor, "B ..."]) -> Rates:
     """Return the rates of each item (B) so that they multiply its numbers."""
     shape = (-1, *[1] * (like.ndim - 1))

@@ -533,7 +533,9 @@ def check_dials(module: Any) -> None:
             with pytest.raises(ValueError, match=r"guidance=3\.0: .*conditional=true"):
                 module.sample(20, module.Sampling(guidance=value), noise(1))
             continue
-        if name == "noise" and isinstance(module.Sampling().noise, str):  # a StyleGAN's does nothing before it is trained
+        if name == "noise" and isinstance(
+            module.Sampling().noise, str
+        ):  # does nothing before training
             continue
         turned = module.sample(20, module.Sampling(**{name: value}), noise(1), *more)
         assert (turned.shape == usual.shape or name == "length") and not torch.equal(turned, usual), name

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from generative.core.component import Objective, Part
 from generative.core.facts import Facts
+from generative.core.views import Views
 from generative.data.fields import Field
 from generative.data.needs import label_classes, square_image
 from generative.models.checks import (
@@ -25,6 +26,7 @@ from generative.models.checks import (
     check_points,
     check_sizes,
 )
+from generative.models.diffusion.views import OF_ALL, OF_CLASSES, OF_IMAGES, fitting
 from generative.networks.denoiser import TimePoints, TimeUNet
 from generative.objectives.diffusion import Prediction, Schedule, mixed, parted, target
 from generative.objectives.variational import at_least_float32
@@ -87,6 +89,7 @@ class Denoiser(nn.Module):
 
     seam = "model"
     batches_per_step: ClassVar[int] = 1
+    views: Views = {**OF_ALL, **OF_IMAGES, **OF_CLASSES}  # noqa: RUF012
     prediction: Prediction
     schedule: Schedule
     refusals: ClassVar[Mapping[str, str]] = {
@@ -99,7 +102,7 @@ class Denoiser(nn.Module):
 
     def __init__(self, config: Any) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.views = config, fitting(config)
         c, told = config, config.classes if config.conditional else 0
         if c.layout == "points":
             self.network: nn.Module = TimePoints(c.dimensions, c.widths[0], c.blocks, told)
@@ -244,10 +247,10 @@ class Denoiser(nn.Module):
         return parted(self.prediction, said, mixture, self.schedule(t))
 
     def _error(self, network: nn.Module, batch: Any, generator: torch.Generator, drop: float) -> Tensor:
+        if self.config.conditional and isinstance(batch, Tensor):
+            raise ValueError("batch: expected (data, labels); give labels beside the data")
         obs, labels = batch if self.config.conditional else (batch, None)
         x, told = self._inside(obs), self._labels(labels, len(obs))
-        if labels is None and self.config.conditional:
-            raise ValueError("labels: missing; give one for each datum")
         draws = torch.rand(2, len(x), generator=generator, device=generator.device).to(x)
         e = torch.randn(x.shape, generator=generator, device=generator.device).to(x)
         if self.config.conditional:

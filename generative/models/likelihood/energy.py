@@ -21,9 +21,11 @@ from torch import Tensor, nn
 
 from generative.core.component import Objective, Part
 from generative.core.facts import Facts
+from generative.core.views import Views
 from generative.data.fields import Field
 from generative.data.needs import square_image
 from generative.models.checks import check_colours, check_not_negative, check_obs, check_points, check_sizes
+from generative.models.likelihood.views import OF_ENERGIES, OF_ENERGIES_IN_THE_PLANE, in_the_plane
 from generative.networks.energies import image_energy, point_energy
 from generative.objectives.variational import at_least_float32
 from generative.sampling.langevin import Walk, langevin
@@ -100,6 +102,7 @@ class Energy(nn.Module):
     seam = "model"
     Config = EnergyConfig
     Sampling: ClassVar[type] = LangevinSampling
+    views: Views = OF_ENERGIES_IN_THE_PLANE
     batches_per_step: ClassVar[int] = 1
     refusals: ClassVar[Mapping[str, str]] = {
         **{
@@ -114,6 +117,7 @@ class Energy(nn.Module):
     def __init__(self, config: EnergyConfig) -> None:
         super().__init__()
         self.config = config
+        self.views = OF_ENERGIES_IN_THE_PLANE if in_the_plane(config) else OF_ENERGIES
         if config.layout == "points":
             self.network = point_energy(config.dimensions, config.width)
         else:

@@ -22,10 +22,12 @@ from torch import Tensor, nn
 
 from generative.core.component import LatentSpec
 from generative.core.facts import Facts
+from generative.core.views import Views
 from generative.data.fields import Field
 from generative.data.needs import square_image
 from generative.models.autoencoders.latents import interpolate
 from generative.models.checks import check_obs, check_points, check_sizes
+from generative.models.likelihood.views import OF_FLOWS, OF_FLOWS_IN_THE_PLANE, in_the_plane
 from generative.networks.coupling import image_flow, point_flow
 from generative.objectives.variational import at_least_float32
 from generative.sampling.dials import PriorSampling
@@ -88,11 +90,12 @@ class RealNVP(nn.Module):
     seam = "model"
     Config = RealNVPConfig
     Sampling: ClassVar[type] = PriorSampling
+    views: Views = OF_FLOWS_IN_THE_PLANE
 
     def __init__(self, config: RealNVPConfig) -> None:
         super().__init__()
-        self.config = config
-        c = config
+        self.config, c = config, config
+        self.views = OF_FLOWS_IN_THE_PLANE if in_the_plane(config) else OF_FLOWS
         if c.layout == "points":
             self.flow: nn.Module = point_flow(c.dimensions, c.couplings, c.width, c.hidden)
         else:

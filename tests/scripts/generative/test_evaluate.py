@@ -16,7 +16,7 @@ from scripts.generative.evaluate import EvaluateOptions, evaluate, figures, main
 from scripts.generative.items import codes
 from scripts.generative.looks import look
 from scripts.generative.verdicts import verdicts
-from tests.scripts.generative.small import AVATARS, DIGITS, GRID, RING, config, finished
+from tests.scripts.generative.small import AVATARS, DIGITS, GRID, MOONS, RING, config, finished
 
 
 def seen(choice, module, data, samples):
@@ -135,6 +135,14 @@ def test_a_density_over_points_is_measured_against_the_true_one(tmp_path):
     assert nats["reference"] < nats["value"] < nats["baseline_value"] and nats["reference"] == pytest.approx(
         -data.log_prob(held).mean(), abs=0.3
     )
+
+
+def test_points_without_modes_are_measured_all_the_same(tmp_path):
+    run = finished(tmp_path / "run", "toy-distribution", MOONS)
+    module, data = open_run(run)
+    facts = evaluate(run, module, data, EvaluateOptions(samples=200))
+    assert [each["name"] for each in facts["figures"]] == ["coverage[points]", "nats per point"]
+    assert facts["headline"]["reference"] < facts["headline"]["value"] - 1  # a box is not two moons
 
 
 def test_points_are_measured_by_the_modes_they_cover(tmp_path):

@@ -34,66 +34,69 @@ def true_score(x: torch.Tensor, signal: float, deviation: float) -> torch.Tensor
     return (signal * CENTRE * toward - x) / variance
 
 
-@pytest.fixture(scope="module", params=["velocity", "noise", "flow"])
+def learnt(module, stream, steps: int):
+    list(fit(module, stream, FitConfig(steps=steps, learning_rate=4e-3, schedule="cosine"), seed=0))
+    return module.eval()
+
+
+def stream(start: int):
+    return (labelled(512, step)[0] for step in itertools.count(start))
+
+
+@pytest.fixture(scope="module", params=["velocity", "flow"])
 def points(request):
-    """A small network that has learnt the two Gaussians and their labels."""
-    sizes = {"layout": "points", "dimensions": 1, "widths": (48,), "blocks": 2, "conditional": True, "classes": 2}
-    sizes["label_drop"] = 0.4  # so that what is said under no label is learnt well too
+    """A small network that has learnt the two Gaussians."""
+    sizes = {"layout": "points", "dimensions": 1, "widths": (48,), "blocks": 2, "ema": 0.99}
     torch.manual_seed(0)
-    if request.param == "flow":
-        module = FlowMatching(FlowMatchingConfig(**sizes, ema=0.99))
-    else:
-        schedule = "linear" if request.param == "noise" else "offset-cosine"
-        module = Diffusion(DiffusionConfig(**sizes, ema=0.99, prediction=request.param, schedule=schedule))
-    config = FitConfig(steps=700, learning_rate=4e-3, schedule="cosine")
-    stream = lambda start: (labelled(512, step) for step in itertools.count(start))  # noqa: E731
-    list(fit(module, stream, config, seed=0))
-    return module
+    flows = request.param == "flow"
+    return learnt(
+        FlowMatching(FlowMatchingConfig(**sizes)) if flows else Diffusion(DiffusionConfig(**sizes)), stream, 800
+    )
 
 
 @pytest.mark.slow
 def test_the_score_of_two_gaussians_is_learnt(points):
-    """Within 5 % of its size, over where the mixtures lie, at times from nearly data to nearly noise."""
-    labels = torch.full((4000,), 2)
-    for time in (0.2, 0.4, 0.6, 0.8):
+    """Within 5 % of its size, over where the mixtures lie."""
+    for time in (0.3, 0.5, 0.7, 0.9):
         t = torch.full((4000,), time)
         rates = points.schedule(t)
         signal, deviation = rates.signal[0].item(), rates.noise[0].item()
         x = signal * labelled(4000, 10**6)[0] + deviation * torch.randn(4000, 1, generator=noise())
-        with torch.no_grad():
-            said = -points.parted(x, t, labels, 1.0)[1] / deviation  # under no label
         truth = true_score(x, signal, deviation)
-        assert (said - truth).square().mean().sqrt() < 0.05 * truth.square().mean().sqrt(), time
+        assert (points.score(x, t) - truth).square().mean().sqrt() < 0.05 * truth.square().mean().sqrt(), time
 
 
 @pytest.mark.slow
-def test_labels_and_guidance_reach_the_samples(points):
-    labels = torch.arange(400) % 2
-    side = 2 * labels[:, None] - 1
-    right = {}
+def test_guidance_raises_the_accuracy_of_a_judge():
+    """The judge is the best there is, the sign; of real points 0.84 are on the side of their label."""
+    torch.manual_seed(0)
+    sizes = {"layout": "points", "dimensions": 1, "widths": (32,), "blocks": 1, "conditional": True, "classes": 2}
+    options = {"prediction": "noise", "schedule": "linear", "label_drop": 0.3, "ema": 0.99}
+    module = Diffusion(DiffusionConfig(**sizes, **options))
+    learnt(module, lambda start: (labelled(512, step) for step in itertools.count(start)), 300)
+    labels, right = torch.arange(1000) % 2, {}
     for guidance in (0.0, 1.0, 3.0):
-        drawn = points.sample(400, points.Sampling(guidance=guidance), noise(), labels)
-        right[guidance] = float((drawn * side > 0).float().mean())
-    assert right[0.0] < 0.6 and 0.78 < right[1.0] < 0.9  # 0.84 of real ones
+        drawn = module.sample(1000, DiffusionSampling(guidance=guidance), noise(), labels)
+        right[guidance] = float((drawn[:, 0] * (2 * labels - 1) > 0).float().mean())
+    assert 0.4 < right[0.0] < 0.6 and 0.75 < right[1.0] < 0.93
     assert right[3.0] > right[1.0] + 0.05
 
 
 @pytest.mark.slow
 def test_ten_and_a_hundred_steps_from_one_noise_agree(points):
-    start = points.noise(500, noise())
+    start = points.noise(200, noise())
     few, many = (points.denoise(start, points.Sampling(steps=steps), noise())[:, 0] for steps in (10, 100))
     assert torch.corrcoef(torch.stack([few, many]))[0, 1] > 0.97
-    other = points.denoise(points.noise(500, noise(1)), points.Sampling(steps=100), noise())[:, 0]
-    within = torch.corrcoef(torch.stack([many[::2], other[::2]]))[0, 1]
-    assert within.abs() < 0.3  # of one class: another noise is another sample
+    other = points.denoise(points.noise(200, noise(1)), points.Sampling(steps=100), noise())[:, 0]
+    assert torch.corrcoef(torch.stack([many, other]))[0, 1].abs() < 0.3  # another noise is another sample
 
 
 @pytest.mark.slow
 def test_samples_lie_as_the_data_do(points):
     real, _ = labelled(2000, 5)
-    drawn = points.sample(2000, points.Sampling(steps=50), noise())
+    drawn = points.sample(2000, points.Sampling(), noise())
     quantiles = torch.linspace(0.05, 0.95, 19)
-    assert (drawn.quantile(quantiles) - real.quantile(quantiles)).abs().max() < 0.2
+    assert (drawn.quantile(quantiles) - real.quantile(quantiles)).abs().max() < 0.15
 
 
 def test_the_signal_of_the_book_takes_details_along():
@@ -119,7 +122,7 @@ def test_samples_come_from_the_average_of_the_weights():
     live = dict(module.network.named_parameters())
     assert any(not torch.equal(each, live[name]) for name, each in module.average.network.named_parameters())
     module.average.network.load_state_dict(module.network.state_dict())
-    assert (module.sample(50, DiffusionSampling(), noise()) - drawn).abs().max() > 0.1  # live weights draw others
+    assert (module.sample(50, DiffusionSampling(), noise()) - drawn).abs().max() > 0.02  # live weights draw others
     with torch.no_grad():
         for each in module.network.parameters():
             each.zero_()
