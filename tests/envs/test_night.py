@@ -41,8 +41,8 @@ def test_snow_in_the_dark_has_the_colour_of_road_in_the_light():
     for seed in range(3):
         for env in (night, usual):
             env.reset(seed=seed)
-            for _ in range(80):
-                frame = env.step(ACTION)[0][:70]
+            for _ in range(50):  # standing at the start, until the camera is near
+                frame = env.step(np.zeros(3, np.float32))[0][:70]
             (frames if env is night else roles).append(frame.astype(int))
     colours, usual_colours = np.stack(frames)[..., 2].ravel(), np.stack(roles).reshape(-1, 3)
     road = np.abs(usual_colours - [102, 102, 102]).max(1) < 12
