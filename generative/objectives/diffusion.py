@@ -25,7 +25,7 @@ MOST_SIGNAL, LEAST_SIGNAL = 0.95, 0.02
 BETAS = (0.1, 20.0)
 
 
-class Rates(NamedTuple):
+class SignalAndNoise(NamedTuple):
     """How much of the data and of the noise there is."""
 
     signal: Tensor
@@ -34,11 +34,11 @@ class Rates(NamedTuple):
     """Standard deviation of the noise."""
 
 
-Schedule = Callable[[Tensor], Rates]
-"""Rates at times from 0 to 1, of the shape of the times."""
+Schedule = Callable[[Tensor], SignalAndNoise]
+"""SignalAndNoise at times from 0 to 1, of the shape of the times."""
 
 
-def offset_cosine(t: Float[Tensor, "*S"], most: float = MOST_SIGNAL) -> Rates:
+def offset_cosine(t: Float[Tensor, "*S"], most: float = MOST_SIGNAL) -> SignalAndNoise:
     """Return a quarter turn's cosine and sine without its ends, where one of them is 0.
 
     As in Foster's book (2nd ed., ch. 8), after Nichol & Dhariwal 2021 (arXiv 2102.09672, section 3.2).
@@ -50,34 +50,34 @@ def offset_cosine(t: Float[Tensor, "*S"], most: float = MOST_SIGNAL) -> Rates:
     """
     first, last = math.acos(most), math.acos(LEAST_SIGNAL)
     angle = first + t * (last - first)
-    return Rates(angle.cos(), angle.sin())
+    return SignalAndNoise(angle.cos(), angle.sin())
 
 
-def linear(t: Float[Tensor, "*S"]) -> Rates:
+def linear(t: Float[Tensor, "*S"]) -> SignalAndNoise:
     """Return the rates of DDPM's linear schedule, its thousand steps made continuous (arXiv 2011.13456, eq. 33)."""
     log_signal = -0.25 * t.square() * (BETAS[1] - BETAS[0]) - 0.5 * t * BETAS[0]
-    return Rates(log_signal.exp(), (-torch.expm1(2 * log_signal)).clamp(min=0).sqrt())
+    return SignalAndNoise(log_signal.exp(), (-torch.expm1(2 * log_signal)).clamp(min=0).sqrt())
 
 
-def straight(t: Float[Tensor, "*S"]) -> Rates:
+def straight(t: Float[Tensor, "*S"]) -> SignalAndNoise:
     """Return the rates of a straight line from data to noise, at an even pace (arXiv 2210.02747, eq. 20)."""
-    return Rates(1 - t, t)
+    return SignalAndNoise(1 - t, t)
 
 
-def beside(rates: Rates, like: Float[Tensor, "B ..."]) -> Rates:
+def beside(rates: SignalAndNoise, like: Float[Tensor, "B ..."]) -> SignalAndNoise:
     """Return the rates of each item (B) so that they multiply its numbers."""
     shape = (-1, *[1] * (like.ndim - 1))
-    return Rates(rates.signal.view(shape), rates.noise.view(shape))
+    return SignalAndNoise(rates.signal.view(shape), rates.noise.view(shape))
 
 
-def mixed(x: Float[Tensor, "B ..."], e: Float[Tensor, "B ..."], rates: Rates) -> Float[Tensor, "B ..."]:
+def mixed(x: Float[Tensor, "B ..."], e: Float[Tensor, "B ..."], rates: SignalAndNoise) -> Float[Tensor, "B ..."]:
     """Return data mixed with noise, at the rates of each item (B)."""
     signal, noise = beside(rates, x)
     return signal * x + noise * e
 
 
 def target(
-    prediction: Prediction, x: Float[Tensor, "B ..."], e: Float[Tensor, "B ..."], rates: Rates
+    prediction: Prediction, x: Float[Tensor, "B ..."], e: Float[Tensor, "B ..."], rates: SignalAndNoise
 ) -> Float[Tensor, "B ..."]:
     """Return what a network should say of the mixture of data and noise."""
     signal, noise = beside(rates, x)
@@ -87,7 +87,7 @@ def target(
 
 
 def parted(
-    prediction: Prediction, said: Float[Tensor, "B ..."], mixture: Float[Tensor, "B ..."], rates: Rates
+    prediction: Prediction, said: Float[Tensor, "B ..."], mixture: Float[Tensor, "B ..."], rates: SignalAndNoise
 ) -> tuple[Float[Tensor, "B ..."], Float[Tensor, "B ..."]]:
     """Return data and noise by what a network said of their mixture; undoes `target`.
 

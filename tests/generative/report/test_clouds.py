@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from generative.report.clouds import SIDE, by_angle, cloud, heat, raster
@@ -17,7 +18,7 @@ def test_colours_in_one_pixel_are_mixed():
 
 def test_the_raster_has_the_pixels_in_their_order():
     places = raster(2.0)
-    assert places[0].tolist() == [-2 + 2 / SIDE, 2 - 2 / SIDE] and places[SIDE - 1, 0] > 1.9
+    assert places[0].tolist() == pytest.approx([-2 + 2 / SIDE, 2 - 2 / SIDE]) and places[SIDE - 1, 0] > 1.9
     assert (cloud(places, 2.0) == 0).all()  # one in each pixel
     values = places[:, 1]  # the higher, the more
     assert heat(values)[0, 0].mean() < 0.2 < 0.9 < heat(values)[0, -1].mean()
