@@ -5,6 +5,7 @@ arXiv 1806.04498). It is a submodule, so checkpoints and components hold it.
 """
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +47,6 @@ class Average(nn.Module):
                 buffer.copy_(theirs)
         self.updates += 1
 
-    def forward(self, *inputs: Tensor) -> Tensor:
+    def forward(self, *inputs: Any) -> Tensor:
         """Return the averaged network's output."""
         return self.network(*inputs)

@@ -20,7 +20,7 @@ from generative.training.batches import copy_into, form, on_device, room_for
 from generative.training.fit_config import FitConfig
 from generative.training.parts import optimiser_of, parts_of, set_rate, update
 from generative.training.totals import Named, figures_device
-from generative.training.variants import HasVariants
+from generative.training.variants import HasVariants, phase_at, phases_of
 
 MOST_RECORDINGS = 4
 """Kinds of steps that are recorded; each takes memory of its own, so steps of further ones are plain."""
@@ -52,6 +52,7 @@ class TrainingStep:
         self._module, self._config, self._device, self._prepare = module, config, device, prepare
         self._varied = cast(HasVariants, module) if isinstance(module, HasVariants) else None
         self._several = isinstance(module, HasObjectives)
+        self._phases = phases_of(module, config)
         self._recorded: dict[Hashable, tuple[list[Any], Replayed[Named]]] = {}
         self._waiting = dict.fromkeys(self._parts, 0)  # objectives whose gradients wait for the others of an update
         self._generator = torch.Generator(device)
@@ -67,8 +68,9 @@ class TrainingStep:
 
         They are overwritten by the next step.
         """
+        share = phase_at(self._phases, step).rate if self._phases else 1.0
         for name, part in self._parts.items():
-            set_rate(self.optimisers[name], self._config.rate(step, part.schedule) * part.rate)
+            set_rate(self.optimisers[name], self._config.rate(step, part.schedule) * part.rate * share)
         variant = None if self._varied is None else self._varied.variant(step, self._config)
         self._step = step
         self._number.fill_(step + 1)

@@ -20,6 +20,8 @@ class Phase(NamedTuple):
     """Items in a batch."""
     resolution: int
     """Height of the images in a batch, in pixels."""
+    rate: float = 1.0
+    """Learning rate of all parts, in multiples of what it would be."""
 
 
 @runtime_checkable
@@ -50,7 +52,7 @@ def phases_of(module: nn.Module, fit: FitConfig) -> tuple[Phase, ...]:
     """Return a component's phases, none where it has none.
 
     Raises:
-        ValueError: they do not begin at step 0, do not rise, or one has no items or no pixels.
+        ValueError: they do not begin at step 0, do not rise, or one has no items, no pixels or no rate.
     """
     if not isinstance(module, HasPhases):
         return ()
@@ -60,6 +62,8 @@ def phases_of(module: nn.Module, fit: FitConfig) -> tuple[Phase, ...]:
         raise ValueError(f"phases: first steps {firsts}; give rising ones, the first of them 0")
     if min(min(phase.batch, phase.resolution) for phase in phases) < 1:
         raise ValueError(f"phases: {phases}; batch and resolution must be 1 or more")
+    if not all(phase.rate > 0 for phase in phases):
+        raise ValueError(f"phases: {phases}; rate must be above 0")
     return phases
 
 

@@ -41,6 +41,8 @@ SMOOTHED = ("non-saturating", "saturating")
 class DCGANConfig:
     """Sizes and levers of a GAN; the non-saturating loss with batch norm in both networks."""
 
+    drift: ClassVar[float] = 0.0
+    accumulation: ClassVar[int] = 1
     layout: Literal["convolutions", "points"] = "convolutions"
     """convolutions: square images in [0, 1]. points: vectors of `dimensions` numbers."""
     latent: int = 64
@@ -155,23 +157,32 @@ class DCGAN(nn.Module):
         "log_prob": "a GAN draws data without knowing their probability",
     }
 
-    def __init__(self, config: DCGANConfig, beside: int = 0) -> None:
-        """Build the networks; `beside` is how many numbers of a condition both are told in addition to their input."""
+    def __init__(self, config: Any, beside: int = 0) -> None:
+        """Build the networks.
+
+        Args:
+            config: a `DCGANConfig`, or one with what the loop reads of it.
+            beside: how many numbers of a condition both networks are told in addition to their input.
+        """
         super().__init__()
         self.config = config
-        inputs, spectral = config.latent + beside, config.lipschitz == "spectral-norm"
-        critic_norm: Norm = config.critic_norm
-        if config.layout == "points":
-            self.generator = point_generator(inputs, config.dimensions, config.width, config.norm)
-            seen = config.dimensions + beside
-            self.critic = point_critic(seen, config.width, critic_norm, config.critic_dropout, spectral)
-        else:
-            size, width = config.image_size, config.width
-            self.generator = image_generator(inputs, config.channels, size, width, config.norm)
-            seen = config.channels + beside
-            self.critic = image_critic(seen, size, width, critic_norm, config.critic_dropout, spectral)
-            self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.generator, self.critic = self._networks(beside)
         self.average = Average(self.generator, config.ema)
+
+    def _networks(self, beside: int) -> tuple[nn.Module, nn.Module]:
+        """Return generator and critic."""
+        config, norm = self.config, self.config.critic_norm
+        inputs, spectral = config.latent + beside, config.lipschitz == "spectral-norm"
+        if config.layout == "points":
+            seen = config.dimensions + beside
+            return (
+                point_generator(inputs, config.dimensions, config.width, config.norm),
+                point_critic(seen, config.width, norm, config.critic_dropout, spectral),
+            )
+        size, width, seen = config.image_size, config.width, config.channels + beside
+        made = image_generator(inputs, config.channels, size, width, config.norm)
+        critic = image_critic(seen, size, width, norm, config.critic_dropout, spectral)
+        return tuple(each.to(memory_format=torch.channels_last) for each in (made, critic))  # type: ignore[return-value, call-overload]
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -189,12 +200,16 @@ class DCGAN(nn.Module):
     def parts(self) -> Mapping[str, Part]:
         """Critic and generator, each with its own step size."""
         betas = (self.config.momentum, self.config.second_moment)
-        return {"critic": Part(self.config.critic_rate, betas), "generator": Part(1.0, betas)}
+        together = self.config.accumulation
+        return {
+            "critic": Part(self.config.critic_rate, betas, accumulation=together),
+            "generator": Part(1.0, betas, accumulation=together),
+        }
 
     @property
     def batches_per_step(self) -> int:
-        """One batch for every update of the critic."""
-        return self.config.critic_steps
+        """One batch for every gradient of the critic."""
+        return self.config.critic_steps * self.config.accumulation
 
     @property
     def latent_spec(self) -> LatentSpec:
@@ -203,13 +218,14 @@ class DCGAN(nn.Module):
 
     def objectives(self, batches: Sequence[object], step: int, generator: torch.Generator) -> Iterator[Objective]:
         """Yield the critic's losses, then the generator's; clip the critic's weights and average the generator's."""
-        labels: Tensor | None = None
         for batch in batches:
             obs, labels = self._split(batch)
             yield Objective("critic", *self.critic_loss(obs, labels, generator))
             if self.config.lipschitz == "clip":
                 adversarial.clip_weights(self.critic, self.config.clip)
-        yield Objective("generator", *self.generator_loss(len(obs), labels, generator))
+        for batch in batches[-self.config.accumulation :]:
+            obs, labels = self._split(batch)
+            yield Objective("generator", *self.generator_loss(len(obs), labels, generator))
         self.average.update(self.generator)
 
     def critic_loss(
@@ -224,7 +240,7 @@ class DCGAN(nn.Module):
         """
         config, real = self.config, self._inside(obs)
         with torch.no_grad():
-            made = self._make(self._latents(len(real), generator), labels)
+            made = self._drawn(len(real), labels, generator)
         real_scores, made_scores = self._score(real, labels), self._score(made, labels)
         target: float | Tensor = 1.0
         if config.label_noise:
@@ -232,6 +248,8 @@ class DCGAN(nn.Module):
             target = 1 - config.label_noise * noise
         loss = adversarial.critic_loss(config.gan_loss, real_scores, made_scores, target)
         metrics = {"critic_accuracy": adversarial.accuracy(real_scores, made_scores)}
+        if config.drift:
+            loss = loss + config.drift * real_scores.square().mean()
         if config.lipschitz in ("gradient-penalty", "r1"):
             with torch.autocast(real.device.type, enabled=False):  # a gradient of half precision is too coarse
                 penalty = self._penalty(real.float(), made.float(), labels, generator)
@@ -253,7 +271,7 @@ class DCGAN(nn.Module):
             labels: their classes (n), for a conditional GAN.
             generator: for latents.
         """
-        made = self._make(self._latents(n, generator), labels)
+        made = self._drawn(n, labels, generator)
         scores = self._score(made, labels)
         slope = adversarial.slope_of_descent(made, scores)
         return adversarial.generator_loss(self.config.gan_loss, scores), {"critic_slope": slope}
@@ -285,6 +303,10 @@ class DCGAN(nn.Module):
     def _latents(self, n: int, generator: torch.Generator) -> Float[Tensor, "n Z"]:
         device = next(self.parameters()).device
         return torch.randn(n, self.config.latent, generator=generator, device=generator.device).to(device)
+
+    def _drawn(self, n: int, labels: Tensor | None, generator: torch.Generator) -> Tensor:
+        """Return n samples of the generator as it is now, as the critic sees them."""
+        return self._make(self._latents(n, generator), labels)
 
     def _make(self, z: Tensor, labels: Tensor | None) -> Tensor:
         condition = self._condition(labels, z)
