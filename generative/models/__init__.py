@@ -22,6 +22,7 @@ MODELS = Registry(
         "wgan-gp": "generative.models.adversarial.gan:WGANGP",
         "conditional-gan": "generative.models.adversarial.conditional_gan:ConditionalGAN",
         "progan": "generative.models.adversarial.pro_gan:ProGAN",
+        "stylegan": "generative.models.adversarial.style_gan:StyleGAN",
         "pixel-cnn": "generative.models.likelihood.pixel_cnn:PixelCNN",
         "cycle-gan": "generative.models.painting.cycle_gan:CycleGAN",
         "lstm": "generative.models.writing.lstm:LSTM",

@@ -47,6 +47,10 @@ SMALL: dict[str, dict[str, Any]] = {
     "wgan-gp": {**IMAGES, "latent": 4, "width": 8, "critic_steps": 2},
     "conditional-gan": {**IMAGES, "latent": 4, "width": 8, "critic_steps": 2, "classes": 3},
     "progan": {**IMAGES, "image_size": 8, "latent": 4, "width": 4, "batches": (8, 6)},
+    "stylegan": {
+        **{**IMAGES, "image_size": 8, "latent": 4, "width": 4, "styles": 6, "mapping": 2},
+        **{"r1_every": 2, "path_every": 2, "path": 0.1, "mean_decay": 0.5},
+    },
     "pixel-cnn": {"image_size": 8, "channels": 1, "levels": 4, "width": 8, "layers": 2},
     "cycle-gan": {**IMAGES, "width": 4, "blocks": 1, "critic_width": 4, "critic_halvings": 1},
     "lstm": {"vocabulary": 5, "embedding": 8, "hidden": 16, "dropout": 0.0},
@@ -59,13 +63,15 @@ SMALL |= {
     f"{name} points": {**SMALL[name], **POINTS, "image_size": 32} for name in ("dcgan", "wgan-gp", "conditional-gan")
 }
 SMALL["progan classes"] = {**SMALL["progan"], "conditional": True, "classes": 3}
+SMALL["stylegan classes"] = {**SMALL["stylegan"], "conditional": True, "classes": 3}
+SMALL["stylegan adain"] = {**SMALL["stylegan"], "injection": "adain"}
 SMALL["pixel-cnn classes"] = {**SMALL["pixel-cnn"], "conditional": True, "classes": 3}
 SMALL["cycle-gan unet"] = {**SMALL["cycle-gan"], "generator": "unet", "halvings": 2}
 SMALL["lstm tied"] = {**SMALL["lstm"], "tied": True}
 SMALL["naive-bayes rows"] = {"categories": (2, 3, 4), "count": 512, "smoothing": 0.1}
 
 
-DOUBLED = ("progan",)
+DOUBLED = ("progan", "stylegan", "sagan", "biggan")
 """Models whose images are of 8, 16, 32, ... pixels."""
 RESTING = {"progan": r"(to|from)_rgb\.0\."}
 """Parameters that a step may leave alone: of a level that is not the present one."""
@@ -74,14 +80,8 @@ RESTING = {"progan": r"(to|from)_rgb\.0\."}
 def other(case: str) -> dict[str, Any]:
     """Options of other sizes."""
     options = dict(SMALL[case])
-    larger = {
-        "image_size": 16 if "batches" in options else 48,
-        "channels": 2,
-        "latent": 32,
-        "dimensions": 5,
-        "categories": (5, 2),
-    }
-    larger["vocabulary"] = 9
+    larger = {"image_size": 48, "channels": 2, "latent": 32, "dimensions": 5, "categories": (5, 2), "vocabulary": 9}
+    larger |= {"image_size": 16} if case.startswith(DOUBLED) else {}
     return {**options, **{name: value for name, value in larger.items() if name in options}}
 
 
@@ -491,7 +491,7 @@ def test_a_view_makes_what_it_declares_and_every_dial_is_described(case, name, t
     assert torch.equal(images, again.images if kind.makes is Picture else again.frames)
 
 
-TURNED = {"temperature": 0.0, "top_k": 1, "top_p": 0.1, "length": 5}
+TURNED = {"temperature": 0.0, "truncation": 0.0, "noise": "none", "top_k": 1, "top_p": 0.1, "length": 5}
 """Another value of every dial that a model has."""
 
 
@@ -501,6 +501,8 @@ def check_dials(module: Any) -> None:
     dials = {each.name: TURNED[each.name] for each in dataclasses.fields(module.Sampling)}
     assert dials and module.Sampling.__dataclass_params__.frozen
     for name, value in dials.items():
+        if name == "noise":  # does nothing before it is trained
+            continue
         turned = module.sample(20, module.Sampling(**{name: value}), noise(1), *more)
         assert (turned.shape == usual.shape or name == "length") and not torch.equal(turned, usual), name
     if "temperature" in dials and module.type_name != "autoencoder":
