@@ -182,7 +182,7 @@ class DCGAN(nn.Module):
         size, width, seen = config.image_size, config.width, config.channels + beside
         made = image_generator(inputs, config.channels, size, width, config.norm)
         critic = image_critic(seen, size, width, norm, config.critic_dropout, spectral)
-        return tuple(each.to(memory_format=torch.channels_last) for each in (made, critic))  # type: ignore[return-value, call-overload]
+        return tuple(each.to(memory_format=torch.channels_last) for each in (made, critic))  # type: ignore[call-overload]
 
     @property
     def inputs(self) -> tuple[str, ...]:

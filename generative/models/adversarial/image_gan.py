@@ -25,11 +25,7 @@ class ImageGANConfig:
     layout: ClassVar[str] = "convolutions"
     gan_loss: ClassVar[GanLoss] = "non-saturating"
     lipschitz: ClassVar[Lipschitz] = "none"
-    penalty: ClassVar[float] = 0.0
-    drift: ClassVar[float] = 0.0
     label_noise: ClassVar[float] = 0.0
-    critic_steps: ClassVar[int] = 1
-    accumulation: ClassVar[int] = 1
     latent: int = 64
     """Latent dimensions Z."""
     image_size: int = 32
@@ -52,7 +48,7 @@ class ImageGANConfig:
     """Decay of the average of generator weights that samples come from; 0 takes the last weights."""
 
     def __post_init__(self) -> None:
-        check_sizes(self, "latent", "image_size", "channels", "width", "classes", "critic_steps", "accumulation")
+        check_sizes(self, "latent", "image_size", "channels", "width", "classes")
         levels_of(self.image_size)
         for name in ("momentum", "second_moment", "ema"):
             if not 0 <= getattr(self, name) < 1:
@@ -81,9 +77,7 @@ class ImageGAN(DCGAN):
         """Return size and channels of images and, where there are labels, the number of classes."""
         return {**square_image(cls, fields), **(label_classes(cls, fields) if "label" in fields else {})}
 
-    def decode(  # type: ignore[override]
-        self, z: Float[Tensor, "B Z"], labels: Int[Tensor, " B"] | None = None
-    ) -> Float[Tensor, "B C H W"]:
+    def decode(self, z: Float[Tensor, "B Z"], labels: Int[Tensor, " B"] | None = None) -> Float[Tensor, "B C H W"]:
         """Return the images in [0, 1] that latents stand for, under labels where it is told them.
 
         Raises:

@@ -39,6 +39,8 @@ class ProGANConfig(ImageGANConfig):
 
     gan_loss: ClassVar[GanLoss] = "wasserstein"
     lipschitz: ClassVar[Lipschitz] = "gradient-penalty"
+    critic_steps: ClassVar[int] = 1
+    accumulation: ClassVar[int] = 1
     penalty: float = 10.0
     """Weight of the gradient penalty."""
     drift: float = 1e-3
