@@ -23,6 +23,8 @@ MODELS = Registry(
         "conditional-gan": "generative.models.adversarial.conditional_gan:ConditionalGAN",
         "progan": "generative.models.adversarial.pro_gan:ProGAN",
         "stylegan": "generative.models.adversarial.style_gan:StyleGAN",
+        "sagan": "generative.models.adversarial.sagan:SAGAN",
+        "biggan": "generative.models.adversarial.big_gan:BigGAN",
         "pixel-cnn": "generative.models.likelihood.pixel_cnn:PixelCNN",
         "real-nvp": "generative.models.likelihood.real_nvp:RealNVP",
         "energy": "generative.models.likelihood.energy:Energy",

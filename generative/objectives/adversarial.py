@@ -116,6 +116,24 @@ def r1_penalty(score: Score, real: Float[Tensor, "B ..."]) -> Float[Tensor, ""]:
     return 0.5 * slopes(score, real, differentiable=True).square().mean()
 
 
+def orthogonal_penalty(weights: Iterable[Tensor]) -> Float[Tensor, ""]:
+    """Return `sum |W^T W * (1 - I)|^2` over matrices, W with a column for each output (Brock et al. 2019, eq. 3).
+
+    The diagonal is left out, so that the length of a filter is free. Vectors are no matrices and cost nothing.
+    """
+    total: Tensor | None = None
+    for weight in weights:
+        if weight.ndim < 2:
+            continue
+        filters = weight.flatten(1)
+        products = filters @ filters.T
+        apart = products.square().sum() - products.diagonal().square().sum()
+        total = apart if total is None else total + apart
+    if total is None:
+        raise ValueError("weights: no matrix among them")
+    return total
+
+
 @torch.no_grad()
 def clip_weights(module: nn.Module, limit: float) -> None:
     """Bring every trained parameter into [-limit, limit]."""

@@ -51,6 +51,11 @@ SMALL: dict[str, dict[str, Any]] = {
         **{**IMAGES, "image_size": 8, "latent": 4, "width": 4, "styles": 6, "mapping": 2},
         **{"r1_every": 2, "path_every": 2, "path": 0.1, "mean_decay": 0.5},
     },
+    "sagan": {**IMAGES, "latent": 4, "width": 4, "attention": 8, "classes": 3},
+    "biggan": {
+        **{**IMAGES, "latent": 4, "width": 4, "attention": 8, "classes": 3},
+        **{"shared": 3, "accumulation": 2, "critic_steps": 1, "standing": 2},
+    },
     "pixel-cnn": {"image_size": 8, "channels": 1, "levels": 4, "width": 8, "layers": 2},
     "real-nvp": {"image_size": 8, "channels": 1, "levels": 16, "width": 8, "scales": 1, "couplings": 1, "hidden": 1},
     "energy": {**IMAGES, "width": 4, "walk": 3, "replay": 40},
@@ -74,6 +79,7 @@ SMALL["diffusion classes"] = {**SMALL["diffusion"], "conditional": True, "classe
 SMALL["flow-matching points"] = {**SMALL["diffusion points"], "conditional": True, "classes": 3}
 SMALL["stylegan classes"] = {**SMALL["stylegan"], "conditional": True, "classes": 3}
 SMALL["stylegan adain"] = {**SMALL["stylegan"], "injection": "adain"}
+SMALL["biggan unconditional"] = {**SMALL["biggan"], "conditional": False}
 SMALL["pixel-cnn classes"] = {**SMALL["pixel-cnn"], "conditional": True, "classes": 3}
 SMALL["pixel-cnn codes"] = {"image_size": 4, "levels": 6, "categories": True, "width": 8, "layers": 2}
 SMALL["cycle-gan unet"] = {**SMALL["cycle-gan"], "generator": "unet", "halvings": 2}
@@ -83,15 +89,16 @@ SMALL["naive-bayes rows"] = {"categories": (2, 3, 4), "count": 512, "smoothing":
 
 DOUBLED = ("progan", "stylegan", "sagan", "biggan")
 """Models whose images are of 8, 16, 32, ... pixels."""
-RESTING = {"progan": r"(to|from)_rgb\.0\."}
-"""Parameters that a step may leave alone: of a level that is not the present one."""
+ATTENDING = r"attention\.(query|key|value|out)\."
+RESTING = {"progan": r"(to|from)_rgb\.0\.", "sagan": ATTENDING, "biggan": ATTENDING}
+"""Parameters that a step may leave alone: of a level that is not the present one, behind a factor that begins at 0."""
 
 
 def other(case: str) -> dict[str, Any]:
     """Options of other sizes."""
     options = dict(SMALL[case])
     larger = {"image_size": 48, "channels": 2, "latent": 32, "dimensions": 5, "categories": (5, 2), "vocabulary": 9}
-    larger |= {"image_size": 16} if case.startswith(DOUBLED) else {}
+    larger |= {"image_size": 2 * options["image_size"]} if case.startswith(DOUBLED) else {}
     return {**options, **{name: value for name, value in larger.items() if options.get(name, True) is not True}}
 
 
@@ -535,9 +542,7 @@ def check_dials(module: Any) -> None:
             with pytest.raises(ValueError, match=r"guidance=3\.0: .*conditional=true"):
                 module.sample(20, module.Sampling(guidance=value), noise(1))
             continue
-        if name == "noise" and isinstance(
-            module.Sampling().noise, str
-        ):  # does nothing before training
+        if name == "noise" and isinstance(module.Sampling().noise, str):  # does nothing before training
             continue
         turned = module.sample(20, module.Sampling(**{name: value}), noise(1), *more)
         assert (turned.shape == usual.shape or name == "length") and not torch.equal(turned, usual), name

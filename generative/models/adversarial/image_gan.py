@@ -25,11 +25,7 @@ class ImageGANConfig:
     layout: ClassVar[str] = "convolutions"
     gan_loss: ClassVar[GanLoss] = "non-saturating"
     lipschitz: ClassVar[Lipschitz] = "none"
-    penalty: ClassVar[float] = 0.0
-    drift: ClassVar[float] = 0.0
     label_noise: ClassVar[float] = 0.0
-    critic_steps: ClassVar[int] = 1
-    accumulation: ClassVar[int] = 1
     latent: int = 64
     """Latent dimensions Z."""
     image_size: int = 32
@@ -52,7 +48,7 @@ class ImageGANConfig:
     """Decay of the average of generator weights that samples come from; 0 takes the last weights."""
 
     def __post_init__(self) -> None:
-        check_sizes(self, "latent", "image_size", "channels", "width", "classes", "critic_steps", "accumulation")
+        check_sizes(self, "latent", "image_size", "channels", "width", "classes")
         levels_of(self.image_size)
         for name in ("momentum", "second_moment", "ema"):
             if not 0 <= getattr(self, name) < 1:

@@ -39,9 +39,11 @@ class ProGANConfig(ImageGANConfig):
 
     gan_loss: ClassVar[GanLoss] = "wasserstein"
     lipschitz: ClassVar[Lipschitz] = "gradient-penalty"
-    penalty: float = 10.0  # type: ignore[misc]
+    critic_steps: ClassVar[int] = 1
+    accumulation: ClassVar[int] = 1
+    penalty: float = 10.0
     """Weight of the gradient penalty."""
-    drift: float = 1e-3  # type: ignore[misc]
+    drift: float = 1e-3
     """Weight of the squared scores of real images, which keeps them near 0."""
     batches: tuple[int, ...] = (64, 64, 32, 16)
     """Images in a batch at 4, 8, 16, ... pixels; the last number goes for all that follow."""

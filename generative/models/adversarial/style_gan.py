@@ -30,6 +30,9 @@ from generative.training.fit_config import FitConfig
 class StyleGANConfig(ImageGANConfig):
     """Sizes and levers of a StyleGAN."""
 
+    drift: ClassVar[float] = 0.0
+    critic_steps: ClassVar[int] = 1
+    accumulation: ClassVar[int] = 1
     injection: Injection = "demodulation"
     """How a style reaches a layer: demodulation (StyleGAN2) or adain (StyleGAN)."""
     styles: int = 64
@@ -148,13 +151,11 @@ class StyleGAN(ImageGAN):
             self.path_mean.lerp_(lengths.mean(), self.config.path_decay)
         return (lengths - self.path_mean.clone()).square().mean()
 
-    def decode(  # type: ignore[override]
-        self, z: Float[Tensor, "B Z"], labels: Int[Tensor, " B"] | None = None
-    ) -> Float[Tensor, "B C H W"]:
+    def decode(self, z: Float[Tensor, "B Z"], labels: Int[Tensor, " B"] | None = None) -> Float[Tensor, "B C H W"]:
         """Return the images in [0, 1] of latents, without noise; errors as of `ImageGAN`."""
         return self.paint(self.styles(z, labels))
 
-    def sample(
+    def sample(  # type: ignore[override]  # it has dials of its own
         self, n: int, sampling: StyleSampling, generator: torch.Generator, labels: Int[Tensor, " n"] | None = None
     ) -> Float[Tensor, "n C H W"]:
         """Return images of n latents; of labels, by default of all classes in turn."""
