@@ -86,8 +86,8 @@ def config_from(mapping: FactsView, base: RunConfig | None = None) -> RunConfig:
     refuse_old(mapping)
     config = _built(mapping, base or RunConfig(), "")
     if config.loop.later or config.loop.final:
-        for number in (1, config.loop.vision_every):  # the second round, and the first with what is final
-            later_config(config, number, "the round before", "the round before")
+        # The first round to which both apply.
+        later_config(config, config.loop.vision_every, "the round before", "the round before")
     return config
 
 
@@ -97,20 +97,19 @@ def _built(mapping: FactsView, base: RunConfig, where: str) -> RunConfig:
     if isinstance(env, Mapping) and isinstance(env.get("id"), str):
         base = for_environment(base, env["id"])
     merged = _merge(config_mapping(base), mapping, where)
-    options: dict[str, object] = {}
+    merged |= {name: getattr(base, name) for name in merged if name not in mapping}  # as they are
     try:
         for section, registry in SWAPPABLE.items():
+            if section not in mapping:
+                continue
             chosen = merged[section]["type"]
-            defaults = getattr(base, section)
-            given = merged[section].pop("options", {})
-            if chosen != defaults.type:  # the options of another component do not carry over
+            given = merged[section].get("options", {})
+            if chosen != getattr(base, section).type:  # the options of another component do not carry over
                 given = dict((mapping.get(section) or {}).get("options") or {})
-            options[section] = _options(registry, section, chosen, given)
-        config = config_from_mapping(RunConfig, merged)
+            merged[section]["options"] = _options(registry, section, chosen, given)
+        return config_from_mapping(RunConfig, merged)
     except (ComponentError, ValueError) as error:
         raise RunError(f"configuration: {where}{error}") from error
-    chosen_options = {name: replace(getattr(config, name), options=value) for name, value in options.items()}
-    return replace(config, **chosen_options)
 
 
 def _options(registry: Registry, section: str, chosen: str, given: FactsView) -> object:

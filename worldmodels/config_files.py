@@ -153,15 +153,20 @@ def write_config(path: Path, config: RunConfig) -> None:
     Raises:
         RunError: it could not be read again, as a learning rate of infinity; nothing is written.
     """
-    check_readable(config)
-    text = write_yaml({"format_version": FORMAT_VERSION, **config_mapping(config)})
-    write_text(path, under_seal(text, PROGRAM))
+    write_text(path, sealed(config))
 
 
-def check_readable(config: RunConfig) -> None:
-    """Refuse a configuration that could be written but not read again, as a learning rate of infinity."""
+def sealed(config: RunConfig) -> str:
+    """Return a run's configuration as `read_sealed` reads it.
+
+    Raises:
+        RunError: it could not be read again, as a learning rate of infinity.
+    """
+    plain = config_mapping(config)
+    text = write_yaml({"format_version": FORMAT_VERSION, **plain})
     try:
-        plain = read_yaml(write_yaml(config_mapping(config)), "configuration")
+        again = read_yaml(text, "configuration")
     except ComponentError as error:
         raise RunError(str(error)) from error
-    config_from(plain)
+    config_from({name: value for name, value in again.items() if name in plain})
+    return under_seal(text, PROGRAM)

@@ -21,10 +21,10 @@ from generative.core.versions import versions
 from generative.core.work_folder import WorkFolder
 from worldmodels.agent.precision import Dtype
 from worldmodels.config import RunConfig
-from worldmodels.config_files import check_readable, read_sealed, write_config
+from worldmodels.config_files import read_sealed, sealed, write_config
 from worldmodels.errors import RunError
 from worldmodels.evolution.rounds import round_name
-from worldmodels.files import half_made, read_json, write_json
+from worldmodels.files import half_made, read_json, write_json, write_text
 from worldmodels.machine import available_cores
 from worldmodels.run.finished import DONE, check, read_done, write_done
 
@@ -141,9 +141,9 @@ class Run(WorkFolder):
         if not (path / "config.yaml").exists():
             if os.path.lexists(path) and not half_made(path, "versions.json"):
                 raise RunError(f"{path} exists and is no run folder; choose another name or empty it")
-            check_readable(config)
+            text = sealed(config)
             write_json(path / "versions.json", {**versions(*PACKAGES), "cores": available_cores()})
-            write_config(path / "config.yaml", config)
+            write_text(path / "config.yaml", text)
             return cls(path)
         run = cls(path)
         run.change(config)
