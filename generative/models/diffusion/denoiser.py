@@ -33,8 +33,8 @@ from generative.objectives.variational import at_least_float32
 from generative.sampling.denoising import DiffusionSampling, FlowSampling, Stage
 from generative.training.average import Average
 
-AT_ONCE = 128
-"""Samples that are made together."""
+AT_ONCE = {"convolutions": 128, "points": 8192}
+"""Samples that are made together, by layout."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,8 @@ class Denoiser(nn.Module):
     ) -> Float[Tensor, "B ..."]:
         """Return what noise becomes; arguments and errors as of `sample`."""
         told, made = self._labels(labels, len(noise)), []
-        for part, some in zip(noise.split(AT_ONCE), told.split(AT_ONCE), strict=True):
+        number = AT_ONCE[self.config.layout]
+        for part, some in zip(noise.split(number), told.split(number), strict=True):
             *_, last = self.stages(part, sampling, generator, some)
             made.append(self._outside(last.data))
         return torch.cat(made)
