@@ -176,7 +176,8 @@ def test_points_are_measured_by_the_modes_they_cover(tmp_path):
 @pytest.mark.slow
 def test_metrics_are_chosen_by_name_and_every_one_that_is_listed_can_be_computed(tmp_path):
     run = finished(tmp_path / "run")
-    chosen = tuple(name for name in METRICS.names() if METRICS.find(name).needs != "critic" and name != "SSIM")
+    others = ("critic", "answers", "twins", "cycles")  # of other models, or of a judge
+    chosen = tuple(name for name in METRICS.names() if METRICS.find(name).needs not in others and name != "SSIM")
     lines = main(run, EvaluateOptions(samples=100, extractor="random", metrics=chosen))
     found = [row["name"].split("[")[0] for row in run.facts("evaluation")["figures"]]
     assert set(found) == set(chosen) and len(lines) >= len(chosen)
@@ -193,13 +194,17 @@ def test_metrics_are_chosen_by_name_and_every_one_that_is_listed_can_be_computed
 def test_images_are_seen_by_the_judge_of_the_data_by_random_convolutions_or_by_a_trained_classifier(tmp_path):
     run = finished(tmp_path / "run", "vae", DIGITS)
     classifier = finished(tmp_path / "classifier", "mlp-classifier")
-    names = {}
+    names, kept = {}, {}
     for extractor in ("auto", "random", "pixels", str(classifier.model)):
         main(run, EvaluateOptions(samples=100, extractor=extractor))
         found = [row["name"] for row in run.facts("evaluation")["figures"]]
         names[extractor] = [name for name in found if name.startswith("FD")]
+        rows = run.facts("evaluation")["figures"]
+        kept[extractor] = {row["name"]: row["value"] for row in rows if row["name"].startswith("attributes-kept")}
         assert run.facts("evaluation")["headline"]["name"] == names[extractor][0]
     assert names["auto"] == ["FD[judge-digits]", "FD[random-convolutions]"]
+    assert [extractor for extractor, each in kept.items() if each] == ["auto"]
+    assert 0 <= kept["auto"]["attributes-kept[judge-digits]"] <= 1
     assert names["random"] == ["FD[random-convolutions]"]
     assert names[str(classifier.model)] == ["FD[classifier-mlp-classifier]", "FD[random-convolutions]"]
     with pytest.raises(ComponentError, match="missing"):
