@@ -107,6 +107,17 @@ class Streams(Protocol):
         """Yield the tokens that follow on a prompt (T), each as soon as it is drawn, without end."""
 
 
+@runtime_checkable
+class Answers(Protocol):
+    """Turns one sequence of tokens into another."""
+
+    Sampling: ClassVar[type]
+    """Its dials, as of `Samples`."""
+
+    def answer(self, *given: Any, sampling: Any, generator: torch.Generator) -> Tensor:
+        """Return tokens (B S) for what is given: a batch's fields but for the target and its mask."""
+
+
 CAPABILITIES: dict[str, type] = {
     "encode": Encodes,
     "decode": Decodes,
@@ -118,6 +129,7 @@ CAPABILITIES: dict[str, type] = {
     "translate": Translates,
     "generate": Generates,
     "stream": Streams,
+    "answer": Answers,
 }
 """The capabilities by the name of their method."""
 

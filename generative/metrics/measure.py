@@ -345,4 +345,6 @@ _PLACES: dict[Needs, str] = {
     "factors": "measure_code",
     "paths": "measure_path",
     "critic": "measure_lipschitz",
+    "answers": "METRICS",
+    "texts": "METRICS",
 }

@@ -31,12 +31,13 @@ from generative.metrics.registry import METRICS, metrics_that_need
 from scripts.generative.assembly import open_run
 from scripts.generative.items import codes, places
 from scripts.generative.looks import Looks, look, shares_by
-from scripts.generative.numbers import of_points, of_rows, of_tokens
+from scripts.generative.numbers import of_points, of_rows
+from scripts.generative.texts import of_answers, of_tokens
 from scripts.generative.translated import of_translations, twins_known
 from scripts.generative.verdicts import verdicts
 
 HEADLINES = (
-    *("nats per point", "coverage[points]", "bits per number", "bits per token"),
+    *("nats per point", "coverage[points]", "bits per number", "exact match", "bits per token"),
     *("translation-error", "FD", "accuracy", "answers right", "MSE"),
 )
 """The figure that stands for a model: the first of these that it has, under whatever extractor."""
@@ -127,8 +128,10 @@ def figures(module: nn.Module, data: Data, options: EvaluateOptions, looks: Look
         yield from of_points(module, data, options.samples, options.seed)
     elif data.item.kind == "row":
         yield from of_rows(module, data, options.samples, options.seed)
+    elif offers(module, "answer"):
+        yield from of_answers(module, data, options.samples, options.seed, options.metrics)
     elif data.item.kind == "tokens":
-        yield from of_tokens(module, data, options.samples)
+        yield from of_tokens(module, data, options.samples, options.seed, options.metrics)
 
 
 def of_images(looks: Looks, options: EvaluateOptions) -> Iterator[Figure]:

@@ -14,6 +14,7 @@ from generative.capabilities import draw
 from generative.core.files import write_bytes, write_text
 from generative.core.views import Film, Picture
 from generative.data import Data, Field
+from generative.data.text.padded import until_end
 from generative.report.images import captioned, column, enlarged, grid, labelled_rows, write_png
 from generative.report.plots import points_picture
 from generative.report.video import gif_bytes
@@ -46,7 +47,7 @@ def seen(samples: Tensor, item: Field, columns: int) -> Seen | None:
     if item.kind == "image":
         return tiled(samples, columns)
     if item.kind == "tokens":
-        return "\n\n".join("".join(item.names[token] for token in row) for row in samples.tolist()) + "\n"
+        return "\n\n".join("".join(until_end(item.names, row)) for row in samples.tolist()) + "\n"
     return None
 
 

@@ -58,6 +58,7 @@ SMALL |= {
 SMALL["pixel-cnn classes"] = {**SMALL["pixel-cnn"], "conditional": True, "classes": 3}
 SMALL["cycle-gan unet"] = {**SMALL["cycle-gan"], "generator": "unet", "halvings": 2}
 SMALL["lstm tied"] = {**SMALL["lstm"], "tied": True}
+SMALL["lstm masked"] = {**SMALL["lstm"], "masked": True}
 SMALL["naive-bayes rows"] = {"categories": (2, 3, 4), "count": 512, "smoothing": 0.1}
 
 
@@ -82,6 +83,7 @@ FIELDS = {
     "point": Field("point", (2,), "float32"),
     "row": Field("row", (3,), "int64", ("a", "b", "c"), (2, 3, 4)),
     "tokens": Field("tokens", (12,), "int64", ("a", "b", "c", "d", "e"), (5,)),
+    "tokens_mask": Field("mask", (12,), "bool"),
 }
 LABEL = Field("label", (), "int64", ("x", "y", "z"), (3,))
 
@@ -118,6 +120,8 @@ def condition(module: Any, n: int) -> tuple[torch.Tensor, ...]:
 
 def batch(module: Any, n: int, seed: int = 0) -> Any:
     obs = data(module, n, seed)
+    if "tokens_mask" in module.inputs:
+        return obs, torch.arange(12) < 6 + torch.arange(n)[:, None] % 7
     if "other" in module.inputs:
         return obs, 1 - data(module, n, seed + 1)
     return (obs, torch.arange(n) % module.config.classes) if "label" in module.inputs else obs
@@ -182,7 +186,7 @@ def test_the_data_decide_the_sizes(case):
     assert fitted.inputs == module.inputs and shape(fitted) == shape(module)
     assert "label" not in module.inputs or fitted.config.classes == 3
     for name in module.inputs:
-        if case == "pixel-cnn classes" and name == "label":  # it takes them only where it is asked to
+        if name == "tokens_mask" or (case, name) == ("pixel-cnn classes", "label"):  # only where it can be, or is asked
             continue
         without = {each: field for each, field in fields.items() if each != name}
         needs = r"two fields of images" if "other" in fields else r"the field '\w+'"
