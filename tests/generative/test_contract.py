@@ -58,6 +58,8 @@ SMALL |= {
 SMALL["pixel-cnn classes"] = {**SMALL["pixel-cnn"], "conditional": True, "classes": 3}
 SMALL["cycle-gan unet"] = {**SMALL["cycle-gan"], "generator": "unet", "halvings": 2}
 SMALL["lstm tied"] = {**SMALL["lstm"], "tied": True}
+SMALL["gpt-2"] = {"vocabulary": 5, "width": 8, "layers": 2, "heads": 2, "context": 8}
+SMALL["gpt-2 masked"] = {**SMALL["gpt-2"], "masked": True}
 SMALL["lstm masked"] = {**SMALL["lstm"], "masked": True}
 SMALL["naive-bayes rows"] = {"categories": (2, 3, 4), "count": 512, "smoothing": 0.1}
 
