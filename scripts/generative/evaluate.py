@@ -129,9 +129,18 @@ def figures(module: nn.Module, data: Data, options: EvaluateOptions, looks: Look
     elif data.item.kind == "row":
         yield from of_rows(module, data, options.samples, options.seed)
     elif offers(module, "answer"):
+        _check_asked(options.metrics, "answers", data)
         yield from of_answers(module, data, options.samples, options.seed, options.metrics)
     elif data.item.kind == "tokens":
+        _check_asked(options.metrics, "texts", data)
         yield from of_tokens(module, data, options.samples, options.seed, options.metrics)
+
+
+def _check_asked(names: Sequence[str], needs: str, data: Data) -> None:
+    for name in names:
+        if METRICS.find(name).needs != needs:
+            known = ", ".join(each for each in METRICS.names() if METRICS.find(each).needs == needs)
+            raise ComponentError(f"{name}: not for a model of {data.name}, which has {needs}; ask for {known}")
 
 
 def of_images(looks: Looks, options: EvaluateOptions) -> Iterator[Figure]:
@@ -148,7 +157,7 @@ def of_images(looks: Looks, options: EvaluateOptions) -> Iterator[Figure]:
         "critic": isinstance(looks.module, HasCritic) and offers(looks.module, "sample"),
     }
     for name in options.metrics:
-        if not allowed[METRICS.find(name).needs]:
+        if not allowed.get(METRICS.find(name).needs, False):
             needs = METRICS.find(name).needs
             raise ComponentError(f"{name}: needs {needs}, which this model on {looks.data.name} does not have")
     asked = options.metrics

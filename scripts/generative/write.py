@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from generative import ComponentError, require
-from generative.capabilities import dials
+from generative.capabilities import dials as dials_of
 from generative.core.run_folder import TrainingRun
 from generative.data.identity import data_facts, fields_of
 from generative.data.text.padded import END
@@ -28,7 +28,7 @@ class WriteOptions:
     """Determines the draws."""
 
 
-def main(run: TrainingRun, options: WriteOptions, sampling: Any = None) -> Sequence[str]:
+def main(run: TrainingRun, options: WriteOptions, dials: Any = None) -> Sequence[str]:
     """Print the prompt and what follows, under the model's dials.
 
     Raises:
@@ -42,7 +42,7 @@ def main(run: TrainingRun, options: WriteOptions, sampling: Any = None) -> Seque
         raise ComponentError(f"{run.path}: its tokens have no names to print; use `stream` from Python")
     tokeniser = Tokeniser(run.config.data.options.get("tokens", "characters"), names)
     model: Any = module
-    sampling = dials(module)() if sampling is None else sampling
+    sampling = dials_of(module)() if dials is None else dials
     prompt = torch.from_numpy(tokeniser.encode(options.prompt))
     print(options.prompt, end="", flush=True)
     stream = model.stream(prompt, sampling, torch.Generator().manual_seed(options.seed))

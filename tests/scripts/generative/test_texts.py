@@ -63,6 +63,14 @@ def test_what_is_asked_for_is_measured(run, capsys):
     assert run.facts("evaluation")["headline"]["name"] == "bits per token"
 
 
+def test_a_metric_of_something_else_is_refused(run, tmp_path, capsys):
+    assert main(["evaluate", str(run.path), "--samples", "100", "--metrics", "FD"]) == 1
+    assert "FD: not for a model of brackets, which has texts; ask for distinct-2, repetition" in capsys.readouterr().err
+    finished(tmp_path / "pca", "pca")
+    assert main(["evaluate", str(tmp_path / "pca"), "--samples", "100", "--metrics", "distinct-2"]) == 1
+    assert "distinct-2: needs texts, which this model on shapes does not have" in capsys.readouterr().err
+
+
 def test_a_padded_text_is_shown_and_written_up_to_its_end(run, capsys):
     shown = (run.path / "samples" / "00000008.txt").read_text()
     assert "<end>" not in shown and set(shown) <= set("([])\n")
