@@ -132,6 +132,17 @@ class HasLevels(Protocol):
         """Values that a pixel can have, equally far apart."""
 
 
+@runtime_checkable
+class Answers(Protocol):
+    """Turns one sequence of tokens into another."""
+
+    Sampling: ClassVar[type]
+    """Its dials, as of `Samples`."""
+
+    def answer(self, *given: Any, sampling: Any, generator: torch.Generator) -> Tensor:
+        """Return tokens (B S) for what is given: a batch's fields but for the target and its mask."""
+
+
 CAPABILITIES: dict[str, type] = {
     "encode": Encodes,
     "decode": Decodes,
@@ -144,6 +155,7 @@ CAPABILITIES: dict[str, type] = {
     "generate": Generates,
     "stream": Streams,
     "codes": Quantises,
+    "answer": Answers,
 }
 """The capabilities by the name of their method."""
 

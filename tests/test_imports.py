@@ -30,7 +30,8 @@ ABOVE_STAGES = {
 """What puts stages together. Any other stage stands alone: what two need is in the library."""
 SHARED = ("scripts.terminal", *(f"scripts.generative.{name}" for name in
           ("assembly", "car_racing", "data_sets", "folders", "items", "judges", "kept_codes", "known", "looks",
-           "numbers", "pictures", "preflight", "request", "translated", "verdicts")))  # fmt: skip
+           "numbers", "pictures", "preflight", "request", "texts", "translated",
+           "verdicts")))  # fmt: skip
 """What all commands share, and no stage: how they speak, and of generative models how a run's data are opened."""
 
 

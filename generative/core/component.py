@@ -77,6 +77,8 @@ class Part:
     """What turns gradients into updates."""
     decay: float = 0.0
     """Weight decay: of adamw apart from the gradient, of the others added to it."""
+    decays: Literal["all", "matrices"] = "all"
+    """What the decay is of: all weights, or those of two axes and more, without biases and gains (as of GPT-2)."""
     schedule: Literal["", "constant", "cosine", "half-linear"] = ""
     """Course of its learning rate; the training's by default."""
     accumulation: int = 1

@@ -384,4 +384,6 @@ _PLACES: dict[Needs, str] = {
     "paths": "measure_path",
     "critic": "measure_lipschitz",
     "answers": "measure_kept",
+    "replies": "METRICS",
+    "texts": "METRICS",
 }

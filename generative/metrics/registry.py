@@ -15,16 +15,19 @@ from typing import Any, Literal, cast
 from generative.core.catalogue import Catalogue
 from generative.core.options import ComponentError
 
-Needs = Literal["sets", "pairs", "twins", "cycles", "latents", "factors", "paths", "critic", "answers"]
+Needs = Literal[
+    "sets", "pairs", "twins", "cycles", "latents", "factors", "paths", "critic", "answers", "replies", "texts"
+]
 """What a metric's function takes.
 
 sets: features of real and of generated items (N F), (M F). pairs: images and their reconstructions (N C H W). twins:
 known twins of images in another domain and what the images are translated to, likewise. cycles: images and what comes
 back of them from there, likewise. latents: codes (N Z). factors: codes and true factors (N K). paths: a function from
 latents to features, and where paths start and end, see `continuity`. critic: a module, and items to look for its
-steepest gradient at. answers: what a judge answers of images, and of their reconstructions, as numbers (N Q).
+steepest gradient at. answers: what a judge answers of images, and of their reconstructions, as numbers (N Q). replies:
+what a model replies and what is right, as lists of tokens. texts: lists of tokens.
 """
-NEEDS = ("sets", "pairs", "twins", "cycles", "latents", "factors", "paths", "critic", "answers")
+NEEDS = ("sets", "pairs", "twins", "cycles", "latents", "factors", "paths", "critic", "answers", "replies", "texts")
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,18 @@ METRICS = Catalogue[Metric](
         "lipschitz": Metric(
             f"{_HERE}.lipschitz:lipschitz_lower", "critic", "lower", "How steep is a critic?", usual=False
         ),
+        "exact match": Metric(
+            f"{_HERE}.texts:exact_match", "replies", "higher", "Is the whole answer right?", share=True
+        ),
+        "BLEU": Metric(
+            f"{_HERE}.texts:bleu", "replies", "higher", "Do runs of words agree with the right answer?", usual=False
+        ),
+        "chrF": Metric(
+            f"{_HERE}.texts:chrf", "replies", "higher", "Do runs of characters agree with the right answer?",
+            usual=False,
+        ),
+        "distinct-2": Metric(f"{_HERE}.texts:distinct", "texts", "near", "How many pairs of tokens are different?"),
+        "repetition": Metric(f"{_HERE}.texts:repetition", "texts", "near", "How often does a text repeat itself?"),
     },
     _metric,
 )  # fmt: skip

@@ -32,6 +32,7 @@ MODELS = Registry(
         "flow-matching": "generative.models.diffusion.flow_matching:FlowMatching",
         "cycle-gan": "generative.models.painting.cycle_gan:CycleGAN",
         "lstm": "generative.models.writing.lstm:LSTM",
+        "gpt-2": "generative.models.writing.gpt2:GPT2",
         "naive-bayes": "generative.models.first.naive_bayes:NaiveBayes",
         "multinomial": "generative.models.first.naive_bayes:Multinomial",
         "toy-distribution": "generative.models.first.toy_distribution:ToyDistribution",

@@ -17,6 +17,7 @@ from jaxtyping import Float, Int, UInt8
 from generative.core.catalogue import Catalogue
 from generative.core.options import ComponentError
 from generative.data.fields import Field
+from generative.data.text.padded import until_end
 from generative.report.images import png_bytes
 from generative.report.score import roll_picture, synthesised
 from generative.report.video import webm_bytes
@@ -52,8 +53,8 @@ def film(samples: UInt8[np.ndarray, "T H W 3"], field: Field) -> Files:
 
 
 def text(samples: Int[np.ndarray, "N T"], field: Field) -> Files:
-    """Return texts one below the other, tokens by their names."""
-    said = "\n\n".join("".join(field.names[token] for token in row) for row in samples.tolist())
+    """Return texts one below the other, tokens by their names; each up to its end, if it has one."""
+    said = "\n\n".join("".join(until_end(field.names, row)) for row in samples.tolist())
     return {".txt": f"{said}\n".encode()}
 
 

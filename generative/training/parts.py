@@ -23,9 +23,13 @@ def batches_per_step(module: nn.Module) -> int:
 def optimiser_of(module: nn.Module, name: str, config: FitConfig, device: torch.device) -> torch.optim.Optimizer:
     """Return the optimiser of a part; raise ValueError where it has nothing to train."""
     part = parts_of(module)[name]
-    parameters = [each for each in module.get_submodule(name).parameters() if each.requires_grad]
+    parameters: list[Any] = [each for each in module.get_submodule(name).parameters() if each.requires_grad]
     if not parameters:
         raise ValueError(f"{type(module).__name__}{name and '.'}{name}: has no parameters to train")
+    if part.decays == "matrices":
+        apart = [[each for each in parameters if (each.ndim >= 2) == matrix] for matrix in (True, False)]
+        decays = zip(apart, (part.decay, 0.0), strict=True)
+        parameters = [{"params": each, "weight_decay": decay} for each, decay in decays if each]
     on_gpu = device.type == "cuda"
     # A GPU reads the learning rate when it carries out the step, which may be a recorded one.
     rate: Any = torch.tensor(config.learning_rate, device=device) if on_gpu else config.learning_rate

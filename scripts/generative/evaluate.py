@@ -34,12 +34,13 @@ from generative.metrics.registry import METRICS, metrics_that_need
 from scripts.generative.assembly import open_run
 from scripts.generative.items import codes, places
 from scripts.generative.looks import Looks, look, shares_by
-from scripts.generative.numbers import of_codes, of_points, of_rows, of_tokens
+from scripts.generative.numbers import of_codes, of_points, of_rows
+from scripts.generative.texts import of_answers, of_tokens
 from scripts.generative.translated import of_translations, twins_known
 from scripts.generative.verdicts import verdicts
 
 HEADLINES = (
-    *("nats per point", "coverage[points]", "bits per number", "bits per token"),
+    *("nats per point", "coverage[points]", "bits per number", "exact match", "bits per token"),
     *("translation-error", "FD", "accuracy", "answers right", "MSE"),
 )
 """The figure that stands for a model: the first of these that it has, under whatever extractor."""
@@ -132,8 +133,19 @@ def figures(module: nn.Module, data: Data, options: EvaluateOptions, looks: Look
         yield from of_points(module, data, options.samples, options.seed)
     elif data.item.kind == "row":
         yield from of_rows(module, data, options.samples, options.seed)
+    elif offers(module, "answer"):
+        _check_asked(options.metrics, "replies", data)
+        yield from of_answers(module, data, options.samples, options.seed, options.metrics)
     elif data.item.kind == "tokens":
-        yield from of_tokens(module, data, options.samples)
+        _check_asked(options.metrics, "texts", data)
+        yield from of_tokens(module, data, options.samples, options.seed, options.metrics)
+
+
+def _check_asked(names: Sequence[str], needs: str, data: Data) -> None:
+    for name in names:
+        if METRICS.find(name).needs != needs:
+            known = ", ".join(each for each in METRICS.names() if METRICS.find(each).needs == needs)
+            raise ComponentError(f"{name}: not for a model of {data.name}, which has {needs}; ask for {known}")
 
 
 def of_images(looks: Looks, options: EvaluateOptions) -> Iterator[Figure]:
@@ -151,7 +163,7 @@ def of_images(looks: Looks, options: EvaluateOptions) -> Iterator[Figure]:
         "critic": isinstance(looks.module, HasCritic) and offers(looks.module, "sample"),
     }
     for name in options.metrics:
-        if not allowed[METRICS.find(name).needs]:
+        if not allowed.get(METRICS.find(name).needs, False):
             needs = METRICS.find(name).needs
             raise ComponentError(f"{name}: needs {needs}, which this model on {looks.data.name} does not have")
     asked = options.metrics

@@ -1,10 +1,9 @@
-"""Figures of models of points, of rows and of tokens, beside real data and what costs nothing."""
+"""Figures of models of points and of rows, beside real data and what costs nothing."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
@@ -16,7 +15,6 @@ from generative.metrics.figure import NOTHING, Figure, against
 from generative.metrics.measure import real_draws
 from generative.metrics.modes import high_quality_share, modes_covered, pair_distance
 from generative.metrics.neighbours import coverage
-from generative.metrics.tokens import token_baselines
 from scripts.generative.items import take
 
 TRAIN_CODES = 4096
@@ -75,17 +73,6 @@ def of_rows(module: nn.Module, data: Data, samples: int, seed: int) -> Iterator[
         mixed = real.gather(0, torch.rand(real.shape, generator=generator).argsort(0))
         value, alone, *others = (pair_distance(real, rows, sizes) for rows in (made, mixed, *draws))
         yield against("pair distance", value, others, {"independent features": alone}, "lower", len(real))
-
-
-def of_tokens(module: nn.Module, data: Data, samples: int) -> Iterator[Figure]:
-    """Yield the bits per token of held-out text, read as one text; baselines count in the whole training part."""
-    if offers(module, "log_prob"):
-        held, name = data.held_out(), data.main
-        text = held.get(name, np.arange(min(samples, len(held)))).reshape(-1)
-        train = data.get(name, np.arange(len(data))).reshape(-1)
-        bits = -float(cast(Any, module).log_prob(torch.from_numpy(text)[None])) / (math.log(2) * len(text))
-        nothing = token_baselines(train, text, data.item.sizes[0])
-        yield Figure("bits per token", bits, NOTHING, NOTHING, NOTHING, nothing, "lower", None, len(text))
 
 
 def of_codes(module: nn.Module, data: Data, samples: int) -> Iterator[Figure]:

@@ -8,9 +8,11 @@ from typing import Any
 import torch
 
 from generative import ComponentError, require
-from generative.capabilities import dials
+from generative.capabilities import dials as dials_of
 from generative.core.run_folder import TrainingRun
 from generative.data.identity import data_facts, fields_of
+from generative.data.text.padded import END
+from generative.data.text.tokenisers import Tokeniser
 from scripts.generative.assembly import open_model
 
 
@@ -20,15 +22,17 @@ class WriteOptions:
 
     prompt: str = ""
     """Beginning of the text; by default it begins where texts begin."""
+    stop: str = ""
+    """Stop once this was written, such as a full stop; by default after as many tokens as `length` says."""
     seed: int = 0
     """Determines the draws."""
 
 
-def main(run: TrainingRun, options: WriteOptions, sampling: Any = None) -> Sequence[str]:
+def main(run: TrainingRun, options: WriteOptions, dials: Any = None) -> Sequence[str]:
     """Print the prompt and what follows, under the model's dials.
 
     Raises:
-        ComponentError: the model cannot write, or its tokens are no characters.
+        ComponentError: the model cannot write, or its tokens have no names.
         ValueError: the prompt has a character that the model does not know.
     """
     module, fields = open_model(run), fields_of(data_facts(run))
@@ -36,16 +40,17 @@ def main(run: TrainingRun, options: WriteOptions, sampling: Any = None) -> Seque
     names = fields["tokens"].names if "tokens" in fields else ()
     if not names:
         raise ComponentError(f"{run.path}: its tokens have no names to print; use `stream` from Python")
-    number = {name: place for place, name in enumerate(names)}
-    unknown = sorted({each for each in options.prompt if each not in number})
-    if unknown:
-        raise ValueError(f"prompt: the model knows no {', '.join(map(repr, unknown))}; leave these characters out")
+    tokeniser = Tokeniser(run.config.data.options.get("tokens", "characters"), names)
     model: Any = module
-    sampling = dials(module)() if sampling is None else sampling
-    prompt = torch.tensor([number[each] for each in options.prompt], dtype=torch.int64)
+    sampling = dials_of(module)() if dials is None else dials
+    prompt = torch.from_numpy(tokeniser.encode(options.prompt))
     print(options.prompt, end="", flush=True)
     stream = model.stream(prompt, sampling, torch.Generator().manual_seed(options.seed))
+    written = ""
     for token in itertools.islice(stream, sampling.length):
+        if names[token] == END or (options.stop and options.stop in written):
+            break
         print(names[token], end="", flush=True)
+        written += names[token]
     print()
     return []

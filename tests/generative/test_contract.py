@@ -84,6 +84,9 @@ SMALL["pixel-cnn classes"] = {**SMALL["pixel-cnn"], "conditional": True, "classe
 SMALL["pixel-cnn codes"] = {"image_size": 4, "levels": 6, "categories": True, "width": 8, "layers": 2}
 SMALL["cycle-gan unet"] = {**SMALL["cycle-gan"], "generator": "unet", "halvings": 2}
 SMALL["lstm tied"] = {**SMALL["lstm"], "tied": True}
+SMALL["gpt-2"] = {"vocabulary": 5, "width": 8, "layers": 2, "heads": 2, "context": 8}
+SMALL["gpt-2 masked"] = {**SMALL["gpt-2"], "masked": True}
+SMALL["lstm masked"] = {**SMALL["lstm"], "masked": True}
 SMALL["naive-bayes rows"] = {"categories": (2, 3, 4), "count": 512, "smoothing": 0.1}
 
 
@@ -116,6 +119,7 @@ FIELDS = {
     "row": Field("row", (3,), "int64", ("a", "b", "c"), (2, 3, 4)),
     "code": Field("codes", (4, 4), "int64", (), (6,)),
     "tokens": Field("tokens", (12,), "int64", ("a", "b", "c", "d", "e"), (5,)),
+    "tokens_mask": Field("mask", (12,), "bool"),
 }
 LABEL = Field("label", (), "int64", ("x", "y", "z"), (3,))
 
@@ -161,6 +165,8 @@ def condition(module: Any, n: int) -> tuple[torch.Tensor, ...]:
 
 def batch(module: Any, n: int, seed: int = 0) -> Any:
     obs = data(module, n, seed)
+    if "tokens_mask" in module.inputs:
+        return obs, torch.arange(12) < 6 + torch.arange(n)[:, None] % 7
     if "other" in module.inputs:
         return obs, 1 - data(module, n, seed + 1)
     return (obs, torch.arange(n) % module.config.classes) if "label" in module.inputs else obs
@@ -225,7 +231,8 @@ def test_the_data_decide_the_sizes(case):
     assert fitted.inputs == module.inputs and shape(fitted) == shape(module)
     assert "label" not in module.inputs or fitted.config.classes == 3
     for name in module.inputs:
-        if name == "label" and getattr(module.config, "conditional", False):  # taken only where it is asked for
+        asked = getattr(module.config, "conditional", False) and name == "label"
+        if name == "tokens_mask" or asked:  # taken only where it can be, or where it is asked for
             continue
         without = {each: field for each, field in fields.items() if each != name}
         needs = r"two fields of images" if "other" in fields else r"the field '\w+'"

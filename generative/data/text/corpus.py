@@ -1,4 +1,4 @@
-"""Text in characters: the user's own files, or English that is there offline.
+"""Text as tokens: the user's own files, or English that is there offline.
 
 A text is a stream. An item is a piece of it, and the next item goes on where it ends, so that contiguous batches (see
 `Batches`) can be read with a state that is carried on. Whole documents are held out, chosen by their content, so that a
@@ -6,7 +6,6 @@ copy is never on both sides; of a single document the last tenth is.
 """
 
 import hashlib
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,22 +20,23 @@ from generative.data.fields import Data, Field
 from generative.data.orders import Items
 from generative.data.origin import Origin, counted
 from generative.data.text.english import LICENCES, english
-
-UNKNOWN = "\N{REPLACEMENT CHARACTER}"
-"""Stands for characters outside the vocabulary."""
+from generative.data.text.tokenisers import UNKNOWN, Kind, Tokeniser
 
 
 @dataclass(frozen=True)
 class TextConfig:
-    """Text in characters: a file or folder of yours, or English out of what is installed."""
+    """Text as characters, words or parts of words: yours, or English out of what is installed."""
 
     path_options: ClassVar[tuple[str, ...]] = ("path",)
     path: str = ""
     """A text file in UTF-8, or a folder of such; empty for English prose out of docstrings of installed packages."""
     length: int = 128
-    """Characters of a piece."""
+    """Tokens of a piece."""
     vocabulary: int = 256
-    """Different characters at most, the commonest; the others become one that stands for them all."""
+    """Different tokens at most, the commonest; what else there is becomes one that stands for it all."""
+    tokens: Kind = "characters"
+    """What a token is. byte-pair and word-piece need `pip install 'worldmodels[text]'`; word-piece does not keep
+    line ends, nor whether a space stands before a mark."""
 
     def __post_init__(self) -> None:
         for name, least in (("length", 1), ("vocabulary", 2)):
@@ -49,14 +49,19 @@ class TextConfig:
         documents = _files(Path(self.path), left_out) if self.path else english()
         notes = [] if self.path else [f"prose out of {', '.join(f'{name} ({it})' for name, it in LICENCES.items())}"]
         parts = _parted(documents)
-        names = _vocabulary("".join(documents.values()), self.vocabulary, notes)
-        number = {character: place for place, character in enumerate(names)}
-        rest = number.get(UNKNOWN, 0)
-        pieces = [_pieces(np.array([number.get(each, rest) for each in part]), self.length) for part in parts]
+        # Characters of both parts are known, so that any held-out text has a likelihood; others are learnt.
+        known = "\n".join(documents.values()) if self.tokens == "characters" else parts[0]
+        tokeniser = Tokeniser.of(self.tokens, known, self.vocabulary)
+        names = tokeniser.names
+        if self.tokens == "characters" and UNKNOWN in set(names) - set(known):
+            rare = sorted(set(known) - set(names))
+            notes.append(f"rare characters read as {UNKNOWN}: {counted(rare)}")
+        numbers = [tokeniser.encode(part) for part in parts]
+        pieces = [_pieces(each, self.length) for each in numbers]
         for part, what in zip(pieces, ("train on", "hold out"), strict=True):
             if not len(part):
                 raise ComponentError(
-                    f"{self.path or 'English'}: less than length={self.length} characters to {what}; "
+                    f"{self.path or 'English'}: less than length={self.length} {self.tokens} to {what}; "
                     "give more text, or lower length"
                 )
         tokens = np.concatenate(pieces)
@@ -76,10 +81,19 @@ class TextConfig:
                 used=len(documents),
                 found=len(documents) + sum(map(len, left_out.values())),
                 left_out={reason: tuple(each) for reason, each in left_out.items()},
-                notes=(*notes, f"{sum(map(len, parts)):,} characters, {len(names)} different ones"),
+                notes=(*notes, _said(self.tokens, sum(map(len, parts)), numbers, names)),
                 files=_digests(documents, bool(self.path)),
             ),
         )
+
+
+def _said(kind: Kind, characters: int, numbers: list[np.ndarray], names: tuple[str, ...]) -> str:
+    """Return how much text there is."""
+    if kind == "characters":
+        return f"{characters:,} characters, {len(names)} different ones"
+    whole = np.concatenate(numbers)
+    unknown = float((whole == names.index(UNKNOWN)).mean())
+    return f"{characters:,} characters in {len(whole):,} tokens, {len(names)} different ones, {unknown:.2%} unknown"
 
 
 def _files(path: Path, left_out: dict[str, list[str]]) -> dict[str, str]:
@@ -119,17 +133,6 @@ def _parted(documents: Mapping[str, str]) -> tuple[str, str]:
         "\n".join(text for place, text in enumerate(texts) if (place in held) == part) for part in (False, True)
     )
     return training, tested
-
-
-def _vocabulary(text: str, most: int, notes: list[str]) -> tuple[str, ...]:
-    """Return the characters in the order of their numbers in Unicode."""
-    counts = Counter(text)
-    if len(counts) <= most:
-        return tuple(sorted(counts))
-    common = {character for character, _ in counts.most_common(most - 1)} | {UNKNOWN}
-    rare = sorted(set(counts) - common)
-    notes.append(f"rare characters read as {UNKNOWN}: {counted(rare)}")
-    return tuple(sorted(common))
 
 
 def _pieces(numbers: np.ndarray, length: int) -> np.ndarray:

@@ -7,12 +7,12 @@ through time, Williams & Peng 1990). The carried state belongs to the training a
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -47,6 +47,8 @@ class LanguageLSTMConfig:
     """Score tokens by the vectors that embed them (Press & Wolf 2017, arXiv 1608.05859): fewer weights."""
     rows: int = 128
     """Rows of a training batch at most, whose state is carried on to the next batch."""
+    masked: bool = False
+    """Every row is a text of its own, and a mask says where it ends; no state is carried on."""
 
     def __post_init__(self) -> None:
         check_sizes(self, "vocabulary", "embedding", "hidden", "layers", "rows")
@@ -74,7 +76,6 @@ class LSTM(nn.Module):
     seam = "model"
     Config = LanguageLSTMConfig
     Sampling: ClassVar[type] = LSTMSampling
-    order: ClassVar[Order] = "contiguous"
     refusals: ClassVar[Mapping[str, str]] = {
         name: "a language model has no latents: a text is written token by token"
         for name in ("encode", "decode", "reconstruct", "interpolate")
@@ -98,13 +99,18 @@ class LSTM(nn.Module):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Texts alone."""
-        return ("tokens",)
+        """Texts, and where they end if they are padded."""
+        return ("tokens", "tokens_mask") if self.config.masked else ("tokens",)
+
+    @property
+    def order(self) -> Order:
+        """Pieces of a stream follow one another; texts of their own do not."""
+        return "shuffled" if self.config.masked else "contiguous"
 
     @classmethod
     def sizes(cls, fields: Mapping[str, Field]) -> Facts:
-        """Return the number of tokens; errors as of `FitsData`."""
-        return {"vocabulary": needed(cls, fields, "tokens").sizes[0]}
+        """Return the number of tokens, and whether texts are padded; errors as of `FitsData`."""
+        return {"vocabulary": needed(cls, fields, "tokens").sizes[0], "masked": "tokens_mask" in fields}
 
     def forward(
         self, tokens: Int[Tensor, "B T"], state: Float[Tensor, "2 L B H"]
@@ -118,13 +124,17 @@ class LSTM(nn.Module):
         return at_least_float32(scores), state
 
     def loss(
-        self, tokens: Int[Tensor, "B T"], generator: torch.Generator
+        self, batch: Int[Tensor, "B T"] | Sequence[Tensor], generator: torch.Generator
     ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
-        """Return the negative log-probability per token in nats, and `bits_per_token`.
+        """Return the negative log-probability per token in nats, and `bits_per_token`; padding counts for nothing.
 
-        In training every row goes on where that row of the last batch ended; else it is a text of its own.
+        In training every row goes on where that row of the last batch ended; else, or with a mask, it is a text of its
+        own.
         """
+        tokens, *masks = [batch] if isinstance(batch, Tensor) else batch
         check_tokens(tokens, self.config.vocabulary)
+        if masks:
+            return self._figures(-self.log_prob(tokens, masks[0]).sum() / masks[0].sum())
         if not self.training:
             return self._figures(-self.log_prob(tokens).sum() / tokens.numel())
         rows = len(tokens)
@@ -137,8 +147,8 @@ class LSTM(nn.Module):
             self.last[:rows] = tokens[:, -1]
         return self._figures(functional.cross_entropy(scores.flatten(0, 1), tokens.flatten()))
 
-    def log_prob(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, " B"]:
-        """Return the log-probability in nats of whole texts; a long one is read in pieces.
+    def log_prob(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"] | None = None) -> Float[Tensor, " B"]:
+        """Return the log-probability in nats of whole texts, as far as a mask says; a long one is read in pieces.
 
         Raises:
             ValueError: a token is out of range.
@@ -146,9 +156,10 @@ class LSTM(nn.Module):
         check_tokens(tokens, self.config.vocabulary)
         state, last = self.recurrent.first_state(len(tokens)), self._start(len(tokens))[:, None]
         total = state.new_zeros(len(tokens))
-        for piece in tokens.split(PIECE, 1):
+        counted = torch.ones_like(tokens) if mask is None else mask
+        for piece, counts in zip(tokens.split(PIECE, 1), counted.split(PIECE, 1), strict=True):
             scores, state = self(torch.cat([last, piece[:, :-1]], 1), state)
-            total = total - functional.cross_entropy(scores.transpose(1, 2), piece, reduction="none").sum(1)
+            total = total - (functional.cross_entropy(scores.transpose(1, 2), piece, reduction="none") * counts).sum(1)
             last = piece[:, -1:]
         return total
 

@@ -162,3 +162,17 @@ def test_a_senseless_dial_is_refused():
 def test_what_is_no_text_is_refused(tokens):
     with pytest.raises(ValueError, match=r"expected integers \(B, T\)"):
         check_tokens(tokens, 3)
+
+
+@every
+def test_what_is_behind_an_end_counts_for_nothing(options):
+    module, text = made(masked=True, **options), texts(4, 9)
+    mask = torch.arange(9) < torch.tensor([[9], [5], [1], [7]])
+    assert module.inputs == ("tokens", "tokens_mask") and module.order == "shuffled" and made().order == "contiguous"
+    other = text.where(mask, (text + 1) % 3)
+    loss, again = (module.loss((each, mask), noise())[0] for each in (text, other))
+    assert loss.item() == again.item() and not torch.equal(text, other)
+    short = [module.log_prob(row[None, : int(kept.sum())]) for row, kept in zip(text, mask, strict=True)]
+    assert loss.item() == pytest.approx(-sum(short).item() / mask.sum().item(), rel=1e-5)
+    assert module.train().loss((text, mask), noise())[0].item() == pytest.approx(loss.item(), rel=1e-5)
+    assert not module.state.any()
