@@ -19,7 +19,7 @@ WAITS = (
     "repeat_interleave",
 )
 """Operations for which a GPU is waited for."""
-LOOKED_AT = (WARM_UP + 1, WARM_UP + 2, 40)
+LOOKED_AT = (WARM_UP + 1, WARM_UP + 2, 12)
 """The step that a GPU records, and others, which have to be the same."""
 
 

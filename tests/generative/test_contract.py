@@ -353,9 +353,10 @@ def test_one_batch_is_learnt(case):
 
 def descend(module: Any, part: str) -> tuple[float, float]:
     """First and last loss of some steps of Adam on one objective."""
-    optimiser = torch.optim.Adam(trained(module, part).values(), lr=3e-3)
+    steps, rate = (20, 6e-3) if isinstance(module, HasObjectives) else (60, 3e-3)
+    optimiser = torch.optim.Adam(trained(module, part).values(), lr=rate)
     found = []
-    for step in range(40 if isinstance(module, HasObjectives) else 60):
+    for step in range(steps):
         for name, loss, *_ in objectives(module, 16, step):
             if name == part:
                 optimiser.zero_grad()

@@ -18,19 +18,20 @@ def cache(tmp_path, monkeypatch):
 
 
 def test_what_a_training_reads_first_is_drawn_and_then_nothing_waits(monkeypatch):
-    chosen = config("pen-digits", {"size": 12, "count": 5000})
+    monkeypatch.setattr("scripts.generative.data_sets.WORTH_IT", 300)
+    chosen = config("pen-digits", {"size": 12, "count": 700})
     data = load(chosen.data)
-    states = list(draw_ahead(chosen, data, taken=2200))
-    assert states[-1].done == states[-1].total == 2200 and {state.stage for state in states} == {"draw"}
+    states = list(draw_ahead(chosen, data, taken=320))
+    assert states[-1].done == states[-1].total == 320 and {state.stage for state in states} == {"draw"}
     drawings = data.readers["image"]
     assert isinstance(drawings, Drawings)
     drawn = []
     monkeypatch.setattr(type(drawings.config), "draw", lambda self, items: drawn.extend(items))
     stream = data.batches(8, chosen.seed)(0)
-    for _ in range(2200 // 8):
+    for _ in range(320 // 8):
         next(stream)
     assert not drawn
-    assert not list(draw_ahead(chosen, data, taken=2200))
+    assert not list(draw_ahead(chosen, data, taken=320))
 
 
 def test_few_images_and_data_that_are_not_drawn_begin_at_once():
