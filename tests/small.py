@@ -28,6 +28,27 @@ def small_config(**changes):
     return config_from(changes, _small()) if changes else _small()
 
 
+TINY = {
+    "collect": {"episodes": 3, "max_frames": 12},
+    "vision": {"batch": 8, "options": {"latent": 2, "width": 4}, "fit": {"steps": 2}},
+    "memory": {"batch": 2, "sequence": 10, "options": {"hidden": 8}, "fit": {"steps": 2}},
+    "evolve": {
+        "generations": 2,
+        "optimiser": {"population": 4},
+        "validation": {"tracks": 2, "every": 1, "top_k": 2, "top_k_tracks": 2},
+    },
+    "evaluate": {"tracks": 2, "baseline": False},
+    "dream": {"horizon": 5, "warmup": 3},
+    "env": {"max_steps": 12},
+    "accuracy": {"controllers": 3, "controller_tracks": 2, "controller_dreams": 2},
+}
+
+
+def tiny_config():
+    """What runs in about a second, and learns nothing; its vision has to be accepted (`hasty_vision`)."""
+    return small_config(**TINY)
+
+
 LOOP = {
     "rounds": 3,
     "later": {

@@ -22,7 +22,7 @@ import yaml
 from envs import EnvConfig
 from scripts.cli import main
 from scripts.terminal.commands import COMMANDS
-from tests.small import small_config
+from tests.small import tiny_config
 from tests.test_readme import block
 from worldmodels import RunConfig, known_presets, preset, read_config
 from worldmodels.config import SWAPPABLE
@@ -91,19 +91,13 @@ def carry_out(words):
     return (main if words[0] == "worldmodels" else generative)([*words[1:], *more])
 
 
-def smallest():
-    return small_config(accuracy={"controllers": 3, "controller_tracks": 2, "controller_dreams": 2})
-
-
 @pytest.fixture(scope="module")
-def finished(_trained, tmp_path_factory):
-    """A small run of which everything is finished."""
+def finished(hasty_vision, tmp_path_factory):
+    """A tiny run of which everything is finished."""
     from scripts.stages import STAGE_FUNCTIONS, stages_of
     from worldmodels import Run
 
-    run = Run.create(tmp_path_factory.mktemp("finished") / "run", smallest())
-    for stage in ("collect", "train-vision", "train-memory"):
-        shutil.copytree(_trained.folder(stage), run.folder(stage), dirs_exist_ok=True)
+    run = Run.create(tmp_path_factory.mktemp("finished") / "run", tiny_config())
     for stage in stages_of("run", run.config):
         for _ in STAGE_FUNCTIONS[stage](run):
             pass
@@ -116,7 +110,7 @@ def small(tmp_path, monkeypatch):
 
     def smaller(name):
         assert name in known_presets()
-        return smallest()
+        return tiny_config()
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(DOCS / "examples"))

@@ -34,8 +34,8 @@ import scripts.generative.report
 import scripts.generative.train  # noqa: F401
 from scripts.cli import main
 from scripts.generative.cli import main as generative
-from tests.scripts.test_mutations import LOOP, TINY
-from tests.small import accept_every_vision, hurry, small_config
+from tests.scripts.test_mutations import LOOP
+from tests.small import accept_every_vision, hurry, tiny_config
 from worldmodels.config import config_from
 from worldmodels.config_files import write_config
 from worldmodels.files import read_lines
@@ -176,7 +176,7 @@ def try_command(command, folder, share, label):
 def carry_out(folder, share):
     count = 0
     for name, changes in (("plain", {}), ("looped", {"loop": LOOP, "evolve": {"world": "dream"}})):
-        write_config(folder / f"{name}.yaml", config_from(changes, config_from(TINY, small_config())))
+        write_config(folder / f"{name}.yaml", config_from(changes, tiny_config()))
     for stage in STAGES:
         count += try_command(stage, folder / "plain", share, stage)
     count += try_command("loop", folder / "looped", share / 4, "loop")

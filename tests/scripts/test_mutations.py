@@ -13,7 +13,7 @@ import pytest
 
 from scripts.cli import main
 from scripts.stages import STAGE_FUNCTIONS
-from tests.small import small_config
+from tests.small import tiny_config
 from worldmodels import Run
 from worldmodels.config import config_from
 from worldmodels.config_files import write_config
@@ -22,20 +22,6 @@ EVERY = os.environ.get("WORLDMODELS_MUTATIONS") == "all"
 SAMPLE = 40
 """Mutations of each run that are tried by default."""
 
-TINY = {
-    "collect": {"episodes": 3, "max_frames": 12},
-    "vision": {"batch": 8, "options": {"latent": 2, "width": 4}, "fit": {"steps": 2}},
-    "memory": {"batch": 2, "sequence": 10, "options": {"hidden": 8}, "fit": {"steps": 2}},
-    "evolve": {
-        "generations": 2,
-        "optimiser": {"population": 4},
-        "validation": {"tracks": 2, "every": 1, "top_k": 2, "top_k_tracks": 2},
-    },
-    "evaluate": {"tracks": 2, "baseline": False},
-    "dream": {"horizon": 5, "warmup": 3},
-    "env": {"max_steps": 12},
-    "accuracy": {"controllers": 3, "controller_tracks": 2, "controller_dreams": 2},
-}
 LOOP = {
     "rounds": 2,
     "vision_every": 2,
@@ -52,7 +38,7 @@ IGNORED = ("tensorboard/", ".lock", "README")
 
 def tiny(path, **changes):
     """A run with every stage finished."""
-    config = config_from(changes, config_from(TINY, small_config()))
+    config = config_from(changes, tiny_config())
     run = Run.create(path, config)
     stages = ("loop",) if config.loop.rounds else ("collect", "train-vision", "train-memory", "evolve")
     for stage in (*stages, "evaluate", "dream", "accuracy", "report"):
@@ -213,7 +199,7 @@ class Bench:
             folder / "config.yaml",
             config_from(
                 {"collect": {"policies": ["agent"], "episodes": 2, "agent": str(self.run)}},
-                config_from(TINY, small_config()),
+                tiny_config(),
             ),
         )
 

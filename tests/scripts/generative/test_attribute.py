@@ -14,13 +14,13 @@ from scripts.generative.judges import OWN_SEED, judge_of, lessons, unseen
 from scripts.generative.known import look_up, middles
 from tests.scripts.generative.small import finished
 
-FACES = Choice("faces", {"size": 16, "count": 3000})
+FACES = Choice("faces", {"size": 16, "count": 1500})
 
 
 @pytest.fixture(autouse=True)
 def few_lessons(monkeypatch):
     """A judge of 16 pixels learns from fewer faces than usual, which take less time to draw."""
-    monkeypatch.setattr("scripts.generative.judges.OWN_COUNT", 3500)
+    monkeypatch.setattr("scripts.generative.judges.OWN_COUNT", 1800)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def faces(tmp_path_factory):
 
 @pytest.mark.slow
 def test_skin_is_added_to_all_held_out_faces_and_an_independent_judge_agrees(faces, monkeypatch):
-    monkeypatch.setattr("generative.features.judging.FitConfig", lambda **given: FitConfig(**{**given, "steps": 200}))
+    monkeypatch.setattr("generative.features.judging.FitConfig", lambda **given: FitConfig(**{**given, "steps": 150}))
     options = AttributeOptions(attribute="dark_skin", keep=("bald",), strength=1.5, images=1000, rows=3)
     lines = main(faces, options)
     facts = json.loads((faces.path / "attribute" / "dark_skin.json").read_text())
@@ -74,10 +74,10 @@ def test_judges_learn_from_other_faces_than_the_model_and_are_kept():
     asked = lessons(FACES, data)
     assert len(asked.data) > len(data)
     assert not np.array_equal(asked.data.get("image", np.arange(20)), data.get("image", np.arange(20)))
-    again = Choice("faces", {**FACES.options, "seed": OWN_SEED, "count": 2000})
+    again = Choice("faces", {**FACES.options, "seed": OWN_SEED, "count": 1000})
     other = lessons(again, load_data("faces", again.options))
     assert other.key(Learning()) != asked.key(Learning())  # never the seed that the model learned from
-    assert lessons(Choice("faces", {**FACES.options, "count": 2000, "seed": 3}), data).key(Learning()) == asked.key(
+    assert lessons(Choice("faces", {**FACES.options, "count": 1000, "seed": 3}), data).key(Learning()) == asked.key(
         Learning()
     )
     judge = judge_of(FACES, data)
