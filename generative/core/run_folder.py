@@ -62,10 +62,10 @@ class TrainingConfig:
     """What is trained."""
     data: Choice
     """What on."""
-    start: RunReference = field(default_factory=RunReference)
-    """A run whose weights the training starts with, as far as they fit; none for weights that are drawn."""
     fit: FitConfig = field(default_factory=FitConfig)
     """How long and how fast."""
+    start: RunReference = field(default_factory=RunReference)
+    """A run whose weights the training starts with, as far as they fit; none for weights that are drawn."""
     batch: int = 64
     """Items in a batch."""
     seed: int = 0

@@ -85,7 +85,7 @@ class MinibatchSpread(nn.Module):
         return torch.cat([features, plane.to(features)], 1)
 
 
-class Judgement(nn.Module):
+class CriticHead(nn.Module):
     """The end of a critic: 4 x 4 features to a score, by the spread within the batch and, if told, by the label.
 
     What is told counts by projection (Miyato & Koyama 2018, arXiv 1802.05637): `s = psi(h) + <V y, h>`.

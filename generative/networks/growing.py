@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
-from generative.networks.equalised import GAIN, EqualisedConv, EqualisedLinear, Judgement, Leaky, PixelNorm
+from generative.networks.equalised import GAIN, CriticHead, EqualisedConv, EqualisedLinear, Leaky, PixelNorm
 
 START = 4
 """Pixels of the coarsest level."""
@@ -96,7 +96,7 @@ class GrowingCritic(nn.Module):
             )
             for before, after in itertools.pairwise(widths)
         )
-        self.judgement = Judgement(widths[0], told)
+        self.head = CriticHead(widths[0], told)
 
     def forward(
         self, images: Float[Tensor, "B C H W"], told: Float[Tensor, "B K"] | None, level: int,
@@ -108,4 +108,4 @@ class GrowingCritic(nn.Module):
             features = self.blocks[down - 1](features)
             if alpha is not None and down == level:
                 features = blend(self.from_rgb[level - 1](avg_pool2d(images, 2)), features, alpha)
-        return self.judgement(features, told)
+        return self.head(features, told)

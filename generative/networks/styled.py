@@ -22,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, instance_norm, interpolate
 
-from generative.networks.equalised import GAIN, EqualisedConv, EqualisedLinear, Judgement, Leaky, PixelNorm, leaky
+from generative.networks.equalised import GAIN, CriticHead, EqualisedConv, EqualisedLinear, Leaky, PixelNorm, leaky
 from generative.networks.growing import START
 
 Injection = Literal["demodulation", "adain"]
@@ -191,8 +191,8 @@ class StyleCritic(nn.Module):
         self.features = nn.Sequential(
             EqualisedConv(channels, widths[-1], 1), Leaky(), *(ResidualHalving(*pair) for pair in pairs)
         )
-        self.judgement = Judgement(widths[0], told)
+        self.head = CriticHead(widths[0], told)
 
     def forward(self, images: Float[Tensor, "B C H W"], told: Float[Tensor, "B K"] | None) -> Float[Tensor, " B"]:
         """Return the scores; `told` is the label as zeros and ones."""
-        return self.judgement(self.features(images), told)
+        return self.head(self.features(images), told)

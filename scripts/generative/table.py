@@ -70,7 +70,7 @@ class TableOptions:
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """A model with a preset, trained from some seeds."""
 
     model: str
@@ -103,16 +103,16 @@ def main(options: TableOptions) -> Iterator[str]:
     yield f"table: {options.out}"
 
 
-def chosen(options: TableOptions) -> list[Row]:
+def chosen(options: TableOptions) -> list[TableRow]:
     """Return the rows of the table; raise ComponentError for a model that is unknown or has no such preset."""
     able = {}
     for model in MODELS.names():
         known = preset_names(model)
         if options.preset in known:
-            able[model] = Row(model, options.preset, options.seeds, model)
+            able[model] = TableRow(model, options.preset, options.seeds, model)
         for name in known:
             seeds = options.seeds_large if name in LARGE else options.seeds
-            able[f"{model}:{name}"] = Row(model, name, seeds, f"{model}:{name}")
+            able[f"{model}:{name}"] = TableRow(model, name, seeds, f"{model}:{name}")
     for name in options.models:
         if name not in able:
             usual = [each for each in able if ":" not in each]
@@ -129,7 +129,7 @@ def _remarks(options: TableOptions) -> Facts:
     return dict(read_yaml(path.read_bytes(), str(path)) or {}) if path.is_file() else {}
 
 
-def _one(row: Row, seed: int, options: TableOptions) -> tuple[TrainingRun, Facts]:
+def _one(row: TableRow, seed: int, options: TableOptions) -> tuple[TrainingRun, Facts]:
     """Return the run of a model and seed, trained and measured now where it is not yet."""
     config = resolve(replace(preset(row.model, row.preset), seed=seed, device=options.device))
     run = TrainingRun.create(Path(options.runs) / f"{row.stem}-{seed}", config)
@@ -143,7 +143,7 @@ def _one(row: Row, seed: int, options: TableOptions) -> tuple[TrainingRun, Facts
     return run, facts
 
 
-def _line(row: Row, measured: Sequence[tuple[TrainingRun, Facts]], page: Path, remark: str) -> str:
+def _line(row: TableRow, measured: Sequence[tuple[TrainingRun, Facts]], page: Path, remark: str) -> str:
     run = measured[0][0]
     trained = [each.require_trained() for each, _ in measured]
     seconds = statistics.mean(each["seconds"] for each in trained)
@@ -187,7 +187,7 @@ def _spread(values: Sequence[float]) -> str:
     return f"{statistics.mean(values):.3g} ± {statistics.stdev(values):.2g}"
 
 
-def _picture(row: Row, run: TrainingRun, page: Path) -> str:
+def _picture(row: TableRow, run: TrainingRun, page: Path) -> str:
     """Copy the last grid next to the page and return what shows it there."""
     grids = [path for path in sorted((run.path / "samples").glob("*.png")) if path.stem.isdigit()]
     if not grids:

@@ -66,7 +66,7 @@ class AttentionMaps:
                 raise ValueError(f"{name}={getattr(self, name)}: give 1 or more")
 
     @torch.no_grad()
-    def show(self, model: "SAGAN", source: Source, seed: int) -> Picture:
+    def show(self, model: Any, source: Source, seed: int) -> Picture:
         """Return each sample, then for each place the sample, darker where it does not look, with the place in red."""
         network: Any = model.average.network
         if network.attention is None:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from generative.core.component import Objective, Part
 from generative.core.views import Views
 from generative.models.adversarial.image_gan import ImageGAN, ImageGANConfig
-from generative.models.adversarial.style_views import Noise, StyleMixing, Truncation
+from generative.models.adversarial.style_views import NoiseStrip, StyleMixing, Truncation
 from generative.models.checks import check_not_negative, check_sizes
 from generative.networks.growing import levels_of, widths_of
 from generative.networks.styled import Injection, StyleCritic, StyleGenerator
@@ -89,7 +89,7 @@ class StyleGAN(ImageGAN):
     Config: ClassVar[Any] = StyleGANConfig
     Sampling: ClassVar[type] = StyleSampling
     config: StyleGANConfig
-    views: ClassVar[Views] = {"style-mixing": StyleMixing, "truncation": Truncation, "noise": Noise}
+    views: ClassVar[Views] = {"style-mixing": StyleMixing, "truncation": Truncation, "noise": NoiseStrip}
     path_mean: Tensor
 
     def __init__(self, config: StyleGANConfig) -> None:

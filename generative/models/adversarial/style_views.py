@@ -70,7 +70,7 @@ class Truncation:
 
 
 @dataclass(frozen=True)
-class Noise:
+class NoiseStrip:
     """The same styles under several draws of noise, without noise, and what noise changes."""
 
     makes: ClassVar = Picture

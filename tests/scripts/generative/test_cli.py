@@ -19,7 +19,20 @@ from scripts.generative.request import COMMANDS, parse_train
 
 TINY = [
     *("--data", "shapes", "--data.size", "16", "--data.channels", "1", "--data.count", "600", "--model.latent", "4"),
-    *("--model.width", "8", "--fit.steps", "20", "--fit.warmup", "2", "--show-every", "10"),
+    *(
+        "--model.beta",
+        "1",
+        "--model.edges",
+        "0",
+        "--model.width",
+        "8",
+        "--fit.steps",
+        "20",
+        "--fit.warmup",
+        "2",
+        "--show-every",
+        "10",
+    ),
     *("--shown", "16", "--batch", "16", "--device", "cpu"),
 ]
 MODULES = {"list": "catalogue"}
@@ -156,7 +169,7 @@ def test_options_of_the_command_line_go_over_those_of_the_preset():
     assert path.parts == ("runs", "generative", "x") and config.preset == "fast" and config.seed == 3
     assert config.data.options["size"] == 48 and config.data.options["hair_styles"] == ["bald", "long"]
     assert config.model.options["beta"] == 0.5 and config.model.options["image_size"] == 48
-    assert config.model.options["width"] == 16  # the preset's
+    assert config.model.options["width"] == 48  # the preset's
     assert parse_train(["autoencoder", "--preset", "book"])[1].model.options["latent"] == 2
 
 

@@ -103,8 +103,8 @@ def test_text_is_measured_in_bits_beside_models_that_count(tmp_path):
     run = finished(tmp_path / "run", "lstm")
     module, data = open_run(run)
     facts = evaluate(run, module, data, EvaluateOptions(samples=200))
-    (bits,) = facts["figures"]
-    assert facts["headline"] == bits and bits["name"] == "bits per token"
+    bits = facts["headline"]
+    assert bits == facts["figures"][0] and bits["name"] == "bits per token"
     text = torch.from_numpy(data.held_out().get("tokens", np.arange(len(data.held_out()))))
     assert (
         bits["value"] == pytest.approx(module.bits_per_token(text.reshape(1, -1))) and bits["samples"] == text.numel()

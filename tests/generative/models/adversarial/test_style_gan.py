@@ -5,7 +5,7 @@ import torch
 
 from generative import MODELS, FitConfig, component_bytes, fit
 from generative.models.adversarial.style_gan import StyleSampling
-from generative.models.adversarial.style_views import Noise, StyleMixing, Truncation
+from generative.models.adversarial.style_views import NoiseStrip, StyleMixing, Truncation
 from tests.generative.test_contract import Held
 
 SMALL = {"image_size": 16, "channels": 3, "latent": 4, "width": 4, "styles": 8, "mapping": 2}
@@ -174,11 +174,11 @@ def test_views_put_styles_in_a_matrix_and_noise_beside_none():
         StyleMixing(last=5).show(module, Held(module), 0)
     dial = Truncation(rows=2, steps=3, most=2.0).show(module, Held(module), 0)
     assert torch.equal(dial.images[0, 0], dial.images[1, 0]) and list(dial.columns) == ["0.00", "1.00", "2.00"]
-    still = Noise(rows=2, draws=2).show(module, Held(module), 0).images
+    still = NoiseStrip(rows=2, draws=2).show(module, Held(module), 0).images
     assert still[:, -1].max() == 0  # the strength of noise is 0 at the start
     for layer in module.average.network.synthesis.layers:
         layer.noise.fill_(0.5)
-    assert Noise(rows=2, draws=2).show(module, Held(module), 0).images[:, -1].max() > 0.01
+    assert NoiseStrip(rows=2, draws=2).show(module, Held(module), 0).images[:, -1].max() > 0.01
 
 
 @pytest.mark.parametrize(
