@@ -30,6 +30,7 @@ from worldmodels.config import SWAPPABLE
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = [ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG")] + sorted(DOCS.rglob("*.md"))
+STUDIES = [file for file in sorted(DOCS.rglob("results/**/*.yaml")) if not file.stem.endswith("-remarks")]
 EXAMPLES = [file for file in sorted((DOCS / "examples").glob("*.py")) if not file.with_suffix(".yaml").exists()]
 """Those that are carried out as they are; one with a configuration is what a command on a page runs."""
 FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -188,7 +189,7 @@ def test_an_example_with_a_configuration_is_run_on_a_page(small):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("study", sorted(DOCS.rglob("results/**/*.yaml")), ids=name_of)
+@pytest.mark.parametrize("study", STUDIES, ids=name_of)
 def test_studies_of_the_results_are_read(study, small, finished):
     from worldmodels.study.file import read_study
 

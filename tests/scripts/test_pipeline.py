@@ -139,7 +139,7 @@ def test_an_agent_drives_in_other_colours_through_a_translator_as_in_its_own(fin
             assert main([*there, "--evaluate.translator", "somewhere"]) == 0
         facts = json.loads(summary.read_text())
         assert facts["env"] == "WorldModels/NegativeToy-v0 through somewhere"
-        assert set(facts["paired"]) == {"WorldModels/Toy-v0", "WorldModels/NegativeToy-v0"}
+        assert {"WorldModels/Toy-v0", "WorldModels/NegativeToy-v0"} <= set(facts["paired"])
         own = facts["paired"]["WorldModels/Toy-v0"]
         assert own["mean"] == own["ci_low"] == own["ci_high"] == 0.0
         run = trained_translator(tmp_path / "translator", "cycle-gan", Choice("outlines", {"size": 32, "count": 40}))

@@ -20,7 +20,7 @@ def test_time_and_label_change_what_is_said(image):
     t, label = torch.tensor([0.1, 0.1, 0.9]), torch.tensor([0, 3, 0])
     said = network(x, t, label)
     assert said.shape == x.shape
-    assert (said[0] - said[1]).abs().max() > 1e-4 < (said[0] - said[2]).abs().max()
+    assert (said[0] - said[1]).abs().max() > 1e-5 < (said[0] - said[2]).abs().max()
     torch.testing.assert_close(network(x[:1], t[:1], label[:1]), said[:1])  # whatever else is in the batch
 
 

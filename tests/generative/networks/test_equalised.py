@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from generative.networks.equalised import EqualisedConv, EqualisedLinear, Judgement, MinibatchSpread, PixelNorm
+from generative.networks.equalised import CriticHead, EqualisedConv, EqualisedLinear, MinibatchSpread, PixelNorm
 
 
 @pytest.mark.parametrize("rate", [1.0, 0.01])
@@ -43,10 +43,10 @@ def test_the_spread_is_that_of_a_group_averaged():
 
 def test_the_score_depends_on_variety_and_label():
     torch.manual_seed(0)
-    judgement, features = Judgement(6, told=3), torch.randn(4, 6, 4, 4)
+    head, features = CriticHead(6, told=3), torch.randn(4, 6, 4, 4)
     labels = torch.eye(3)
-    one, other = judgement(features, labels[[0, 0, 1, 2]]), judgement(features, labels[[0, 1, 1, 2]])
+    one, other = head(features, labels[[0, 0, 1, 2]]), head(features, labels[[0, 1, 1, 2]])
     assert torch.equal(one[[0, 2, 3]], other[[0, 2, 3]]) and one[1] != other[1]
     copies = features.clone()
     copies[1:] = features[:1]
-    assert judgement(copies, labels[[0, 0, 0, 0]])[0] != one[0]
+    assert head(copies, labels[[0, 0, 0, 0]])[0] != one[0]
