@@ -196,7 +196,7 @@ def draw(model: nn.Module, n: int, generator: torch.Generator, *condition: Tenso
 
 def having(name: str, registry: Registry = MODELS) -> list[str]:
     """Return the models of a registry that have a capability, some of them only after a preparation."""
-    return [each for each, module_class in registry.classes().items() if refusal(module_class, name) is None]
+    return [each for each in registry.names() if refusal(registry.component_class(each), name) is None]
 
 
 def require(model: nn.Module, name: str, registry: Registry = MODELS) -> None:
