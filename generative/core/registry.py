@@ -28,10 +28,6 @@ class Registry:
         """Return every known name, built-in ones first; imports nothing."""
         return self._catalogue.names()
 
-    def classes(self) -> dict[str, type[nn.Module]]:
-        """Return the component classes imported so far by name."""
-        return self._catalogue.found()
-
     def component_class(self, name: str) -> type[nn.Module]:
         """Return the class of `name`; raise ComponentError when there is none."""
         return self._catalogue.find(name)

@@ -6,7 +6,7 @@ import yaml
 from generative import MODELS, ComponentError, FitConfig, config_from_mapping
 from generative.core.files import append_line, read_json, read_lines, write_json
 from generative.core.run_folder import Choice, TrainingConfig, TrainingRun, preset, preset_names
-from generative.data import DATA
+from scripts.generative.data_sets import DATA
 
 CONFIG = TrainingConfig(Choice("vae", {"latent": 4}), Choice("faces", {"size": 16}), FitConfig(steps=10), batch=8)
 
