@@ -16,10 +16,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from generative.core.component import LatentSpec, Objective, Part
-from generative.core.facts import Facts
-from generative.data.fields import Field
-from generative.data.needs import square_image
-from generative.models.checks import check_colours, check_not_negative, check_obs, check_points, check_sizes
+from generative.models.checks import check_not_negative, check_sizes
+from generative.models.layouts import ImagesOrPoints
 from generative.networks.gan_networks import (
     Norm,
     coarse_grid,
@@ -142,7 +140,7 @@ class WGANGPConfig(WGANConfig):
     """Adam's decay of the mean squared gradient; with momentum 0 Adam is RMSprop."""
 
 
-class DCGAN(nn.Module):
+class DCGAN(ImagesOrPoints):
     """A generator and a critic of images in [0, 1] or of points, trained in turns."""
 
     type_name = "dcgan"
@@ -183,18 +181,6 @@ class DCGAN(nn.Module):
         made = image_generator(inputs, config.channels, size, width, config.norm)
         critic = image_critic(seen, size, width, norm, config.critic_dropout, spectral)
         return tuple(each.to(memory_format=torch.channels_last) for each in (made, critic))  # type: ignore[call-overload]
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Points or images, as the layout says."""
-        return ("point",) if self.config.layout == "points" else ("image",)
-
-    @classmethod
-    def sizes(cls, fields: Mapping[str, Field]) -> Facts:
-        """Return the layout, and dimensions of points or size and channels of images; errors as of `FitsData`."""
-        if "point" in fields:
-            return {"layout": "points", "dimensions": fields["point"].shape[0]}
-        return {"layout": "convolutions", **square_image(cls, fields)}
 
     @property
     def parts(self) -> Mapping[str, Part]:
@@ -319,15 +305,6 @@ class DCGAN(nn.Module):
                 condition = condition[:, :, None, None].expand(-1, -1, *data.shape[2:])
             data = torch.cat([data, condition], 1)
         return at_least_float32(self.critic(data))[:, 0]
-
-    def _inside(self, obs: Tensor) -> Tensor:
-        """Return checked data as the critic sees them."""
-        if self.config.layout == "points":
-            check_points(obs, self.config.dimensions)
-            return obs
-        check_obs(obs, self.config)
-        check_colours(obs)
-        return 2 * obs - 1
 
     def _outside(self, made: Tensor) -> Tensor:
         made = at_least_float32(made)

@@ -17,16 +17,14 @@ from generative.core.component import Objective, Part
 from generative.core.facts import Facts
 from generative.core.views import Views
 from generative.data.fields import Field
-from generative.data.needs import label_classes, square_image
+from generative.data.needs import label_classes
 from generative.models.checks import (
-    check_colours,
     check_labels,
     check_not_negative,
-    check_obs,
-    check_points,
     check_sizes,
 )
 from generative.models.diffusion.views import OF_ALL, OF_CLASSES, OF_IMAGES, fitting
+from generative.models.layouts import ImagesOrPoints
 from generative.networks.denoiser import TimePoints, TimeUNet
 from generative.objectives.diffusion import Prediction, Schedule, mixed, parted, target
 from generative.objectives.variational import at_least_float32
@@ -84,7 +82,7 @@ class DenoiserConfig:
             )
 
 
-class Denoiser(nn.Module):
+class Denoiser(ImagesOrPoints):
     """A model that turns noise into images in [0, 1] or into points; its subclasses say along which way."""
 
     seam = "model"
@@ -114,16 +112,12 @@ class Denoiser(nn.Module):
     @property
     def inputs(self) -> tuple[str, ...]:
         """Points or images, and their classes where it is told them."""
-        item = "point" if self.config.layout == "points" else "image"
-        return (item, "label") if self.config.conditional else (item,)
+        return (*super().inputs, "label") if self.config.conditional else super().inputs
 
     @classmethod
     def sizes(cls, fields: Mapping[str, Field]) -> Facts:
         """Return the layout, what the data decide of it, and the number of classes if any; errors as of `FitsData`."""
-        told = label_classes(cls, fields) if "label" in fields else {}
-        if "point" in fields:
-            return {"layout": "points", "dimensions": fields["point"].shape[0], **told}
-        return {"layout": "convolutions", **square_image(cls, fields), **told}
+        return {**super().sizes(fields), **(label_classes(cls, fields) if "label" in fields else {})}
 
     @property
     def parts(self) -> Mapping[str, Part]:
@@ -268,20 +262,6 @@ class Denoiser(nn.Module):
             return torch.arange(n, device=next(self.parameters()).device) % classes
         check_labels(labels, classes)
         return labels.to(next(self.parameters()).device)
-
-    @property
-    def _shape(self) -> tuple[int, ...]:
-        c = self.config
-        return (c.dimensions,) if c.layout == "points" else (c.channels, c.image_size, c.image_size)
-
-    def _inside(self, obs: Tensor) -> Tensor:
-        """Return checked data as the network sees them."""
-        if self.config.layout == "points":
-            check_points(obs, self.config.dimensions)
-            return obs
-        check_obs(obs, self.config)
-        check_colours(obs)
-        return 2 * obs - 1
 
     def _outside(self, x: Tensor) -> Tensor:
         return x if self.config.layout == "points" else ((x + 1) / 2).clamp(0, 1)

@@ -17,14 +17,12 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from generative.core.component import Objective, Part
-from generative.core.facts import Facts
 from generative.core.views import Views
-from generative.data.fields import Field
-from generative.data.needs import square_image
-from generative.models.checks import check_colours, check_not_negative, check_obs, check_points, check_sizes
+from generative.models.checks import check_not_negative, check_sizes
+from generative.models.layouts import ImagesOrPoints
 from generative.models.likelihood.views import OF_ENERGIES, OF_ENERGIES_IN_THE_PLANE, in_the_plane
 from generative.networks.energies import image_energy, point_energy
 from generative.objectives.variational import at_least_float32
@@ -94,7 +92,7 @@ class LangevinSampling:
             raise ValueError(f"noise={self.noise}: must be 0 or more, and finite")
 
 
-class Energy(nn.Module):
+class Energy(ImagesOrPoints):
     """The energy of images in [0, 1] or of points, and walks down it."""
 
     type_name = "energy"
@@ -125,18 +123,6 @@ class Energy(nn.Module):
             self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.register_buffer("replay", torch.zeros(config.replay, *self._shape), persistent=False)
         self.register_buffer("filled", torch.zeros(config.replay, dtype=torch.bool), persistent=False)
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Points or images, as the layout says."""
-        return ("point",) if self.config.layout == "points" else ("image",)
-
-    @classmethod
-    def sizes(cls, fields: Mapping[str, Field]) -> Facts:
-        """Return the layout, and dimensions of points or size and channels of images; errors as of `FitsData`."""
-        if "point" in fields:
-            return {"layout": "points", "dimensions": fields["point"].shape[0]}
-        return {"layout": "convolutions", **square_image(cls, fields)}
 
     @property
     def parts(self) -> Mapping[str, Part]:
@@ -207,20 +193,6 @@ class Energy(nn.Module):
 
     def _energy(self, x: Tensor) -> Float[Tensor, " B"]:
         return at_least_float32(self.network(x))[:, 0]
-
-    @property
-    def _shape(self) -> tuple[int, ...]:
-        c = self.config
-        return (c.dimensions,) if c.layout == "points" else (c.channels, c.image_size, c.image_size)
-
-    def _inside(self, obs: Tensor) -> Tensor:
-        """Return checked data as the network sees them."""
-        if self.config.layout == "points":
-            check_points(obs, self.config.dimensions)
-            return obs
-        check_obs(obs, self.config)
-        check_colours(obs)
-        return 2 * obs - 1
 
     def _outside(self, x: Tensor) -> Tensor:
         return x if self.config.layout == "points" else (x + 1) / 2

@@ -12,7 +12,6 @@ levels. Then `logit(a + (1 - 2 a) y)` leaves the unit interval (section 4.1), an
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal, cast
 
@@ -21,12 +20,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from generative.core.component import LatentSpec
-from generative.core.facts import Facts
 from generative.core.views import Views
-from generative.data.fields import Field
-from generative.data.needs import square_image
 from generative.models.autoencoders.latents import interpolate
 from generative.models.checks import check_obs, check_points, check_sizes
+from generative.models.layouts import ImagesOrPoints
 from generative.models.likelihood.views import OF_FLOWS, OF_FLOWS_IN_THE_PLANE, in_the_plane
 from generative.networks.coupling import image_flow, point_flow
 from generative.objectives.variational import at_least_float32
@@ -82,7 +79,7 @@ class RealNVPConfig:
         return self.dimensions if self.layout == "points" else self.channels * self.image_size**2
 
 
-class RealNVP(nn.Module):
+class RealNVP(ImagesOrPoints):
     """The density of points, or of square images in [0, 1] whose pixels have levels."""
 
     type_name = "real-nvp"
@@ -101,18 +98,6 @@ class RealNVP(nn.Module):
         else:
             self.flow = image_flow(c.channels, c.image_size, c.scales, c.couplings, c.width, c.hidden)
             self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Points or images, as the layout says."""
-        return ("point",) if self.config.layout == "points" else ("image",)
-
-    @classmethod
-    def sizes(cls, fields: Mapping[str, Field]) -> Facts:
-        """Return the layout, and dimensions of points or size and channels of images; errors as of `FitsData`."""
-        if "point" in fields:
-            return {"layout": "points", "dimensions": fields["point"].shape[0]}
-        return {"layout": "convolutions", **square_image(cls, fields)}
 
     @property
     def latent_spec(self) -> LatentSpec:
@@ -142,7 +127,7 @@ class RealNVP(nn.Module):
         Raises:
             ValueError: items of another shape.
         """
-        inside, _ = self._inside(obs, None)
+        inside, _ = self._dequantised(obs, None)
         z: Tensor = self.flow(inside)[0]
         return z, torch.zeros_like(z)
 
@@ -172,7 +157,7 @@ class RealNVP(nn.Module):
         return self.decode(sampling.temperature**0.5 * z)
 
     def _log_prob(self, obs: Tensor, generator: torch.Generator) -> Float[Tensor, " B"]:
-        inside, log_slope = self._inside(obs, generator)
+        inside, log_slope = self._dequantised(obs, generator)
         z, log_det = self.flow(inside)
         return self._prior(z) + log_det + log_slope
 
@@ -180,7 +165,7 @@ class RealNVP(nn.Module):
         """Return log N(z; 0, I)."""
         return -0.5 * (z.square().sum(1) + z.shape[1] * math.log(2 * math.pi))
 
-    def _inside(self, obs: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Float[Tensor, " B"]]:
+    def _dequantised(self, obs: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Float[Tensor, " B"]]:
         """Return checked items as the flow takes them and the log-slope of what was done; None is the middle."""
         config = self.config
         if config.layout == "points":

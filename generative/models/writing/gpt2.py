@@ -12,7 +12,7 @@ before it, and what is cached while writing equals what is read at once: `cached
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -20,10 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from generative.core.component import Part
-from generative.core.facts import Facts
-from generative.data.fields import Field
-from generative.data.needs import needed
 from generative.models.checks import check_sizes, check_tokens
+from generative.models.writing.language_model import LanguageModel
 from generative.networks.transformer import TransformerBlock
 from generative.objectives.variational import at_least_float32
 from generative.sampling.decoding import Decoding, choose
@@ -65,18 +63,6 @@ class GPT2Config:
             raise ValueError(f"decay={self.decay}: must not be negative; 0 turns it off")
 
 
-@dataclass(frozen=True)
-class GPT2Sampling(Decoding):
-    """How a text is written."""
-
-    length: int = 200
-    """Tokens of a sample."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_sizes(self, "length")
-
-
 class Cache(NamedTuple):
     """What has been read of the window that is being read."""
 
@@ -86,18 +72,12 @@ class Cache(NamedTuple):
     values: list[Tensor]
 
 
-class GPT2(nn.Module):
+class GPT2(LanguageModel):
     """The distribution of sequences of tokens."""
 
     type_name = "gpt-2"
     fixed_step = True
-    seam = "model"
     Config = GPT2Config
-    Sampling: ClassVar[type] = GPT2Sampling
-    refusals: ClassVar[Mapping[str, str]] = {
-        name: "a language model has no latents: a text is written token by token"
-        for name in ("encode", "decode", "reconstruct", "interpolate")
-    }
 
     def __init__(self, config: GPT2Config) -> None:
         super().__init__()
@@ -121,16 +101,6 @@ class GPT2(nn.Module):
     def parts(self) -> Mapping[str, Part]:
         """How it is trained: AdamW, whose decay is of matrices alone."""
         return {"": Part(betas=(0.9, 0.99), optimiser="adamw", decay=self.config.decay, decays="matrices")}
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Texts, and where they end if they are padded."""
-        return ("tokens", "tokens_mask") if self.config.masked else ("tokens",)
-
-    @classmethod
-    def sizes(cls, fields: Mapping[str, Field]) -> Facts:
-        """Return the number of tokens, and whether texts are padded; errors as of `FitsData`."""
-        return {"vocabulary": needed(cls, fields, "tokens").sizes[0], "masked": "tokens_mask" in fields}
 
     def forward(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T K"]:
         """Return the scores of the token after each of these, of which the first is the start; all windows at once."""
@@ -183,37 +153,9 @@ class GPT2(nn.Module):
         found = self._log_probs(tokens)
         return (found if mask is None else found * mask).sum(1)
 
-    def sample(self, n: int, sampling: GPT2Sampling, generator: torch.Generator) -> Int[Tensor, "n T"]:
-        """Return texts from their beginning on."""
-        nothing = torch.empty(n, 0, dtype=torch.int64, device=self.embedding.weight.device)
-        return self.generate(nothing, sampling.length, sampling, generator)
-
-    def generate(
-        self, prompt: Int[Tensor, "B T"], steps: int, sampling: Decoding, generator: torch.Generator
-    ) -> Int[Tensor, "B S"]:
-        """Return the next `steps` tokens of texts.
-
-        Raises:
-            ValueError: a token of the prompt is out of range, or `steps` is below 1.
-        """
-        if steps < 1:
-            raise ValueError(f"steps={steps}: give 1 or more")
-        drawn = self._drawn(prompt, sampling, generator)
-        return torch.stack([next(drawn) for _ in range(steps)], 1)
-
-    def stream(self, prompt: Int[Tensor, " T"], sampling: Decoding, generator: torch.Generator) -> Iterator[int]:
-        """Yield the tokens of one text that goes on from a prompt, each as soon as it is drawn, without end.
-
-        Raises:
-            ValueError: a token of the prompt is out of range.
-        """
-        check_tokens(prompt[None], self.config.vocabulary)
-        return (int(token) for token in self._drawn(prompt[None], sampling, generator))
-
     def _drawn(
         self, prompt: Int[Tensor, "B T"], sampling: Decoding, generator: torch.Generator
     ) -> Iterator[Int[Tensor, " B"]]:
-        check_tokens(prompt, self.config.vocabulary)
         tokens, cache = torch.cat([self._start(len(prompt)), prompt], 1), None
         while True:
             with torch.no_grad():
@@ -254,6 +196,3 @@ class GPT2(nn.Module):
     def _begun(self, tokens: Int[Tensor, "B T"]) -> Int[Tensor, "B T"]:
         """Return windows that begin with the start token."""
         return torch.cat([self._start(len(tokens)), tokens[:, 1:]], 1)
-
-    def _start(self, n: int) -> Int[Tensor, "n 1"]:
-        return torch.full((n, 1), self.config.vocabulary, device=self.embedding.weight.device)

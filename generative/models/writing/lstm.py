@@ -7,20 +7,17 @@ through time, Williams & Peng 1990). The carried state belongs to the training a
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from generative.core.facts import Facts
-from generative.data.fields import Field
-from generative.data.needs import needed
 from generative.data.orders import Order
 from generative.models.checks import check_sizes, check_tokens
+from generative.models.writing.language_model import LanguageModel
 from generative.networks.recurrent import Recurrent
 from generative.objectives.variational import at_least_float32
 from generative.sampling.decoding import Decoding, choose
@@ -56,30 +53,12 @@ class LanguageLSTMConfig:
             raise ValueError(f"dropout={self.dropout}: give 0 or more, but less than 1")
 
 
-@dataclass(frozen=True)
-class LSTMSampling(Decoding):
-    """How a text is written."""
-
-    length: int = 200
-    """Tokens of a sample."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_sizes(self, "length")
-
-
-class LSTM(nn.Module):
+class LSTM(LanguageModel):
     """The distribution of sequences of tokens, long ones read in pieces."""
 
     type_name = "lstm"
     fixed_step = True
-    seam = "model"
     Config = LanguageLSTMConfig
-    Sampling: ClassVar[type] = LSTMSampling
-    refusals: ClassVar[Mapping[str, str]] = {
-        name: "a language model has no latents: a text is written token by token"
-        for name in ("encode", "decode", "reconstruct", "interpolate")
-    }
     state: Tensor
     last: Tensor
 
@@ -98,19 +77,9 @@ class LSTM(nn.Module):
         self.register_buffer("last", torch.full((config.rows,), config.vocabulary), persistent=False)
 
     @property
-    def inputs(self) -> tuple[str, ...]:
-        """Texts, and where they end if they are padded."""
-        return ("tokens", "tokens_mask") if self.config.masked else ("tokens",)
-
-    @property
     def order(self) -> Order:
         """Pieces of a stream follow one another; texts of their own do not."""
         return "shuffled" if self.config.masked else "contiguous"
-
-    @classmethod
-    def sizes(cls, fields: Mapping[str, Field]) -> Facts:
-        """Return the number of tokens, and whether texts are padded; errors as of `FitsData`."""
-        return {"vocabulary": needed(cls, fields, "tokens").sizes[0], "masked": "tokens_mask" in fields}
 
     def forward(
         self, tokens: Int[Tensor, "B T"], state: Float[Tensor, "2 L B H"]
@@ -154,7 +123,7 @@ class LSTM(nn.Module):
             ValueError: a token is out of range.
         """
         check_tokens(tokens, self.config.vocabulary)
-        state, last = self.recurrent.first_state(len(tokens)), self._start(len(tokens))[:, None]
+        state, last = self.recurrent.first_state(len(tokens)), self._start(len(tokens))
         total = state.new_zeros(len(tokens))
         counted = torch.ones_like(tokens) if mask is None else mask
         for piece, counts in zip(tokens.split(PIECE, 1), counted.split(PIECE, 1), strict=True):
@@ -168,51 +137,16 @@ class LSTM(nn.Module):
         with torch.no_grad():
             return -self.log_prob(tokens).double().sum().item() / tokens.numel() / math.log(2)
 
-    def sample(self, n: int, sampling: LSTMSampling, generator: torch.Generator) -> Int[Tensor, "n T"]:
-        """Return texts from their beginning on."""
-        nothing = torch.empty(n, 0, dtype=torch.int64, device=self.embedding.weight.device)
-        return self.generate(nothing, sampling.length, sampling, generator)
-
-    def generate(
-        self, prompt: Int[Tensor, "B T"], steps: int, sampling: Decoding, generator: torch.Generator
-    ) -> Int[Tensor, "B S"]:
-        """Return the next `steps` tokens of texts.
-
-        Raises:
-            ValueError: a token of the prompt is out of range, or `steps` is below 1.
-        """
-        if steps < 1:
-            raise ValueError(f"steps={steps}: give 1 or more")
-        going_on = self._going_on(prompt, sampling, generator)
-        return torch.stack([next(going_on) for _ in range(steps)], 1)
-
-    def stream(self, prompt: Int[Tensor, " T"], sampling: Decoding, generator: torch.Generator) -> Iterator[int]:
-        """Yield the tokens of one text that goes on from a prompt, each as soon as it is drawn, without end.
-
-        Raises:
-            ValueError: a token of the prompt is out of range.
-        """
-        return (int(token) for token in self._going_on(prompt[None], sampling, generator))
-
-    def _going_on(
+    def _drawn(
         self, prompt: Int[Tensor, "B T"], sampling: Decoding, generator: torch.Generator
     ) -> Iterator[Int[Tensor, " B"]]:
-        check_tokens(prompt, self.config.vocabulary)
-        tokens = torch.cat([self._start(len(prompt))[:, None], prompt], 1)
-        return self._drawn(tokens, self.recurrent.first_state(len(prompt)), sampling, generator)
-
-    def _drawn(
-        self, tokens: Tensor, state: Tensor, sampling: Decoding, generator: torch.Generator
-    ) -> Iterator[Int[Tensor, " B"]]:
+        tokens, state = torch.cat([self._start(len(prompt)), prompt], 1), self.recurrent.first_state(len(prompt))
         while True:
             with torch.no_grad():
                 for piece in tokens.split(PIECE, 1):
                     scores, state = self(piece, state)
                 tokens = choose(scores[:, -1], sampling, generator)[:, None]
             yield tokens[:, 0]
-
-    def _start(self, n: int) -> Int[Tensor, " n"]:
-        return self.last.new_full((n,), self.config.vocabulary)
 
     def _figures(self, loss: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         return loss, {"bits_per_token": loss.detach() / math.log(2)}

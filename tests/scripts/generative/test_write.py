@@ -5,7 +5,8 @@ import torch
 
 from generative.core.run_folder import Choice
 from generative.data import load_data
-from generative.models.writing.lstm import LSTM, LSTMSampling
+from generative.models.writing.language_model import TextSampling
+from generative.models.writing.lstm import LSTM
 from scripts.generative import write
 from scripts.generative.assembly import open_model
 from scripts.generative.cli import main
@@ -29,12 +30,12 @@ def test_a_text_is_printed_while_it_is_written(run, capsys, monkeypatch):
             yield token
 
     monkeypatch.setattr(LSTM, "stream", watched)
-    assert write.main(run, write.WriteOptions(prompt="the c", seed=3), LSTMSampling(length=6)) == []
+    assert write.main(run, write.WriteOptions(prompt="the c", seed=3), TextSampling(length=6)) == []
     printed = "".join(printed_at) + capsys.readouterr().out
     assert [len(each) for each in printed_at] == [5, 1, 1, 1, 1, 1]
     names = load_data("text", run.config.data.options).names("tokens")
     prompt = torch.tensor([names.index(each) for each in "the c"])
-    expected = stream(open_model(run), prompt, LSTMSampling(), torch.Generator().manual_seed(3))
+    expected = stream(open_model(run), prompt, TextSampling(), torch.Generator().manual_seed(3))
     assert printed == "the c" + "".join(names[token] for token in itertools.islice(expected, 6)) + "\n"
 
 

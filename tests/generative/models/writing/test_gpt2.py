@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from generative import FitConfig, fit
-from generative.models.writing.gpt2 import GPT2, GPT2Config, GPT2Sampling
+from generative.models.writing.gpt2 import GPT2, GPT2Config
+from generative.models.writing.language_model import TextSampling
 
 
 def noise(seed: int = 0) -> torch.Generator:
@@ -125,7 +126,7 @@ def test_what_is_behind_an_end_counts_for_nothing():
 
 
 def test_a_stream_gives_the_tokens_of_generate_one_by_one():
-    module, prompt, dials = rough(), texts(1, 4), GPT2Sampling(temperature=1.5, top_k=2)
+    module, prompt, dials = rough(), texts(1, 4), TextSampling(temperature=1.5, top_k=2)
     at_once = module.generate(prompt, 20, dials, noise(3))
     stream = module.stream(prompt[0], dials, noise(3))
     assert [next(stream) for _ in range(20)] == at_once[0].tolist()
@@ -139,7 +140,7 @@ def test_a_stream_gives_the_tokens_of_generate_one_by_one():
 @torch.no_grad()
 def test_the_likeliest_text_is_that_of_the_scores():
     module, prompt = rough(), texts(2, 3)
-    text = torch.cat([prompt, module.generate(prompt, 20, GPT2Sampling(temperature=0.0), noise())], 1)
+    text = torch.cat([prompt, module.generate(prompt, 20, TextSampling(temperature=0.0), noise())], 1)
     assert torch.equal(module(begun(text))[:, 3:-1].argmax(2), text[:, 3:])
 
 

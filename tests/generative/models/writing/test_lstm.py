@@ -7,7 +7,8 @@ import torch
 from generative import FitConfig, fit
 from generative.models.checks import check_tokens
 from generative.models.writing import lstm
-from generative.models.writing.lstm import LSTM, LanguageLSTMConfig, LSTMSampling
+from generative.models.writing.language_model import TextSampling
+from generative.models.writing.lstm import LSTM, LanguageLSTMConfig
 
 
 def noise(seed: int = 0) -> torch.Generator:
@@ -73,10 +74,10 @@ def test_more_rows_than_states_are_refused():
 def test_a_long_text_is_read_in_pieces(monkeypatch):
     module, text = made(), texts(2, 11)
     whole = module.log_prob(text)
-    went_on = module.generate(text, 6, LSTMSampling(), noise())
+    went_on = module.generate(text, 6, TextSampling(), noise())
     monkeypatch.setattr(lstm, "PIECE", 4)
     torch.testing.assert_close(module.log_prob(text), whole)
-    assert torch.equal(module.generate(text, 6, LSTMSampling(), noise()), went_on)
+    assert torch.equal(module.generate(text, 6, TextSampling(), noise()), went_on)
 
 
 def doubled(step: int) -> torch.Tensor:
@@ -99,12 +100,12 @@ def test_the_carried_state_tells_what_the_last_token_does_not():
     trained(carry=False)
     module = trained()
     prompt = torch.tensor([0, 0, 1, 1, 0, 0, 1, 1, 0, 0])
-    stream = module.stream(prompt, LSTMSampling(temperature=0.0), noise())
+    stream = module.stream(prompt, TextSampling(temperature=0.0), noise())
     assert list(itertools.islice(stream, 6)) == [1, 1, 0, 0, 1, 1]
 
 
 def test_a_stream_gives_the_tokens_of_generate_one_by_one():
-    module, prompt, dials = made(), texts(1, 4), LSTMSampling(temperature=1.5, top_k=2)
+    module, prompt, dials = made(), texts(1, 4), TextSampling(temperature=1.5, top_k=2)
     at_once = module.generate(prompt, 8, dials, noise(3))
     stream = module.stream(prompt[0], dials, noise(3))
     assert [next(stream) for _ in range(8)] == at_once[0].tolist()
@@ -120,17 +121,17 @@ def test_samples_come_as_often_as_their_probability_says():
     with torch.no_grad():
         module.head.weight.mul_(10)
     everything = torch.tensor(list(itertools.product(range(3), repeat=2)))
-    drawn = module.sample(4000, LSTMSampling(length=2), noise())
+    drawn = module.sample(4000, TextSampling(length=2), noise())
     counts = (drawn[:, None] == everything).all(2).float().mean(0)
     assert (counts - module.log_prob(everything).exp()).abs().max() < 4 * math.sqrt(0.25 / 4000)
 
 
 def test_dials_reach_the_draws():
     module = made()
-    greedy = module.sample(2, LSTMSampling(temperature=0.0, length=5), noise())
+    greedy = module.sample(2, TextSampling(temperature=0.0, length=5), noise())
     for dials in ({"top_k": 1}, {"top_p": 1e-6}):
-        assert torch.equal(module.sample(2, LSTMSampling(length=5, **dials), noise(7)), greedy)
-    assert not torch.equal(module.sample(2, LSTMSampling(length=5), noise(7)), greedy)
+        assert torch.equal(module.sample(2, TextSampling(length=5, **dials), noise(7)), greedy)
+    assert not torch.equal(module.sample(2, TextSampling(length=5), noise(7)), greedy)
 
 
 def test_tied_weights_are_shared():
@@ -155,7 +156,7 @@ def test_a_senseless_option_is_refused(options):
 def test_a_senseless_dial_is_refused():
     for dials in ({"length": 0}, {"top_k": -1}):
         with pytest.raises(ValueError, match=f"{next(iter(dials))}="):
-            LSTMSampling(**dials)
+            TextSampling(**dials)
 
 
 @pytest.mark.parametrize("tokens", [torch.zeros(2, 3), torch.zeros(3, dtype=torch.int64)])
