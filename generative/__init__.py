@@ -2,11 +2,11 @@
 
 from generative.capabilities import CAPABILITIES, offers, require
 from generative.core.component import Component, Estimates, HasObjectives, LatentSpec, Objective, Part
-from generative.core.device import resolve_device
 from generative.core.options import ComponentError, config_from_mapping, config_to_mapping
-from generative.core.precision import native_bfloat16
 from generative.core.registry import Registry
 from generative.core.storage import component_bytes, component_from_bytes, load_component, load_metadata, save_component
+from generative.hardware.device import resolve_device
+from generative.hardware.precision import native_bfloat16
 from generative.models import MODELS
 from generative.models.autoencoders.autoencoder import Autoencoder
 from generative.models.autoencoders.conditional_vae import ConditionalVAE

@@ -8,12 +8,12 @@ import numpy as np
 from envs import frame_rate, make_env
 from generative import ComponentError
 from generative.core.facts import Facts
-from generative.core.run_folder import TrainingRun
 from generative.metrics.colour_maps import FITTED, tabled_colours
 from generative.report.images import as_rgb
 from generative.report.video import write_webm
-from scripts.generative.assembly import open_run
-from scripts.generative.items import inputs, places
+from generative.runs.run_folder import TrainingRun
+from scripts.generative.runs.assembly import open_run
+from scripts.generative.runs.items import inputs, places
 from worldmodels.agent.agent import Agent
 from worldmodels.agent.build import env_shape
 from worldmodels.agent.bundle import Bundle

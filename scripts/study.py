@@ -19,8 +19,8 @@ import tyro
 from generative.core.files import locked
 from generative.report.images import write_png
 from generative.report.plots import picture
-from scripts.study_jobs import MEASURE, Job, StudySetup, StudyWorker, take
-from scripts.study_session import Session
+from scripts.studies.jobs import MEASURE, Job, StudySetup, StudyWorker, take
+from scripts.studies.session import Session
 from scripts.terminal.commands import COMMANDS
 from scripts.terminal.parsing import UsageError, parsed
 from scripts.terminal.progress import show

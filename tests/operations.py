@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode  # there is no public way to see every operation
 
 from generative import FitConfig
-from generative.core.cuda_graphs import WARM_UP, Replayed, as_recorded
+from generative.hardware.cuda_graphs import WARM_UP, Replayed, as_recorded
 from generative.training.parts import batches_per_step
 from generative.training.training_step import TrainingStep, step_seed
 

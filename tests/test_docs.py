@@ -70,7 +70,7 @@ def commands(text, prefix=""):
 
 def understood(words):
     """Have a command's own parser read its words."""
-    from scripts.generative.request import parse_options, parse_train
+    from scripts.generative.runs.request import parse_options, parse_train
     from scripts.terminal.request import parse
 
     program, command, *rest = words
@@ -277,7 +277,7 @@ def test_words_are_those_of_the_field(page):
 
 
 def test_every_command_and_preset_is_on_its_page():
-    from scripts.generative.request import COMMANDS as GENERATIVE
+    from scripts.generative.runs.request import COMMANDS as GENERATIVE
 
     stages, generative = (DOCS / "stages.md").read_text(), (DOCS / "generative.md").read_text()
     for name in COMMANDS:

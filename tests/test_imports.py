@@ -24,14 +24,18 @@ Trees = dict[str, ast.Module]
 Graph = dict[str, set[str]]
 
 ABOVE_STAGES = {
-    *("scripts.cli", "scripts.stages", "scripts.loop", "scripts.study", "scripts.study_jobs", "scripts.study_session"),
+    *(
+        "scripts.cli",
+        "scripts.stages",
+        "scripts.loop",
+        "scripts.study",
+        "scripts.studies.jobs",
+        "scripts.studies.session",
+    ),
     *("scripts.generative.cli", "scripts.generative.table"),
 }
 """What puts stages together. Any other stage stands alone: what two need is in the library."""
-SHARED = ("scripts.terminal", *(f"scripts.generative.{name}" for name in
-          ("assembly", "car_racing", "data_sets", "folders", "items", "judges", "kept_codes", "known", "looks",
-           "numbers", "pictures", "preflight", "request", "texts", "translated",
-           "verdicts")))  # fmt: skip
+SHARED = ("scripts.terminal", *(f"scripts.generative.{room}" for room in ("runs", "data", "figures")))
 """What all commands share, and no stage: how they speak, and of generative models how a run's data are opened."""
 
 

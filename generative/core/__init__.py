@@ -1,1 +1,1 @@
-"""What every part of the package stands on: components and their files, options, run folders, devices."""
+"""What every part of the package stands on: components, their registry and files, options, views."""

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from generative.core.catalogue import Catalogue
-from generative.core.device import seeded
 from generative.core.options import ComponentError, config_from_mapping
+from generative.hardware.device import seeded
 
 
 class Registry:

@@ -15,8 +15,6 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from generative.capabilities import Quantises, require
-from generative.core.run_folder import Choice, TrainingRun
-from generative.core.run_reference import RunReference
 from generative.data.draws import HELD_OUT_EVERY
 from generative.data.fields import Data, Field, Reader, as_input
 from generative.data.identity import compare_data
@@ -25,6 +23,8 @@ from generative.data.origin import Origin
 from generative.data.registry import load_data
 from generative.models import MODELS
 from generative.networks.convolutions import to_uint8
+from generative.runs.run_folder import Choice, TrainingRun
+from generative.runs.run_reference import RunReference
 
 BLOCK = 256
 """Images that are encoded together, always the same ones, so that their codes do not depend on who asks first."""

@@ -9,9 +9,9 @@ import dataclasses
 from generative.core.facts import Facts
 from generative.core.files import read_json, write_json
 from generative.core.options import ComponentError, config_from_mapping
-from generative.core.run_folder import TrainingRun
 from generative.data.fields import Data, Field
 from generative.data.origin import differences
+from generative.runs.run_folder import TrainingRun
 
 FILE = "data.json"
 

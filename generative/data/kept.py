@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from generative.core.device import fits_on
 from generative.data.orders import Batches, Items
+from generative.hardware.device import fits_on
 from generative.training.batches import on_device
 
 READ_TOGETHER = 4096

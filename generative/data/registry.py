@@ -6,8 +6,8 @@ from typing import Any, Protocol, cast, runtime_checkable
 from generative.core.catalogue import Catalogue
 from generative.core.facts import FactsView
 from generative.core.options import ComponentError, config_from_mapping
-from generative.core.run_folder import Choice
 from generative.data.fields import Data
+from generative.runs.run_folder import Choice
 
 
 class DataConfig(Protocol):

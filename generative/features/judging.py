@@ -17,13 +17,13 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from generative.core.cache import cache_folder
-from generative.core.device import seeded
 from generative.core.facts import Facts
 from generative.core.options import ComponentError, did_you_mean
 from generative.core.storage import load_component, load_metadata, save_component
 from generative.data import Data
 from generative.features.judge import JUDGES, Judge, JudgeConfig, accuracies
 from generative.features.questions import CLASSES, QUARTERS, Questions, questions_of
+from generative.hardware.device import seeded
 from generative.training.fit import fit
 from generative.training.fit_config import FitConfig
 

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
-from generative.core.device import seeded
+from generative.hardware.device import seeded
 
 MIXTURE = 10
 """Gaussians of the mixture at most."""

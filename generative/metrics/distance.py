@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from generative.core.device import seeded
 from generative.core.options import ComponentError
 from generative.features.checks import features64
+from generative.hardware.device import seeded
 
 
 class _AlreadyFeatures(nn.Module):

@@ -7,8 +7,8 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from generative.core.component import CodeSpec
-from generative.core.cuda_graphs import recording
 from generative.core.options import LARGEST
+from generative.hardware.cuda_graphs import recording
 from generative.objectives.variational import one_of
 
 

@@ -10,10 +10,10 @@ from markupsafe import Markup
 from generative.core.facts import Facts
 from generative.core.files import read_json
 from generative.core.options import ComponentError
-from generative.core.run_folder import TrainingRun
 from generative.report.images import png_bytes
 from generative.report.pages import duration, number, render
 from generative.report.plots import loss_curves, svg
+from generative.runs.run_folder import TrainingRun
 
 STAGES = 6
 """Grids shown of those that were drawn while the model learned, the first and the last included."""

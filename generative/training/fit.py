@@ -18,9 +18,9 @@ from typing import Any, cast
 from torch import nn
 
 from generative.core.component import Component
-from generative.core.device import resolve_device
 from generative.core.facts import Facts
 from generative.core.options import config_to_mapping
+from generative.hardware.device import resolve_device
 from generative.training.batches import batch_size
 from generative.training.checkpoint import load_checkpoint, save_checkpoint
 from generative.training.fit_config import FitConfig

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 
 from generative.core.options import check_numbers
-from generative.core.precision import native_bfloat16
+from generative.hardware.precision import native_bfloat16
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from generative.core.component import Component, HasObjectives, Objective, has_fixed_step
-from generative.core.cuda_graphs import Replayed
-from generative.core.device import seeded
+from generative.hardware.cuda_graphs import Replayed
+from generative.hardware.device import seeded
 from generative.training.batches import copy_into, form, on_device, room_for
 from generative.training.fit_config import FitConfig
 from generative.training.parts import optimiser_of, parts_of, set_rate, update

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from generative import require
 from generative.core.facts import Facts
 from generative.core.files import write_json
-from generative.core.run_folder import TrainingRun
 from generative.data import Data
 from generative.features.extractors import Extractor
 from generative.features.judging import KeptJudge
@@ -28,11 +27,12 @@ from generative.latent import judge as count_flips
 from generative.latent.interpolation import decoder, encode_means
 from generative.metrics.neighbours import precision
 from generative.report.images import column, write_png
-from scripts.generative.assembly import open_run
-from scripts.generative.items import places, require_images, take
-from scripts.generative.judges import as_extractor, judge_of
-from scripts.generative.known import look_up, middles
-from scripts.generative.pictures import tiled
+from generative.runs.run_folder import TrainingRun
+from scripts.generative.figures.known import look_up, middles
+from scripts.generative.runs.assembly import open_run
+from scripts.generative.runs.items import places, require_images, take
+from scripts.generative.runs.judges import as_extractor, judge_of
+from scripts.generative.runs.pictures import tiled
 
 MOST_REAL = 1000
 """Images of each set whose realism is measured."""

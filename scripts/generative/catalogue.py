@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from generative import CAPABILITIES, MODELS
 from generative.capabilities import refusal
-from generative.core.run_folder import preset_names
 from generative.metrics.registry import METRICS
-from scripts.generative.data_sets import DATA
+from generative.runs.run_folder import preset_names
+from scripts.generative.data.data_sets import DATA
 
 
 @dataclass(frozen=True)

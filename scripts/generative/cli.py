@@ -9,8 +9,8 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from scripts.generative.folders import RUNS
-from scripts.generative.request import COMMANDS, parse_judge, parse_options, parse_train
+from scripts.generative.runs.folders import RUNS
+from scripts.generative.runs.request import COMMANDS, parse_judge, parse_options, parse_train
 from scripts.terminal.console import answer
 from scripts.terminal.signals import carry_out
 
@@ -53,7 +53,7 @@ def _other(command: str, words: list[str]) -> Sequence[str]:
     path, arguments = parse_options(command, module.main, words)
     if path is None:
         return module.main(*arguments)
-    from generative.core.run_folder import TrainingRun
+    from generative.runs.run_folder import TrainingRun
 
     return module.main(TrainingRun(path), *arguments)
 
@@ -67,10 +67,10 @@ def _judge(words: list[str]) -> Sequence[str]:
 def _train(words: list[str]) -> Sequence[str]:
     path, config, data = parse_train(words)
     from generative import resolve_device
-    from scripts.generative.assembly import begin, build, start
-    from scripts.generative.data_sets import load_again
-    from scripts.generative.preflight import check_sizes
+    from scripts.generative.data.data_sets import load_again
     from scripts.generative.report import write_report
+    from scripts.generative.runs.assembly import begin, build, start
+    from scripts.generative.runs.preflight import check_sizes
     from scripts.generative.train import train
     from scripts.terminal.progress import show
     from worldmodels.run.preflight import check_folder

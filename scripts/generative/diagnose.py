@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from generative.core.run_folder import TrainingRun
 from generative.data import Data
-from scripts.generative.assembly import open_run
-from scripts.generative.items import take
-from scripts.generative.looks import look
-from scripts.generative.verdicts import verdicts
+from generative.runs.run_folder import TrainingRun
+from scripts.generative.figures.looks import look
+from scripts.generative.figures.verdicts import verdicts
+from scripts.generative.runs.assembly import open_run
+from scripts.generative.runs.items import take
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from generative import ComponentError, offers
 from generative.capabilities import HasLevels
 from generative.core.facts import Facts
 from generative.core.files import write_json
-from generative.core.run_folder import TrainingRun
 from generative.data import Data
 from generative.features.questions import CLASSES
 from generative.latent.interpolation import decoder, encode_means
@@ -31,13 +30,14 @@ from generative.metrics.measure import (
     measure_path,
 )
 from generative.metrics.registry import METRICS, metrics_that_need
-from scripts.generative.assembly import open_run
-from scripts.generative.items import codes, places
-from scripts.generative.looks import Looks, look, shares_by
-from scripts.generative.numbers import of_codes, of_points, of_rows
-from scripts.generative.texts import of_answers, of_tokens
-from scripts.generative.translated import of_translations, twins_known
-from scripts.generative.verdicts import verdicts
+from generative.runs.run_folder import TrainingRun
+from scripts.generative.figures.looks import Looks, look, shares_by
+from scripts.generative.figures.numbers import of_codes, of_points, of_rows
+from scripts.generative.figures.texts import of_answers, of_tokens
+from scripts.generative.figures.translated import of_translations, twins_known
+from scripts.generative.figures.verdicts import verdicts
+from scripts.generative.runs.assembly import open_run
+from scripts.generative.runs.items import codes, places
 
 HEADLINES = (
     *("nats per point", "coverage[points]", "bits per number", "exact match", "bits per token"),

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from generative.core.cache import cache_folder
-from generative.core.run_folder import Choice
 from generative.features.judging import FOLDER
-from scripts.generative.data_sets import load
-from scripts.generative.judges import judge_of
-from scripts.generative.request import JudgeOptions
+from generative.runs.run_folder import Choice
+from scripts.generative.data.data_sets import load
+from scripts.generative.runs.judges import judge_of
+from scripts.generative.runs.request import JudgeOptions
 
 
 def main(choice: Choice, options: JudgeOptions) -> Sequence[str]:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generative import require
-from generative.core.run_folder import TrainingRun
 from generative.report.images import write_png
-from scripts.generative.assembly import open_run
-from scripts.generative.items import require_images, take
-from scripts.generative.pictures import reconstructions
+from generative.runs.run_folder import TrainingRun
+from scripts.generative.runs.assembly import open_run
+from scripts.generative.runs.items import require_images, take
+from scripts.generative.runs.pictures import reconstructions
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generative.core.files import sweep, write_text
-from generative.core.run_folder import TrainingRun
 from generative.report.trained import render_run
+from generative.runs.run_folder import TrainingRun
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from generative import ComponentError, require
 from generative.capabilities import dials as dials_of
 from generative.core.options import did_you_mean
-from generative.core.run_folder import TrainingRun
 from generative.data import Field
 from generative.data.identity import data_facts, fields_of
-from scripts.generative.assembly import open_data, open_model
-from scripts.generative.items import inputs
-from scripts.generative.pictures import drawn, seen, write_seen
+from generative.runs.run_folder import TrainingRun
+from scripts.generative.runs.assembly import open_data, open_model
+from scripts.generative.runs.items import inputs
+from scripts.generative.runs.pictures import drawn, seen, write_seen
 
 
 @dataclass(frozen=True)

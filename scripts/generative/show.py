@@ -9,13 +9,13 @@ from typing import Annotated, Any
 import tyro
 from torch import Tensor, nn
 
-from generative.core.run_folder import TrainingRun
 from generative.data.identity import data_facts, fields_of
 from generative.latent.views import view_named, views_of
-from scripts.generative.assembly import open_data, open_model
-from scripts.generative.items import inputs, take
-from scripts.generative.kept_codes import starts
-from scripts.generative.pictures import write_view
+from generative.runs.run_folder import TrainingRun
+from scripts.generative.runs.assembly import open_data, open_model
+from scripts.generative.runs.items import inputs, take
+from scripts.generative.runs.kept_codes import starts
+from scripts.generative.runs.pictures import write_view
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from generative import MODELS, ComponentError
 from generative.core.facts import Facts
 from generative.core.files import write_bytes, write_text
 from generative.core.options import did_you_mean
-from generative.core.run_folder import TrainingRun, preset, preset_names
 from generative.core.strict_yaml import read_yaml
+from generative.runs.run_folder import TrainingRun, preset, preset_names
 from scripts.generative import evaluate
-from scripts.generative.assembly import open_run, resolve
 from scripts.generative.report import write_report
+from scripts.generative.runs.assembly import open_run, resolve
 from scripts.generative.train import train
 from scripts.terminal.progress import show
 

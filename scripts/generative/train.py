@@ -8,17 +8,17 @@ from torch import nn
 
 from generative import ComponentError, Estimates, config_to_mapping, fit, offers, resolve_device, save_component
 from generative.core.files import write_json
-from generative.core.run_folder import TrainingRun
 from generative.data import Data
 from generative.data.identity import keep_data
 from generative.latent.interpolation import encode_means
+from generative.runs.run_folder import TrainingRun
 from generative.training.held_out import held_out_loss
 from generative.training.parts import batches_per_step
-from scripts.generative.assembly import build, start
-from scripts.generative.data_sets import draw_ahead, load
-from scripts.generative.items import Items, once, preparation, take, training_batches
-from scripts.generative.kept_codes import keep_starts
-from scripts.generative.pictures import shown, write_seen
+from scripts.generative.data.data_sets import draw_ahead, load
+from scripts.generative.runs.assembly import build, start
+from scripts.generative.runs.items import Items, once, preparation, take, training_batches
+from scripts.generative.runs.kept_codes import keep_starts
+from scripts.generative.runs.pictures import shown, write_seen
 from worldmodels.run.folder import Progress
 
 HELD_OUT = 256

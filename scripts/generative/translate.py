@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generative import require
-from generative.core.run_folder import TrainingRun
 from generative.report.images import write_png
-from scripts.generative.assembly import open_run
-from scripts.generative.items import take
-from scripts.generative.pictures import translations
-from scripts.generative.translated import twins_known
+from generative.runs.run_folder import TrainingRun
+from scripts.generative.figures.translated import twins_known
+from scripts.generative.runs.assembly import open_run
+from scripts.generative.runs.items import take
+from scripts.generative.runs.pictures import translations
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ import torch
 
 from generative import ComponentError, require
 from generative.capabilities import dials as dials_of
-from generative.core.run_folder import TrainingRun
 from generative.data.identity import data_facts, fields_of
 from generative.data.text.padded import END
 from generative.data.text.tokenisers import Tokeniser
-from scripts.generative.assembly import open_model
+from generative.runs.run_folder import TrainingRun
+from scripts.generative.runs.assembly import open_model
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from generative.core.versions import usable_cores
+from generative.runs.versions import usable_cores
 from scripts.terminal.progress import duration
 from worldmodels.config import RunConfig
 from worldmodels.machine import available_cores

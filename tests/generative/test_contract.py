@@ -27,7 +27,7 @@ from generative.core.views import Film, Picture
 from generative.data import Field
 from generative.latent.views import views_of
 from generative.training.batches import each_tensor
-from scripts.generative.pictures import write_view
+from scripts.generative.runs.pictures import write_view
 from scripts.terminal.short_help import notes
 
 IMAGES: dict[str, Any] = {"image_size": 16, "channels": 1}

@@ -28,9 +28,9 @@ import torch._dynamo  # what it takes to lay out a network without memory
 import torch.utils.tensorboard
 import tyro  # noqa: F401
 
-import scripts.generative.assembly
-import scripts.generative.data_sets
+import scripts.generative.data.data_sets
 import scripts.generative.report
+import scripts.generative.runs.assembly
 import scripts.generative.train  # noqa: F401
 from scripts.cli import main
 from scripts.generative.cli import main as generative

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from envs.toy import Toy
-from generative.core.run_folder import Choice
+from generative.runs.run_folder import Choice
 from scripts.cli import main
 from scripts.stages import collect, dream, evaluate, evolve, report, train_memory, train_vision
 from tests.scripts.generative.small import finished as trained_translator

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import yaml
 
-from scripts import study_jobs
 from scripts.cli import main
 from scripts.info import info
 from scripts.stages import evaluate
+from scripts.studies import jobs
+from scripts.studies.jobs import take
+from scripts.studies.session import Session
 from scripts.study import study
-from scripts.study_jobs import take
-from scripts.study_session import Session
 from tests.small import SMALL
 from worldmodels import Run
 from worldmodels.errors import RunError
@@ -154,7 +154,7 @@ def without_time(folder):
 @pytest.mark.slow
 def test_a_stopped_study_goes_on_to_the_same_table(done, tmp_path, monkeypatch):
     """Ctrl-C in the middle of the second memory's training."""
-    original, begun = study_jobs.STAGE_FUNCTIONS["train-memory"], []
+    original, begun = jobs.STAGE_FUNCTIONS["train-memory"], []
 
     def stops(run):
         begun.append(run.path.name)
@@ -163,13 +163,13 @@ def test_a_stopped_study_goes_on_to_the_same_table(done, tmp_path, monkeypatch):
             if len(begun) == 2 and progress.unit == "steps":
                 raise KeyboardInterrupt
 
-    monkeypatch.setitem(study_jobs.STAGE_FUNCTIONS, "train-memory", stops)
+    monkeypatch.setitem(jobs.STAGE_FUNCTIONS, "train-memory", stops)
     with pytest.raises(KeyboardInterrupt):
         carry_out(tmp_path / "s", accuracy=False)
     assert {row["state"] for row in table(tmp_path / "s").values()} == {"unfinished", "impossible"}
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "s" / "shared").glob("*/*/done.json")}
     assert {path.parent.name for path in kept} == {"rollouts", "vision", "memory"}
-    monkeypatch.setitem(study_jobs.STAGE_FUNCTIONS, "train-memory", original)
+    monkeypatch.setitem(jobs.STAGE_FUNCTIONS, "train-memory", original)
     carry_out(tmp_path / "s", accuracy=False)
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert without_time(tmp_path / "s") == without_time(done.folder)
@@ -318,7 +318,7 @@ def test_relative_paths_mean_the_same_in_every_process(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "here").mkdir()
     (tmp_path / "mark").write_text("this study")
-    study_jobs.StudyWorker(study_jobs.StudySetup("here", tmp_path / "mark", "this study"))
+    jobs.StudyWorker(jobs.StudySetup("here", tmp_path / "mark", "this study"))
     assert os.getcwd() == str(tmp_path / "here")
 
 
@@ -326,15 +326,15 @@ def test_a_machine_that_does_not_share_the_disk_is_told_before_the_first_job(tmp
     """What a worker on another machine finds: nothing, its own folder at the same path, or no folder to start from."""
     mark, here = tmp_path / "study" / ".shared", str(tmp_path)
     with pytest.raises(RunError, match=r"does not see .*study as it is .* a disk that all machines share"):
-        study_jobs.StudyWorker(study_jobs.StudySetup(here, mark, "this study"))
+        jobs.StudyWorker(jobs.StudySetup(here, mark, "this study"))
     mark.parent.mkdir()
     mark.write_text("another study")
     with pytest.raises(RunError, match=r"does not see .*study as it is"):
-        study_jobs.StudyWorker(study_jobs.StudySetup(here, mark, "this study"))
+        jobs.StudyWorker(jobs.StudySetup(here, mark, "this study"))
     with pytest.raises(RunError, match=r"does not see .*elsewhere as it is"):
-        study_jobs.StudyWorker(study_jobs.StudySetup(f"{here}/elsewhere", mark, "another study"))
+        jobs.StudyWorker(jobs.StudySetup(f"{here}/elsewhere", mark, "another study"))
     with pytest.raises(WorkerError, match=r"building a worker: .* does not see") as caught:
-        open_executor(study_jobs.ALONE, study_jobs.StudyWorker, study_jobs.StudySetup(here, mark, "this study"))
+        open_executor(jobs.ALONE, jobs.StudyWorker, jobs.StudySetup(here, mark, "this study"))
     assert "Traceback" not in str(caught.value)
 
 

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from generative.core.cuda_graphs import Replayed, fused
+from generative.hardware.cuda_graphs import Replayed, fused
 
 HIDDEN, MIXTURES = 256, 5
 PENALTY = 50.0

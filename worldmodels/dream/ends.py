@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from generative.core.cuda_graphs import fused
+from generative.hardware.cuda_graphs import fused
 from worldmodels.dream.config import DreamConfig
 
 

@@ -17,7 +17,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from agents import ActionSpec, Controller
-from generative.core.cuda_graphs import Replayed, fused, many_times
+from generative.hardware.cuda_graphs import Replayed, fused, many_times
 from worldmodels.agent.features import Perception
 from worldmodels.dream.config import DreamConfig
 from worldmodels.dream.ends import Ends, Outcome

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float32, Int
 from torch import Tensor
 
-from generative.core.cuda_graphs import fused
+from generative.hardware.cuda_graphs import fused
 from worldmodels.memories import Ensemble, Memory
 from worldmodels.vision.latent_files import LatentFile
 

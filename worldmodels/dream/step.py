@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from generative.core.cuda_graphs import fused
+from generative.hardware.cuda_graphs import fused
 from generative.networks.mixture import LOG_STD_RANGE
 from worldmodels.memories import MDNRNN, Memory, Remembers, State
 from worldmodels.memories.heads import in_units, true_logit

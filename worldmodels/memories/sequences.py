@@ -14,7 +14,7 @@ from jaxtyping import Int
 from safetensors import safe_open
 from torch import Tensor
 
-from generative.core.device import home
+from generative.hardware.device import home
 from generative.training.batches import on_device
 from worldmodels.errors import RunError
 from worldmodels.memories.contract import SequenceBatch

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from generative.core.device import fits_on
+from generative.hardware.device import fits_on
 from worldmodels.errors import RunError
 from worldmodels.rollouts.episode import CHUNK, EpisodeFile
 from worldmodels.run.finished import checked

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Literal
 
 from generative.core.facts import Facts, FactsView
 from generative.core.options import differences
-from generative.core.versions import versions
-from generative.core.work_folder import WorkFolder
+from generative.runs.versions import versions
+from generative.runs.work_folder import WorkFolder
 from worldmodels.agent.precision import Dtype
 from worldmodels.config import RunConfig
 from worldmodels.config_files import read_sealed, sealed, write_config

@@ -5,7 +5,7 @@ import time
 
 import psutil
 
-from generative.core.versions import usable_cores
+from generative.runs.versions import usable_cores
 
 BUSY = 0.15
 """Share of the cores that others may take on a machine that counts as quiet."""

@@ -19,8 +19,8 @@ from generative.core.views import Picture, Source, Views
 from generative.models.adversarial.image_gan import ImageGAN
 from generative.models.adversarial.sagan import AttentionMaps, SAGANConfig
 from generative.models.checks import check_not_negative, check_sizes
-from generative.networks.growing import levels_of, widths_of
-from generative.networks.residual_gan import ResidualCritic, ResidualGenerator
+from generative.networks.gan.growing import levels_of, widths_of
+from generative.networks.gan.residual import ResidualCritic, ResidualGenerator
 from generative.objectives.adversarial import orthogonal_penalty
 from generative.sampling.truncation import TruncatedSampling, truncated_normal
 

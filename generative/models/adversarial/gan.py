@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from generative.core.component import LatentSpec, Objective, Part
 from generative.models.checks import check_not_negative, check_sizes
 from generative.models.layouts import ImagesOrPoints
-from generative.networks.gan_networks import (
+from generative.networks.gan.plain import (
     Norm,
     coarse_grid,
     image_critic,

@@ -13,7 +13,7 @@ from generative.data.fields import Field
 from generative.data.needs import label_classes, square_image
 from generative.models.adversarial.gan import DCGAN
 from generative.models.checks import check_sizes, labels_one_hot
-from generative.networks.growing import levels_of
+from generative.networks.gan.growing import levels_of
 from generative.objectives.adversarial import GanLoss, Lipschitz
 from generative.objectives.variational import at_least_float32
 

@@ -19,7 +19,7 @@ from torch.nn.functional import interpolate
 from generative.core.views import Film, Source, Views
 from generative.models.adversarial.image_gan import ImageGAN, ImageGANConfig
 from generative.models.checks import check_colours, check_not_negative, check_obs
-from generative.networks.growing import START, GrowingCritic, GrowingGenerator, blend, coarse, levels_of, widths_of
+from generative.networks.gan.growing import START, GrowingCritic, GrowingGenerator, blend, coarse, levels_of, widths_of
 from generative.objectives.adversarial import GanLoss, Lipschitz
 from generative.training.fit_config import FitConfig
 from generative.training.variants import Phase, phase_at

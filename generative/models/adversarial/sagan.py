@@ -16,8 +16,8 @@ from torch.nn.functional import interpolate
 from generative.core.views import Picture, Source, Views
 from generative.models.adversarial.image_gan import ImageGAN, ImageGANConfig
 from generative.models.checks import check_sizes
-from generative.networks.growing import levels_of, widths_of
-from generative.networks.residual_gan import ResidualCritic, ResidualGenerator
+from generative.networks.gan.growing import levels_of, widths_of
+from generative.networks.gan.residual import ResidualCritic, ResidualGenerator
 from generative.objectives.adversarial import GanLoss, Lipschitz
 from generative.sampling.dials import PriorSampling
 

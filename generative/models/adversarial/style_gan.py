@@ -20,8 +20,8 @@ from generative.core.views import Views
 from generative.models.adversarial.image_gan import ImageGAN, ImageGANConfig
 from generative.models.adversarial.style_views import NoiseStrip, StyleMixing, Truncation
 from generative.models.checks import check_not_negative, check_sizes
-from generative.networks.growing import levels_of, widths_of
-from generative.networks.styled import Injection, StyleCritic, StyleGenerator
+from generative.networks.gan.growing import levels_of, widths_of
+from generative.networks.gan.styled import Injection, StyleCritic, StyleGenerator
 from generative.objectives import adversarial
 from generative.training.fit_config import FitConfig
 

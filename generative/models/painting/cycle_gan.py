@@ -26,7 +26,7 @@ from generative.data.fields import Field
 from generative.data.needs import square_image
 from generative.data.orders import Order
 from generative.models.checks import check_colours, check_not_negative, check_obs, check_sizes
-from generative.networks.gan_networks import patch_critic
+from generative.networks.gan.plain import patch_critic
 from generative.networks.residual import residual_generator
 from generative.networks.unet import unet_generator
 from generative.objectives import adversarial

@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from generative import ComponentError
-from generative.core.run_reference import RunReference
 from generative.data import check_data, load_data
-from scripts.generative.assembly import open_run
+from generative.runs.run_reference import RunReference
+from scripts.generative.runs.assembly import open_run
 from tests.scripts.generative.small import DIGITS, finished
 
 

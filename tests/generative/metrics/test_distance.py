@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from generative.core.device import seeded
 from generative.core.options import ComponentError
+from generative.hardware.device import seeded
 from generative.metrics import frechet_distance, kernel_distance
 
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from generative.core.device import seeded
 from generative.core.options import ComponentError
+from generative.hardware.device import seeded
 from generative.metrics import lipschitz_bounds, lipschitz_lower, lipschitz_upper, slope
 
 

@@ -12,7 +12,6 @@ import pytest
 import torch
 from torch.nn import functional
 
-from generative.core.run_folder import Choice
 from generative.data import DATA
 from generative.diagnosis import Evidence, diagnose
 from generative.features.extractors import Extractor, pixels
@@ -27,8 +26,9 @@ from generative.metrics.measure import (
     real_draws,
     sets_of,
 )
-from scripts.generative.data_sets import load
-from scripts.generative.judges import as_extractor, judge_of, unseen
+from generative.runs.run_folder import Choice
+from scripts.generative.data.data_sets import load
+from scripts.generative.runs.judges import as_extractor, judge_of, unseen
 
 OPTIONS = {"faces": {"size": 32, "count": 2000}, "digits": {"size": 32}}
 EACH = [pytest.param("faces", marks=pytest.mark.slow), "digits"]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from generative import FitConfig, TrainingDiverged, fit, to_float
-from generative.core.cuda_graphs import WARM_UP, Replayed
+from generative.hardware.cuda_graphs import WARM_UP, Replayed
 from generative.training.parts import batches_per_step
 from generative.training.training_step import TrainingStep
 from tests.generative.test_contract import batch, make

@@ -1,8 +1,8 @@
 """Runs that are small enough to train in a test."""
 
-from generative.core.run_folder import Choice, TrainingConfig, TrainingRun
+from generative.runs.run_folder import Choice, TrainingConfig, TrainingRun
 from generative.training.fit_config import FitConfig
-from scripts.generative.assembly import resolve
+from scripts.generative.runs.assembly import resolve
 from scripts.generative.train import train
 
 SHAPES = Choice("shapes", {"size": 16, "channels": 1, "count": 400})

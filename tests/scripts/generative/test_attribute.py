@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from generative.core.run_folder import Choice
 from generative.data import load_data
 from generative.features.judging import Learning, kept_judge
 from generative.features.questions import CLASSES
+from generative.runs.run_folder import Choice
 from generative.training.fit_config import FitConfig
 from scripts.generative.attribute import AttributeOptions, learn, main, watched
-from scripts.generative.judges import OWN_SEED, judge_of, lessons, unseen
-from scripts.generative.known import look_up, middles
+from scripts.generative.figures.known import look_up, middles
+from scripts.generative.runs.judges import OWN_SEED, judge_of, lessons, unseen
 from tests.scripts.generative.small import finished
 
 FACES = Choice("faces", {"size": 16, "count": 1500})
@@ -20,7 +20,7 @@ FACES = Choice("faces", {"size": 16, "count": 1500})
 @pytest.fixture(autouse=True)
 def few_lessons(monkeypatch):
     """A judge of 16 pixels learns from fewer faces than usual, which take less time to draw."""
-    monkeypatch.setattr("scripts.generative.judges.OWN_COUNT", 1800)
+    monkeypatch.setattr("scripts.generative.runs.judges.OWN_COUNT", 1800)
 
 
 @pytest.fixture(scope="module")

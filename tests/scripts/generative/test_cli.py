@@ -13,9 +13,9 @@ import yaml
 from PIL import Image
 
 from generative import MODELS
-from generative.core.run_folder import TrainingRun, preset_names
+from generative.runs.run_folder import TrainingRun, preset_names
 from scripts.generative.cli import main
-from scripts.generative.request import COMMANDS, parse_train
+from scripts.generative.runs.request import COMMANDS, parse_train
 
 TINY = [
     *("--data", "shapes", "--data.size", "16", "--data.channels", "1", "--data.count", "600", "--model.latent", "4"),

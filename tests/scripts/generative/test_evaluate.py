@@ -5,17 +5,18 @@ import pytest
 import torch
 
 from generative import MODELS, ComponentError
-from generative.core.run_folder import Choice, TrainingRun
 from generative.data import load_data
 from generative.metrics.baselines import independent_pixels
 from generative.metrics.registry import METRICS
+from generative.runs.run_folder import Choice, TrainingRun
 from generative.sampling.dials import PriorSampling
-from scripts.generative import pictures, sample
-from scripts.generative.assembly import open_run
+from scripts.generative import sample
 from scripts.generative.evaluate import EvaluateOptions, evaluate, figures, main
-from scripts.generative.items import codes
-from scripts.generative.looks import look
-from scripts.generative.verdicts import verdicts
+from scripts.generative.figures.looks import look
+from scripts.generative.figures.verdicts import verdicts
+from scripts.generative.runs import pictures
+from scripts.generative.runs.assembly import open_run
+from scripts.generative.runs.items import codes
 from tests.scripts.generative.small import AVATARS, DIGITS, GRID, MOONS, RING, config, finished
 
 

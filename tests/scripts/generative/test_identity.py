@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from generative import ComponentError
-from generative.core.run_folder import Choice, TrainingRun
+from generative.runs.run_folder import Choice, TrainingRun
 from scripts.generative.cli import main
 from tests.scripts.generative.small import finished
 
@@ -68,8 +68,8 @@ def test_changed_data_are_refused_wherever_they_are_read_and_nothing_is_lost(pic
 
 
 def test_a_training_that_was_stopped_does_not_go_on_with_other_data(pictures):
-    from scripts.generative.assembly import begin
-    from scripts.generative.data_sets import load
+    from scripts.generative.data.data_sets import load
+    from scripts.generative.runs.assembly import begin
     from scripts.generative.train import train as stages
     from tests.scripts.generative.small import config
 
@@ -100,9 +100,9 @@ def test_starts_kept_are_those_that_the_data_give(tmp_path):
     """Interpolations are what they were when the images themselves were asked for."""
     import torch
 
-    from scripts.generative.assembly import open_run
-    from scripts.generative.items import codes
-    from scripts.generative.kept_codes import starts
+    from scripts.generative.runs.assembly import open_run
+    from scripts.generative.runs.items import codes
+    from scripts.generative.runs.kept_codes import starts
 
     for model in ("vae", "conditional-vae", "conditional-gan"):
         run = finished(tmp_path / model, model)
@@ -163,7 +163,7 @@ def test_a_run_without_its_record_of_data_is_refused(tmp_path, damage):
 def test_files_of_every_kind_of_data_are_part_of_the_identity(tmp_path):
     import struct
 
-    from scripts.generative.data_sets import load, path_options
+    from scripts.generative.data.data_sets import load, path_options
 
     images = np.stack([picture(number) for number in range(20)])
     np.save(tmp_path / "mine.npy", images)

@@ -8,10 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from generative.core.run_folder import TrainingRun
-from scripts.generative.assembly import open_run
+from generative.runs.run_folder import TrainingRun
 from scripts.generative.cli import main
-from scripts.generative.looks import look
+from scripts.generative.figures.looks import look
+from scripts.generative.runs.assembly import open_run
 from tests.scripts.generative.small import DIGITS, SHAPES, finished
 
 SHORT = ["--fit.steps", "4", "--batch", "16", "--shown", "16", "--show-every", "9", "--device", "cpu"]

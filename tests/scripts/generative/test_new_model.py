@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from generative import MODELS, ComponentError
-from generative.core.run_folder import TrainingRun
 from generative.data import Field
 from generative.data.needs import needed
+from generative.runs.run_folder import TrainingRun
 from generative.sampling.dials import PriorSampling
 from scripts.generative.cli import main
 

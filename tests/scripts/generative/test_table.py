@@ -4,7 +4,7 @@ import pytest
 
 from generative import MODELS, ComponentError
 from generative.core.files import write_json
-from generative.core.run_folder import TrainingRun
+from generative.runs.run_folder import TrainingRun
 from scripts.generative import table
 from scripts.generative.report import write_report
 from tests.scripts.generative.small import config

@@ -10,12 +10,12 @@ import torch
 from generative import MODELS as REGISTRY
 from generative import ComponentError, Estimates, load_component
 from generative.capabilities import draw
-from generative.core.run_folder import Choice, TrainingConfig, TrainingRun
 from generative.data import two_domains
+from generative.runs.run_folder import Choice, TrainingConfig, TrainingRun
 from generative.training.variants import Phase
-from scripts.generative.assembly import build, open_run
-from scripts.generative.data_sets import load
-from scripts.generative.items import places, stream, training_batches
+from scripts.generative.data.data_sets import load
+from scripts.generative.runs.assembly import build, open_run
+from scripts.generative.runs.items import places, stream, training_batches
 from scripts.generative.train import HELD_OUT, _fit, train
 from tests.scripts.generative.small import DIGITS, MODELS, RING, config, finished
 

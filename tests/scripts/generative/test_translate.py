@@ -4,9 +4,9 @@ import torch
 
 from generative import ComponentError, to_uint8
 from scripts.generative import translate
-from scripts.generative.assembly import open_run
-from scripts.generative.items import take
-from scripts.generative.pictures import rgb
+from scripts.generative.runs.assembly import open_run
+from scripts.generative.runs.items import take
+from scripts.generative.runs.pictures import rgb
 from tests.scripts.generative.small import finished
 
 

@@ -3,13 +3,13 @@ import itertools
 import pytest
 import torch
 
-from generative.core.run_folder import Choice
 from generative.data import load_data
 from generative.models.writing.language_model import TextSampling
 from generative.models.writing.lstm import LSTM
+from generative.runs.run_folder import Choice
 from scripts.generative import write
-from scripts.generative.assembly import open_model
 from scripts.generative.cli import main
+from scripts.generative.runs.assembly import open_model
 from tests.scripts.generative.small import finished
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from scripts import cli
 from scripts.generative import cli as generative
-from scripts.generative.folders import run_path
+from scripts.generative.runs.folders import run_path
 from scripts.terminal.parsing import UsageError, first_of, folder_of, parsed, peeked
 
 RUNS = Path("runs")

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from generative.core.versions import usable_cores
+from generative.runs.versions import usable_cores
 from tests.small import looped_config
 from worldmodels.run import other_work, rates
 from worldmodels.run.other_work import OtherWork, slowdown

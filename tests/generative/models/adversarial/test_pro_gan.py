@@ -6,7 +6,7 @@ from torch.nn.functional import avg_pool2d
 
 from generative import MODELS, FitConfig, component_bytes, fit
 from generative.models.adversarial.pro_gan import FadeIn, ProGAN, ProGANConfig
-from generative.networks.growing import doubled
+from generative.networks.gan.growing import doubled
 from generative.training.training_step import TrainingStep
 from generative.training.variants import phases_of
 from tests.generative.test_contract import Held

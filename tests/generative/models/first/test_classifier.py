@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from generative import ComponentError, FitConfig, Registry, fit, load_component, save_component
-from generative.core.device import seeded
+from generative.hardware.device import seeded
 from generative.models.first.classifier import (
     CNNClassifier,
     CNNClassifierConfig,

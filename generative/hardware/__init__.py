@@ -1,0 +1,1 @@
+"""Where numbers are computed: devices, their random streams, number types, and recorded steps of a GPU."""

@@ -1,0 +1,1 @@
+"""Data sets by name, those of CarRacing among them."""

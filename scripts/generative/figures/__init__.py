@@ -1,0 +1,1 @@
+"""What `evaluate` and `diagnose` measure, by kind of data."""

@@ -1,0 +1,98 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from generative.data import load_data
+from generative.runs.run_folder import Choice
+from scripts.generative import evaluate
+from scripts.generative.cli import main
+from scripts.generative.figures.texts import of_tokens
+from scripts.generative.runs.assembly import open_run
+from tests.scripts.generative.small import finished
+
+BRACKETS = Choice("brackets", {"count": 400, "pairs": 4})
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return finished(tmp_path_factory.mktemp("texts") / "run", "lstm", BRACKETS)
+
+
+class Truth(torch.nn.Module):
+    """A model that knows the language by heart, up to the length of the strings."""
+
+    type_name = "truth"
+
+    def __init__(self, module, data):
+        super().__init__()
+        self.data, self.Sampling = data, module.Sampling
+
+    def log_prob(self, tokens, mask):
+        return torch.from_numpy(self.data.log_prob(tokens.numpy()))
+
+    def sample(self, n, sampling, generator):
+        assert sampling.length == self.data.item.shape[0]
+        return torch.from_numpy(self.data.get("tokens", np.arange(n)))
+
+
+def test_padded_texts_are_measured_one_by_one(run):
+    module, data = open_run(run)
+    found = {each.name: each for each in of_tokens(module, data, 1000, 0)}
+    bits = found["bits per token"]
+    held = data.held_out()
+    read, mask = (torch.from_numpy(held.get(name, np.arange(len(held)))) for name in ("tokens", "tokens_mask"))
+    expected = -module.log_prob(read, mask).sum().item() / (math.log(2) * mask.sum().item())
+    assert bits.value == pytest.approx(expected, rel=1e-5) and bits.samples == mask.sum()
+    assert found["perplexity"].value == pytest.approx(2**expected, rel=1e-5)
+    assert bits.reference < bits.baselines["Kneser-Ney 5-gram"] < bits.baselines["unigram"]
+    truth = {each.name: each for each in of_tokens(Truth(module, data), data, 1000, 0)}
+    assert truth["bits per token"].value == pytest.approx(bits.reference)
+    assert truth["valid"].value == 1.0 and truth["valid"].standing == "as real"
+    assert found["valid"].value < 0.7 and found["valid"].standing == "worse"
+    for name in ("distinct-2", "repetition"):
+        assert truth[name].standing == "as real"
+
+
+def test_what_is_asked_for_is_measured(run, capsys):
+    assert main(["evaluate", str(run.path), "--samples", "100", "--metrics", "distinct-2"]) == 0
+    facts = run.facts("evaluation")
+    assert [each["name"] for each in facts["figures"]] == ["distinct-2"]
+    evaluate.main(run, evaluate.EvaluateOptions(samples=100))
+    assert run.facts("evaluation")["headline"]["name"] == "bits per token"
+
+
+def test_a_metric_of_something_else_is_refused(run, tmp_path, capsys):
+    assert main(["evaluate", str(run.path), "--samples", "100", "--metrics", "FD"]) == 1
+    assert "FD: not for a model of brackets, which has texts; ask for distinct-2, repetition" in capsys.readouterr().err
+    finished(tmp_path / "pca", "pca")
+    assert main(["evaluate", str(tmp_path / "pca"), "--samples", "100", "--metrics", "distinct-2"]) == 1
+    assert "distinct-2: needs texts, which this model on shapes does not have" in capsys.readouterr().err
+
+
+def test_a_padded_text_is_shown_and_written_up_to_its_end(run, capsys):
+    shown = (run.path / "samples" / "00000008.txt").read_text()
+    assert "<end>" not in shown and set(shown) <= set("([])\n")
+    lengths = []
+    for seed in range(6):
+        assert main(["write", str(run.path), "--prompt", "(", "--seed", str(seed), "--length", "60"]) == 0
+        lengths.append(len(capsys.readouterr().out.strip()))
+    assert min(lengths) < 60 and len(set(lengths)) > 2
+
+
+def test_parts_of_words_are_measured_by_the_character(tmp_path, capsys):
+    text = "the cat sat on the mats. a caterpillar sat on the cats.\n" * 40
+    (tmp_path / "mine.txt").write_text(text)
+    options = {"path": str(tmp_path / "mine.txt"), "length": 8, "tokens": "byte-pair", "vocabulary": 40}
+    run = finished(tmp_path / "run", "lstm", Choice("text", options), batch=4)
+    module, data = open_run(run)
+    found = {each.name: each for each in of_tokens(module, data, 1000, 0)}
+    held = load_data("text", options).held_out()
+    tokens = held.get("tokens", np.arange(len(held))).ravel()
+    characters = len("".join(data.names("tokens")[each] for each in tokens))
+    share = found["bits per character"].value / found["bits per token"].value
+    assert share == pytest.approx(len(tokens) / characters) and share < 0.5
+    assert main(["write", str(run.path), "--prompt", "the cat", "--stop", "a", "--length", "400"]) == 0
+    written = capsys.readouterr().out
+    assert written.startswith("the cat") and len(written) < 400 and "a" in written[7:]
