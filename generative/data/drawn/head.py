@@ -145,15 +145,15 @@ def _nose(canvas: Canvas, face: Face) -> None:
 
 
 def _mouth(canvas: Canvas, face: Face) -> None:
-    """Lips whose corners rise with the smile; a broad smile opens them and shows teeth."""
+    """Lips whose corners rise with the smile; a smile opens them and shows teeth, however faint it is."""
     smile = face.row.smile
     lips = mixed(_LIP, lit(face.skin, 0.60), 0.25)
-    line = _LID * (0.29 + 0.09 * abs(smile), 1) + np.array([0, 0.5]) * _BULGE * 0.44 * smile - (0, 0.10 * smile)
-    opened = 0.34 * max(0.0, smile - 0.2)
+    line = _LID * (0.30 + 0.10 * abs(smile), 1) + np.array([0, 0.5]) * _BULGE * 0.44 * smile - (0, 0.10 * smile)
+    opened = 0.20 + 0.26 * smile if smile > 0 else 0.0
     lower = line + _BULGE * opened
     if opened > 0:
         canvas.polygon(face.spot(np.concatenate([line, lower[::-1]]), 0.0, _MOUTH_V), lit(_INK, 1.5))
-        teeth = line + _BULGE * 0.62 * opened
+        teeth = line + _BULGE * 0.70 * opened
         canvas.polygon(face.spot(np.concatenate([line, teeth[::-1]]), 0.0, _MOUTH_V), _WHITE)
     full = lower + _BULGE * 0.10
     canvas.polygon(face.spot(np.concatenate([lower, full[::-1]]), 0.0, _MOUTH_V), lips)
