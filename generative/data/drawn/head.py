@@ -68,7 +68,7 @@ def mouth_region(row: FaceFactors) -> tuple[float, float, float, float]:
     """Return left, top, right and bottom of where the mouth of a face is, in shares of the image."""
     face, canvas = Face(row, 0), Canvas(1)
     canvas.turned(face.tilt, PIVOT)
-    corners = np.array([[-0.46, -0.26], [0.46, -0.26], [0.46, 0.54], [-0.46, 0.54]])
+    corners = np.array([[-0.48, -0.26], [0.48, -0.26], [0.48, 0.70], [-0.48, 0.70]])
     placed = canvas.where(face.spot(corners, 0.0, _MOUTH_V))
     left, top = placed.min(0).tolist()
     right, bottom = placed.max(0).tolist()
