@@ -11,15 +11,13 @@ from typing import ClassVar
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from generative.core.component import LatentSpec
 from generative.core.facts import Facts
 from generative.core.options import ComponentError
-from generative.data.fields import Field
-from generative.data.needs import square_image
 from generative.models.autoencoders.health import active_units, errors, verdict
-from generative.models.autoencoders.latents import ESTIMATE_FRAMES, LatentScale, encode_many, interpolate, take
+from generative.models.autoencoders.image_autoencoder import ImageAutoencoder
+from generative.models.autoencoders.latents import ESTIMATE_FRAMES, LatentScale, encode_many, take
 from generative.models.checks import check_image_size, check_not_negative, check_obs, check_sizes
 from generative.networks.convolutions import draw_he, fast_decoder, fast_encoder
 from generative.networks.density import GaussianMixture
@@ -50,7 +48,7 @@ class AutoencoderConfig:
         check_image_size(self)
 
 
-class Autoencoder(nn.Module):
+class Autoencoder(ImageAutoencoder):
     """Deterministic encoder and decoder of square images in [0, 1]."""
 
     type_name = "autoencoder"
@@ -81,21 +79,6 @@ class Autoencoder(nn.Module):
             )
         return found
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Images alone."""
-        return ("image",)
-
-    @classmethod
-    def sizes(cls, fields: Mapping[str, Field]) -> Facts:
-        """Return image size and channels; errors as of `FitsData`."""
-        return square_image(cls, fields)
-
-    @property
-    def latent_spec(self) -> LatentSpec:
-        """What `encode` returns."""
-        return LatentSpec("continuous", self.config.latent)
-
     def encode(self, obs: Float[Tensor, "B C H W"]) -> tuple[Float[Tensor, "B Z"], Float[Tensor, "B Z"]]:
         """Return the latent, at unit spread once `estimate` was called, and a deviation of 0; obs in [0, 1].
 
@@ -109,16 +92,6 @@ class Autoencoder(nn.Module):
     def decode(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B C H W"]:
         """Return the images in [0, 1] that latents stand for."""
         return at_least_float32(self.decoder(self.scale.undo(z)))
-
-    def reconstruct(self, obs: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
-        """Return what is left of images after the latent."""
-        return self.decode(self.encode(obs)[0])
-
-    def interpolate(
-        self, first: Float[Tensor, "B C H W"], second: Float[Tensor, "B C H W"], steps: int
-    ) -> Float[Tensor, "B S C H W"]:
-        """Return S images on the way from one image to another, along the line between their latents."""
-        return interpolate(lambda obs: self.encode(obs)[0], self.decode, first, second, steps)
 
     def fit_density(self, latents: Float[Tensor, "B Z"], generator: torch.Generator) -> list[float]:
         """Fit the density that `sample` draws from, and return the log-likelihood (nats per row) of every round.

@@ -6,20 +6,18 @@ looks at some images once.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from generative.core.component import LatentSpec
 from generative.core.facts import Facts
-from generative.data.fields import Field
-from generative.data.needs import square_image
 from generative.models.autoencoders.health import active_units, errors, verdict
-from generative.models.autoencoders.latents import interpolate, take
+from generative.models.autoencoders.image_autoencoder import ImageAutoencoder
+from generative.models.autoencoders.latents import take
 from generative.models.checks import check_obs, check_sizes
 from generative.objectives.variational import at_least_float32, squared_error
 from generative.sampling.dials import PriorSampling
@@ -54,7 +52,7 @@ class PCAConfig:
         return self.channels * self.image_size**2
 
 
-class PCA(nn.Module):
+class PCA(ImageAutoencoder):
     """Whitened principal components of square images in [0, 1]; random directions before `estimate`."""
 
     type_name = "pca"
@@ -75,21 +73,6 @@ class PCA(nn.Module):
         self.register_buffer("spread", torch.ones(config.latent))  # standard deviations
         self.register_buffer("residual", torch.ones(()))  # variance per number that the components leave
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Images alone."""
-        return ("image",)
-
-    @classmethod
-    def sizes(cls, fields: Mapping[str, Field]) -> Facts:
-        """Return image size and channels; errors as of `FitsData`."""
-        return square_image(cls, fields)
-
-    @property
-    def latent_spec(self) -> LatentSpec:
-        """What `encode` returns."""
-        return LatentSpec("continuous", self.config.latent)
-
     def encode(self, obs: Float[Tensor, "B C H W"]) -> tuple[Float[Tensor, "B Z"], Float[Tensor, "B Z"]]:
         """Return the components, each of unit spread over the frames estimated from, and a deviation of 0.
 
@@ -105,16 +88,6 @@ class PCA(nn.Module):
         shape = (self.config.channels, self.config.image_size, self.config.image_size)
         flat = self.mean + at_least_float32((z * self.spread) @ self.components)
         return flat.clamp(0, 1).unflatten(1, shape)
-
-    def reconstruct(self, obs: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
-        """Return the images without what the components leave out."""
-        return self.decode(self.encode(obs)[0])
-
-    def interpolate(
-        self, first: Float[Tensor, "B C H W"], second: Float[Tensor, "B C H W"], steps: int
-    ) -> Float[Tensor, "B S C H W"]:
-        """Return S images on the way from one image to another: a cross-fade of what the components keep."""
-        return interpolate(lambda obs: self.encode(obs)[0], self.decode, first, second, steps)
 
     def sample(self, n: int, sampling: PriorSampling, generator: torch.Generator) -> Float[Tensor, "n C H W"]:
         """Return images of Gaussian latents, their variance times `temperature`, without the isotropic noise."""

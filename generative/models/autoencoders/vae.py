@@ -12,14 +12,11 @@ from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from generative.core.component import LatentSpec
 from generative.core.facts import Facts
-from generative.data.fields import Field
-from generative.data.needs import square_image
 from generative.models.autoencoders.health import active_units, errors, verdict
-from generative.models.autoencoders.latents import interpolate
+from generative.models.autoencoders.image_autoencoder import ImageAutoencoder
 from generative.models.checks import check_image_size, check_not_negative, check_obs, check_sizes
 from generative.networks.convolutions import (
     LEAK,
@@ -89,7 +86,7 @@ class VAEConfig:
         return beta_from_r_loss_factor(self.r_loss_factor, self.numbers) if self.r_loss_factor else self.beta
 
 
-class VAE(nn.Module):
+class VAE(ImageAutoencoder):
     """Gaussian encoder and decoder of square images in [0, 1]."""
 
     type_name = "vae"
@@ -117,21 +114,6 @@ class VAE(nn.Module):
         draw(self.encoder)
         draw(self.decoder)
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Images alone."""
-        return ("image",)
-
-    @classmethod
-    def sizes(cls, fields: Mapping[str, Field]) -> Facts:
-        """Return image size and channels; errors as of `FitsData`."""
-        return square_image(cls, fields)
-
-    @property
-    def latent_spec(self) -> LatentSpec:
-        """What `encode` returns."""
-        return LatentSpec("continuous", self.config.latent)
-
     def encode(self, obs: Float[Tensor, "B C H W"]) -> tuple[Float[Tensor, "B Z"], Float[Tensor, "B Z"]]:
         """Return mean and standard deviation of q(z|obs), obs in [0, 1].
 
@@ -144,16 +126,6 @@ class VAE(nn.Module):
     def decode(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B C H W"]:
         """Return the images in [0, 1] that latents stand for."""
         return at_least_float32(self.decoder(z))
-
-    def reconstruct(self, obs: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
-        """Return what is left of images after the latent's mean."""
-        return self.decode(self.encode(obs)[0])
-
-    def interpolate(
-        self, first: Float[Tensor, "B C H W"], second: Float[Tensor, "B C H W"], steps: int
-    ) -> Float[Tensor, "B S C H W"]:
-        """Return S images on the way from one image to another, along the line between their means."""
-        return interpolate(lambda obs: self.encode(obs)[0], self.decode, first, second, steps)
 
     def sample(self, n: int, sampling: PriorSampling, generator: torch.Generator) -> Float[Tensor, "n C H W"]:
         """Return images of latents drawn from the prior, its variance times `temperature`."""

@@ -13,15 +13,14 @@ from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from generative.core.component import CodeSpec, LatentSpec
 from generative.core.facts import Facts
 from generative.core.options import ComponentError
-from generative.data.fields import Field
-from generative.data.needs import square_image
 from generative.models.autoencoders.health import active_units, errors, verdict
-from generative.models.autoencoders.latents import ESTIMATE_FRAMES, LatentScale, encode_many, interpolate, take
+from generative.models.autoencoders.image_autoencoder import ImageAutoencoder
+from generative.models.autoencoders.latents import ESTIMATE_FRAMES, LatentScale, encode_many, take
 from generative.models.checks import check_image_size, check_not_negative, check_obs, check_sizes, checked_codes
 from generative.networks.convolutions import PATCH, draw_he, grid_decoder, grid_encoder
 from generative.objectives.variational import at_least_float32, one_of, squared_error
@@ -87,7 +86,7 @@ class VQVAEConfig:
         return self.code * self.side**2
 
 
-class VQVAE(nn.Module):
+class VQVAE(ImageAutoencoder):
     """Quantising encoder and decoder of square images in [0, 1]."""
 
     type_name = "vq-vae"
@@ -119,16 +118,6 @@ class VQVAE(nn.Module):
         self.register_buffer("sums", codebook / config.codes)  # running sums of the encodings that chose a code
         self.register_buffer("started", torch.zeros((), dtype=torch.int64))
         self.scale = LatentScale(config.latent)
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Images alone."""
-        return ("image",)
-
-    @classmethod
-    def sizes(cls, fields: Mapping[str, Field]) -> Facts:
-        """Return image size and channels; errors as of `FitsData`."""
-        return square_image(cls, fields)
 
     @property
     def latent_spec(self) -> LatentSpec:
@@ -172,12 +161,6 @@ class VQVAE(nn.Module):
     def reconstruct(self, obs: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """Return what is left of images after the codes."""
         return self._decode(self._vectors(self._nearest(self._encodings(obs))), len(obs))
-
-    def interpolate(
-        self, first: Float[Tensor, "B C H W"], second: Float[Tensor, "B C H W"], steps: int
-    ) -> Float[Tensor, "B S C H W"]:
-        """Return S images on the way from one to another: positions change their code one after the other."""
-        return interpolate(lambda obs: self.encode(obs)[0], self.decode, first, second, steps)
 
     def loss(
         self, obs: Float[Tensor, "B C H W"], generator: torch.Generator
