@@ -15,6 +15,8 @@ from worldmodels.rollouts.episode import EpisodeFile
 
 BEND = 0.005
 """Radians per metre, on average over the next 40 metres of road, from which on it counts as a bend: 11 degrees."""
+CLASSES = tuple(f"{way}, {pace}" for way in ("left", "straight", "right") for pace in ("slow", "fast"))
+"""Where the road goes, and whether the car is faster than in half of all frames."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,10 @@ def _factor_names(file: EpisodeFile, columns: int) -> tuple[str, ...]:
 
 
 def with_attributes(data: Data, state: Float32[np.ndarray, "N F"], names: tuple[str, ...]) -> Data:
-    """Add what one would say of a frame: bends of the road ahead, speed, standing beside the road."""
+    """Add what one would say of a frame (bends of the road ahead, speed, beside the road), and bend and speed as class.
+
+    A model of classes is thereby told where the road goes and how fast the car is.
+    """
     column = {name: state[:, number] for number, name in enumerate(names)}
     rules = {}
     if {"curvature_40", "speed", "on_road", "lateral_offset"} <= set(column):
@@ -88,8 +93,11 @@ def with_attributes(data: Data, state: Float32[np.ndarray, "N F"], names: tuple[
         return data
     table: UInt8[np.ndarray, "N A"] = np.stack(list(rules.values()), 1).astype(np.uint8)
     attributes = Field("attributes", (len(rules),), "uint8", tuple(rules), (2,))
+    label = Field("label", (), "int64", CLASSES, (len(CLASSES),))
+    way = np.where(rules["left_bend"], 0, np.where(rules["right_bend"], 2, 1))
+    classes = (2 * way + rules["fast"]).astype(np.int64)
     return replace(
         data,
-        fields={**data.fields, "attributes": attributes},
-        readers={**data.readers, "attributes": lambda items: table[items]},
+        fields={**data.fields, "label": label, "attributes": attributes},
+        readers={**data.readers, "label": lambda items: classes[items], "attributes": lambda items: table[items]},
     )

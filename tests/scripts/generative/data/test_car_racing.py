@@ -63,6 +63,8 @@ def test_bends_and_speed_are_read_from_the_state():
     items = np.arange(4)
     expected = [[1, 0, 0, 0, 0], [0, 1, 1, 1, 1], [0, 0, 1, 0, 1], [0, 0, 0, 1, 0]]
     assert data.readers["attributes"](items).tolist() == expected
+    said = [data.names("label")[number] for number in data.readers["label"](items)]
+    assert said == ["left, slow", "right, fast", "straight, fast", "straight, slow"]
 
 
 def test_a_folder_without_rollouts_and_senseless_numbers_are_refused(tmp_path):

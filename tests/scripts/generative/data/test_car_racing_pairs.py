@@ -24,7 +24,7 @@ def read(data, name):
 
 
 def test_frames_of_one_number_show_the_same_moment_in_other_colours(pairs):
-    assert list(pairs.fields) == ["image", "other", "factors", "attributes"] and pairs.main == "image"
+    assert list(pairs.fields) == ["image", "other", "factors", "label", "attributes"] and pairs.main == "image"
     usual, other = (read(pairs, name).astype(int) for name in ("image", "other"))
     assert usual.shape == (18, 32, 32, 3) and ((usual != other).any(-1).mean((1, 2)) > 0.8).all()
     for one, two in zip(usual, other, strict=True):  # where a frame of one domain has an edge, its twin has one
