@@ -27,6 +27,8 @@ MODELS = {
     "pixel-cnn": ({"width": 4, "layers": 2, "levels": 4}, Choice("digits", {"size": 8})),
     "cycle-gan": ({"width": 4, "blocks": 1, "critic_width": 4, "critic_halvings": 1}, OUTLINES),
     "lstm": ({"embedding": 8, "hidden": 16}, TEXT),
+    "gpt-2": ({"width": 8, "layers": 1, "heads": 2, "context": 8}, TEXT),
+    "encoder-decoder": ({"embedding": 8, "hidden": 16, "heads": 2}, Choice("copy", {"count": 400, "length": 4})),
     "naive-bayes": ({}, DIGITS),
     "toy-distribution": ({"margin": 0.02}, GRID),
     "multinomial": ({"count": 1800}, AVATARS),
