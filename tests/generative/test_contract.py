@@ -88,6 +88,8 @@ SMALL["gpt-2"] = {"vocabulary": 5, "width": 8, "layers": 2, "heads": 2, "context
 SMALL["gpt-2 masked"] = {**SMALL["gpt-2"], "masked": True}
 SMALL["encoder-decoder"] = {"vocabulary": 5, "embedding": 8, "hidden": 16, "heads": 2}
 SMALL["encoder-decoder marked"] = {**SMALL["encoder-decoder"], "marked": True, "attention": "dot", "order": "luong"}
+SMALL["transformer"] = {"vocabulary": 5, "width": 16, "layers": 1, "heads": 2}
+SMALL["transformer marked"] = {**SMALL["transformer"], "marked": True}
 SMALL["lstm masked"] = {**SMALL["lstm"], "masked": True}
 SMALL["naive-bayes rows"] = {"categories": (2, 3, 4), "count": 512, "smoothing": 0.1}
 
