@@ -79,7 +79,7 @@ class Part:
     """Weight decay: of adamw apart from the gradient, of the others added to it."""
     decays: Literal["all", "matrices"] = "all"
     """What the decay is of: all weights, or those of two axes and more, without biases and gains (as of GPT-2)."""
-    schedule: Literal["", "constant", "cosine", "half-linear"] = ""
+    schedule: Literal["", "constant", "cosine", "half-linear", "inverse-root"] = ""
     """Course of its learning rate; the training's by default."""
     accumulation: int = 1
     """Objectives whose gradients are averaged for one update; each step has a multiple of it."""

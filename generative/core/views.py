@@ -50,6 +50,9 @@ class Source(Protocol):
     def classes(self) -> Sequence[str]:
         """Names of the classes that a model is told; none where it is told none."""
 
+    def names(self, field: str) -> Sequence[str]:
+        """Return what the numbers of a field of the data stand for, such as tokens."""
+
     def codes(self, count: int, seed: int) -> tuple[Tensor, ...]:
         """Return at most `count` latents (N Z) to start from, and what goes beside them, such as labels (N).
 

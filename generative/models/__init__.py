@@ -33,6 +33,8 @@ MODELS = Registry(
         "cycle-gan": "generative.models.painting.cycle_gan:CycleGAN",
         "lstm": "generative.models.writing.lstm:LSTM",
         "gpt-2": "generative.models.writing.gpt2:GPT2",
+        "encoder-decoder": "generative.models.writing.encoder_decoder:EncoderDecoder",
+        "transformer": "generative.models.writing.transformer:Transformer",
         "naive-bayes": "generative.models.first.naive_bayes:NaiveBayes",
         "multinomial": "generative.models.first.naive_bayes:Multinomial",
         "toy-distribution": "generative.models.first.toy_distribution:ToyDistribution",

@@ -18,16 +18,27 @@ PERIOD = 10_000.0
 
 
 def rotations(position: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Return cosine and sine of the angle of each pair of a head's entries, (B T D/2) each.
+    """Return cosine and sine of the angle of each pair of a head's entries, (... D/2) each.
 
     Args:
-        position: of tokens, integers (B T).
+        position: of tokens, integers (...).
         size: entries of a head, D.
     """
     pairs = size // 2
     frequency = PERIOD ** (-torch.arange(pairs, device=position.device) / pairs)
     angle = position.unsqueeze(-1) * frequency
     return angle.cos(), angle.sin()
+
+
+def sinusoids(position: Tensor, size: int) -> Tensor:
+    """Return the positions' vectors (... H) of sines and cosines by turns (Vaswani et al., section 3.5).
+
+    Args:
+        position: of tokens, integers (...).
+        size: numbers of a vector, H, which is even.
+    """
+    cosine, sine = rotations(position, size)
+    return torch.stack([sine, cosine], dim=-1).flatten(-2)
 
 
 def attention(query: Tensor, key: Tensor, visible: Tensor | None, maps: list[Tensor] | None, value: Tensor) -> Tensor:
@@ -59,7 +70,7 @@ class TransformerBlock(nn.Module):
         heads: int,
         *,
         dropout: float = 0.0,
-        gelu: Literal["none", "tanh"] = "none",
+        activation: Literal["gelu", "gelu-tanh", "relu"] = "gelu",
         pre_norm: bool = True,
         cross: bool = False,
     ) -> None:
@@ -69,7 +80,7 @@ class TransformerBlock(nn.Module):
             width: of a token, H; a multiple of `heads`, and of twice that where pairs of a head's entries are rotated.
             heads: of the attention.
             dropout: probability that a number is left out of what is added.
-            gelu: how the network's nonlinearity is computed: as it is, or by the approximation of GPT-2.
+            activation: the network's nonlinearity; gelu-tanh is GPT-2's approximation, relu the first Transformer's.
             pre_norm: normalise what is read, and not what comes out.
             cross: attend to another sequence too, see `remember`.
         """
@@ -78,7 +89,8 @@ class TransformerBlock(nn.Module):
         self.norm_attention, self.norm_network = nn.LayerNorm(width), nn.LayerNorm(width)
         self.project = nn.Linear(width, 3 * width)
         self.merge = nn.Linear(width, width)
-        self.network = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(gelu), nn.Linear(4 * width, width))
+        nonlinear = nn.ReLU() if activation == "relu" else nn.GELU("none" if activation == "gelu" else "tanh")
+        self.network = nn.Sequential(nn.Linear(width, 4 * width), nonlinear, nn.Linear(4 * width, width))
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
         if cross:
             self.norm_cross = nn.LayerNorm(width)

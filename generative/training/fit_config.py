@@ -20,9 +20,9 @@ class FitConfig:
     """Step size of Adam after the warm-up."""
     warmup: int = 0
     """Steps over which the learning rate rises linearly to its full value."""
-    schedule: Literal["constant", "cosine", "half-linear"] = "constant"
+    schedule: Literal["constant", "cosine", "half-linear", "inverse-root"] = "constant"
     """Learning rate after the warm-up: constant, or half a cosine down to 0 at the last step, or (half-linear) constant
-    for half of the steps and then straight down to 0."""
+    for half of the steps and then straight down to 0, or (inverse-root) down as one over the root of the step."""
     gradient_clip: float = 0.0
     """Largest norm of the whole gradient; 0 turns it off."""
     clip_value: float = 0.0
@@ -63,4 +63,6 @@ class FitConfig:
             rate *= 0.5 + 0.5 * math.cos(math.pi * (step - self.warmup) / max(1, self.steps - self.warmup))
         elif schedule == "half-linear":
             rate *= min(1.0, 2 * (self.steps - step) / self.steps)
+        elif schedule == "inverse-root":
+            rate *= min(1.0, math.sqrt(max(1, self.warmup) / (step + 1)))
         return rate

@@ -40,7 +40,11 @@ class RunSource:
     @cached_property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes that the model is told."""
-        return fields_of(data_facts(self.run))["label"].names if "label" in inputs(self.module) else ()
+        return self.names("label") if "label" in inputs(self.module) else ()
+
+    def names(self, field: str) -> tuple[str, ...]:
+        """Return what the numbers of a field of the data stand for."""
+        return fields_of(data_facts(self.run))[field].names
 
     def codes(self, count: int, seed: int) -> tuple[Tensor, ...]:
         """Return latents that the run folder keeps; the data are not asked for."""

@@ -86,6 +86,10 @@ SMALL["cycle-gan unet"] = {**SMALL["cycle-gan"], "generator": "unet", "halvings"
 SMALL["lstm tied"] = {**SMALL["lstm"], "tied": True}
 SMALL["gpt-2"] = {"vocabulary": 5, "width": 8, "layers": 2, "heads": 2, "context": 8}
 SMALL["gpt-2 masked"] = {**SMALL["gpt-2"], "masked": True}
+SMALL["encoder-decoder"] = {"vocabulary": 5, "embedding": 8, "hidden": 16, "heads": 2}
+SMALL["encoder-decoder marked"] = {**SMALL["encoder-decoder"], "marked": True, "attention": "dot", "order": "luong"}
+SMALL["transformer"] = {"vocabulary": 5, "width": 16, "layers": 1, "heads": 2}
+SMALL["transformer marked"] = {**SMALL["transformer"], "marked": True}
 SMALL["lstm masked"] = {**SMALL["lstm"], "masked": True}
 SMALL["naive-bayes rows"] = {"categories": (2, 3, 4), "count": 512, "smoothing": 0.1}
 
@@ -120,6 +124,11 @@ FIELDS = {
     "code": Field("codes", (4, 4), "int64", (), (6,)),
     "tokens": Field("tokens", (12,), "int64", ("a", "b", "c", "d", "e"), (5,)),
     "tokens_mask": Field("mask", (12,), "bool"),
+    "source": Field("tokens", (6,), "int64", ("a", "b", "c", "d", "e"), (5,)),
+    "source_mask": Field("mask", (6,), "bool"),
+    "target": Field("tokens", (6,), "int64", ("a", "b", "c", "d", "e"), (5,)),
+    "target_mask": Field("mask", (6,), "bool"),
+    "answer": Field("tags", (6,), "int64", ("", "answer"), (2,)),
 }
 LABEL = Field("label", (), "int64", ("x", "y", "z"), (3,))
 
@@ -137,6 +146,8 @@ def data(module: Any, n: int, seed: int = 0) -> torch.Tensor:
         side = config.image_size
         first = torch.randint(0, 6, (n, 1, 1), generator=generator)
         return (first + torch.arange(side)).expand(n, side, side) % config.levels
+    if kind(module) == "source":
+        return 1 + torch.randint(0, config.vocabulary - 1, (n, 6), generator=generator)
     if kind(module) == "row":
         return (torch.rand(n, len(config.categories), generator=generator) < 0.9).long()
     if kind(module) == "point":
@@ -165,6 +176,9 @@ def condition(module: Any, n: int) -> tuple[torch.Tensor, ...]:
 
 def batch(module: Any, n: int, seed: int = 0) -> Any:
     obs = data(module, n, seed)
+    if kind(module) == "source":
+        mask, marks = torch.arange(6) < 3 + torch.arange(n)[:, None] % 4, torch.arange(6).expand(n, 6) % 2
+        return (obs, mask, *([marks] if "answer" in module.inputs else []), obs.where(mask, 0), mask)
     if "tokens_mask" in module.inputs:
         return obs, torch.arange(12) < 6 + torch.arange(n)[:, None] % 7
     if "other" in module.inputs:
@@ -208,7 +222,14 @@ def outputs(module: Any) -> tuple[torch.Tensor, ...]:
         return (module.translate(data(module, 3), "forward"),)
     if offers(module, "log_prob"):
         return (module.log_prob(data(module, 3), *condition(module, 3)),)
+    if offers(module, "answer"):
+        return (answered(module),)
     return (draw(module, 3, noise()),) if offers(module, "sample") else (module(data(module, 3)),)
+
+
+def answered(module: Any, n: int = 3, **dials: Any) -> torch.Tensor:
+    given = batch(module, n)[:-2]
+    return module.answer(*given, sampling=module.Sampling(**dials), generator=noise(dials.get("length", 1)))
 
 
 def trained(module: Any, part: str) -> dict[str, torch.nn.Parameter]:
@@ -232,7 +253,7 @@ def test_the_data_decide_the_sizes(case):
     assert "label" not in module.inputs or fitted.config.classes == 3
     for name in module.inputs:
         asked = getattr(module.config, "conditional", False) and name == "label"
-        if name == "tokens_mask" or asked:  # taken only where it can be, or where it is asked for
+        if name in ("tokens_mask", "answer") or asked:  # taken only where it can be, or where it is asked for
             continue
         without = {each: field for each, field in fields.items() if each != name}
         needs = r"two fields of images" if "other" in fields else r"the field '\w+'"
@@ -498,6 +519,11 @@ def test_a_capability_works_or_is_refused_with_a_reason(case, capability):
             torch.testing.assert_close(way[:, -1], module.reconstruct(obs.flip(0)))
         with pytest.raises(ValueError, match="steps=1"):
             module.interpolate(obs, obs, 1, *more)
+    elif capability == "answer":
+        found = answered(module, length=7)
+        assert len(found) == 3 and found.shape[1] <= 7 and torch.equal(found, answered(module, length=7))
+        drawn, beamed = answered(module, 20, temperature=1.0), answered(module, 20, beams=3)
+        assert not torch.equal(drawn, answered(module, 20)) and not torch.equal(beamed, drawn)
     else:
         raise AssertionError(f"nothing checks {capability}")
 
@@ -507,6 +533,9 @@ class Held:
 
     def __init__(self, module: Any):
         self.module, self.classes = module, ("a", "b", "c") if condition(module, 1) else ()
+
+    def names(self, field: str) -> tuple[str, ...]:
+        return FIELDS[field].names
 
     def codes(self, count: int, seed: int) -> tuple[torch.Tensor, ...]:
         module, more = self.module, condition(self.module, count)

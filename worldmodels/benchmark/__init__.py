@@ -18,6 +18,7 @@ from worldmodels.benchmark.memory_use import MEMORY, memory
 from worldmodels.benchmark.networks import COMPONENT, DREAM, VISION, component, dream, vision
 from worldmodels.benchmark.optimiser import OPTIMISER, optimiser
 from worldmodels.benchmark.workers import WORKERS, workers
+from worldmodels.benchmark.writing import READING, WRITING, reading, writing
 
 __all__ = ["FIGURES", "BenchmarkFigure", "Settings", "Skip", "describe_machine", "disturbed", "measure"]
 
@@ -42,6 +43,8 @@ FIGURES: dict[str, Subject] = {
         (GENERATION, generation),
         (VISION, vision),
         (COMPONENT, component),
+        (WRITING, writing),
+        (READING, reading),
         (MEMORY, memory),
         (OPTIMISER, optimiser),
         (WORKERS, workers),

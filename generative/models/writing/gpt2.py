@@ -86,7 +86,7 @@ class GPT2(LanguageModel):
         self.position = nn.Embedding(config.context, config.width)
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(
-            TransformerBlock(config.width, config.heads, dropout=config.dropout, gelu="tanh")
+            TransformerBlock(config.width, config.heads, dropout=config.dropout, activation="gelu-tanh")
             for _ in range(config.layers)
         )
         self.norm = nn.LayerNorm(config.width)

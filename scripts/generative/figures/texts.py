@@ -20,7 +20,7 @@ from generative.metrics.figure import NOTHING, Figure, against
 from generative.metrics.registry import METRICS, metrics_that_need
 from generative.metrics.texts import Texts
 from generative.metrics.tokens import MOST_GRAMS, ORDER, token_baselines
-from scripts.generative.runs.items import Items, inputs, take
+from scripts.generative.runs.items import answered, field_of, take
 
 TEXTS = 200
 """Texts that are written for figures of texts, at most."""
@@ -99,11 +99,11 @@ def of_answers(module: nn.Module, data: Data, samples: int, seed: int, asked: tu
     names = metrics_that_need("replies", asked)
     held = take(module, data.held_out(), samples)
     answers = _named(target, answered(module, held, dials(module)(), seed).numpy())
-    right = _named(target, _field(module, held, "target").numpy())
+    right = _named(target, field_of(module, held, "target").numpy())
     train = take(module, data, LEARNT_FROM)
-    known = _named(target, _field(module, train, "target").numpy())
+    known = _named(target, field_of(module, train, "target").numpy())
     commonest = max(Counter(map(tuple, known)).items(), key=lambda pair: pair[1])[0]
-    near = _nearest(_field(module, train, "source"), _field(module, held, "source"))
+    near = _nearest(field_of(module, train, "source"), field_of(module, held, "source"))
     said = {
         "commonest answer": [list(commonest)] * len(right),
         "answer to the nearest source": [known[each] for each in near.tolist()],
@@ -113,21 +113,6 @@ def of_answers(module: nn.Module, data: Data, samples: int, seed: int, asked: tu
         nothing = {baseline: metric(each, right) for baseline, each in said.items()}
         perfect = metric(right, right)
         yield Figure(name, metric(answers, right), perfect, NOTHING, NOTHING, nothing, metric.better, None, len(right))
-
-
-def answered(module: nn.Module, items: Items, sampling: Any, seed: int) -> Int[Tensor, "N S"]:
-    """Return a model's answers to items; their targets are not looked at."""
-    given = [_field(module, items, name) for name in inputs(module) if not name.startswith("target")]
-    found = []
-    generator = torch.Generator().manual_seed(seed)
-    for part in zip(*(each.split(256) for each in given), strict=True):
-        found.append(cast(Any, module).answer(*part, sampling=sampling, generator=generator))
-    longest = max(each.shape[1] for each in found)
-    return torch.cat([nn.functional.pad(each, (0, longest - each.shape[1])) for each in found])
-
-
-def _field(module: nn.Module, items: Items, name: str) -> Tensor:
-    return (items.values, *items.condition)[inputs(module).index(name)]
 
 
 def _nearest(train: Int[Tensor, "N T"], held: Int[Tensor, "M T"]) -> Int[Tensor, " M"]:

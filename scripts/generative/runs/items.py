@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Int, Int64
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
@@ -106,6 +106,22 @@ def take(module: nn.Module, data: Data, count: int) -> Items:
     where = places(data, count)
     values, *condition = (data.tensor(name, where) for name in inputs(module))
     return Items(values, tuple(condition))
+
+
+def field_of(module: nn.Module, items: Items, name: str) -> Tensor:
+    """Return one of the fields that a model takes."""
+    return (items.values, *items.condition)[inputs(module).index(name)]
+
+
+@torch.no_grad()
+def answered(module: nn.Module, items: Items, sampling: Any, seed: int) -> Int[Tensor, "N S"]:
+    """Return a model's answers to items; their targets are not looked at."""
+    given = [field_of(module, items, name) for name in inputs(module) if not name.startswith("target")]
+    generator, found = torch.Generator(items.values.device).manual_seed(seed), []
+    for part in zip(*(each.split(256) for each in given), strict=True):
+        found.append(cast(Any, module).answer(*part, sampling=sampling, generator=generator))
+    longest = max(each.shape[1] for each in found)
+    return torch.cat([nn.functional.pad(each, (0, longest - each.shape[1])) for each in found])
 
 
 @torch.no_grad()

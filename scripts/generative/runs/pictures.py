@@ -10,15 +10,16 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from generative import offers, to_float, to_uint8
-from generative.capabilities import draw
+from generative.capabilities import dials, draw
 from generative.core.files import write_bytes
 from generative.core.views import Film, Picture
 from generative.data import Data, Field
+from generative.data.text.padded import until_end
 from generative.report.images import captioned, column, enlarged, grid, labelled_rows, write_png
 from generative.report.media import MEDIA, Files, medium_of, picture
 from generative.report.plots import points_picture
 from generative.report.video import gif_bytes
-from scripts.generative.runs.items import Items, take
+from scripts.generative.runs.items import Items, answered, field_of, take
 from scripts.generative.runs.preflight import MANY
 
 LEAST_SIDE = 48
@@ -104,9 +105,11 @@ def shown(module: nn.Module, data: Data, count: int, seed: int) -> Files | None:
     if offers(module, "sample"):
         many = count * MANY.get(data.item.kind, 1)
         return drawn(module, draw(module, many, torch.Generator(device).manual_seed(seed)), data, columns)
+    items = take(module, data.held_out(), count)
+    if offers(module, "answer"):
+        return answers(module, data, items.to(device), seed)
     if data.item.kind != "image":
         return None
-    items = take(module, data.held_out(), count)
     if offers(module, "translate"):
         return picture(translations(module, items, device))
     if offers(module, "reconstruct"):
@@ -116,6 +119,20 @@ def shown(module: nn.Module, data: Data, count: int, seed: int) -> Files | None:
         captions = [data.names("label")[number] for number in said.tolist()]
         return picture(tiled(items.values, columns, captions, (said != items.condition[0]).tolist()))
     return None
+
+
+def answers(module: nn.Module, data: Data, items: Items, seed: int) -> Files:
+    """Return sources with a model's answers under them, and what is right where that is something else, as a text."""
+    said = answered(module, items, dials(module)(), seed).tolist()
+    source, target = (field_of(module, items, name).tolist() for name in ("source", "target"))
+    lines = []
+    for place, row in enumerate(said):
+        asked, found, right = (
+            "".join(until_end(data.names(name), numbers)).strip()
+            for name, numbers in (("source", source[place]), ("target", row), ("target", target[place]))
+        )
+        lines.append(f"{asked}\n  {found}" + ("" if found == right else f"  (right: {right})"))
+    return {".txt": ("\n".join(lines) + "\n").encode()}
 
 
 @torch.no_grad()

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from generative.sampling.decoding import Decoding, choose, shares
+from generative.sampling.decoding import AnswerDecoding, Decoding, choose, decode, shares
 
 LOGITS = torch.tensor([0.1, 0.4, 0.3, 0.2]).log()
 
@@ -77,3 +77,57 @@ def test_all_dials_use_the_same_random_numbers():
 def test_a_senseless_dial_is_refused(dials, message):
     with pytest.raises(ValueError, match=message):
         Decoding(**dials)
+
+
+TABLE = torch.randn(5, 5, generator=torch.Generator().manual_seed(4)) * 2
+"""Scores of the next of five tokens after each; token 0 ends."""
+
+
+def follows(tokens, state):
+    """A model whose state counts the steps, and which knows the last token alone."""
+    return TABLE[tokens] + state[0], (state[0] + 0.1 * TABLE[tokens].flip(1),)
+
+
+def found_by(rows=2, **dials):
+    start, state = torch.tensor([1, 3])[:rows], (torch.zeros(rows, 5),)
+    return decode(follows, start, state, 0, AnswerDecoding(**dials), torch.Generator().manual_seed(0))
+
+
+def best_of_all(start, length, penalty):
+    """The likeliest of all sequences, by trying them all; one without an end is as long as may be."""
+    found, waiting = [], [((), 0.0, torch.tensor([start]), (torch.zeros(1, 5),))]
+    while waiting:
+        text, total, token, state = waiting.pop()
+        scores, state = follows(token, state)
+        for each, value in enumerate(scores.log_softmax(1)[0].tolist()):
+            longer, sum_ = (*text, each), total + value
+            if each == 0 or len(longer) == length:
+                found.append((sum_ / ((5 + len(longer)) / 6) ** penalty, longer))
+            else:
+                waiting.append((longer, sum_, torch.tensor([each]), state))
+    return max(found)[1]
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.6, 3.0])
+def test_enough_beams_find_the_likeliest_of_all(penalty):
+    rows = found_by(beams=600, length=4, length_penalty=penalty).tolist()
+    for row, start in zip(rows, (1, 3), strict=True):
+        best = best_of_all(start, 4, penalty)
+        assert tuple(row)[: len(best)] == best and not any(row[len(best) :])
+
+
+def test_a_length_penalty_makes_longer_answers():
+    short, long = (found_by(beams=200, length=4, length_penalty=each) for each in (0.0, 9.0))
+    assert (long != 0).sum() > (short != 0).sum()
+
+
+def test_one_beam_is_greedy_and_a_row_does_not_see_the_others():
+    assert found_by(length=4).tolist()[0][0] == TABLE[1].argmax()
+    both, one = found_by(beams=3, length=4), found_by(rows=1, beams=3, length=4)
+    assert both[0, : one.shape[1]].tolist() == one[0].tolist()
+
+
+@pytest.mark.parametrize("dials", [{"length": 0}, {"beams": 0}, {"length_penalty": -1.0}, {"top_k": -1}])
+def test_senseless_dials_of_answers_are_refused(dials):
+    with pytest.raises(ValueError, match=f"{next(iter(dials))}="):
+        AnswerDecoding(**dials)

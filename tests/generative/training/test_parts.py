@@ -133,6 +133,8 @@ def test_schedules_are_those_of_the_part():
     config = FitConfig(steps=10, learning_rate=1.0)
     assert [config.rate(step, "half-linear") for step in (0, 5, 6, 9)] == pytest.approx([1.0, 1.0, 0.8, 0.2])
     assert [FitConfig(steps=10, learning_rate=1.0, schedule="half-linear").rate(step) for step in (4, 9)] == [1.0, 0.2]
+    paper = FitConfig(steps=99, learning_rate=1.0, warmup=4, schedule="inverse-root")
+    assert [paper.rate(step) for step in (0, 3, 15, 63)] == pytest.approx([0.25, 1.0, 0.5, 0.25])
     assert config.rate(5, "cosine") == pytest.approx(0.5) and config.rate(5) == 1.0
 
     constant, cosine = (trained(Part(optimiser="sgd", betas=(0.0, 0.0), schedule=each)) for each in ("", "cosine"))

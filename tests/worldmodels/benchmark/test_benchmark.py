@@ -1,7 +1,7 @@
 import json
 import os
 import sys
-from itertools import count
+from itertools import count, islice
 
 import gymnasium as gym
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 
 from envs.car_racing import CarRacing
 from envs.fast_car_racing import FastCarRacing
+from generative.models.writing.gpt2 import GPT2, GPT2Config
 from scripts.benchmark import main
 from scripts.cli import main as worldmodels
 from worldmodels import benchmark
@@ -20,6 +21,7 @@ from worldmodels.benchmark.evaluation import UsualLoop, random_agent
 from worldmodels.benchmark.figure import paired, rate
 from worldmodels.benchmark.machine import use_cores
 from worldmodels.benchmark.networks import PlainDream, dream_setup, product_peak, step_products
+from worldmodels.benchmark.writing import PlainGPT, plain_training
 from worldmodels.evolution.tasks import RealTask, TrialWorker
 from worldmodels.evolution.trial_setup import TrialSetup
 
@@ -149,6 +151,8 @@ def test_the_list_has_every_name_and_target(capsys):
         "generation",
         "vision",
         "generative",
+        "writing",
+        "reading",
         "memory",
         "optimiser",
         "workers",
@@ -312,6 +316,22 @@ def test_a_second_worker_is_measured_and_modelled():
         assert facts["setup_bytes"] > 100 and facts["item_bytes"] > 0 and facts["result_bytes"] > 0
         assert 0 < facts["driver_seconds"] and set(facts["modelled_efficiency"]) == {"16", "64", "256"}
     assert found.detail["evaluation"]["setup_bytes"] > 1e6  # with all networks
+
+
+def test_writing_with_a_cache_gives_the_same_text():
+    found = measure("writing", TINY)
+    assert found.detail["same_text"] and found.ours > 0 and found.theirs > 0
+
+
+def test_reading_trains_models_of_one_size_both_ways():
+    found = measure("reading", TINY)
+    assert found.ours > 0 and found.theirs > 0
+    plain, model = PlainGPT(), GPT2(GPT2Config(vocabulary=65, context=64))
+    counts = [sum(each.numel() for each in module.parameters()) for module in (plain, model)]
+    assert counts[0] == counts[1]
+    torch.manual_seed(0)
+    losses = list(islice(plain_training(torch.zeros(12, 64, dtype=torch.int64)), 6))
+    assert losses[-1] < losses[0]
 
 
 @pytest.mark.slow

@@ -29,6 +29,15 @@ def test_it_looks_back_as_far_as_its_windows_reach_and_no_farther(layers, contex
     assert differs == [5 <= t <= 5 + reach for t in range(20)]
 
 
+@torch.no_grad()
+def test_a_step_at_a_time_from_the_cache_equals_the_whole_past_the_window_too():
+    memory, (z, action) = make(), sequence(20)
+    whole, state = memory.unroll(z, action, None)[0], None
+    for step in range(20):
+        found, state = memory.unroll(z[:, step : step + 1], action[:, step : step + 1], state)
+        torch.testing.assert_close(found[:, 0], whole[:, step], atol=1e-5, rtol=1e-5)
+
+
 def test_only_distances_count():
     memory = make(layers=1)
     z, action = sequence(20)

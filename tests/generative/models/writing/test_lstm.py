@@ -177,3 +177,12 @@ def test_what_is_behind_an_end_counts_for_nothing(options):
     assert loss.item() == pytest.approx(-sum(short).item() / mask.sum().item(), rel=1e-5)
     assert module.train().loss((text, mask), noise())[0].item() == pytest.approx(loss.item(), rel=1e-5)
     assert not module.state.any()
+
+
+def test_numbers_of_parameters_are_those_of_the_book():
+    """1,853,901 in Foster's first edition; PyTorch's second bias adds 1,024, the token that begins texts 100."""
+    with torch.device("meta"):
+        module = LSTM(LanguageLSTMConfig(vocabulary=4169, embedding=100, hidden=256))
+    counts = {name: each.numel() for name, each in module.named_parameters()}
+    second_bias = counts["recurrent.lstm.bias_hh_l0"]
+    assert second_bias == 4 * 256 and sum(counts.values()) - second_bias - 100 == 1_853_901

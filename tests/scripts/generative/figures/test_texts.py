@@ -8,7 +8,7 @@ from generative.data import load_data
 from generative.runs.run_folder import Choice
 from scripts.generative import evaluate
 from scripts.generative.cli import main
-from scripts.generative.figures.texts import of_tokens
+from scripts.generative.figures.texts import of_answers, of_tokens
 from scripts.generative.runs.assembly import open_run
 from tests.scripts.generative.small import finished
 
@@ -96,3 +96,33 @@ def test_parts_of_words_are_measured_by_the_character(tmp_path, capsys):
     assert main(["write", str(run.path), "--prompt", "the cat", "--stop", "a", "--length", "400"]) == 0
     written = capsys.readouterr().out
     assert written.startswith("the cat") and len(written) < 400 and "a" in written[7:]
+
+
+@pytest.fixture(scope="module")
+def answering(tmp_path_factory):
+    return finished(tmp_path_factory.mktemp("texts") / "answering", "encoder-decoder")
+
+
+def test_answers_are_measured_beside_the_commonest_and_the_nearest(answering, monkeypatch, capsys):
+    module, data = open_run(answering)
+    (found,) = of_answers(module, data, 1000, 0)
+    assert found.name == "exact match" and found.reference == 1.0 and found.value < 0.5
+    assert found.samples == len(data.held_out())
+    (near,) = of_answers(module, data, 1000, 0, ("chrF",))
+    assert 100 > near.baselines["answer to the nearest source"] > near.baselines["commonest answer"] > 0
+
+    def right(self, source, mask, sampling, generator):
+        return source
+
+    monkeypatch.setattr(type(module), "answer", right)
+    assert [each.value for each in of_answers(module, data, 1000, 0, ("exact match", "chrF"))] == [1.0, 100.0]
+    monkeypatch.undo()
+    assert main(["evaluate", str(answering.path), "--samples", "100"]) == 0
+    assert answering.facts("evaluation")["headline"]["name"] == "exact match"
+
+
+def test_answers_are_shown_with_what_is_right(answering):
+    lines = (answering.path / "samples" / "00000008.txt").read_text().splitlines()
+    assert len(lines) == 32 and all(each.startswith("  ") for each in lines[1::2])
+    for source, answer in zip(lines[::2], lines[1::2], strict=True):
+        assert answer.strip() == source or answer.endswith(f"  (right: {source})")

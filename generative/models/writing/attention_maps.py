@@ -1,0 +1,71 @@
+"""Attention as a picture: a row for each token that is written, a column for each that is looked at."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from generative.core.views import Picture, Source
+from generative.data.text.padded import until_end
+from generative.sampling.decoding import AnswerDecoding
+
+ITEMS = 64
+"""Held-out items to choose from."""
+CELL = 24
+"""Pixels of a cell's side."""
+
+
+@dataclass(frozen=True)
+class AnswerAttention:
+    """Where a model looks in a held-out source while it writes its answer, token by token: the whiter the more."""
+
+    makes: ClassVar[type[Picture]] = Picture
+    item: int = 0
+    """Which of 64 held-out items, counted from 0."""
+    layer: int = 0
+    """Layer, counted from 1; 0 for the mean of all."""
+    head: int = 0
+    """Head of the layer, counted from 1; 0 for the mean of all."""
+
+    def show(self, model: Any, source: Source, seed: int) -> Picture:
+        """Return the shares of attention of the likeliest answer."""
+        held = source.held_out(ITEMS)
+        if not 0 <= self.item < len(held[0]):
+            raise ValueError(f"item={self.item}: give 0 to {len(held[0]) - 1}")
+        *given, target, _ = (each[self.item : self.item + 1] for each in held)
+        generator = torch.Generator().manual_seed(seed)
+        answer = model.answer(*given, sampling=AnswerDecoding(length=target.shape[1]), generator=generator)
+        read, said = (_up_to_end(source.names(name), each) for name, each in (("source", given[0]), ("target", answer)))
+        shares = chosen(model.maps(given, answer), self.layer, self.head)
+        return attention_picture(shares[: len(said), : len(read)], said, read)
+
+
+def chosen(maps: Sequence[Float[Tensor, "1 heads T S"]], layer: int, head: int) -> Float[Tensor, "T S"]:
+    """Return the shares of a layer's head, both counted from 1, or their mean for 0.
+
+    Raises:
+        ValueError: there is no such layer or head.
+    """
+    for name, number, count in (("layer", layer, len(maps)), ("head", head, maps[0].shape[1])):
+        if not 0 <= number <= count:
+            raise ValueError(f"{name}={number}: give 1 to {count}, or 0 for the mean of all")
+    found = torch.stack([each[0] for each in maps])  # (layers heads T S)
+    found = found[layer - 1 : layer] if layer else found
+    found = found[:, head - 1 : head] if head else found
+    return found.mean((0, 1))
+
+
+def attention_picture(shares: Float[Tensor, "T S"], rows: Sequence[str], columns: Sequence[str]) -> Picture:
+    """Return shares as cells, black for 0 and white for 1, with tokens beside and above them."""
+    cells = shares[:, :, None, None, None].expand(-1, -1, 1, CELL, CELL)
+    return Picture(cells, [each.strip() or "_" for each in rows], [each.strip() or "_" for each in columns])
+
+
+def _up_to_end(names: Sequence[str], numbers: Tensor) -> list[str]:
+    """Return the names of a row's tokens up to its end, which is left in where there is one."""
+    row = numbers[0].tolist()
+    found = until_end(names, row)
+    return [*found, names[0]] if len(found) < len(row) else found

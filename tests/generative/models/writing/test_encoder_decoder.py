@@ -1,0 +1,144 @@
+import pytest
+import torch
+
+from generative import FitConfig, fit
+from generative.data import load_data
+from generative.models.writing.attention_maps import AnswerAttention
+from generative.models.writing.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
+from generative.sampling.decoding import AnswerDecoding
+
+KINDS = ("none", "pooling", "additive", "dot", "multi-head")
+every = pytest.mark.parametrize("attention", KINDS)
+orders = pytest.mark.parametrize("order", ["bahdanau", "luong"])
+
+
+def noise(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def rough(**options) -> EncoderDecoder:
+    torch.manual_seed(0)
+    sizes = {"vocabulary": 6, "embedding": 8, "hidden": 16, "heads": 2}
+    module = EncoderDecoder(EncoderDecoderConfig(**{**sizes, **options})).eval()
+    with torch.no_grad():
+        for weight in module.parameters():
+            weight.mul_(2)
+    return module
+
+
+def batch(n: int = 4, length: int = 7):
+    tokens = torch.randint(1, 6, (2, n, length), generator=noise(3))
+    masks = torch.arange(length) < torch.tensor([[[7], [3], [5], [1]], [[2], [7], [4], [5]]])
+    return tokens[0], masks[0], tokens[1], masks[1]
+
+
+@every
+@orders
+def test_the_content_of_padding_changes_nothing(attention, order):
+    module, (source, source_mask, target, target_mask) = rough(attention=attention, order=order), batch()
+    changed = [each.where(mask, each % 5 + 1) for each, mask in ((source, source_mask), (target, target_mask))]
+    assert not torch.equal(changed[0], source) and not torch.equal(changed[1], target)
+    whole, again = (
+        module.loss((one, source_mask, two, target_mask), noise()) for one, two in ((source, target), changed)
+    )
+    assert whole[0].item() == again[0].item() and whole[1]["right"] == again[1]["right"]
+    short = []
+    for row in range(4):
+        ends = int(source_mask[row].sum()), int(target_mask[row].sum())
+        one, two = source[row : row + 1, : ends[0]], target[row : row + 1, : ends[1]]
+        mean = module.loss((one, torch.ones_like(one).bool(), two, torch.ones_like(two).bool()), noise())[0]
+        short.append(mean * ends[1])
+    assert whole[0].item() == pytest.approx(torch.stack(short).sum().item() / target_mask.sum().item(), rel=1e-5)
+    (looked,) = module.maps((changed[0], source_mask), target)
+    torch.testing.assert_close(looked, module.maps((source, source_mask), target)[0])
+    if attention != "none":
+        torch.testing.assert_close(looked.sum(3), torch.ones(looked.shape[:3]))
+        assert not looked.masked_select(~source_mask[:, None, None].expand_as(looked)).any()
+
+
+@orders
+def test_only_pooling_looks_at_the_same_whatever_is_asked(order):
+    for attention in KINDS[1:]:
+        source, mask, target, _ = batch()
+        looked = rough(attention=attention, order=order).maps((source, mask), target)[0][0]
+        assert torch.allclose(looked, looked[:, :1].expand_as(looked), atol=1e-5) == (attention == "pooling")
+
+
+@every
+def test_the_whole_source_is_read(attention):
+    module, (source, _, target, _) = rough(attention=attention), batch()
+    mask = torch.ones_like(source).bool()
+    before = module.scores((source, mask), target)
+    for place in range(source.shape[1]):
+        changed = source.clone()
+        changed[:, place] = changed[:, place] % 5 + 1
+        assert (module.scores((changed, mask), target) - before).abs().amax((1, 2)).min() > 1e-5
+
+
+@orders
+def test_a_mark_changes_the_question(order):
+    module, (source, mask, target, _) = rough(marked=True, order=order), batch()
+    marks = torch.zeros_like(source)
+    before = module.scores((source, mask, marks), target)
+    marks[:, 0] = 1
+    assert not torch.allclose(before, module.scores((source, mask, marks), target), atol=1e-4)
+    assert module.inputs == ("source", "source_mask", "answer", "target", "target_mask")
+
+
+@every
+@orders
+def test_an_answer_is_what_the_scores_say(attention, order):
+    module, (source, mask, *_) = rough(attention=attention, order=order), batch()
+    found = module.answer(source, mask, sampling=AnswerDecoding(length=6), generator=noise())
+    likeliest = module.scores((source, mask), found).argmax(2)
+    inside = (found == 0).cumsum(1) - (found == 0).long() == 0  # up to the end
+    assert torch.equal(likeliest[inside], found[inside]) and not found[~inside].any()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("attention", "order"), [("additive", "bahdanau"), ("dot", "luong"), ("multi-head", "luong")])
+def test_words_are_turned_round(attention, order):
+    data = load_data("reverse", {"count": 4000, "length": 6, "letters": 5})
+    torch.manual_seed(0)
+    sizes = EncoderDecoder.sizes(data.fields)
+    module = EncoderDecoder(EncoderDecoderConfig(**sizes, embedding=32, hidden=64, attention=attention, order=order))
+    config = FitConfig(steps=350, learning_rate=1e-2, schedule="cosine", gradient_clip=1.0)
+    list(fit(module, data.batches(32, 0, module.inputs), config, seed=0, log_every=50))
+    held = next(data.held_out().batches(200, 0, module.inputs)())
+    assert module.loss(held, noise())[1]["right"] > 0.9
+
+
+@pytest.mark.parametrize("options", [{"vocabulary": 0}, {"hidden": 10}, {"dropout": 1.0}, {"heads": 0}])
+def test_a_senseless_option_is_refused(options):
+    with pytest.raises(ValueError, match=f"{next(iter(options))}="):
+        EncoderDecoderConfig(**options)
+
+
+class Source:
+    classes = ()
+
+    def names(self, field):
+        return ("<end>", "a", " b", "c", "d", "e")
+
+    def codes(self, count, seed):
+        raise AssertionError("this view needs no codes")
+
+    def held_out(self, count):
+        assert count == 64
+        return batch()
+
+
+def test_the_view_has_a_cell_for_each_token_said_and_read():
+    module, (source, mask, *_) = rough(attention="multi-head"), batch()
+    said = module.answer(source, mask, sampling=AnswerDecoding(length=7), generator=noise())
+    (looked,) = module.maps((source, mask), said)
+    for item, head in ((0, 0), (1, 2)):
+        shown = AnswerAttention(item=item, head=head).show(module, Source(), 0)
+        expected = looked[item].mean(0) if head == 0 else looked[item, head - 1]
+        rows, columns = shown.images.shape[:2]
+        assert len(shown.rows) == rows and len(shown.columns) == columns
+        torch.testing.assert_close(shown.images.mean((2, 3, 4)), expected[:rows, :columns])
+        assert columns == 7  # the rows of sources have no end here
+    for options in ({"item": 4}, {"head": 3}, {"layer": 2}):
+        with pytest.raises(ValueError, match=f"{next(iter(options))}="):
+            AnswerAttention(**options).show(module, Source(), 0)
