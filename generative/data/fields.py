@@ -30,7 +30,8 @@ class Field:
     """What there is of every item under one name."""
 
     kind: str
-    """image (uint8, H W C), point, row, tokens, roll, label, attributes, factors, mask, or a kind of one's own."""
+    """image (uint8, H W C), point, row, tokens, roll, notes, label, attributes, factors, mask, or one of
+    your own."""
     shape: tuple[int, ...]
     """Of one item; () for a single number."""
     dtype: str
@@ -40,6 +41,8 @@ class Field:
     sizes: tuple[int, ...] = ()
     """How many values a number can have, from 0 on: one count for all, or one for each column. Empty where the type
     alone is the limit."""
+    rate: float = 0.0
+    """Steps or beats per second of what is heard; 0 where nothing is."""
 
     def __post_init__(self) -> None:
         if any(each < 1 for each in self.shape):
@@ -50,7 +53,7 @@ class Field:
             raise ValueError(f"dtype={self.dtype!r}: no type of numbers; give one such as float32") from error
         if self.kind == "image" and (len(self.shape) != 3 or self.dtype != "uint8"):
             raise ValueError(f"an image of {self.dtype} {self.shape}: give uint8 and (height, width, channels)")
-        if len(self.sizes) > 1 and self.shape != (len(self.sizes),):
+        if len(self.sizes) > 1 and self.shape[-1:] != (len(self.sizes),):
             raise ValueError(f"sizes={self.sizes}: give one, or one for each column of shape {self.shape}")
         if any(each < 1 for each in self.sizes):
             raise ValueError(f"sizes={self.sizes}: numbers of values; give 1 or more each")

@@ -17,9 +17,11 @@ from jaxtyping import Float, Int, UInt8
 from generative.core.catalogue import Catalogue
 from generative.core.options import ComponentError
 from generative.data.fields import Field
+from generative.data.music.rolls import HOLD, REST, pitches_of, struck, unnumbered
 from generative.data.text.padded import until_end
 from generative.report.images import png_bytes
-from generative.report.score import roll_picture, synthesised
+from generative.report.score import BAR, midi_bytes, roll_picture, synthesised
+from generative.report.score import RATE as STEPS
 from generative.report.video import webm_bytes
 
 RATE = 22_050
@@ -58,11 +60,34 @@ def text(samples: Int[np.ndarray, "N T"], field: Field) -> Files:
     return {".txt": f"{said}\n".encode()}
 
 
-def score(samples: Int[np.ndarray, "N T V"], field: Field) -> Files:
-    """Return rolls of MIDI pitches (-1 is a rest) as a picture with time from left to right, and as sound."""
-    rolls = list(samples[:ROLLS])
-    heard = np.concatenate([synthesised(roll, RATE) for roll in rolls])
-    return {".png": png_bytes(roll_picture(rolls)), ".wav": wav_bytes(heard)}
+def score(samples: Int[np.ndarray, "N ..."], field: Field) -> Files:
+    """Return music as a picture with time from left to right, as sound and as MIDI, one piece after the other.
+
+    Args:
+        samples: rolls (N T V), rolls in a row (N T*V), or notes (N L 2).
+        field: what their numbers stand for; a roll without names holds MIDI pitches, and -1 for a rest.
+    """
+    rolls = [as_roll(each, field) for each in samples[:ROLLS]]
+    steps = field.rate if field.rate and field.kind != "notes" else STEPS
+    pause = np.full((round(steps / STEPS * BAR), rolls[0].shape[1]), REST)
+    whole = np.concatenate([part for roll in rolls for part in (roll, pause)][:-1])
+    return {
+        ".png": png_bytes(roll_picture(rolls, len(pause))),
+        ".wav": wav_bytes(np.concatenate([synthesised(roll, RATE, steps) for roll in rolls])),
+        ".mid": midi_bytes(whole, steps),
+    }
+
+
+def as_roll(sample: Int[np.ndarray, "..."], field: Field) -> Int[np.ndarray, "T V"]:
+    """Return one piece as a roll of pitches, holds and rests; arguments as of `score`."""
+    if field.kind == "notes":
+        pitches = pitches_of(field.names[: field.sizes[0]])
+        steps = [max(1, round(4 * float(beats))) for beats in field.names[field.sizes[0] :]]
+        heard = [[pitches[pitch], *[HOLD] * (steps[length] - 1)] for pitch, length in sample.tolist()]
+        return np.concatenate(heard)[:, None]
+    voices = field.shape[1] if len(field.shape) == 2 else 4
+    roll = sample.reshape(-1, voices) if sample.ndim == 1 else sample
+    return unnumbered(roll, field.names) if field.names else struck(roll)
 
 
 def sound(samples: Float[np.ndarray, "N T"], field: Field) -> Files:
@@ -100,7 +125,7 @@ FILM = Medium("frames one after the other", film)
 TEXT = Medium("a text", text)
 SCORE = Medium("notes, drawn and played", score)
 SOUND = Medium("a sound", sound)
-KINDS = {"tokens": "text", "roll": "score"}
+KINDS = {"tokens": "text", "roll": "score", "notes": "score"}
 """The medium of samples that are like a field of such a kind; images and points are put into a picture first."""
 
 

@@ -7,9 +7,11 @@ import pytest
 
 from generative import ComponentError
 from generative.data import Field
+from generative.data.music.rolls import HOLD, REST, struck
 from generative.report.media import MEDIA, RATE, Medium, medium_of, wav_bytes
 from generative.report.pages import data_url, media_type
-from generative.report.score import STEP_SECONDS, notes, roll_picture, synthesised
+from generative.report.score import RATE as STEPS
+from generative.report.score import midi_bytes, roll_picture, synthesised
 from generative.report.trained import render_run
 from tests.scripts.generative.small import finished
 
@@ -29,22 +31,37 @@ def loudest(sound):
     return power.argmax() * RATE / len(sound)
 
 
-def test_a_roll_is_notes_that_last_as_long_as_their_pitch_stays():
-    assert set(notes(ROLL)) == {(0, 69, 0, 2), (0, 81, 3, 1), (1, 57, 2, 2)}
-    assert list(notes(np.full((5, 3), -1))) == []
-
-
 def test_a_note_sounds_at_its_pitch_in_its_time_and_a_rest_is_silent():
-    step = round(STEP_SECONDS * RATE)
+    step = round(RATE / STEPS)
     for pitch, hertz in ((69, 440.0), (81, 880.0), (57, 220.0)):
-        sound = synthesised(np.array([[-1], [pitch], [pitch], [-1]]), RATE)
+        sound = synthesised(np.array([[REST], [pitch], [HOLD], [REST]]), RATE)
         assert loudest(sound[step : 3 * step]) == pytest.approx(hertz, rel=0.02)
         assert not sound[:step].any() and not sound[3 * step :].any() and 0.1 < np.abs(sound).max() <= 1
-    assert np.abs(synthesised(np.tile([60, 64, 67, 72], (8, 1)), RATE)).max() <= 1
+    assert np.abs(synthesised(struck(np.tile([60, 64, 67, 72], (8, 1))), RATE)).max() <= 1
+
+
+def test_a_grid_of_quarter_notes_sounds_at_the_same_speed():
+    roll = np.array([[69], [HOLD]])
+    whole, quarters = (len(synthesised(roll, RATE, steps)) for steps in (STEPS, STEPS / 4))
+    assert quarters - whole == round(6 * RATE / STEPS)
+    coarse = Field("roll", (2, 1), "int64", ("rest", "hold", "69"), (3,), STEPS / 4)
+    files = MEDIA.find("score").files(np.array([[[2], [1]]]), coarse)
+    assert len(heard(files[".wav"])) == quarters and files[".mid"] == midi_bytes(roll, STEPS / 4)
+    assert midi_bytes(roll, STEPS / 4) == midi_bytes(np.array([[69], *[[HOLD]] * 7]))
+
+
+def test_rolls_in_a_row_and_notes_are_scores_too():
+    names = ("rest", "hold", "60", "62")
+    roll = np.array([[[2, 3], [1, 0], [2, 1]]])
+    as_rolls = MEDIA.find("score").files(roll, Field("roll", (3, 2), "int64", names, (4,), STEPS))
+    assert MEDIA.find("score").files(roll.reshape(1, 6), Field("roll", (3, 2), "int64", names, (4,), STEPS)) == as_rolls
+    field = Field("notes", (3, 2), "int64", ("rest", "60", "0.25", "0.5"), (2, 2), STEPS / 4)
+    melody = MEDIA.find("score").files(np.array([[[1, 1], [0, 0], [1, 0]]]), field)
+    assert melody[".mid"] == midi_bytes(np.array([[60], [HOLD], [REST], [60]]))
 
 
 def test_a_score_shows_time_from_left_to_right_and_high_notes_above():
-    picture = roll_picture([ROLL])
+    picture = roll_picture([struck(ROLL)])
     red = (picture == (196, 52, 48)).all(2)
     rows, columns = np.nonzero(red)
     first, last = rows[columns < picture.shape[1] // 2], rows[columns >= picture.shape[1] // 2]
@@ -64,7 +81,7 @@ def test_every_medium_makes_files_that_a_page_can_show():
     }
     assert set(made) == set(MEDIA.names())
     assert {name: set(files) for name, files in made.items()} == {
-        "picture": {".png"}, "film": {".webm"}, "text": {".txt"}, "score": {".png", ".wav"}, "sound": {".wav"},
+        "picture": {".png"}, "film": {".webm"}, "text": {".txt"}, "score": {".png", ".wav", ".mid"}, "sound": {".wav"},
     }  # fmt: skip
     assert made["text"][".txt"] == b"abb\n\nbaa\n"
     assert (cv2.imdecode(np.frombuffer(made["picture"][".png"], np.uint8), 1)[..., ::-1] == frames[0]).all()
@@ -90,11 +107,11 @@ def test_a_report_shows_whatever_lies_in_the_folder_of_samples(tmp_path):
     run = finished(tmp_path / "run", "pca")
     before = render_run(run)
     assert "<audio" not in before and "download=" not in before and "<video" not in before
-    files = {**MEDIA.find("score").files(ROLL[None], FIELD), ".mid": b"MThd" + bytes(10)}
+    files = dict(MEDIA.find("score").files(ROLL[None], FIELD))
     frames = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8)
     files |= MEDIA.find("film").files(frames, FIELD)
     for ending, content in files.items():
         (run.path / "samples" / f"00000009{ending}").write_bytes(content)
     page = render_run(run)
-    assert "<audio controls" in page and "download=" in page and "<video" in page
+    assert "<audio controls aria-label=" in page and "download=" in page and "<video" in page
     assert data_url(files[".wav"], "sound") in page

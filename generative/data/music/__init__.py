@@ -1,0 +1,1 @@
+"""Music as rolls of voices, as tokens and as notes."""
