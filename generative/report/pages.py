@@ -20,7 +20,7 @@ TYPES = {
 """The first bytes of files that a page can show, play or hand out."""
 
 
-class Note(NamedTuple):
+class Remark(NamedTuple):
     """A cell of a table with something smaller after it, such as an interval."""
 
     text: str

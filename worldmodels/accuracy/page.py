@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from generative.core.facts import Facts, FactsView
-from generative.report.pages import Note, number, render
+from generative.report.pages import Remark, number, render
 from generative.report.plots import svg
 from worldmodels.accuracy.plots import FIGURES, drawable, drawn, measured, probed_set
 from worldmodels.accuracy.verdict import findings_of_card, verdict
@@ -117,7 +117,7 @@ def _left_out(card: Card) -> list[str]:
     return lines
 
 
-def figure(value: float | str | Sequence[object] | FactsView | None, significant: int = 3) -> str | Note:
+def figure(value: float | str | Sequence[object] | FactsView | None, significant: int = 3) -> str | Remark:
     """Return a number, a list, or an estimate with its interval, as a cell; n/a where it is not known."""
     if value is None:
         return "n/a"
@@ -128,7 +128,7 @@ def figure(value: float | str | Sequence[object] | FactsView | None, significant
     text = number(value["value"], significant)
     if value.get("ci_low") is None or value["episodes"] < 2:
         return text
-    return Note(text, f"({number(value['ci_low'], significant)} to {number(value['ci_high'], significant)})")
+    return Remark(text, f"({number(value['ci_low'], significant)} to {number(value['ci_high'], significant)})")
 
 
 def pick(content: Any, *path: str | int) -> Any:

@@ -24,7 +24,7 @@ from worldmodels.memories.lstm import LSTMConfig, LSTMMemory
 from worldmodels.memories.mdn_rnn import MDNRNN, MDNRNNConfig
 from worldmodels.memories.registry import MEMORIES
 from worldmodels.memories.shuffled import ShuffledMemory
-from worldmodels.memories.transformer import Transformer, TransformerConfig
+from worldmodels.memories.transformer import TransformerMemory, TransformerMemoryConfig
 
 __all__ = [
     "BUILT_IN",
@@ -50,8 +50,8 @@ __all__ = [
     "SequenceBatch",
     "ShuffledMemory",
     "State",
-    "Transformer",
-    "TransformerConfig",
+    "TransformerMemory",
+    "TransformerMemoryConfig",
     "agent_memory",
     "choose_rows",
     "first_state",

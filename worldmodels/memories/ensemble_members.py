@@ -6,13 +6,13 @@ from generative import Registry
 from worldmodels.memories.feed_forward import FeedForward
 from worldmodels.memories.lstm import LSTMMemory
 from worldmodels.memories.mdn_rnn import MDNRNN
-from worldmodels.memories.transformer import Transformer
+from worldmodels.memories.transformer import TransformerMemory
 
 BUILT_IN: dict[str, type[nn.Module]] = {
     "mdn-rnn": MDNRNN,
     "lstm": LSTMMemory,
     "feed-forward": FeedForward,
-    "transformer": Transformer,
+    "transformer": TransformerMemory,
 }
 
 MEMBERS = Registry("memory", BUILT_IN)

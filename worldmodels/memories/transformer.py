@@ -18,7 +18,7 @@ from worldmodels.memories.heads import HeadedMemory, HeadsConfig
 
 
 @dataclass(frozen=True)
-class TransformerConfig(HeadsConfig):
+class TransformerMemoryConfig(HeadsConfig):
     """Sizes and heads of the Transformer."""
 
     hidden: int = 128
@@ -42,7 +42,7 @@ class TransformerConfig(HeadsConfig):
             )
 
 
-class Transformer(HeadedMemory):
+class TransformerMemory(HeadedMemory):
     """Attention over a sliding window under the heads.
 
     Its state: the last token's features `h` (B H), the steps seen (B 1, int64), and the keys and values of the last
@@ -51,10 +51,10 @@ class Transformer(HeadedMemory):
 
     type_name: ClassVar[str] = "transformer"
     fixed_step: ClassVar[bool] = True
-    Config = TransformerConfig
-    config: TransformerConfig
+    Config = TransformerMemoryConfig
+    config: TransformerMemoryConfig
 
-    def __init__(self, config: TransformerConfig) -> None:
+    def __init__(self, config: TransformerMemoryConfig) -> None:
         super().__init__(config, config.hidden)
         self.embed = nn.Linear(config.latent + config.action, config.hidden)
         self.blocks = nn.ModuleList(TransformerBlock(config.hidden, config.heads) for _ in range(config.layers))

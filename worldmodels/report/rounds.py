@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from generative.core.facts import Facts, FactsView
-from generative.report.pages import Note, duration, number
+from generative.report.pages import Remark, duration, number
 from generative.report.plots import svg
 from worldmodels.evolution.rounds import best_round, round_name
 from worldmodels.report.plots import rounds_curve
@@ -113,8 +113,8 @@ def _rows(rounds: Rounds) -> list[list[object]]:
     ]
 
 
-def _cell(summary: FactsView) -> Note:
-    return Note(number(summary["mean"]), _interval(summary))
+def _cell(summary: FactsView) -> Remark:
+    return Remark(number(summary["mean"]), _interval(summary))
 
 
 def _figure(value: float | None) -> str:

@@ -57,7 +57,7 @@ def chorales() -> tuple[Sequence[Piece], dict[str, tuple[str, ...]]]:
 
 def parsed(paths: Iterable[Path]) -> tuple[list[Piece], dict[str, tuple[str, ...]]]:
     """Return the chorales in files of music21, and what is left out, by reason."""
-    from music21 import converter
+    from music21 import converter  # takes seconds, and comes with an extra
 
     pieces, left_out, seen = [], dict[str, tuple[str, ...]](), set[str]()
     for path in paths:

@@ -93,7 +93,8 @@ class ProgressionsConfig(Language):
             tonic, mode, style = (int(generator.integers(each)) for each in (12, len(MODES), len(GROOVES)))
             rhythms = list(GROOVES.values())[style]
             grooves = generator.integers(len(rhythms), size=len(BASE)).tolist()
-            chords, tops = [], []
+            chords: list[int] = []
+            tops: list[int] = []
             for _ in range(2 * self.bars):
                 shares = NEXT[chords[-1]] if chords else FIRST
                 chords.append(int(generator.choice(len(DEGREES), p=shares)))

@@ -14,6 +14,7 @@ rate is FitConfig's schedule `inverse-root`. What is cached while writing and wh
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -104,7 +105,7 @@ class Transformer(AnsweringModel):
             features, *_ = block(features, None, visible, none, none)
         state = [mask]
         for block in self.decoder:
-            state += [none, none, *block.remember(features)]
+            state += [none, none, *cast(Any, block).remember(features)]
         return tuple(state)
 
     def advance(self, token: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B K"], State]:

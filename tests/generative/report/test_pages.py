@@ -12,7 +12,7 @@ import pytest
 
 from generative.report import pages
 from generative.report.images import png_bytes
-from generative.report.pages import Note, Share, data_url, duration, media_type, number
+from generative.report.pages import Remark, Share, data_url, duration, media_type, number
 from generative.report.video import gif_bytes, webm_bytes
 from tests.page import Page
 
@@ -35,14 +35,14 @@ def test_everything_is_escaped_wherever_it_stands():
     page = written(
         "{% call section(evil) %}{{ table([evil, evil, evil], [[evil, note, 3]]) }}{% call details(evil) %}{{ evil }}"
         "{% endcall %}{{ media(evil, film, evil) }}{{ verdict(evil, [evil], evil) }}{% endcall %}",
-        evil=EVIL, note=Note(EVIL, EVIL), film=webm_bytes(FRAMES, 10),
+        evil=EVIL, note=Remark(EVIL, EVIL), film=webm_bytes(FRAMES, 10),
     )  # fmt: skip
     assert "script" not in {tag for tag, _ in page.tags} and page.loads == []
     assert page.words.count(EVIL) == 8 + 13  # of the base and of the content
 
 
 def test_cells_show_what_they_hold():
-    page = written("{{ table(['a', 'b'], rows) }}", rows=[[None, True], [Note("3", "2 to 4"), Share(0.25)], [0, "x"]])
+    page = written("{{ table(['a', 'b'], rows) }}", rows=[[None, True], [Remark("3", "2 to 4"), Share(0.25)], [0, "x"]])
     assert "a b yes 3 2 to 4 0 x" in page.words
     assert [attributes["style"] for _, attributes in page.tags if "style" in attributes] == ["width:25.0%"]
 

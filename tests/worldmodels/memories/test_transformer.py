@@ -2,14 +2,14 @@ import pytest
 import torch
 
 from tests.worldmodels.memories.batches import generator
-from worldmodels.memories import Transformer, TransformerConfig
+from worldmodels.memories import TransformerMemory, TransformerMemoryConfig
 
 
 def make(**options):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         defaults = {"latent": 3, "action": 2, "hidden": 16, "heads": 2, "layers": 2, "context": 4}
-        return Transformer(TransformerConfig(**(defaults | options))).eval()
+        return TransformerMemory(TransformerMemoryConfig(**(defaults | options))).eval()
 
 
 def sequence(steps, rows=2):
@@ -62,4 +62,4 @@ def test_the_empty_window_weighs_nothing():
 
 def test_a_width_that_heads_do_not_divide_is_refused():
     with pytest.raises(ValueError, match="hidden=18: must be a multiple of twice the heads, 8"):
-        TransformerConfig(hidden=18)
+        TransformerMemoryConfig(hidden=18)
