@@ -2,21 +2,29 @@
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from generative.data import load_data
 from generative.data.music.midi import opening
 from generative.data.music.rolls import HOLD, REST, notes, unnumbered
+from generative.models.writing.language_model import TextSampling
 from generative.report.score import midi_bytes
 from generative.runs.run_folder import Choice
 from scripts.generative.cli import main
+from scripts.generative.figures.music import copies_of, of_music
 from tests.scripts.generative.small import finished
 
 PROGRESSIONS = Choice("progressions", {"count": 200, "bars": 1})
 
 
-def test_a_model_of_tokens_goes_on_from_a_midi_file(tmp_path, capsys):
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return finished(tmp_path_factory.mktemp("compose") / "run", "lstm", PROGRESSIONS, batch=4, shown=2, show_every=8)
+
+
+def test_a_model_of_tokens_goes_on_from_a_midi_file(run, tmp_path, capsys):
     symusic = pytest.importorskip("symusic")
-    run = finished(tmp_path / "run", "lstm", PROGRESSIONS, batch=4)
     assert {each.suffix for each in (run.path / "samples").glob("00000008.*")} == {".png", ".wav", ".mid"}
     data = load_data(PROGRESSIONS.type, PROGRESSIONS.options)
     first = unnumbered(data.get("roll", np.arange(1))[0], data.item.names)
@@ -46,3 +54,41 @@ def test_an_opening_is_notes_for_a_model_of_melodies(tmp_path):
     path.write_bytes(midi_bytes(np.array([[76], *[[HOLD]] * 4])))
     with pytest.raises(ValueError, match=r"durations in beats 1\.25, and the model knows"):
         opening(path, data.item)
+
+
+def test_figures_stand_beside_real_pieces_and_what_costs_nothing(run):
+    assert main(["evaluate", str(run.path), "--samples", "100"]) == 0
+    facts = run.facts("evaluation")
+    assert facts is not None and facts["headline"]["name"] == "nats per step"
+    rows = {row["name"]: row for row in facts["figures"]}
+    known = load_data(PROGRESSIONS.type, PROGRESSIONS.options)
+    steps = rows["nats per step"]
+    held = known.held_out()
+    assert known.log_prob is not None
+    truth = -known.log_prob(held.get("roll", np.arange(len(held)))).mean() / 16
+    assert steps["reference"] == pytest.approx(truth) and truth < min(steps["baselines"].values()) < steps["value"]
+    assert set(steps["baselines"]) == {"unigram in each voice", "Markov chain in each voice",
+                                       "Kneser-Ney 4-gram in each voice", "Kneser-Ney 5-gram of all voices"}  # fmt: skip
+    for name in ("pitch-class entropy", "tonal distance", "groove", "empty bars", "motif recurrence"):
+        row = rows[name]
+        assert row["low"] <= row["reference"] <= row["high"]
+        assert set(row["baselines"]) == {"steps in any order", "voices of other pieces"}
+    assert rows["memorisation[rolls]"]["value"] == 0 and not facts["verdicts"]
+    assert main(["evaluate", str(run.path), "--samples", "100", "--metrics", "BLEU"]) == 1
+
+
+def test_a_model_that_plays_its_training_pieces_again_is_found_out():
+    data = load_data(PROGRESSIONS.type, PROGRESSIONS.options)
+
+    class Parrot(nn.Module):
+        inputs = ("tokens",)
+        Sampling = TextSampling
+
+        def sample(self, n, sampling, generator):
+            assert sampling.length == 64
+            return torch.from_numpy(data.get("tokens", np.arange(n)))
+
+    made, real = copies_of(Parrot(), data, 100, 0)["copies"]
+    assert made == 1 and real < 0.2
+    rows = {each.name: each for each in of_music(Parrot(), data, 100, 0)}
+    assert rows["memorisation[rolls]"].value == 1 and rows["distance to training"].standing == "worse"
