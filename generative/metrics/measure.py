@@ -386,4 +386,5 @@ _PLACES: dict[Needs, str] = {
     "answers": "measure_kept",
     "replies": "METRICS",
     "texts": "METRICS",
+    "rolls": "METRICS",
 }

@@ -16,7 +16,7 @@ from generative.core.catalogue import Catalogue
 from generative.core.options import ComponentError
 
 Needs = Literal[
-    "sets", "pairs", "twins", "cycles", "latents", "factors", "paths", "critic", "answers", "replies", "texts"
+    "sets", "pairs", "twins", "cycles", "latents", "factors", "paths", "critic", "answers", "replies", "texts", "rolls"
 ]
 """What a metric's function takes.
 
@@ -25,9 +25,22 @@ known twins of images in another domain and what the images are translated to, l
 back of them from there, likewise. latents: codes (N Z). factors: codes and true factors (N K). paths: a function from
 latents to features, and where paths start and end, see `continuity`. critic: a module, and items to look for its
 steepest gradient at. answers: what a judge answers of images, and of their reconstructions, as numbers (N Q). replies:
-what a model replies and what is right, as lists of tokens. texts: lists of tokens.
+what a model replies and what is right, as lists of tokens. texts: lists of tokens. rolls: pieces of music.
 """
-NEEDS = ("sets", "pairs", "twins", "cycles", "latents", "factors", "paths", "critic", "answers", "replies", "texts")
+NEEDS = (
+    "sets",
+    "pairs",
+    "twins",
+    "cycles",
+    "latents",
+    "factors",
+    "paths",
+    "critic",
+    "answers",
+    "replies",
+    "texts",
+    "rolls",
+)
 
 
 @dataclass(frozen=True)
@@ -145,6 +158,22 @@ METRICS = Catalogue[Metric](
         ),
         "distinct-2": Metric(f"{_HERE}.texts:distinct", "texts", "near", "How many pairs of tokens are different?"),
         "repetition": Metric(f"{_HERE}.texts:repetition", "texts", "near", "How often does a text repeat itself?"),
+        "pitch-class entropy": Metric(
+            f"{_HERE}.music:pitch_class_entropy", "rolls", "near", "How evenly are the 12 pitch classes used?"
+        ),
+        "scale consistency": Metric(
+            f"{_HERE}.music:scale_consistency", "rolls", "near", "How many notes are in one scale?"
+        ),
+        "groove": Metric(
+            f"{_HERE}.music:groove_consistency", "rolls", "near", "Have neighbouring bars the same rhythm?"
+        ),
+        "empty bars": Metric(f"{_HERE}.music:empty_bars", "rolls", "near", "How many bars of a voice are silent?"),
+        "polyphony": Metric(f"{_HERE}.music:polyphony", "rolls", "near", "How many voices sound together?"),
+        "notes per bar": Metric(
+            f"{_HERE}.music:notes_per_bar", "rolls", "near", "How many notes has a voice in a bar?"
+        ),
+        "tonal distance": Metric(f"{_HERE}.music:tonal_distance", "rolls", "near", "Do the voices fit together?"),
+        "motif recurrence": Metric(f"{_HERE}.music:motif_recurrence", "rolls", "near", "Do motifs come again?"),
     },
     _metric,
 )  # fmt: skip

@@ -86,7 +86,7 @@ def as_roll(sample: Int[np.ndarray, "..."], field: Field) -> Int[np.ndarray, "T 
         heard = [[pitches[pitch], *[HOLD] * (steps[length] - 1)] for pitch, length in sample.tolist()]
         return np.concatenate(heard)[:, None]
     voices = field.shape[1] if len(field.shape) == 2 else 4
-    roll = sample.reshape(-1, voices) if sample.ndim == 1 else sample
+    roll = sample[: sample.size // voices * voices].reshape(-1, voices) if sample.ndim == 1 else sample
     return unnumbered(roll, field.names) if field.names else struck(roll)
 
 

@@ -32,6 +32,7 @@ from generative.metrics.measure import (
 from generative.metrics.registry import METRICS, metrics_that_need
 from generative.runs.run_folder import TrainingRun
 from scripts.generative.figures.looks import Looks, look, shares_by
+from scripts.generative.figures.music import of_music
 from scripts.generative.figures.numbers import of_codes, of_points, of_rows
 from scripts.generative.figures.texts import of_answers, of_tokens
 from scripts.generative.figures.translated import of_translations, twins_known
@@ -41,6 +42,7 @@ from scripts.generative.runs.items import codes, places
 
 HEADLINES = (
     *("nats per point", "coverage[points]", "bits per number", "exact match", "bits per token"),
+    *("nats per step", "nats per note", "tonal distance"),
     *("translation-error", "FD", "accuracy", "answers right", "MSE"),
 )
 """The figure that stands for a model: the first of these that it has, under whatever extractor."""
@@ -136,6 +138,9 @@ def figures(module: nn.Module, data: Data, options: EvaluateOptions, looks: Look
     elif offers(module, "answer"):
         _check_asked(options.metrics, "replies", data)
         yield from of_answers(module, data, options.samples, options.seed, options.metrics)
+    elif data.item.kind in ("roll", "notes"):
+        _check_asked(options.metrics, "rolls", data)
+        yield from of_music(module, data, options.samples, options.seed, options.metrics)
     elif data.item.kind == "tokens":
         _check_asked(options.metrics, "texts", data)
         yield from of_tokens(module, data, options.samples, options.seed, options.metrics)

@@ -91,6 +91,15 @@ SMALL["encoder-decoder marked"] = {**SMALL["encoder-decoder"], "marked": True, "
 SMALL["transformer"] = {"vocabulary": 5, "width": 16, "layers": 1, "heads": 2}
 SMALL["transformer marked"] = {**SMALL["transformer"], "marked": True}
 SMALL["lstm masked"] = {**SMALL["lstm"], "masked": True}
+SMALL["music-lstm"] = {
+    "pitches": 5,
+    "durations": 3,
+    "embedding": 16,
+    "hidden": 32,
+    "layers": 1,
+    "attention": "dot-product",
+}
+SMALL["music-lstm pooling"] = {**SMALL["music-lstm"], "attention": "pooling"}
 SMALL["naive-bayes rows"] = {"categories": (2, 3, 4), "count": 512, "smoothing": 0.1}
 
 
@@ -104,7 +113,15 @@ RESTING = {"progan": r"(to|from)_rgb\.0\.", "sagan": ATTENDING, "biggan": ATTEND
 def other(case: str) -> dict[str, Any]:
     """Options of other sizes."""
     options = dict(SMALL[case])
-    larger = {"image_size": 48, "channels": 2, "latent": 32, "dimensions": 5, "categories": (5, 2), "vocabulary": 9}
+    larger = {
+        "image_size": 48,
+        "channels": 2,
+        "latent": 32,
+        "dimensions": 5,
+        "categories": (5, 2),
+        "vocabulary": 9,
+        "pitches": 9,
+    }
     larger |= {"image_size": 2 * options["image_size"]} if case.startswith(DOUBLED) else {}
     return {**options, **{name: value for name, value in larger.items() if options.get(name, True) is not True}}
 
@@ -129,6 +146,7 @@ FIELDS = {
     "target": Field("tokens", (6,), "int64", ("a", "b", "c", "d", "e"), (5,)),
     "target_mask": Field("mask", (6,), "bool"),
     "answer": Field("tags", (6,), "int64", ("", "answer"), (2,)),
+    "notes": Field("notes", (12, 2), "int64", tuple("abcdexyz"), (5, 3)),
 }
 LABEL = Field("label", (), "int64", ("x", "y", "z"), (3,))
 
@@ -142,6 +160,9 @@ def data(module: Any, n: int, seed: int = 0) -> torch.Tensor:
     config, generator = module.config, torch.Generator().manual_seed(seed)
     if kind(module) == "tokens":
         return (torch.randint(0, 9, (n, 1), generator=generator) + torch.arange(12)) % config.vocabulary
+    if kind(module) == "notes":
+        pitches = torch.randint(0, 9, (n, 1), generator=generator) + torch.arange(12)
+        return torch.stack([pitches % config.pitches, pitches % config.durations], 2)
     if kind(module) == "code":
         side = config.image_size
         first = torch.randint(0, 6, (n, 1, 1), generator=generator)
@@ -347,7 +368,7 @@ def test_latents_have_the_promised_size(case):
 def test_a_senseless_size_is_refused_by_name(case):
     fields = [
         name
-        for name in ("image_size", "channels", "dimensions", "count", "classes", "vocabulary")
+        for name in ("image_size", "channels", "dimensions", "count", "classes", "vocabulary", "pitches")
         if name in SMALL[case]
     ]
     assert fields
@@ -487,7 +508,9 @@ def test_a_capability_works_or_is_refused_with_a_reason(case, capability):
     elif capability == "reconstruct":
         assert torch.equal(module.reconstruct(obs, *more), module.decode(z, *more))
     elif capability == "sample":
-        length = (module.Sampling().length,) if kind(module) == "tokens" else shape(module)
+        length = (
+            (module.Sampling().length, *shape(module)[1:]) if hasattr(module.Sampling(), "length") else shape(module)
+        )
         assert draw(module, 3, noise(1), *more).shape == (3, *length)
         assert torch.equal(draw(module, 3, noise(1)), draw(module, 3, noise(1)))
         assert not torch.equal(draw(module, 20, noise(1)), draw(module, 20, noise(2)))
@@ -499,7 +522,9 @@ def test_a_capability_works_or_is_refused_with_a_reason(case, capability):
         assert there.shape == back.shape == obs.shape and not torch.equal(there, back)
     elif capability == "generate":
         went_on = module.generate(obs, 7, module.Sampling(), noise(1))
-        assert went_on.shape == (3, 7) and torch.equal(went_on, module.generate(obs, 7, module.Sampling(), noise(1)))
+        assert went_on.shape == (3, 7, *shape(module)[1:]) and torch.equal(
+            went_on, module.generate(obs, 7, module.Sampling(), noise(1))
+        )
     elif capability == "stream":
         stream = module.stream(obs[0], module.Sampling(), noise(1))
         assert all(0 <= token < config.vocabulary for token in itertools.islice(stream, 5))

@@ -22,7 +22,7 @@ from generative.core.files import write_bytes
 from generative.core.options import ComponentError
 from generative.data.fields import Data
 from generative.data.music.pieces import BEATS, FINEST, Piece, Windows, music_data
-from generative.data.music.rolls import Note, roll_of
+from generative.data.music.rolls import RollNote, roll_of
 from generative.data.origin import Origin
 
 VOICES = ("Soprano", "Alto", "Tenor", "Bass")
@@ -47,18 +47,21 @@ class ChoralesConfig(Windows):
 @cache
 def chorales() -> tuple[Sequence[Piece], dict[str, tuple[str, ...]]]:
     """Return all chorales, and the names of what is no chorale in 4/4 for four voices, by reason."""
-    if importlib.util.find_spec("music21") is None:
+    spec = importlib.util.find_spec("music21")
+    if spec is None or not spec.submodule_search_locations:
         raise ComponentError(f"chorales: {MISSING}")
     path = cache_folder() / "music" / f"chorales-{FORMAT}-music21-{version('music21')}.npz"
     if not path.is_file():
-        write_bytes(path, kept(*parsed(_files())))
+        write_bytes(path, kept(*parsed(_files(Path(spec.submodule_search_locations[0])))))
     return unkept(path.read_bytes())
 
 
 def parsed(paths: Iterable[Path]) -> tuple[list[Piece], dict[str, tuple[str, ...]]]:
     """Return the chorales in files of music21, and what is left out, by reason."""
-    from music21 import converter  # takes seconds, and comes with an extra
-
+    try:
+        from music21 import converter
+    except ImportError as error:
+        raise ComponentError(f"chorales: {MISSING}") from error
     pieces, left_out, seen = [], dict[str, tuple[str, ...]](), set[str]()
     for path in paths:
         score = converter.parse(path, storePickle=False)
@@ -83,7 +86,7 @@ def _piece(name: str, score: Any) -> Piece | str:
     signatures = {each.ratioString for each in parts[0].recurse().getElementsByClass("TimeSignature")}
     if signatures != {f"{BEATS}/4"}:
         return "not in 4/4"
-    notes: list[Note] = []
+    notes: list[RollNote] = []
     for voice, part in enumerate(parts):
         for each in part.flatten().notes:
             first, end = (round(float(time) * FINEST) for time in (each.offset, each.offset + each.quarterLength))
@@ -91,7 +94,7 @@ def _piece(name: str, score: Any) -> Piece | str:
             if tied and notes and notes[-1].first + notes[-1].steps == first:
                 notes[-1] = notes[-1]._replace(steps=end - notes[-1].first)
             elif end > first:
-                notes.append(Note(voice, max(pitch.midi for pitch in each.pitches), first, end - first))
+                notes.append(RollNote(voice, max(pitch.midi for pitch in each.pitches), first, end - first))
     steps = max(note.first + note.steps for note in notes)
     first_bar = parts[0].getElementsByClass("Measure").first()
     length = float(first_bar.duration.quarterLength)
@@ -120,11 +123,9 @@ def mode(counts: Counter[int]) -> str:
     return max(fits, key=lambda key: fits[key])[0]
 
 
-def _files() -> list[Path]:
-    """Return the files of music21 that have a chorale's name."""
-    spec = importlib.util.find_spec("music21")
-    assert spec is not None and spec.submodule_search_locations
-    folder = Path(spec.submodule_search_locations[0]) / "corpus" / "bach"
+def _files(package: Path) -> list[Path]:
+    """Return the files in the folder of music21 that have a chorale's name."""
+    folder = package / "corpus" / "bach"
     found = sorted(folder.glob("bwv*.mxl"))
     if not found:
         raise ComponentError(f"{folder}: no chorales; install music21 with its corpus: {MISSING}")

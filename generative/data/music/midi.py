@@ -1,15 +1,18 @@
 """MIDI files of the user's as rolls, by symusic (Y. Liao, Z. Luo and others, MIT)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+from jaxtyping import Int64
+
 from generative.core.options import ComponentError
-from generative.data.fields import Data
+from generative.data.fields import Data, Field
 from generative.data.music.chorales import MISSING
-from generative.data.music.pieces import BEATS, FINEST, Piece, Windows, music_data
-from generative.data.music.rolls import Note, roll_of
+from generative.data.music.pieces import BEATS, FINEST, Piece, Windows, melody, music_data
+from generative.data.music.rolls import BEATS_PER_MINUTE, GOES_ON, RollNote, coarser, name_of, roll_of, sounding
 from generative.data.origin import Origin, file_digest
 
 ENDINGS = (".mid", ".midi")
@@ -73,7 +76,7 @@ def read_midi(path: Path, voices: int) -> tuple[Piece, int]:
     tracks = [track for track in score.tracks if not track.is_drum and len(track.notes)]
     if not tracks:
         raise ValueError("no notes")
-    heard = [[Note(number, note.pitch, note.time, note.duration) for note in track.notes]
+    heard = [[RollNote(number, note.pitch, note.time, note.duration) for note in track.notes]
              for number, track in enumerate(tracks)]  # fmt: skip
     if len(heard) == voices:
         shared = [each for track in heard for each in _one_at_a_time(track)]
@@ -84,6 +87,42 @@ def read_midi(path: Path, voices: int) -> tuple[Piece, int]:
     return Piece(path.name, roll_of(iter(shared), steps, voices)), sum(map(len, heard)) - len(shared)
 
 
+def opening(path: Path, item: Field) -> Int64[np.ndarray, "..."]:
+    """Return how a MIDI file begins as numbers of a field: tokens of a roll (T*V), or notes (L 2).
+
+    Args:
+        path: the file.
+        item: the first field of the data, a roll or notes.
+
+    Raises:
+        ComponentError: symusic is missing.
+        ValueError: the file cannot be read, or has what the data do not.
+    """
+    finest = round(item.rate * 60 / BEATS_PER_MINUTE) if item.kind == "roll" else FINEST
+    try:
+        piece, _ = read_midi(path, item.shape[1] if item.kind == "roll" else 1)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}; give a MIDI file in 4/4") from error
+    whole = piece.roll[: int(np.flatnonzero((sounding(piece.roll) >= 0).any(1))[-1]) + 1]  # without rests at its end
+    if item.kind == "notes":
+        pitches, durations = item.names[: item.sizes[0]], item.names[item.sizes[0] :]
+        played = [(name_of(pitch), f"{steps / FINEST:g}") for pitch, steps in melody(whole[:, 0]).tolist()]
+        _known(path, {each for each, _ in played}, pitches, "pitches")
+        _known(path, {each for _, each in played}, durations, "durations in beats")
+        return np.array([(pitches.index(pitch), durations.index(length)) for pitch, length in played])
+    roll = coarser(whole, FINEST // finest)
+    roll = roll if GOES_ON in item.names else sounding(roll)
+    names = [name_of(each) for each in roll.ravel().tolist()]
+    _known(path, set(names), item.names, "pitches")
+    return np.array([item.names.index(each) for each in names])
+
+
+def _known(path: Path, asked: set[str], names: Sequence[str], what: str) -> None:
+    unknown = sorted(asked - set(names))
+    if unknown:
+        raise ValueError(f"{path}: {what} {', '.join(unknown)}, and the model knows {names[0]} to {names[-1]}")
+
+
 def _library() -> Any:
     try:
         import symusic
@@ -92,19 +131,19 @@ def _library() -> Any:
     return symusic
 
 
-def _order(note: Note) -> tuple[int, int]:
+def _order(note: RollNote) -> tuple[int, int]:
     return note.first, -note.pitch
 
 
-def _one_at_a_time(track: Iterable[Note]) -> list[Note]:
+def _one_at_a_time(track: Iterable[RollNote]) -> list[RollNote]:
     """Return of notes that begin together the highest."""
-    found: dict[int, Note] = {}
+    found: dict[int, RollNote] = {}
     for note in sorted(track, key=_order):
         found.setdefault(note.first, note)
     return list(found.values())
 
 
-def _shared(notes: Iterable[Note], voices: int) -> list[Note]:
+def _shared(notes: Iterable[RollNote], voices: int) -> list[RollNote]:
     """Return notes in voices: each is the free one's whose last pitch is nearest; without a free one it is left out."""
     ends, last = [0] * voices, [84 - 12 * voice for voice in range(voices)]
     found = []

@@ -148,7 +148,7 @@ def _rolls(name: str, pieces: Sequence[Piece], held: Sequence[bool], windows: Wi
 
 def _melodies(name: str, pieces: Sequence[Piece], held: Sequence[bool], windows: Windows, origin: Origin) -> Data:
     """Return runs of notes, rests among them, each a pitch and a duration."""
-    streams = [_melody(each.roll[:, 0]) for each in pieces]
+    streams = [melody(each.roll[:, 0]) for each in pieces]
     length, begins = windows.melody, np.cumsum([0, *map(len, streams)])
     parts: tuple[list[tuple[int, ...]], list[tuple[int, ...]]] = ([], [])
     for number, stream in enumerate(streams):
@@ -174,7 +174,7 @@ def _melodies(name: str, pieces: Sequence[Piece], held: Sequence[bool], windows:
     return _data(name, fields, {"notes": notes}, parts, pieces, origin)
 
 
-def _melody(voice: Int[np.ndarray, " T"]) -> Int64[np.ndarray, "L 2"]:
+def melody(voice: Int[np.ndarray, " T"]) -> Int64[np.ndarray, "L 2"]:
     """Return pitches, `REST` among them, and durations in steps."""
     joined = np.where((voice == REST) & (np.roll(voice, 1) == REST) & (np.arange(len(voice)) > 0), HOLD, voice)
     borders = np.flatnonzero(joined != HOLD)

@@ -18,7 +18,7 @@ BEATS_PER_MINUTE = 75
 """At which everything is played."""
 
 
-class Note(NamedTuple):
+class RollNote(NamedTuple):
     """A note of a roll."""
 
     voice: int
@@ -43,17 +43,17 @@ def struck(heard: Int[np.ndarray, "T V"]) -> Int[np.ndarray, "T V"]:
     return np.where(same, HOLD, heard)
 
 
-def notes(roll: Int[np.ndarray, "T V"]) -> Iterator[Note]:
+def notes(roll: Int[np.ndarray, "T V"]) -> Iterator[RollNote]:
     """Yield the notes of a roll, voice by voice, rests left out."""
     for voice, column in enumerate(roll.T):
         borders = np.flatnonzero(column != HOLD)
         ends = np.append(borders[1:], len(column))
         for first, end in zip(borders.tolist(), ends.tolist(), strict=True):
             if column[first] >= 0:
-                yield Note(voice, int(column[first]), first, end - first)
+                yield RollNote(voice, int(column[first]), first, end - first)
 
 
-def roll_of(found: Iterator[Note], steps: int, voices: int) -> Int[np.ndarray, "T V"]:
+def roll_of(found: Iterator[RollNote], steps: int, voices: int) -> Int[np.ndarray, "T V"]:
     """Return notes as a roll; one that is struck ends the note before it in its voice.
 
     Args:
@@ -80,6 +80,11 @@ def coarser(roll: Int[np.ndarray, "T V"], times: int) -> Int[np.ndarray, "S V"]:
 def roll_names(low: int, high: int, holds: bool = True) -> tuple[str, ...]:
     """Return what the numbers of a roll in data stand for: a rest, a hold where there are some, pitches."""
     return (SILENT, *([GOES_ON] if holds else []), *map(str, range(low, high + 1)))
+
+
+def name_of(value: int) -> str:
+    """Return the name of what stands in a roll."""
+    return {REST: SILENT, HOLD: GOES_ON}.get(value, str(value))
 
 
 def pitches_of(names: Sequence[str]) -> Int[np.ndarray, " K"]:

@@ -16,6 +16,7 @@ from generative.metrics.fidelity import squared_error
 from generative.metrics.neighbours import copies
 from generative.runs.run_folder import TrainingRun
 from scripts.generative.figures.looks import Looks, shares_by
+from scripts.generative.figures.music import copies_of
 from scripts.generative.runs.items import take
 
 
@@ -78,6 +79,8 @@ def _of_images(looks: Looks) -> Facts:
 
 
 def _of_others(module: nn.Module, data: Data, samples: int, seed: int) -> Facts:
+    if data.item.kind == "roll":
+        return copies_of(module, data, samples, seed)
     if not offers(module, "sample") or data.item.kind not in ("point", "row"):
         return {}
     train, held = (take(module, part, samples).values for part in (data, data.held_out()))

@@ -6,7 +6,7 @@ import pytest
 from generative.data.music.rolls import (
     HOLD,
     REST,
-    Note,
+    RollNote,
     coarser,
     notes,
     pitches_of,
@@ -33,7 +33,7 @@ def test_a_note_that_is_struck_again_is_another_one_than_one_that_goes_on():
 
 def test_notes_make_the_roll_that_they_come_from():
     assert (roll_of(notes(ROLL), 5, 2) == ROLL).all()
-    overlapping = [Note(0, 60, 0, 5), Note(0, 62, 1, 2)]
+    overlapping = [RollNote(0, 60, 0, 5), RollNote(0, 62, 1, 2)]
     assert roll_of(iter(overlapping), 5, 1)[:, 0].tolist() == [60, 62, HOLD, REST, REST]
 
 

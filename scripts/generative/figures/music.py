@@ -1,0 +1,153 @@
+"""Figures of models of music: how well they predict held-out pieces, and how their own are beside real ones."""
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+import torch
+from jaxtyping import Float64, Int
+from torch import Tensor, nn
+
+from generative import offers
+from generative.capabilities import dials
+from generative.core.facts import Facts
+from generative.data import Data
+from generative.data.music.rolls import BEATS_PER_MINUTE, sounding, struck
+from generative.metrics.figure import NOTHING, Figure, against
+from generative.metrics.music import copied, nearest_pieces
+from generative.metrics.registry import METRICS, metrics_that_need
+from generative.metrics.tokens import KneserNey
+from generative.report.media import as_roll
+from scripts.generative.runs.items import places, take
+
+PIECES = 200
+"""Pieces that are composed for figures, at most."""
+DRAWS = 8
+"""Draws of held-out pieces."""
+BEATS = 4
+"""Of a bar."""
+WITHOUT_BARS = ("pitch-class entropy", "scale consistency", "polyphony", "motif recurrence")
+Rolls = Sequence[Int[np.ndarray, "_ _"]]
+
+
+@torch.no_grad()
+def of_music(module: nn.Module, data: Data, samples: int, seed: int, asked: tuple[str, ...] = ()) -> Iterator[Figure]:
+    """Yield how well a model predicts held-out pieces, and figures of its own beside draws of held-out ones."""
+    if offers(module, "log_prob") and not asked:
+        yield from _predicted(module, data, samples)
+    if not offers(module, "sample"):
+        return
+    count = max(1, min(samples, PIECES, len(data.held_out()) // 2))
+    made = composed(module, data, count, seed)
+    generator = np.random.default_rng(seed)
+    held = data.held_out()
+    rows = [np.sort(generator.choice(len(held), count, replace=False)) for _ in range(DRAWS)]
+    real = [_rolls(data, held.get(data.main, each)) for each in rows]
+    nothing = _for_nothing(_rolls(data, data.get(data.main, generator.integers(len(data), size=count))), generator)
+    bar = _bar(data)
+    for name in metrics_that_need("rolls", asked):
+        metric = METRICS.find(name)
+        options = {} if name in WITHOUT_BARS else {"bar": bar}
+        value, *others = (metric(each, **options) for each in (made, *real))
+        said = {each: metric(rolls, **options) for each, rolls in nothing.items()}
+        yield against(name, value, others, said, metric.better, count)
+    if not asked and data.item.kind == "roll":
+        yield from _near(data, made, real)
+
+
+def composed(module: nn.Module, data: Data, count: int, seed: int) -> Rolls:
+    """Return pieces of a model that are as long as the items."""
+    sampling: Any = dials(module)()
+    if hasattr(sampling, "length"):
+        length = int(np.prod(data.item.shape)) if data.item.kind == "roll" else data.item.shape[0]
+        sampling = dataclasses.replace(sampling, length=length)
+    made: Tensor = cast(Any, module).sample(count, sampling, torch.Generator().manual_seed(seed))
+    return _rolls(data, made.numpy())
+
+
+@torch.no_grad()
+def copies_of(module: nn.Module, data: Data, samples: int, seed: int) -> Facts:
+    """Return which shares of a model's pieces and of held-out ones copy a training piece, for a diagnosis."""
+    if not offers(module, "sample") or data.item.kind != "roll":
+        return {}
+    held = data.held_out()
+    count = max(1, min(samples, PIECES, len(held)))
+    real = _rolls(data, held.get(data.main, places(held, count)))
+    made, known = (float(copied(_nearest(data, each)).mean()) for each in (composed(module, data, count, seed), real))
+    return {"copies": (made, known)}
+
+
+def _predicted(module: nn.Module, data: Data, samples: int) -> Iterator[Figure]:
+    """Yield nats per step of all voices, or per note, beside counts of runs of tokens in the training part."""
+    held = data.held_out()
+    items = take(module, held, samples)
+    parts = zip(*(each.split(64) for each in (items.values, *items.condition)), strict=True)
+    nats = -sum(float(cast(Any, module).log_prob(*part).sum()) for part in parts)
+    where = places(held, samples)
+    read, train = held.get(data.main, where), data.get(data.main, np.arange(len(data)))
+    steps = read.shape[0] * read.shape[1]
+    known = NOTHING if data.log_prob is None else -float(data.log_prob(read).sum()) / steps
+    said = _counted(train, read, data)
+    what = "nats per step" if data.item.kind == "roll" else "nats per note"
+    yield Figure(what, nats / steps, known, NOTHING, NOTHING, said, "lower", None, steps)
+
+
+def _counted(train: np.ndarray, held: np.ndarray, data: Data) -> Mapping[str, float]:
+    """Return nats per step, or note, under counts of what follows what, by name of the baseline."""
+    columns = [(train[..., each], held[..., each]) for each in range(train.shape[-1])]
+    if data.item.kind == "roll":
+        size = data.item.sizes[0]
+        said = {
+            f"{name} in each voice": sum(_nats(one, other, size, order) for one, other in columns)
+            for name, order in (("unigram", 1), ("Markov chain", 2), ("Kneser-Ney 4-gram", 4))
+        }
+        voices = train.shape[2]
+        in_a_row = _nats(train.reshape(len(train), -1), held.reshape(len(held), -1), size, voices + 1)
+        return {**said, f"Kneser-Ney {voices + 1}-gram of all voices": voices * in_a_row}
+    sizes = data.item.sizes
+    return {
+        name: sum(_nats(*each, size, order) for each, size in zip(columns, sizes, strict=True))
+        for name, order in (("unigram", 1), ("Markov chain", 2), ("Kneser-Ney 4-gram", 4))
+    }
+
+
+def _nats(train: np.ndarray, held: np.ndarray, size: int, order: int) -> float:
+    return KneserNey.of(train.ravel(), size, order).bits(held.ravel()) * math.log(2)
+
+
+def _near(data: Data, made: Rolls, real: Sequence[Rolls]) -> Iterator[Figure]:
+    """Yield how far pieces are from the nearest training piece, and how many copy one."""
+    away, *others = (_nearest(data, each) for each in (made, *real))
+    draws = [float(each.mean()) for each in others]
+    yield against("distance to training", float(away.mean()), draws, {"copies": 0.0}, "near", len(made))
+    shares = [float(copied(each).mean()) for each in others]
+    yield against(
+        "memorisation[rolls]", float(copied(away).mean()), shares, {"copies": 1.0}, "lower", len(made),
+        resolution=1 / len(made),
+    )  # fmt: skip
+
+
+def _nearest(data: Data, rolls: Rolls) -> Float64[np.ndarray, " M"]:
+    train = np.stack([sounding(each) for each in _rolls(data, data.get(data.main, np.arange(len(data))))])
+    return nearest_pieces(train, np.stack([sounding(each) for each in rolls]))
+
+
+def _rolls(data: Data, numbers: np.ndarray) -> Rolls:
+    return [as_roll(each, data.item) for each in numbers]
+
+
+def _for_nothing(real: Rolls, generator: np.random.Generator) -> Mapping[str, Rolls]:
+    """Return training pieces whose steps come in any order, and such as have each voice from another piece."""
+    found: dict[str, Rolls] = {"steps in any order": [struck(generator.permutation(sounding(each))) for each in real]}
+    if real[0].shape[1] > 1:
+        order = [np.roll(np.arange(len(real)), voice) for voice in range(real[0].shape[1])]
+        found["voices of other pieces"] = [
+            np.stack([real[rows[place]][:, voice] for voice, rows in enumerate(order)], 1) for place in range(len(real))
+        ]
+    return found
+
+
+def _bar(data: Data) -> int:
+    return round(BEATS * data.item.rate * 60 / BEATS_PER_MINUTE) if data.item.kind == "roll" else 16

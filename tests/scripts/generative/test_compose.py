@@ -1,0 +1,94 @@
+"""Music from trained models, on the command line."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from generative.data import load_data
+from generative.data.music.midi import opening
+from generative.data.music.rolls import HOLD, REST, notes, unnumbered
+from generative.models.writing.language_model import TextSampling
+from generative.report.score import midi_bytes
+from generative.runs.run_folder import Choice
+from scripts.generative.cli import main
+from scripts.generative.figures.music import copies_of, of_music
+from tests.scripts.generative.small import finished
+
+PROGRESSIONS = Choice("progressions", {"count": 200, "bars": 1})
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return finished(tmp_path_factory.mktemp("compose") / "run", "lstm", PROGRESSIONS, batch=4, shown=2, show_every=8)
+
+
+def test_a_model_of_tokens_goes_on_from_a_midi_file(run, tmp_path, capsys):
+    symusic = pytest.importorskip("symusic")
+    assert {each.suffix for each in (run.path / "samples").glob("00000008.*")} == {".png", ".wav", ".mid"}
+    data = load_data(PROGRESSIONS.type, PROGRESSIONS.options)
+    first = unnumbered(data.get("roll", np.arange(1))[0], data.item.names)
+    path = tmp_path / "opening.mid"
+    path.write_bytes(midi_bytes(first))
+    assert (opening(path, data.item) == data.get("tokens", np.arange(1))[0]).all()
+    words = ["write", str(run.path), "--prompt", str(path), "--length", "24", "--out", str(tmp_path / "on")]
+    assert main(words) == 0 and str(tmp_path / "on.mid") in capsys.readouterr().out
+    score = symusic.Score(str(tmp_path / "on.mid")).resample(4, min_dur=1)
+    heard = {(voice, each.pitch, each.time) for voice, track in enumerate(score.tracks) for each in track.notes}
+    begun = {each[:3] for each in notes(first)}
+    assert begun <= heard and not {each for each in heard - begun if each[2] < len(first)}
+    high = np.where(first >= 0, first + 24, first)
+    for roll, said in ((high, "the model knows rest to"), (np.full((4, 4), REST), "no notes")):
+        path.write_bytes(midi_bytes(roll))
+        assert main(words) == 1 and said in capsys.readouterr().err
+
+
+def test_an_opening_is_notes_for_a_model_of_melodies(tmp_path):
+    pytest.importorskip("symusic")
+    data = load_data("progressions", {"count": 200, "melody": 4})
+    path = tmp_path / "opening.mid"
+    path.write_bytes(midi_bytes(np.array([[76], *[[HOLD]] * 7, [74], *[[HOLD]] * 7])))
+    names, found = data.item.names, opening(path, data.item)
+    assert [names[each] for each in found[:, 0]] == ["76", "74"]
+    assert [names[data.item.sizes[0] + each] for each in found[:, 1]] == ["2", "2"]
+    path.write_bytes(midi_bytes(np.array([[76], *[[HOLD]] * 4])))
+    with pytest.raises(ValueError, match=r"durations in beats 1\.25, and the model knows"):
+        opening(path, data.item)
+
+
+def test_figures_stand_beside_real_pieces_and_what_costs_nothing(run):
+    assert main(["evaluate", str(run.path), "--samples", "100"]) == 0
+    facts = run.facts("evaluation")
+    assert facts is not None and facts["headline"]["name"] == "nats per step"
+    rows = {row["name"]: row for row in facts["figures"]}
+    known = load_data(PROGRESSIONS.type, PROGRESSIONS.options)
+    steps = rows["nats per step"]
+    held = known.held_out()
+    assert known.log_prob is not None
+    truth = -known.log_prob(held.get("roll", np.arange(len(held)))).mean() / 16
+    assert steps["reference"] == pytest.approx(truth) and truth < min(steps["baselines"].values()) < steps["value"]
+    assert set(steps["baselines"]) == {"unigram in each voice", "Markov chain in each voice",
+                                       "Kneser-Ney 4-gram in each voice", "Kneser-Ney 5-gram of all voices"}  # fmt: skip
+    for name in ("pitch-class entropy", "tonal distance", "groove", "empty bars", "motif recurrence"):
+        row = rows[name]
+        assert row["low"] <= row["reference"] <= row["high"]
+        assert set(row["baselines"]) == {"steps in any order", "voices of other pieces"}
+    assert rows["memorisation[rolls]"]["value"] == 0 and not facts["verdicts"]
+    assert main(["evaluate", str(run.path), "--samples", "100", "--metrics", "BLEU"]) == 1
+
+
+def test_a_model_that_plays_its_training_pieces_again_is_found_out():
+    data = load_data(PROGRESSIONS.type, PROGRESSIONS.options)
+
+    class Parrot(nn.Module):
+        inputs = ("tokens",)
+        Sampling = TextSampling
+
+        def sample(self, n, sampling, generator):
+            assert sampling.length == 64
+            return torch.from_numpy(data.get("tokens", np.arange(n)))
+
+    made, real = copies_of(Parrot(), data, 100, 0)["copies"]
+    assert made == 1 and real < 0.2
+    rows = {each.name: each for each in of_music(Parrot(), data, 100, 0)}
+    assert rows["memorisation[rolls]"].value == 1 and rows["distance to training"].standing == "worse"
