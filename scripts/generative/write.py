@@ -1,4 +1,4 @@
-"""`generative write`: a text that goes on from a prompt, printed while it is written or chosen word by word; or music, from an opening."""
+"""`generative write`: a text that goes on from a prompt, or is chosen word by word; or music, from an opening."""
 
 import itertools
 from collections.abc import Sequence
