@@ -143,6 +143,14 @@ class Answers(Protocol):
         """Return tokens (B S) for what is given: a batch's fields but for the target and its mask."""
 
 
+@runtime_checkable
+class Fills(Protocol):
+    """Says what hidden tokens may be."""
+
+    def fill(self, tokens: Tensor, hidden: Tensor) -> Tensor:
+        """Return the scores of every token (B T K) of texts (B T), without a look at those that are hidden (B T)."""
+
+
 CAPABILITIES: dict[str, type] = {
     "encode": Encodes,
     "decode": Decodes,
@@ -156,6 +164,7 @@ CAPABILITIES: dict[str, type] = {
     "stream": Streams,
     "codes": Quantises,
     "answer": Answers,
+    "fill": Fills,
 }
 """The capabilities by the name of their method."""
 

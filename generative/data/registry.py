@@ -50,6 +50,7 @@ DATA = Catalogue[type](
         "emoji": "generative.data.images.emoji:EmojiConfig",
         "avatars": "generative.data.rows.avatars:AvatarsConfig",
         "text": "generative.data.text.corpus:TextConfig",
+        "passages": "generative.data.text.corpus:PassagesConfig",
         "copy": "generative.data.text.languages:CopyConfig",
         "reverse": "generative.data.text.languages:ReverseConfig",
         "dates": "generative.data.text.languages:DatesConfig",

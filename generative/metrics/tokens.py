@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int, Int64
+from jaxtyping import Bool, Float64, Int, Int64
 
 from generative.core.options import ComponentError
 
@@ -38,6 +38,35 @@ def token_baselines(
     """
     names = {1: "unigram", 2: "Markov chain", order: f"Kneser-Ney {order}-gram"}
     return {name: KneserNey.of(train, vocabulary, each).bits(held_out) for each, name in names.items()}
+
+
+def neighbour_guesses(
+    train: Int[np.ndarray, "N T"], read: Int[np.ndarray, "M S"], hidden: Bool[np.ndarray, "M S"], vocabulary: int
+) -> Mapping[str, Int64[np.ndarray, " H"]]:
+    """Return guesses of hidden tokens: the commonest one, the likeliest after the one before it, and between both.
+
+    Neighbours are the true ones even where they are hidden too. Counts are of pairs within the texts trained on, each
+    with half a count more in proportion to how common its second token is.
+
+    Args:
+        train: texts to count in.
+        read: others, with what is to be guessed.
+        hidden: which of their tokens are.
+        vocabulary: how many tokens there are.
+    """
+    common = np.bincount(train.ravel(), minlength=vocabulary) + 1e-3
+    pairs = np.zeros((vocabulary, vocabulary), np.float32)
+    np.add.at(pairs, (train[:, :-1].ravel(), train[:, 1:].ravel()), 1)
+    pairs += 0.5 * (common / common.sum()).astype(np.float32)
+    after = np.log(pairs / pairs.sum(1, keepdims=True))  # (before token)
+    before = np.ascontiguousarray(after.T)
+    found: dict[str, list[int]] = {"unigram": [], "bigram": [], "both neighbours": []}
+    for row, place in np.argwhere(hidden):
+        scores = after[read[row, place - 1]] if place else np.log(common / common.sum())
+        both = scores + before[read[row, place + 1]] if place + 1 < read.shape[1] else scores
+        for name, each in (("unigram", common), ("bigram", scores), ("both neighbours", both)):
+            found[name].append(int(each.argmax()))
+    return {name: np.array(each, np.int64) for name, each in found.items()}
 
 
 @dataclass(frozen=True)

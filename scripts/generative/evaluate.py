@@ -41,7 +41,7 @@ from scripts.generative.runs.assembly import open_run
 from scripts.generative.runs.items import codes, places
 
 HEADLINES = (
-    *("nats per point", "coverage[points]", "bits per number", "exact match", "bits per token"),
+    *("nats per point", "coverage[points]", "bits per number", "exact match", "bits per token", "hidden tokens right"),
     *("nats per step", "nats per note", "tonal distance"),
     *("translation-error", "FD", "accuracy", "answers right", "MSE"),
 )

@@ -1,8 +1,8 @@
-"""`generative write`: a text that goes on from a prompt, printed while it is written; or music, from an opening."""
+"""`generative write`: a text that goes on from a prompt, or is chosen word by word; or music, from an opening."""
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from generative.report.media import MEDIA, medium_of
 from generative.runs.run_folder import TrainingRun
 from scripts.generative.runs.assembly import open_model
 from scripts.generative.runs.pictures import write_seen
+from scripts.generative.runs.writing_together import AHEAD, written_together
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,18 @@ class WriteOptions:
     """Beginning of the text, or a MIDI file that the music goes on from; by default where texts and pieces begin."""
     stop: str = ""
     """Stop once this was written, such as a full stop; by default after as many tokens as `length` says."""
+    choose: bool = False
+    """Write a text together: choose each next word from those that are offered, or write words of your own."""
+    offers: int = 8
+    """With --choose: words that are offered, the commonest of 100 draws."""
     seed: int = 0
     """Determines the draws."""
     out: str = ""
     """Of music, the files whose endings follow what they are; samples/written in the run folder by default."""
+
+    def __post_init__(self) -> None:
+        if self.offers < 1:
+            raise ValueError(f"offers={self.offers}: give 1 or more")
 
 
 def main(run: TrainingRun, options: WriteOptions, dials: Any = None) -> Sequence[str]:
@@ -55,9 +64,13 @@ def main(run: TrainingRun, options: WriteOptions, dials: Any = None) -> Sequence
     tokeniser = Tokeniser(run.config.data.options.get("tokens", "characters"), names)
     model: Any = module
     sampling = dials_of(module)() if dials is None else dials
+    generator = torch.Generator().manual_seed(options.seed)
+    if options.choose:
+        ahead = replace(sampling, length=AHEAD)
+        return [written_together(model, tokeniser, ahead, generator, options.prompt, options.stop, options.offers)]
     prompt = torch.from_numpy(tokeniser.encode(options.prompt))
     print(options.prompt, end="", flush=True)
-    stream = model.stream(prompt, sampling, torch.Generator().manual_seed(options.seed))
+    stream = model.stream(prompt, sampling, generator)
     written = ""
     for token in itertools.islice(stream, sampling.length):
         if names[token] == END or (options.stop and options.stop in written):

@@ -88,8 +88,11 @@ SMALL["gpt-2"] = {"vocabulary": 5, "width": 8, "layers": 2, "heads": 2, "context
 SMALL["gpt-2 masked"] = {**SMALL["gpt-2"], "masked": True}
 SMALL["encoder-decoder"] = {"vocabulary": 5, "embedding": 8, "hidden": 16, "heads": 2}
 SMALL["encoder-decoder marked"] = {**SMALL["encoder-decoder"], "marked": True, "attention": "dot", "order": "luong"}
+SMALL["question-generator"] = {"vocabulary": 5, "embedding": 8, "hidden": 16, "attention": "dot"}
 SMALL["transformer"] = {"vocabulary": 5, "width": 16, "layers": 1, "heads": 2}
 SMALL["transformer marked"] = {**SMALL["transformer"], "marked": True}
+SMALL["bert"] = {"vocabulary": 5, "width": 64, "layers": 1, "heads": 2, "context": 64, "dropout": 0.0}
+SMALL["bert labelled"] = {**SMALL["bert"], "labelled": True, "classes": 3}
 SMALL["lstm masked"] = {**SMALL["lstm"], "masked": True}
 SMALL["music-lstm"] = {
     "pitches": 5,
@@ -204,7 +207,8 @@ def batch(module: Any, n: int, seed: int = 0) -> Any:
         return obs, torch.arange(12) < 6 + torch.arange(n)[:, None] % 7
     if "other" in module.inputs:
         return obs, 1 - data(module, n, seed + 1)
-    return (obs, torch.arange(n) % module.config.classes) if "label" in module.inputs else obs
+    labels = obs[:, 0] if kind(module) == "tokens" else torch.arange(n)
+    return (obs, labels % module.config.classes) if "label" in module.inputs else obs
 
 
 def stream(module: Any, start: int = 0):
@@ -245,6 +249,10 @@ def outputs(module: Any) -> tuple[torch.Tensor, ...]:
         return (module.log_prob(data(module, 3), *condition(module, 3)),)
     if offers(module, "answer"):
         return (answered(module),)
+    if offers(module, "fill"):
+        return (module.fill(data(module, 3), torch.arange(12).expand(3, 12) % 3 == 0),)
+    if offers(module, "classify"):
+        return (module.classify(data(module, 3)),)
     return (draw(module, 3, noise()),) if offers(module, "sample") else (module(data(module, 3)),)
 
 
@@ -268,13 +276,17 @@ def test_the_data_decide_the_sizes(case):
     side = getattr(module.config, "image_size", 1)
     known = {"image": Field("image", (side, side, 1), "uint8"), "other": Field("image", (side, side, 1), "uint8")}
     fields = {**{name: {**FIELDS, **known}[name] for name in module.inputs if name != "label"}, "label": LABEL}
+    if case == "bert":  # labels decide what it learns
+        del fields["label"]
     decided = type(module).sizes(fields)
     fitted = make(case, {**other(case), **decided})
     assert fitted.inputs == module.inputs and shape(fitted) == shape(module)
     assert "label" not in module.inputs or fitted.config.classes == 3
     for name in module.inputs:
-        asked = getattr(module.config, "conditional", False) and name == "label"
-        if name in ("tokens_mask", "answer") or asked:  # taken only where it can be, or where it is asked for
+        optional = getattr(module.config, "conditional", False) or getattr(module.config, "labelled", False)
+        asked = optional and name == "label"
+        optional_mark = name == "answer" and case != "question-generator"
+        if name == "tokens_mask" or optional_mark or asked:  # taken only where it can be, or where it is asked for
             continue
         without = {each: field for each, field in fields.items() if each != name}
         needs = r"two fields of images" if "other" in fields else r"the field '\w+'"
@@ -549,6 +561,11 @@ def test_a_capability_works_or_is_refused_with_a_reason(case, capability):
         assert len(found) == 3 and found.shape[1] <= 7 and torch.equal(found, answered(module, length=7))
         drawn, beamed = answered(module, 20, temperature=1.0), answered(module, 20, beams=3)
         assert not torch.equal(drawn, answered(module, 20)) and not torch.equal(beamed, drawn)
+    elif capability == "fill":
+        hidden = torch.arange(12) % 5 == torch.arange(3)[:, None]
+        scores = module.fill(obs, hidden)
+        assert scores.shape == (3, 12, config.vocabulary)
+        assert torch.equal(scores, module.fill(obs.where(~hidden, (obs + 1) % config.vocabulary), hidden))
     else:
         raise AssertionError(f"nothing checks {capability}")
 

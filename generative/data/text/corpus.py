@@ -6,8 +6,8 @@ copy is never on both sides; of a single document the last tenth is.
 """
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -45,18 +45,8 @@ class TextConfig:
 
     def load(self) -> Data:
         """Return the pieces as the field "tokens"; raise ComponentError where there is too little text, or none."""
-        left_out: dict[str, list[str]] = {}
-        documents = _files(Path(self.path), left_out) if self.path else english()
-        notes = [] if self.path else [f"prose out of {', '.join(f'{name} ({it})' for name, it in LICENCES.items())}"]
-        parts = _parted(documents)
-        # Characters of both parts are known, so that any held-out text has a likelihood; others are learnt.
-        known = "\n".join(documents.values()) if self.tokens == "characters" else parts[0]
-        tokeniser = Tokeniser.of(self.tokens, known, self.vocabulary)
-        names = tokeniser.names
-        if self.tokens == "characters" and UNKNOWN in set(names) - set(known):
-            rare = sorted(set(known) - set(names))
-            notes.append(f"rare characters read as {UNKNOWN}: {counted(rare)}")
-        numbers = [tokeniser.encode(part) for part in parts]
+        read = self._read()
+        numbers = [read.tokeniser.encode(part) for part in _parted(read.documents)]
         pieces = [_pieces(each, self.length) for each in numbers]
         for part, what in zip(pieces, ("train on", "hold out"), strict=True):
             if not len(part):
@@ -64,30 +54,111 @@ class TextConfig:
                     f"{self.path or 'English'}: less than length={self.length} {self.tokens} to {what}; "
                     "give more text, or lower length"
                 )
-        tokens = np.concatenate(pieces)
+        return self._data(read, pieces[0], pieces[1], numbers, "text")
 
-        def read(items: Items) -> Int64[np.ndarray, "N T"]:
+    def _read(self) -> "Read":
+        """Return the documents and what makes tokens of them."""
+        left_out: dict[str, list[str]] = {}
+        documents = _files(Path(self.path), left_out) if self.path else english()
+        notes = [] if self.path else [f"prose out of {', '.join(f'{name} ({it})' for name, it in LICENCES.items())}"]
+        # Characters of both parts are known, so that any held-out text has a likelihood; others are learnt.
+        known = "\n".join(documents.values()) if self.tokens == "characters" else _parted(documents)[0]
+        tokeniser = Tokeniser.of(self.tokens, known, self.vocabulary)
+        names = tokeniser.names
+        if self.tokens == "characters" and UNKNOWN in set(names) - set(known):
+            rare = sorted(set(known) - set(names))
+            notes.append(f"rare characters read as {UNKNOWN}: {counted(rare)}")
+        return Read(documents, tokeniser, left_out, notes)
+
+    def _data(
+        self, read: "Read", training: np.ndarray, held: np.ndarray, numbers: Sequence[np.ndarray], name: str
+    ) -> Data:
+        """Return rows of tokens to train on and those held out as data; `numbers` are all tokens that were read."""
+        tokens = np.concatenate([training, held])
+        names = read.tokeniser.names
+
+        def reader(items: Items) -> Int64[np.ndarray, "N T"]:
             return tokens[items].astype(np.int64)
 
+        said = _said(self.tokens, sum(map(len, _parted(read.documents))), numbers, names)
         return Data(
-            Path(self.path).name if self.path else "text",
+            Path(self.path).name if self.path else name,
             {"tokens": Field("tokens", (self.length,), "int64", names, (len(names),))},
-            {"tokens": read},
-            np.arange(len(pieces[0])),
-            np.arange(len(pieces[0]), len(tokens)),
+            {"tokens": reader},
+            np.arange(len(training)),
+            np.arange(len(training), len(tokens)),
             Origin(
                 root=self.path or "what is installed",
                 what="documents",
-                used=len(documents),
-                found=len(documents) + sum(map(len, left_out.values())),
-                left_out={reason: tuple(each) for reason, each in left_out.items()},
-                notes=(*notes, _said(self.tokens, sum(map(len, parts)), numbers, names)),
-                files=_digests(documents, bool(self.path)),
+                used=len(read.documents),
+                found=len(read.documents) + sum(map(len, read.left_out.values())),
+                left_out={reason: tuple(each) for reason, each in read.left_out.items()},
+                notes=(*read.notes, said),
+                files=_digests(read.documents, bool(self.path)),
             ),
         )
 
 
-def _said(kind: Kind, characters: int, numbers: list[np.ndarray], names: tuple[str, ...]) -> str:
+@dataclass(frozen=True)
+class Read:
+    """What stands in files."""
+
+    documents: Mapping[str, str]
+    """Texts by name."""
+    tokeniser: Tokeniser
+    left_out: Mapping[str, Sequence[str]]
+    """Names of files without text, by reason."""
+    notes: Sequence[str]
+
+
+@dataclass(frozen=True)
+class PassagesConfig(TextConfig):
+    """Pieces of the same text, each of one document, with where it comes from: its package, or its folder."""
+
+    count: int = 0
+    """Pieces to train on at most, evenly spread; 0 for all. Those held out stay the same."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.count < 0:
+            raise ValueError(f"count={self.count}: must not be negative; 0 takes all")
+
+    def load(self) -> Data:
+        """Return pieces as "tokens" and where they come from as "label".
+
+        Raises:
+            ComponentError: there is too little text, or all of it comes from one place.
+        """
+        read = self._read()
+        places = [name.split("/")[0] if "/" in name else "" for name in read.documents]
+        known = sorted(set(places))
+        if len(known) < 2:
+            raise ComponentError(
+                f"{self.path or 'English'}: it comes from one place; give a folder with two folders of texts or more"
+            )
+        held = set(held_out_by_digest([_digest(text) for text in read.documents.values()]).tolist())
+        rows: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+        labels: tuple[list[int], list[int]] = ([], [])
+        numbers = [read.tokeniser.encode(text) for text in read.documents.values()]
+        for number, tokens in enumerate(numbers):
+            pieces = _pieces(tokens, self.length)
+            rows[number in held].extend(pieces)
+            labels[number in held].extend([known.index(places[number])] * len(pieces))
+        if not rows[0] or not rows[1]:
+            raise ComponentError(
+                f"{self.path or 'English'}: {len(rows[0])} pieces of length={self.length} to train on and "
+                f"{len(rows[1])} to hold out; give more text, or lower length"
+            )
+        count = min(self.count or len(rows[0]), len(rows[0]))
+        kept = np.linspace(0, len(rows[0]) - 1, count).astype(np.int64)
+        training = np.array(rows[0])[kept]
+        stands = np.array([*np.array(labels[0])[kept], *labels[1]])
+        data = self._data(read, training, np.array(rows[1]), numbers, "passages")
+        fields = {**data.fields, "label": Field("label", (), "int64", tuple(known), (len(known),))}
+        return replace(data, fields=fields, readers={**data.readers, "label": lambda items: stands[items]})
+
+
+def _said(kind: Kind, characters: int, numbers: Sequence[np.ndarray], names: tuple[str, ...]) -> str:
     """Return how much text there is."""
     if kind == "characters":
         return f"{characters:,} characters, {len(names)} different ones"

@@ -7,13 +7,13 @@ They are the tasks on which sequence models show whether they can copy, reverse 
 import calendar
 import datetime
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from string import ascii_lowercase, digits
 
 import numpy as np
 
 from generative.data.draws import HELD_OUT_EVERY
-from generative.data.fields import Data
+from generative.data.fields import Data, Field
 from generative.data.text.padded import END, sequence_data
 
 Pair = tuple[list[str], list[str]]
@@ -135,8 +135,14 @@ class RecallConfig(Language):
             raise ValueError(f"pairs={self.pairs}: give 1 to {len(ascii_lowercase)}")
 
     def load(self) -> Data:
-        """Return sources, such as a3k7x0k, and targets, such as 7."""
-        return pair_data("recall", self.questions(), ascii_lowercase + digits)
+        """Return sources, such as a3k7x0k, and targets, such as 7; "lag" says how far back the answer stands."""
+        pairs = list(self.questions())
+        data = pair_data("recall", iter(pairs), ascii_lowercase + digits)
+        lags = np.array([len(source) - 2 - source.index(source[-1]) for source, _ in pairs])
+        lag = Field("lag", (), "int64", (), (2 * self.pairs,))
+        return replace(
+            data, fields={**data.fields, "lag": lag}, readers={**data.readers, "lag": lambda items: lags[items]}
+        )
 
     def questions(self) -> Iterator[Pair]:
         """Yield sources and targets; the pair that is asked for is any one."""

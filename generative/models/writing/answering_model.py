@@ -21,7 +21,7 @@ END = 0
 
 
 class AnsweringModel(nn.Module):
-    """A distribution of targets given sources, whose config has `vocabulary`, K, and `marked`."""
+    """A distribution of targets given sources, whose config has `vocabulary`, K, and perhaps `marked`."""
 
     seam = "model"
     fixed_step = True
@@ -44,7 +44,7 @@ class AnsweringModel(nn.Module):
         super().__init__()
         self.config = config
         self.embedding = nn.Embedding(config.vocabulary + 1, width)  # the last one begins a target
-        self.mark = nn.Embedding(2, width) if config.marked else None
+        self.mark = nn.Embedding(2, width) if getattr(config, "marked", False) else None
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -60,21 +60,37 @@ class AnsweringModel(nn.Module):
         counts = [needed(cls, fields, name).sizes[0] for name in ("source", "target")]
         return {"vocabulary": max(counts), "marked": "answer" in fields}
 
-    def scores(self, source: Sequence[Tensor], target: Int[Tensor, "B T"]) -> Float[Tensor, "B T K"]:
-        """Return the scores of every target token after those before it (teacher forcing)."""
-        raise NotImplementedError
-
-    def maps(self, source: Sequence[Tensor], target: Int[Tensor, "B T"]) -> list[Float[Tensor, "B heads T S"]]:
-        """Return where each layer looks in the source for every token of a target."""
-        raise NotImplementedError
-
     def read(self, source: Int[Tensor, "B S"], mask: Bool[Tensor, "B S"], marks: Tensor | None = None) -> State:
         """Return the decoder's state before the first token; a row of each tensor for each source."""
         raise NotImplementedError
 
+    def step(
+        self, token: Int[Tensor, " B"], state: State
+    ) -> tuple[Float[Tensor, "B K"], State, Float[Tensor, "B heads S"]]:
+        """Return the scores after one more token, the state then, and where it looked."""
+        raise NotImplementedError
+
     def advance(self, token: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B K"], State]:
         """Return the scores after one more token, and the state then."""
-        raise NotImplementedError
+        scores, state, _ = self.step(token, state)
+        return scores, state
+
+    def scores(self, source: Sequence[Tensor], target: Int[Tensor, "B T"]) -> Float[Tensor, "B T K"]:
+        """Return the scores of every target token after those before it (teacher forcing)."""
+        state, found = self.read(*source), []
+        for token in self._before(target).unbind(1):
+            scores, state = self.advance(token, state)
+            found.append(scores)
+        return torch.stack(found, 1)
+
+    @torch.no_grad()
+    def maps(self, source: Sequence[Tensor], target: Int[Tensor, "B T"]) -> list[Float[Tensor, "B heads T S"]]:
+        """Return where each layer looks in the source for every token of a target."""
+        state, found = self.read(*source), []
+        for token in self._before(target).unbind(1):
+            _, state, shares = self.step(token, state)
+            found.append(shares)
+        return [torch.stack(found, 2)]
 
     def loss(
         self, batch: Sequence[Tensor], generator: torch.Generator

@@ -31,19 +31,49 @@ class AnswerAttention:
     """Head of the layer, counted from 1; 0 for the mean of all."""
 
     def show(self, model: Any, source: Source, seed: int) -> Picture:
-        """Return the shares of attention of the likeliest answer."""
-        held = source.held_out(ITEMS)
-        if not 0 <= self.item < len(held[0]):
-            raise ValueError(f"item={self.item}: give 0 to {len(held[0]) - 1}")
-        *given, target, _ = (each[self.item : self.item + 1] for each in held)
+        """Return the shares of attention of the likeliest answer.
+
+        Raises:
+            ValueError: the model does not look back.
+        """
+        *given, target, _ = _one(source, self.item)
         generator = torch.Generator().manual_seed(seed)
         answer = model.answer(*given, sampling=AnswerDecoding(length=target.shape[1]), generator=generator)
         read, said = (_up_to_end(source.names(name), each) for name, each in (("source", given[0]), ("target", answer)))
-        shares = chosen(model.maps(given, answer), self.layer, self.head)
+        shares = shares_of(model.maps(given, answer), self.layer, self.head)
+        if not shares.any():
+            raise ValueError("attention=none: this model does not look back; train one with --model.attention dot")
         return attention_picture(shares[: len(said), : len(read)], said, read)
 
 
-def chosen(maps: Sequence[Float[Tensor, "1 heads T S"]], layer: int, head: int) -> Float[Tensor, "T S"]:
+@dataclass(frozen=True)
+class TextAttention:
+    """Where a model looks in a held-out text while it reads each of its tokens: the whiter the more."""
+
+    makes: ClassVar[type[Picture]] = Picture
+    item: int = 0
+    """Which of 64 held-out items, counted from 0."""
+    length: int = 24
+    """Tokens of it that are read."""
+    layer: int = 0
+    """Layer, counted from 1; 0 for the mean of all."""
+    head: int = 0
+    """Head of the layer, counted from 1; 0 for the mean of all."""
+
+    def show(self, model: Any, source: Source, seed: int) -> Picture:
+        """Return the shares of attention within the beginning of a text."""
+        (tokens, *_) = _one(source, self.item)
+        if self.length < 1:
+            raise ValueError(f"length={self.length}: give 1 or more")
+        tokens = tokens[:, : min(self.length, model.config.context - 1)]
+        names = [source.names("tokens")[each] for each in tokens[0].tolist()]
+        with torch.no_grad():
+            shares = shares_of(model.maps(tokens), self.layer, self.head)
+        names = [*["<start>"] * (len(shares) - len(names)), *names]
+        return attention_picture(shares, names, names)
+
+
+def shares_of(maps: Sequence[Float[Tensor, "1 heads T S"]], layer: int, head: int) -> Float[Tensor, "T S"]:
     """Return the shares of a layer's head, both counted from 1, or their mean for 0.
 
     Raises:
@@ -62,6 +92,14 @@ def attention_picture(shares: Float[Tensor, "T S"], rows: Sequence[str], columns
     """Return shares as cells, black for 0 and white for 1, with tokens beside and above them."""
     cells = shares[:, :, None, None, None].expand(-1, -1, 1, CELL, CELL)
     return Picture(cells, [each.strip() or "_" for each in rows], [each.strip() or "_" for each in columns])
+
+
+def _one(source: Source, item: int) -> tuple[Tensor, ...]:
+    """Return the fields of a held-out item, as a batch of one."""
+    held = source.held_out(ITEMS)
+    if not 0 <= item < len(held[0]):
+        raise ValueError(f"item={item}: give 0 to {len(held[0]) - 1}")
+    return tuple(each[item : item + 1] for each in held)
 
 
 def _up_to_end(names: Sequence[str], numbers: Tensor) -> list[str]:

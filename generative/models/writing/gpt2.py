@@ -12,7 +12,7 @@ before it, and what is cached while writing equals what is read at once: `cached
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -20,7 +20,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from generative.core.component import Part
+from generative.core.views import Views
 from generative.models.checks import check_sizes, check_tokens
+from generative.models.writing.attention_maps import TextAttention
 from generative.models.writing.language_model import LanguageModel
 from generative.networks.transformer import TransformerBlock
 from generative.objectives.variational import at_least_float32
@@ -78,6 +80,7 @@ class GPT2(LanguageModel):
     type_name = "gpt-2"
     fixed_step = True
     Config = GPT2Config
+    views: ClassVar[Views] = {"attention": TextAttention}
 
     def __init__(self, config: GPT2Config) -> None:
         super().__init__()

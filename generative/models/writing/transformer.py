@@ -29,7 +29,7 @@ from generative.sampling.decoding import State
 
 
 @dataclass(frozen=True)
-class TransformerConfig:
+class Seq2SeqTransformerConfig:
     """Sizes of both halves, and the paper's regularisation."""
 
     vocabulary: int = 100
@@ -56,13 +56,13 @@ class TransformerConfig:
                 raise ValueError(f"{name}={getattr(self, name)}: give 0 or more, but less than 1")
 
 
-class Transformer(AnsweringModel):
+class Seq2SeqTransformer(AnsweringModel):
     """The distribution of targets given sources."""
 
     type_name = "transformer"
-    Config = TransformerConfig
+    Config = Seq2SeqTransformerConfig
 
-    def __init__(self, config: TransformerConfig) -> None:
+    def __init__(self, config: Seq2SeqTransformerConfig) -> None:
         super().__init__(config, config.width)
         self.smoothing = config.smoothing
 

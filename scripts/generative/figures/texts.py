@@ -2,8 +2,8 @@
 
 import dataclasses
 import math
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, cast
 
@@ -16,11 +16,13 @@ from generative import offers
 from generative.capabilities import dials
 from generative.data import Data, Field
 from generative.data.text.padded import MASK, until_end
+from generative.metrics.context import effective_context, nats_by_context
 from generative.metrics.figure import NOTHING, Figure, against
 from generative.metrics.registry import METRICS, metrics_that_need
 from generative.metrics.texts import Texts
-from generative.metrics.tokens import MOST_GRAMS, ORDER, token_baselines
-from scripts.generative.runs.items import answered, field_of, take
+from generative.metrics.tokens import MOST_GRAMS, ORDER, neighbour_guesses, token_baselines
+from scripts.generative.runs.items import Items, answered, field_of, places, take
+from scripts.generative.runs.pictures import chosen
 
 TEXTS = 200
 """Texts that are written for figures of texts, at most."""
@@ -32,12 +34,18 @@ LEARNT_FROM = 20_000
 
 @torch.no_grad()
 def of_tokens(module: nn.Module, data: Data, samples: int, seed: int, asked: tuple[str, ...] = ()) -> Iterator[Figure]:
-    """Yield how well a model predicts held-out text, and how the texts that it writes look.
+    """Yield how well a model predicts or fills in held-out text or tells where it comes from, and how it writes.
 
     A stream is read as one text, padded texts one by one. Baselines count in the whole training part.
     """
     if offers(module, "log_prob") and not asked:
         yield from _predicted(module, data, samples)
+        if data.main + MASK not in data.fields:
+            yield _reach(module, data, samples)
+    if offers(module, "fill") and not asked:
+        yield _filled(module, data, samples, seed)
+    if offers(module, "classify") and not asked:
+        yield _told(module, data, samples)
     if offers(module, "sample"):
         yield from _written(module, data, min(samples, TEXTS), seed, asked)
 
@@ -65,6 +73,45 @@ def _predicted(module: nn.Module, data: Data, samples: int) -> Iterator[Figure]:
         yield Figure("bits per character", bits * each, NOTHING, NOTHING, NOTHING, said, "lower", None, len(text))
     said = {key: 2**value for key, value in nothing.items()}
     yield Figure("perplexity", 2**bits, 2**known, NOTHING, NOTHING, said, "lower", None, len(text))
+
+
+def _reach(module: nn.Module, data: Data, samples: int) -> Figure:
+    """Return how many tokens back a model uses what it has read."""
+    held = data.held_out()
+    texts = torch.from_numpy(held.get(data.main, places(held, samples)))
+    found = effective_context(nats_by_context(cast(Any, module).log_prob, texts))
+    return Figure("effective context", found, NOTHING, NOTHING, NOTHING, {}, "higher", None, len(texts))
+
+
+def _filled(module: nn.Module, data: Data, samples: int, seed: int) -> Figure:
+    """Return how often hidden tokens are guessed, beside guesses by their neighbours, which are never hidden there."""
+    held = take(module, data.held_out(), samples).values
+    hidden = chosen(held, seed)
+    parts = zip(held.split(256), hidden.split(256), strict=True)
+    guessed = torch.cat([cast(Any, module).fill(*part).argmax(2)[part[1]] for part in parts])
+    train, truth = data.get(data.main, np.arange(len(data))), held[hidden].numpy()
+    guesses = neighbour_guesses(train, held.numpy(), hidden.numpy(), data.item.sizes[0])
+    nothing = {name: float((guess == truth).mean()) for name, guess in guesses.items()}
+    right = float((guessed.numpy() == truth).mean())
+    return Figure("hidden tokens right", right, 1.0, NOTHING, NOTHING, nothing, "higher", None, len(truth))
+
+
+def _told(module: nn.Module, data: Data, samples: int) -> Figure:
+    """Return how often the label of a text is right, beside the commonest one and naive Bayes by its tokens."""
+    held, train = take(module, data.held_out(), samples), take(module, data, LEARNT_FROM)
+    truth, known = (field_of(module, items, "label") for items in (held, train))
+    said = torch.cat([cast(Any, module).classify(part).argmax(1) for part in held.values.split(256)])
+    classes, size = len(data.names("label")), data.item.sizes[0]
+    counts = torch.bincount((known[:, None] * size + train.values).flatten(), minlength=classes * size) + 1.0
+    counts = counts.view(classes, size)
+    common = torch.bincount(known, minlength=classes) + 1.0
+    scores = (counts / counts.sum(1, keepdim=True)).log()[:, held.values].sum(2) + common.log()[:, None]  # (K N)
+    nothing = {
+        "naive Bayes": float((scores.argmax(0) == truth).double().mean()),
+        "commonest class": float((common.argmax() == truth).double().mean()),
+    }
+    right = float((said == truth).double().mean())
+    return Figure("accuracy", right, 1.0, NOTHING, NOTHING, nothing, "higher", None, len(truth))
 
 
 def _written(module: nn.Module, data: Data, count: int, seed: int, asked: tuple[str, ...]) -> Iterator[Figure]:
@@ -108,11 +155,50 @@ def of_answers(module: nn.Module, data: Data, samples: int, seed: int, asked: tu
         "commonest answer": [list(commonest)] * len(right),
         "answer to the nearest source": [known[each] for each in near.tolist()],
     }
+    if "answer" in data.fields:
+        said["sentence with a question word"] = _templates(module, data, train, held)
     for name in names:
         metric = METRICS.find(name)
         nothing = {baseline: metric(each, right) for baseline, each in said.items()}
         perfect = metric(right, right)
+        if "lag" in data.fields and name == "exact match":
+            yield from _by_lag(data, answers, right, said, samples)
         yield Figure(name, metric(answers, right), perfect, NOTHING, NOTHING, nothing, metric.better, None, len(right))
+
+
+def _by_lag(data: Data, answers: Texts, right: Texts, said: Mapping[str, Texts], samples: int) -> Iterator[Figure]:
+    """Yield the share of right answers by how far back in the source what they need stands, near and far."""
+    held = data.held_out()
+    lags = held.get("lag", places(held, samples))
+    border = int(np.median(lags))
+    for name, asked in ((f"lag up to {border}", lags <= border), (f"lag above {border}", lags > border)):
+        rows = np.flatnonzero(asked).tolist()
+
+        def share(texts: Texts, rows: Sequence[int] = rows) -> float:
+            return float(np.mean([list(texts[row]) == list(right[row]) for row in rows])) if rows else NOTHING
+
+        nothing = {baseline: share(each) for baseline, each in said.items()}
+        yield Figure(f"right, {name}", share(answers), 1.0, NOTHING, NOTHING, nothing, "higher", None, len(rows))
+
+
+def _templates(module: nn.Module, data: Data, train: Items, held: Items) -> list[list[str]]:
+    """Return a question for each marked word: its sentence without it, behind the question word usual for it."""
+
+    def stories(items: Items) -> Iterator[tuple[list[str], int, str]]:
+        rows = (field_of(module, items, name).tolist() for name in ("source", "answer", "target"))
+        for source, marks, target in zip(*rows, strict=True):
+            yield until_end(data.names("source"), source), marks.index(1), data.names("target")[target[0]]
+
+    usual: dict[str, Counter[str]] = defaultdict(Counter)
+    for words, place, first in stories(train):
+        usual[words[place]][first] += 1
+    found = []
+    for words, place, _ in stories(held):
+        begin = max((at + 1 for at in range(place) if words[at] == "."), default=0)
+        end = next((at for at in range(place, len(words)) if words[at] == "."), len(words))
+        question_word = max(usual[words[place]], key=usual[words[place]].__getitem__, default=words[place])
+        found.append([question_word, *words[begin:place], *words[place + 1 : end], "?"])
+    return found
 
 
 def _nearest(train: Int[Tensor, "N T"], held: Int[Tensor, "M T"]) -> Int[Tensor, " M"]:

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor, nn
 
 from generative import offers, to_float, to_uint8
@@ -15,11 +15,12 @@ from generative.core.files import write_bytes
 from generative.core.views import Film, Picture
 from generative.data import Data, Field
 from generative.data.text.padded import until_end
+from generative.objectives.masking import hidden_tokens
 from generative.report.images import captioned, column, enlarged, grid, labelled_rows, write_png
 from generative.report.media import MEDIA, Files, medium_of, picture
 from generative.report.plots import points_picture
 from generative.report.video import gif_bytes
-from scripts.generative.runs.items import Items, answered, field_of, take
+from scripts.generative.runs.items import Items, answered, field_of, inputs, take
 from scripts.generative.runs.preflight import MANY
 
 LEAST_SIDE = 48
@@ -108,6 +109,8 @@ def shown(module: nn.Module, data: Data, count: int, seed: int) -> Files | None:
     items = take(module, data.held_out(), count)
     if offers(module, "answer"):
         return answers(module, data, items.to(device), seed)
+    if offers(module, "fill"):
+        return fillings(module, data, items.values.to(device), seed)
     if data.item.kind != "image":
         return None
     if offers(module, "translate"):
@@ -122,17 +125,43 @@ def shown(module: nn.Module, data: Data, count: int, seed: int) -> Files | None:
 
 
 def answers(module: nn.Module, data: Data, items: Items, seed: int) -> Files:
-    """Return sources with a model's answers under them, and what is right where that is something else, as a text."""
+    """Return sources with a model's answers under them, and what is right where that is something else, as a text.
+
+    A marked word of a source stands in brackets.
+    """
     said = answered(module, items, dials(module)(), seed).tolist()
     source, target = (field_of(module, items, name).tolist() for name in ("source", "target"))
+    marks = (
+        field_of(module, items, "answer").tolist() if "answer" in inputs(module) else [[0] * len(source[0])] * len(said)
+    )
     lines = []
     for place, row in enumerate(said):
-        asked, found, right = (
-            "".join(until_end(data.names(name), numbers)).strip()
-            for name, numbers in (("source", source[place]), ("target", row), ("target", target[place]))
-        )
+        read = until_end(data.names("source"), source[place])
+        pairs = zip(read, marks[place], strict=False)
+        asked = "".join(f" [{each.strip()}]" if mark else each for each, mark in pairs).strip()
+        found, right = ("".join(until_end(data.names("target"), each)).strip() for each in (row, target[place]))
         lines.append(f"{asked}\n  {found}" + ("" if found == right else f"  (right: {right})"))
     return {".txt": ("\n".join(lines) + "\n").encode()}
+
+
+def fillings(module: nn.Module, data: Data, tokens: Int[Tensor, "N T"], seed: int) -> Files:
+    """Return texts with hidden tokens in brackets: a model's guess, and what is right where that is something else."""
+    hidden = chosen(tokens, seed)
+    guessed, names = cast(Any, module).fill(tokens, hidden).argmax(2), data.names(data.main)
+    texts = []
+    for row in zip(tokens.tolist(), guessed.tolist(), hidden.tolist(), strict=True):
+        said = ""
+        for right, guess, asked in zip(*row, strict=True):
+            wrong = "" if guess == right else f"|{names[right]}"
+            said += f"[{names[guess]}{wrong}]" if asked else names[right]
+        texts.append(said.strip())
+    return {".txt": ("\n\n".join(texts) + "\n").encode()}
+
+
+def chosen(tokens: Int[Tensor, "N T"], seed: int) -> Bool[Tensor, "N T"]:
+    """Return which tokens a model has to guess, as many as in training; a function of the seed."""
+    places = hidden_tokens(tokens, 1, 0, torch.Generator().manual_seed(seed))[1]
+    return torch.zeros_like(tokens, dtype=torch.bool).scatter_(1, places, True)
 
 
 @torch.no_grad()

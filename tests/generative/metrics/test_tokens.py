@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from generative.core.options import ComponentError
-from generative.metrics.tokens import KneserNey, token_baselines
+from generative.metrics.tokens import KneserNey, neighbour_guesses, token_baselines
 
 CHAIN = np.array([[0.8, 0.1, 0.05, 0.05], [0.05, 0.05, 0.8, 0.1], [0.1, 0.1, 0.1, 0.7], [0.4, 0.4, 0.1, 0.1]])
 
@@ -52,3 +52,15 @@ def test_tokens_outside_the_vocabulary_are_refused():
         token_baselines(np.array([0, 4]), np.array([0]), 4)
     with pytest.raises(ComponentError, match="order=5"):
         token_baselines(np.array([0, 1]), np.array([0]), 4)
+
+
+def test_neighbours_guess_what_counts_say():
+    train = np.array([[0, 1, 2, 0, 1, 2], [0, 1, 2, 3, 1, 2]])  # after 0 comes 1, before 2 stands 1, 1 is common
+    read = np.array([[0, 3, 2, 0, 1], [3, 1, 2, 3, 2]])
+    hidden = np.array([[False, True, False, False, True], [True, False, False, True, False]])
+    found = neighbour_guesses(train, read, hidden, 4)
+    assert {name: each.tolist() for name, each in found.items()} == {
+        "unigram": [1, 1, 1, 1],
+        "bigram": [1, 1, 1, 0],  # after 2 comes 0 or 3: once each, and 0 is commoner
+        "both neighbours": [1, 1, 0, 1],
+    }

@@ -30,6 +30,8 @@ MODELS = {
     "gpt-2": ({"width": 8, "layers": 1, "heads": 2, "context": 8}, TEXT),
     "encoder-decoder": ({"embedding": 8, "hidden": 16, "heads": 2}, Choice("copy", {"count": 400, "length": 4})),
     "transformer": ({"width": 16, "layers": 1, "heads": 2}, Choice("copy", {"count": 400, "length": 4})),
+    "question-generator": ({"embedding": 8, "hidden": 16}, Choice("questions", {"count": 400})),
+    "bert": ({"width": 16, "layers": 1, "heads": 2}, TEXT),
     "naive-bayes": ({}, DIGITS),
     "toy-distribution": ({"margin": 0.02}, GRID),
     "multinomial": ({"count": 1800}, AVATARS),

@@ -4,12 +4,14 @@ import pytest
 import torch
 
 from generative.data import load_data
+from generative.data.text.tokenisers import Tokeniser
 from generative.models.writing.language_model import TextSampling
 from generative.models.writing.lstm import LSTM
 from generative.runs.run_folder import Choice
 from scripts.generative import write
 from scripts.generative.cli import main
 from scripts.generative.runs.assembly import open_model
+from scripts.generative.runs.writing_together import words_offered, written_together
 from tests.scripts.generative.small import finished
 
 
@@ -55,3 +57,64 @@ def test_a_prompt_of_unknown_characters_is_refused(run, tmp_path, capsys):
     finished(tmp_path / "vae", "vae")
     assert main(["write", str(tmp_path / "vae")]) == 1
     assert "vae cannot `stream`" in capsys.readouterr().err
+
+
+class Cats(torch.nn.Module):
+    """Writes "the cat. " again and again, after whatever it was given, and now and then "cow" in place of "cat"."""
+
+    text = "the cat. "
+
+    def generate(self, prompt, steps, sampling, generator):
+        written = ["".join(NAMES[each] for each in row) for row in prompt.tolist()]
+        begun = self.text.find(written[0][-3:]) + 3 if len(written[0]) >= 3 else 0
+        rows = []
+        for row in range(len(prompt)):
+            text = (self.text.replace("cat", "cow") if row % 4 == 0 else self.text) * 4
+            rows.append([NAMES.index(each) for each in text[begun : begun + steps]])
+        return torch.tensor(rows)
+
+
+NAMES = tuple(sorted(set("the cat. cow!")))
+
+
+def test_words_are_offered_with_the_commonest_first_and_whole():
+    tokeniser = Tokeniser("characters", NAMES)
+    for text, expected in (("the", [" cat", " cow"]), ("t", ["the"]), ("the ca", ["t"]), ("the cat", ["."])):
+        found = words_offered(Cats(), tokeniser, text, TextSampling(length=16), torch.Generator(), 8)
+        assert found[: len(expected)] == expected, text
+    assert words_offered(Cats(), tokeniser, "the", TextSampling(length=16), torch.Generator(), 1) == [" cat"]
+
+
+@pytest.mark.parametrize(
+    ("said", "written"),
+    [
+        (["1", "1", ""], "the cat."),
+        (["2", ""], "the cow"),
+        (["cow", "!", ""], "the cow!"),
+        (["dog", "9 ", "1"], "the cat"),  # unknown letters, a number of none: asked again; then the input ends
+    ],
+)
+def test_a_text_is_written_together(said, written, monkeypatch, capsys):
+    answers = iter(said)
+
+    def answer(prompt):
+        try:
+            return next(answers)
+        except StopIteration:
+            raise EOFError from None
+
+    monkeypatch.setattr("builtins.input", answer)
+    tokeniser = Tokeniser("characters", NAMES)
+    found = written_together(Cats(), tokeniser, TextSampling(length=16), torch.Generator(), "the", "", 8)
+    assert found == written
+    shown = capsys.readouterr().out
+    assert "1 cat  2 cow" in shown and ("the model knows no" in shown) == ("dog" in said)
+
+
+def test_the_command_writes_together_too(run, monkeypatch, capsys):
+    answers = iter(["1", "sat", ""])
+    monkeypatch.setattr("builtins.input", lambda prompt: next(answers))
+    assert main(["write", str(run.path), "--prompt", "the", "--choose", "--offers", "3", "--stop", "sat"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1].startswith("the") and lines[-1].endswith("sat") and lines[3].startswith("1 ")
+    assert next(answers) == ""  # it stopped before

@@ -90,3 +90,27 @@ def test_without_a_path_it_is_english_that_is_installed():
     assert any("CPython (PSF-2.0)" in line for line in data.origin.lines()) and "PyTorch" in data.origin.files
     held, trained = (set(whole(part).splitlines()[1:-1]) - {""} for part in (data.held_out(), data))
     assert len(held) > 500 and not held & trained
+
+
+def test_passages_say_which_folder_they_come_from(tmp_path):
+    for folder, word in (("birds", "wren"), ("trees", "oak"), ("fish", "cod")):
+        (tmp_path / folder).mkdir()
+        for number in range(30):
+            (tmp_path / folder / f"{number}.txt").write_text(f"{word} {number} " * 10)
+    options = {"path": str(tmp_path), "length": 12}
+    data = load_data("passages", options)
+    check_data(data, batch=8)
+    assert data.names("label") == ("birds", "fish", "trees")
+    words = {"birds": "wren", "fish": "cod", "trees": "oak"}
+    for part in (data, data.held_out()):
+        rows = np.arange(len(part))
+        for tokens, label in zip(part.get("tokens", rows), part.get("label", rows), strict=True):
+            assert words[data.names("label")[label]] in text_of(data, tokens)
+    few = load_data("passages", {**options, "count": 20})
+    assert len(few) == 20 and len(few.held_out()) == len(data.held_out())
+    assert set(few.get("label", np.arange(20)).tolist()) == {0, 1, 2}
+    assert data.names("tokens") == load_data("text", {**options, "length": 8}).names("tokens")
+    (tmp_path / "alone").mkdir()
+    (tmp_path / "alone" / "one.txt").write_text(POEM)
+    with pytest.raises(ComponentError, match="it comes from one place"):
+        load_data("passages", {"path": str(tmp_path / "alone" / "one.txt")})

@@ -58,7 +58,9 @@ def test_answers_are_right():
         for source, target in zip(texts(data, "source"), texts(data, "target"), strict=True):
             assert target == expected(source) and 6 <= len(source) <= 12
     data = load_data("recall", {"count": 100, "pairs": 3})
-    for source, target in zip(texts(data, "source"), texts(data, "target"), strict=True):
+    lags = data.get("lag", np.arange(len(data)))
+    for source, target, lag in zip(texts(data, "source"), texts(data, "target"), lags, strict=True):
+        assert target == [source[-1 - lag]]
         known = dict(zip(source[0:6:2], source[1:6:2], strict=True))
         assert len(known) == 3 and target == [known[source[6]]]
 

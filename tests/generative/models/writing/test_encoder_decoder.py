@@ -139,6 +139,8 @@ def test_the_view_has_a_cell_for_each_token_said_and_read():
         assert len(shown.rows) == rows and len(shown.columns) == columns
         torch.testing.assert_close(shown.images.mean((2, 3, 4)), expected[:rows, :columns])
         assert columns == 7  # the rows of sources have no end here
+    with pytest.raises(ValueError, match="attention=none"):
+        AnswerAttention().show(rough(attention="none"), Source(), 0)
     for options in ({"item": 4}, {"head": 3}, {"layer": 2}):
         with pytest.raises(ValueError, match=f"{next(iter(options))}="):
             AnswerAttention(**options).show(module, Source(), 0)

@@ -5,7 +5,7 @@ import torch
 
 from generative import FitConfig, fit
 from generative.data import load_data
-from generative.models.writing.transformer import Transformer, TransformerConfig
+from generative.models.writing.transformer import Seq2SeqTransformer, Seq2SeqTransformerConfig
 from generative.networks.transformer import sinusoids
 from generative.sampling.decoding import AnswerDecoding
 
@@ -14,10 +14,10 @@ def noise(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def made(**options) -> Transformer:
+def made(**options) -> Seq2SeqTransformer:
     torch.manual_seed(0)
     sizes = {"vocabulary": 6, "width": 16, "heads": 2}
-    return Transformer(TransformerConfig(**{**sizes, **options})).eval()
+    return Seq2SeqTransformer(Seq2SeqTransformerConfig(**{**sizes, **options})).eval()
 
 
 def batch(n: int = 4, length: int = 7):
@@ -97,7 +97,7 @@ def test_one_matrix_embeds_and_scores():
 def test_numbers_of_parameters_are_those_of_the_base_model():
     """Six layers of width 512 with 37,000 tokens: the paper's table says 65 million; biases and one token more."""
     with torch.device("meta"):
-        module = Transformer(TransformerConfig(vocabulary=37_000, width=512, layers=6, heads=8))
+        module = Seq2SeqTransformer(Seq2SeqTransformerConfig(vocabulary=37_000, width=512, layers=6, heads=8))
     count = sum(each.numel() for each in module.parameters())
     attention, network, norm = 4 * (512 * 512 + 512), 512 * 2048 * 2 + 2048 + 512, 2 * 512
     assert count == 37_001 * 512 + 6 * (3 * attention + 2 * network + 5 * norm) and 60e6 < count < 66e6
@@ -125,7 +125,7 @@ def test_an_answer_is_what_the_scores_say():
 def test_words_are_turned_round():
     data = load_data("reverse", {"count": 4000, "length": 6, "letters": 5})
     torch.manual_seed(0)
-    module = Transformer(TransformerConfig(**Transformer.sizes(data.fields), width=64))
+    module = Seq2SeqTransformer(Seq2SeqTransformerConfig(**Seq2SeqTransformer.sizes(data.fields), width=64))
     config = FitConfig(steps=400, learning_rate=3e-3, schedule="inverse-root", warmup=100, gradient_clip=1.0)
     list(fit(module, data.batches(32, 0, module.inputs), config, seed=0, log_every=50))
     held = next(data.held_out().batches(200, 0, module.inputs)())
@@ -135,4 +135,4 @@ def test_words_are_turned_round():
 @pytest.mark.parametrize("options", [{"vocabulary": 0}, {"width": 9}, {"dropout": 1.0}, {"smoothing": -0.1}])
 def test_a_senseless_option_is_refused(options):
     with pytest.raises(ValueError, match=f"{next(iter(options))}="):
-        TransformerConfig(**{"heads": 2, **options})
+        Seq2SeqTransformerConfig(**{"heads": 2, **options})

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from generative.data import load_data
-from generative.runs.run_folder import Choice
+from generative.runs.run_folder import Choice, TrainingRun
 from scripts.generative import evaluate
 from scripts.generative.cli import main
 from scripts.generative.figures.texts import of_answers, of_tokens
@@ -91,6 +91,7 @@ def test_parts_of_words_are_measured_by_the_character(tmp_path, capsys):
     held = load_data("text", options).held_out()
     tokens = held.get("tokens", np.arange(len(held))).ravel()
     characters = len("".join(data.names("tokens")[each] for each in tokens))
+    assert found["effective context"].value in (1, 2, 4, 7)
     share = found["bits per character"].value / found["bits per token"].value
     assert share == pytest.approx(len(tokens) / characters) and share < 0.5
     assert main(["write", str(run.path), "--prompt", "the cat", "--stop", "a", "--length", "400"]) == 0
@@ -103,11 +104,15 @@ def answering(tmp_path_factory):
     return finished(tmp_path_factory.mktemp("texts") / "answering", "encoder-decoder")
 
 
-def test_answers_are_measured_beside_the_commonest_and_the_nearest(answering, monkeypatch, capsys):
+def test_answers_are_measured_beside_the_commonest_and_the_nearest(answering, tmp_path, monkeypatch, capsys):
     module, data = open_run(answering)
     (found,) = of_answers(module, data, 1000, 0)
     assert found.name == "exact match" and found.reference == 1.0 and found.value < 0.5
     assert found.samples == len(data.held_out())
+    recall = finished(tmp_path / "recall", "encoder-decoder", Choice("recall", {"count": 400, "pairs": 4}))
+    near, far, found = of_answers(*open_run(recall), 1000, 0)
+    assert near.samples + far.samples == found.samples and near.name.startswith("right, lag up to ")
+    assert near.value * near.samples + far.value * far.samples == pytest.approx(found.value * found.samples)
     (near,) = of_answers(module, data, 1000, 0, ("chrF",))
     assert 100 > near.baselines["answer to the nearest source"] > near.baselines["commonest answer"] > 0
 
@@ -126,3 +131,40 @@ def test_answers_are_shown_with_what_is_right(answering):
     assert len(lines) == 32 and all(each.startswith("  ") for each in lines[1::2])
     for source, answer in zip(lines[::2], lines[1::2], strict=True):
         assert answer.strip() == source or answer.endswith(f"  (right: {source})")
+
+
+def test_hidden_tokens_and_labels_are_measured_beside_what_counts_say(tmp_path, monkeypatch):
+    for folder, word in (("birds", "wren sings"), ("trees", "oak grows")):
+        (tmp_path / "texts" / folder).mkdir(parents=True)
+        for number in range(30):
+            (tmp_path / "texts" / folder / f"{number}.txt").write_text(f"the {word} {number} times. " * 10)
+    options = {"path": str(tmp_path / "texts"), "length": 16}
+    run = finished(tmp_path / "run", "bert", Choice("text", options))
+    assert main(["evaluate", str(run.path), "--samples", "100"]) == 0
+    headline = run.facts("evaluation")["headline"]
+    assert headline["name"] == "hidden tokens right" and headline["value"] < headline["baseline_value"]
+    module, data = open_run(run)
+    monkeypatch.setattr(type(module), "fill", lambda self, tokens, hidden: torch.eye(data.item.sizes[0])[tokens])
+    (found,) = of_tokens(module, data, 100, 0)
+    assert found.value == 1.0 and found.baselines["both neighbours"] > found.baselines["unigram"] > 0.05
+    assert "[" in (run.path / "samples" / "00000008.txt").read_text()
+    monkeypatch.undo()
+
+    words = ["--data", "passages", "--data.path", options["path"], "--data.length", "16"]
+    more = ["--start", str(run.path), "--fit.steps", "2", "--batch", "8", "--out", str(tmp_path / "told")]
+    assert main(["train", "bert", *words, *more]) == 0
+    told = TrainingRun(tmp_path / "told")
+    taken = told.facts("start")
+    assert "blocks.0.project.weight" in taken["taken"] and "classifier.weight (not there)" in taken["drawn"]
+    (found,) = of_tokens(*open_run(told), 100, 0)
+    assert found.name == "accuracy" and found.baselines["naive Bayes"] > found.baselines["commonest class"]
+
+
+def test_questions_are_measured_beside_a_template(tmp_path, monkeypatch):
+    run = finished(tmp_path / "run", "question-generator", Choice("questions", {"count": 400, "sentences": 2}))
+    module, data = open_run(run)
+    (found,) = of_answers(module, data, 1000, 0)
+    share = found.baselines["sentence with a question word"]
+    assert 0.3 < share < 0.7 and found.value < share  # right where a person is asked for
+    shown = (run.path / "samples" / "00000008.txt").read_text().splitlines()
+    assert all("[" in each for each in shown[::2])

@@ -1,0 +1,92 @@
+import pytest
+import torch
+
+from generative import ComponentError, FitConfig, fit
+from generative.data import load_data
+from generative.models.writing.question_generator import QuestionGenerator, QuestionGeneratorConfig
+from generative.sampling.decoding import AnswerDecoding
+
+
+def noise(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def rough(**options) -> QuestionGenerator:
+    torch.manual_seed(0)
+    sizes = {"vocabulary": 6, "embedding": 8, "hidden": 16}
+    module = QuestionGenerator(QuestionGeneratorConfig(**{**sizes, **options})).eval()
+    with torch.no_grad():
+        for weight in module.parameters():
+            weight.mul_(2)
+    return module
+
+
+def stories():
+    source, target = torch.randint(1, 6, (2, 4, 7), generator=noise(3))
+    mask = torch.arange(7) < torch.tensor([[7], [3], [5], [2]])
+    marks = torch.tensor([[0, 1, 1, 0, 0, 0, 0], [0, 0, 1, 0, 0, 0, 0], [1, 0, 0, 1, 0, 0, 0], [0, 1, 0, 0, 0, 0, 0]])
+    return source, mask, marks, target, torch.arange(7) < torch.tensor([[2], [7], [4], [5]])
+
+
+def test_the_question_begins_with_the_features_of_the_answers_words_alone():
+    module, (source, mask, marks, *_) = rough(), stories()
+    first = module.read(source, mask, marks)[0]
+    features = module._features(source, mask)
+    for row in range(4):
+        words = features[row, marks[row].bool()]
+        torch.testing.assert_close(first[row], module.of_answer(words[None])[0][0, -1])
+
+
+def test_padding_changes_nothing_and_marks_are_no_part_of_what_tags_see():
+    module, (source, mask, marks, target, target_mask) = rough(), stories()
+    changed = source.where(mask, source % 5 + 1), target.where(target_mask, target % 5 + 1)
+    whole, again = (
+        module.loss((one, mask, marks, two, target_mask), noise())[0] for one, two in ((source, target), changed)
+    )
+    assert whole.item() == again.item()
+    tags = module.tagged(source, mask)
+    assert ((tags > 0) == mask).all() and (tags < 1).all()
+    bits = module.loss((source, mask, marks, target, target_mask), noise())[1]["tag_bits"]
+    right = tags.where(marks.bool(), 1 - tags)[mask]
+    assert bits.item() == pytest.approx(-right.log2().mean().item(), rel=1e-5)
+
+
+def test_without_a_mark_it_asks_for_the_most_probable_answer():
+    module, (source, mask, *_) = rough(), stories()
+    best = torch.nn.functional.one_hot(module.tagged(source, mask).argmax(1), 7)
+    dials = {"sampling": AnswerDecoding(length=6), "generator": noise()}
+    assert torch.equal(module.answer(source, mask, **dials), module.answer(source, mask, best, **dials))
+
+
+def test_sizes_by_default_are_the_books():
+    """A bidirectional GRU of 100, one of 200 over the answer, one of 200 that writes."""
+    module = QuestionGenerator(QuestionGeneratorConfig(vocabulary=1000))
+    assert module.encoder.forwards.hidden_size == module.encoder.backwards.hidden_size == 100
+    assert module.of_answer.hidden_size == module.decoder.cell.hidden_size == 200
+    assert module.embedding.weight.shape == (1001, 100)
+
+
+@pytest.mark.slow
+def test_it_learns_which_words_are_answers_and_what_asks_for_them():
+    data = load_data("questions", {"count": 3000, "sentences": 2})
+    torch.manual_seed(0)
+    sizes = QuestionGenerator.sizes(data.fields)
+    module = QuestionGenerator(QuestionGeneratorConfig(**sizes, embedding=32, hidden=64, attention="dot"))
+    config = FitConfig(steps=250, learning_rate=1e-2, schedule="cosine", gradient_clip=1.0)
+    list(fit(module, data.batches(32, 0, module.inputs), config, seed=0, log_every=50))
+    held = next(data.held_out().batches(200, 0, module.inputs)())
+    assert module.eval().loss(held, noise())[1]["right"] > 0.8
+    asked = module.tagged(*held[:2]).argmax(1)
+    words = [data.names("source")[each] for each in held[0].gather(1, asked[:, None])[:, 0].tolist()]
+    assert not {" the", " went", " to", " took", " dropped", "."} & set(words)  # people, places and things
+
+
+def test_data_without_marks_are_refused():
+    with pytest.raises(ComponentError, match="question-generator needs the field 'answer'"):
+        QuestionGenerator.sizes(load_data("copy", {"count": 20}).fields)
+
+
+@pytest.mark.parametrize("options", [{"vocabulary": 0}, {"hidden": 10}, {"dropout": 1.0}])
+def test_a_senseless_option_is_refused(options):
+    with pytest.raises(ValueError, match=f"{next(iter(options))}="):
+        QuestionGeneratorConfig(**options)
