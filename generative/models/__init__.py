@@ -35,6 +35,7 @@ MODELS = Registry(
         "gpt-2": "generative.models.writing.gpt2:GPT2",
         "encoder-decoder": "generative.models.writing.encoder_decoder:EncoderDecoder",
         "transformer": "generative.models.writing.transformer:Transformer",
+        "muse-gan": "generative.models.composing.muse_gan:MuseGAN",
         "music-lstm": "generative.models.composing.music_lstm:MusicLSTM",
         "naive-bayes": "generative.models.first.naive_bayes:NaiveBayes",
         "multinomial": "generative.models.first.naive_bayes:Multinomial",
