@@ -103,6 +103,10 @@ SMALL["music-lstm"] = {
     "attention": "dot-product",
 }
 SMALL["music-lstm pooling"] = {**SMALL["music-lstm"], "attention": "pooling"}
+SMALL["muse-gan"] = {
+    **{"bars": 2, "steps": 8, "pitches": 7, "voices": 2},
+    **{"inputs": 4, "width": 8, "critic_width": 4, "critic_steps": 1},
+}
 SMALL["naive-bayes rows"] = {"categories": (2, 3, 4), "count": 512, "smoothing": 0.1}
 
 
@@ -118,6 +122,7 @@ def other(case: str) -> dict[str, Any]:
     options = dict(SMALL[case])
     larger = {
         "image_size": 48,
+        "bars": 3,
         "channels": 2,
         "latent": 32,
         "dimensions": 5,
@@ -149,6 +154,7 @@ FIELDS = {
     "target": Field("tokens", (6,), "int64", ("a", "b", "c", "d", "e"), (5,)),
     "target_mask": Field("mask", (6,), "bool"),
     "answer": Field("tags", (6,), "int64", ("", "answer"), (2,)),
+    "roll": Field("roll", (16, 2), "int64", ("rest", "hold", *map(str, range(60, 67))), (9,), 2.5),
     "notes": Field("notes", (12, 2), "int64", tuple("abcdexyz"), (5, 3)),
 }
 LABEL = Field("label", (), "int64", ("x", "y", "z"), (3,))
@@ -163,6 +169,9 @@ def data(module: Any, n: int, seed: int = 0) -> torch.Tensor:
     config, generator = module.config, torch.Generator().manual_seed(seed)
     if kind(module) == "tokens":
         return (torch.randint(0, 9, (n, 1), generator=generator) + torch.arange(12)) % config.vocabulary
+    if kind(module) == "roll":
+        chosen = torch.randint(0, 3, (n, config.bars, 2), generator=generator).repeat_interleave(8, 1)
+        return chosen + torch.arange(8 * config.bars)[:, None] // 4 % 2 + 2
     if kind(module) == "notes":
         pitches = torch.randint(0, 9, (n, 1), generator=generator) + torch.arange(12)
         return torch.stack([pitches % config.pitches, pitches % config.durations], 2)
@@ -510,7 +519,11 @@ def test_a_capability_works_or_is_refused_with_a_reason(case, capability):
         return
     require(module, capability)
     obs = data(module, 3)
-    z = module.encode(obs, *more)[0] if offers(module, "encode") else torch.randn(3, 4, generator=noise())
+    z = (
+        module.encode(obs, *more)[0]
+        if offers(module, "encode")
+        else torch.randn(3, latents(module) if offers(module, "decode") else 4, generator=noise())
+    )
     if capability == "encode":
         assert z.shape == (3, latents(module))
     elif capability == "decode":
