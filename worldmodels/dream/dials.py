@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from math import isfinite
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -32,8 +32,6 @@ class Dials:
     def __post_init__(self) -> None:
         if not (isfinite(self.temperature) and self.temperature >= 0):
             raise ValueError(f"temperature={self.temperature}: must be at least 0; 1 is the memory's own")
-        if self.noise not in get_args(NoiseKind):
-            raise ValueError(f"noise={self.noise!r}: choose mixture or residual")
         for item in fields(self)[-2:]:
             for index, value in getattr(self, item.name).items():
                 if not isfinite(value):

@@ -70,7 +70,7 @@ class RealSide:
         if self.chauffeur is not None:
             self.chauffeur.see(self.frame)
 
-    def path(self) -> tuple[Float32[np.ndarray, "K+1 Z"], Float32[np.ndarray, "K A"]]:
+    def path(self) -> tuple[Float32[np.ndarray, "frames Z"], Float32[np.ndarray, "steps A"]]:
         """Return the latents up to here and the actions between them, of the last steps."""
         size = self.parts.shape.spec.size
         return torch.cat(self._z).numpy(), np.array(self._actions, dtype=np.float32).reshape(-1, size)

@@ -7,7 +7,6 @@ through somebody's browser.
 
 import asyncio
 import errno
-import weakref
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -75,10 +74,9 @@ class Server:
 
     def __init__(self, served: Served) -> None:
         self.served = served
-        self.drivers = 0
-        """Sessions that are open."""
+        self.seats: dict[web.WebSocketResponse, Session | None] = {}
+        """Who drives: the connection of each tab, and its session as soon as there is one."""
         self._workers = ThreadPoolExecutor(available_cores(), "drive")
-        self._sockets: weakref.WeakSet[web.WebSocketResponse] = weakref.WeakSet()
         self._runner: web.AppRunner | None = None
 
     async def open(self, port: int) -> str:
@@ -110,7 +108,7 @@ class Server:
         self._workers.shutdown(wait=True)
 
     async def _say_goodbye(self, app: web.Application) -> None:
-        for socket in list(self._sockets):
+        for socket in list(self.seats):
             await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the server has ended")
 
     async def _drive(self, request: web.Request) -> web.StreamResponse:
@@ -118,16 +116,14 @@ class Server:
         socket = web.WebSocketResponse(max_msg_size=LONGEST_MESSAGE, heartbeat=ALIVE, compress=False)
         await socket.prepare(request)
         limit = self.served.limit
-        if self.drivers >= limit:
+        if len(self.seats) >= limit:
             full = f"all {limit} seats are taken: close another tab, or start the server with a larger --drivers"
             await socket.send_str(as_json({"refused": full}))
             await socket.close(code=WSCloseCode.TRY_AGAIN_LATER)
             return socket
-        self.drivers += 1
-        self._sockets.add(socket)
-        session: Session | None = None
+        self.seats[socket] = None
         try:
-            session = await self._work(Session, self.served.parts)
+            session = self.seats[socket] = await self._work(Session, self.served.parts)
             await socket.send_str(as_json(greeting(self.served)))
             await socket.send_bytes(_shown(session.look()))
             async for message in socket:
@@ -138,9 +134,8 @@ class Server:
         except ConnectionError:
             pass  # the tab has gone
         finally:
-            self.drivers -= 1
-            if session is not None:
-                self._workers.submit(session.close)
+            if (left := self.seats.pop(socket)) is not None:
+                self._workers.submit(left.close)
         return socket
 
     async def _answer(self, socket: web.WebSocketResponse, session: Session, text: str) -> None:

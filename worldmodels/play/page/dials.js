@@ -25,7 +25,7 @@ export class Dials {
   residuals(there) {
     const option = element("noise").querySelector("[value=residual]");
     option.disabled = !there;
-    option.textContent = there ? "recorded residuals" : "recorded residuals (this run has none)";
+    option.textContent = there ? "recorded (residual)" : "recorded (none here)";
   }
 
   row(index, low, high) {
