@@ -34,7 +34,7 @@ class RealSide:
         self.chauffeur = None if parts.agent is None else Chauffeur(parts.agent)
 
     def begin(self, seed: int) -> None:
-        """Begin a drive at standstill, on one of the validation tracks."""
+        """Begin a drive at the first frame, on one of the validation tracks."""
         self._seed = seed
         self.frame: UInt8[np.ndarray, "H W C"] = self.env.reset(seed=VALIDATION[seed % len(VALIDATION)])[0].copy()
         self.steps, self.gained, self.over = 0, 0.0, ""

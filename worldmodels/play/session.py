@@ -16,7 +16,7 @@ from worldmodels.play.real_side import RealSide
 from worldmodels.play.wheel import Wheel
 
 Worlds = Literal["dream", "real", "both"]
-Start = Literal["standstill", "recorded", "here"]
+Start = Literal["initial", "recorded", "here"]
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Restart:
 
     worlds: Worlds = "dream"
     """One world, or both side by side with the same actions."""
-    start: Start = "standstill"
-    """standstill: the first frame of an episode; side by side the dream begins at the real one. recorded: the dream
+    start: Start = "initial"
+    """initial: the first frame of an episode; side by side the dream begins at the real one. recorded: the dream
     begins inside a recorded episode, after the memory has seen some steps of it. here: the dream begins at the present
     moment of the real drive, which goes on."""
     seed: int = 0

@@ -7,7 +7,7 @@ import { World } from "./world.js";
 
 const element = (id) => document.getElementById(id);
 const worlds = [new World(element("dream")), new World(element("real"))];
-const state = { driving: false, agent: false, recording: false, due: 0, turn: false, shown: [], over: false };
+const state = { driving: false, agent: false, recording: false, due: 0, turn: false, shown: [], over: false, news: "" };
 const wheel = new Wheel(() => !state.driving && !state.over && drive(true));
 const dials = new Dials(() => (state.turn = true));
 let greeting = null;
@@ -36,6 +36,8 @@ const link = new Link({
     if (facts.latent) dials.follow(facts.latent);
     record(facts.recorded);
     count();
+    if (state.news) say(state.news);
+    state.news = "";
     if (state.over && state.driving) {
       drive(false);
       say(`The drive is over: ${shown.map((world) => facts[world.name].over).join(", ")}. R begins another.`);
@@ -50,6 +52,8 @@ const link = new Link({
   },
   error(message) {
     drive(false);
+    state.news = "";
+    say("");
     element("error").textContent = message;
     element("error").hidden = false;
   },
@@ -177,7 +181,9 @@ for (const format of ["webm", "gif"]) {
   });
 }
 element("swap").addEventListener("click", () => {
-  say(`The drive goes on with the ${element("part").value} of ${element("other").value}.`);
+  drive(false);
+  element("error").hidden = true;
+  state.news = `The drive goes on with the ${element("part").value} of ${element("other").value}.`;
   link.ask({ do: "swap", part: element("part").value, run: element("other").value });
 });
 element("worlds").addEventListener("click", () => document.activeElement?.blur());
