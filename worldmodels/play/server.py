@@ -189,8 +189,6 @@ def greeting(served: Served) -> Facts:
         "run": served.name,
         "env": parts.env.id,
         "fps": parts.shape.fps,
-        "agent": parts.agent is not None,
-        "residuals": starts.residuals is not None,
         "choices": parts.shape.spec.size if parts.shape.spec.discrete else 0,
         "dials": {"temperature": dream.temperature, "noise": dream.noise},
         "latents": [

@@ -49,7 +49,8 @@ class Seen(NamedTuple):
     """By name: dream, dream_expected, real, real_expected, as far as they are there."""
     facts: Facts
     """Of each world by its name: step, return, over, and the newest reward and probability of the end; `latent`: the
-    dream's latent; `agent`: whether it has driven."""
+    dream's latent; `agent`: whether it has driven; `has_agent`, `residuals`: whether there are any; `recorded`: frames.
+    """
 
 
 class Session:
@@ -170,7 +171,12 @@ class Session:
     def look(self) -> Seen:
         """Return what there is to see now."""
         frames: dict[str, UInt8[np.ndarray, "H W C"]] = {}
-        facts: Facts = {"agent": self._drove, "recorded": len(self.film)}
+        facts: Facts = {
+            "agent": self._drove,
+            "recorded": len(self.film),
+            "has_agent": self.parts.agent is not None,
+            "residuals": self.parts.starts.residuals is not None,
+        }
         for side in self._sides():
             frames |= side.frames(self.expectation)
             name = "dream" if isinstance(side, DreamSide) else "real"

@@ -57,7 +57,7 @@ def test_a_driver_sees_what_the_session_sees(parts):
     async def each(server, client, address):
         async with drive(client, address) as socket:
             greeting, _ = await heard(socket)
-            assert greeting["run"] == "run" and len(greeting["latents"]) == 4 and greeting["agent"] is True
+            assert greeting["run"] == "run" and len(greeting["latents"]) == 4
             await heard(socket)
             await asked(socket, do="restart", worlds="both", seed=3)
             return await asked(socket, do="step", x=0.5, y=1)

@@ -141,8 +141,12 @@ def test_a_film_holds_what_was_seen_while_it_was_recorded(parts):
 
 
 def test_without_an_agent_the_driver_is_told(parts):
+    session = Session(dataclasses.replace(parts, agent=None))
     with pytest.raises(ValueError, match="no agent"):
-        Session(dataclasses.replace(parts, agent=None)).step(None)
+        session.step(None)
+    assert session.look().facts["has_agent"] is False
+    assert session.swap("agent", parts).facts["has_agent"] is True
+    assert session.step(None).facts["dream"]["step"] == 1
 
 
 def test_the_wheel_is_an_action_of_any_space(parts):

@@ -16,7 +16,6 @@ export class Dials {
   greet(greeting) {
     element("temperature").value = greeting.dials.temperature;
     element("noise").value = greeting.dials.noise;
-    this.residuals(greeting.residuals);
     element("latents").replaceChildren();
     this.latents = greeting.latents.map(([low, high], index) => this.row(index, low, high));
     this.label();
@@ -24,6 +23,7 @@ export class Dials {
 
   residuals(there) {
     const option = element("noise").querySelector("[value=residual]");
+    if (option.disabled === !there) return;
     option.disabled = !there;
     option.textContent = there ? "recorded (residual)" : "recorded (none here)";
   }

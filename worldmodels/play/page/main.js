@@ -18,8 +18,6 @@ const link = new Link({
     element("run").textContent = said.run;
     document.title = `${said.run} · worldmodels play`;
     element("rate").value = Math.min(25, Math.round(said.fps));
-    element("agent").disabled = !said.agent;
-    element("agent").title = said.agent ? "" : "this run has no agent yet";
     fill(element("part"), said.parts);
     fill(element("other"), said.runs);
     element("swap").disabled = said.runs.length === 0;
@@ -34,6 +32,9 @@ const link = new Link({
     element("worlds").classList.toggle("one", shown.length === 1);
     state.over = shown.every((world) => facts[world.name].over);
     if (facts.latent) dials.follow(facts.latent);
+    element("agent").disabled = !facts.has_agent;
+    element("agent").title = facts.has_agent ? "" : "this run has no agent yet";
+    dials.residuals(facts.residuals);
     record(facts.recorded);
     count();
     if (state.news) say(state.news);
@@ -121,7 +122,7 @@ function step() {
 }
 
 function handOver() {
-  if (!greeting?.agent) return;
+  if (element("agent").disabled) return;
   state.agent = !state.agent;
   element("agent").textContent = state.agent ? "Take the wheel" : "Let the agent drive";
   element("agent").setAttribute("aria-pressed", String(state.agent));
