@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from worldmodels.config import RunConfig
     from worldmodels.run.folder import Run
 
-OTHERS = ("export", "info", "study", "benchmark")
+OTHERS = ("play", "export", "info", "study", "benchmark")
 """Commands that are no stages of a run: each has a module of its name with a `main`."""
 
 

@@ -21,7 +21,9 @@ import yaml
 
 from envs import EnvConfig
 from scripts.cli import main
+from scripts.play import PlayRequest
 from scripts.terminal.commands import COMMANDS
+from scripts.terminal.parsing import parsed
 from tests.small import tiny_config
 from tests.test_readme import block
 from worldmodels import RunConfig, known_presets, preset, read_config
@@ -76,7 +78,9 @@ def understood(words):
     program, command, *rest = words
     if program == "worldmodels":
         assert command in COMMANDS
-        if command != "benchmark":
+        if command == "play":
+            parsed(PlayRequest, rest, "worldmodels play", "")
+        elif command != "benchmark":
             parse(command, rest)
     elif command == "train":
         parse_train(["runs/toy" if word.startswith("runs/") else word for word in rest])  # frames that are there
@@ -159,7 +163,7 @@ def test_shell_commands_are_understood(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for _, text in blocks(page, "bash"):
         assert subprocess.run(["bash", "-n", "-c", text], check=False).returncode == 0, text
-        for words in commands(text, ".venv/bin/"):
+        for words in commands(text, ".venv/bin/") + commands(text):
             understood(words)
 
 

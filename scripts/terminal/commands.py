@@ -14,6 +14,7 @@ COMMANDS = {
     "dream": "film the agent in its dream, compared with a real drive",
     "accuracy": "measure the world model itself on held-out tracks: one HTML page and JSON",
     "report": "one HTML page with scores, curves, pictures and the drive",
+    "play": "drive in the dream and in the real environment, from a browser",
     "export": "write the agent of a run alone, small enough to ship",
     "info": "what a run folder holds and how far it got",
     "study": "compare many configurations over several seeds: one table, one plot",

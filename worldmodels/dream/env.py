@@ -1,5 +1,7 @@
 """The dream as an ordinary gymnasium environment, with the real one's spaces."""
 
+import copy
+from dataclasses import replace
 from typing import Any
 
 import gymnasium as gym
@@ -12,6 +14,7 @@ from generative import to_uint8
 from generative.capabilities import Decodes
 from generative.core.facts import Facts
 from worldmodels.dream.config import DreamConfig
+from worldmodels.dream.dials import Dials
 from worldmodels.dream.ends import Ends
 from worldmodels.dream.noise import Noise, StepNoise
 from worldmodels.dream.starts import Starts
@@ -26,6 +29,11 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
     `observe="frames"` decodes every observation; with `"latents"` the observation is the latent itself, float32 (Z),
     and a frame is decoded only when someone calls `render`. `info` holds `z`, where the dream started (`start`: initial
     or warm) and why it ended (`end`). The dream of a seed is that of evolution: the same start, noise, rewards and end.
+    `turn` changes it while it goes on.
+
+    Attributes:
+        dials: at which it goes on.
+        warmup: latents up to where it began (K+1 Z), and the actions between them (K A).
     """
 
     metadata: Facts = {"render_modes": ["rgb_array"], "render_fps": 50}  # noqa: RUF012
@@ -70,49 +78,88 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
         self._dtype = dtype
         self._residuals = starts.bootstrap() if self.config.noise == "residual" else None
         self._z: Tensor | None = None
+        self.dials = Dials.of(self.config)
 
     def sibling(self) -> "DreamEnv":
-        """Return another dream of the same run, at its beginning; the networks are shared."""
-        return DreamEnv(
-            self.vision,
-            self.memory,
-            self.starts,
-            self._spaces,
-            self.action_spec,
-            self.config,
-            self.observe,
-            self.metadata["render_fps"],
-            self._dtype,
-        )
+        """Return another dream of the same run, at its beginning; the networks and residuals are shared."""
+        other = copy.copy(self)
+        other._z, other._np_random, other._np_random_seed = None, None, None
+        other.dials = Dials.of(self.config)
+        return other
 
     @torch.inference_mode()
     def reset(self, *, seed: int | None = None, options: Facts | None = None) -> tuple[np.ndarray, Facts]:
         """Begin the dream of a seed, or another one each time without a seed.
 
-        `options={"start": "initial" | "warm", "index": i}` chooses where it starts.
+        `options={"start": "initial" | "warm", "index": i}` chooses where it starts; `{"start": "given", "z": (K+1 Z),
+        "action": (K A)}` starts it after K steps of one's own.
         """
         super().reset(seed=seed)
         options, dreamt = options or {}, int(self.np_random.integers(2**31)) if seed is None else seed
         noise = Noise.draw([dreamt], self.starts, self.config)
-        start = options.get("start", "initial" if noise.initial[0] else "warm")
-        if start not in ("initial", "warm"):
-            raise ValueError(f"options['start']={start!r}: choose 'initial' or 'warm'")
-        initial = start == "initial"
-        pool = self.starts.initial if initial else self.starts.z
-        index = int(options.get("index", (noise.initial_index if initial else noise.warm_index)[0])) % len(pool)
-        latent, actions = self.starts.initial.shape[1], self.starts.action.shape[2]
-        if initial:
-            path, action = pool[index].reshape(1, 1, latent), np.zeros((1, 0, actions), dtype=np.float32)
-        else:
-            path, action = pool[index : index + 1], self.starts.action[index : index + 1]
-        self._z = torch.from_numpy(path[:, -1].copy())
+        start, path, action = self._path(noise, options)
+        self.warmup = path, action
+        self._z = self.dials.hold(torch.from_numpy(path[-1:].copy()))
         member = draw_members([dreamt], self.memory)
         self._world = DreamWorld(self.memory, None, member, 1, self._dtype)
         first = self._world.first_states(torch.tensor([dreamt]))
-        self._world.wake(torch.from_numpy(path.copy()), torch.from_numpy(action.copy()), torch.tensor([initial]), first)
-        self._noise = StepNoise(noise, self._residuals, member, 1)
+        seen, done = torch.from_numpy(path[None].copy()), torch.from_numpy(action[None].copy())
+        self._world.wake(seen, done, torch.tensor([start == "initial"]), first)
+        self._seed, self._member, self._noise = dreamt, member, StepNoise(noise, self._residuals, member, 1)
+        self._noises = {self.config.noise: self._noise}
         self._ends, self._steps = Ends(self.config, float(self.starts.step_value), 1), 0
-        return self._observe(), {"z": self._z[0].numpy().copy(), "start": start}
+        return self._observe(), {"z": self.z, "start": start}
+
+    def _path(self, noise: Noise, options: Facts) -> tuple[str, np.ndarray, np.ndarray]:
+        """Return where the dream starts, the latents up to there (K+1 Z) and the actions between them (K A)."""
+        start = options.get("start", "initial" if noise.initial[0] else "warm")
+        none = np.zeros((0, self.starts.action.shape[2]), dtype=np.float32)
+        if start == "given":
+            return start, options["z"].astype(np.float32), options.get("action", none).astype(np.float32)
+        if start not in ("initial", "warm"):
+            raise ValueError(f"options['start']={start!r}: choose 'initial', 'warm' or 'given'")
+        initial, starts = start == "initial", self.starts
+        index = int(options.get("index", (noise.initial_index if initial else noise.warm_index)[0]))
+        if initial:
+            return start, starts.initial[index % len(starts.initial)][None], none
+        return start, starts.z[index % len(starts.z)], starts.action[index % len(starts.z)]
+
+    @property
+    def z(self) -> np.ndarray:
+        """The present latent, float32 (Z)."""
+        if self._z is None:
+            raise RuntimeError("call reset() before looking at z")
+        return self._z[0].numpy().copy()
+
+    def turn(self, dials: Dials) -> None:
+        """Turn the dials: what is held is so at once, the rest from the next step on.
+
+        Raises:
+            ValueError: the latent has no such dimension.
+            RunError: residual noise is asked for, and the run has recorded no residuals.
+        """
+        dials.check(self.starts.initial.shape[1])
+        if dials.noise == "residual" and self._residuals is None:
+            self._residuals = self.starts.bootstrap()
+        self.dials = dials
+        if self._z is not None:
+            self._z = dials.hold(self._z)
+
+    def _step_noise(self) -> StepNoise:
+        """Return the noise that the dials ask for; that of another kind than configured is drawn when first used."""
+        kind = self.dials.noise
+        if kind not in self._noises:
+            noise = Noise.draw([self._seed], self.starts, replace(self.config, noise=kind))
+            residuals = self._residuals if kind == "residual" else None
+            self._noises[kind] = StepNoise(noise, residuals, self._member, 1)
+        return self._noises[kind]
+
+    @torch.inference_mode()
+    def expect(self, action: Any) -> np.ndarray:
+        """Return the latent that the memory expects after an action (Z), which is not taken."""
+        if self._z is None:
+            raise RuntimeError("call reset() before expect()")
+        return self._world.expect(self._z, self._row(action))[0].numpy()
 
     @torch.inference_mode()
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, Facts]:
@@ -121,13 +168,15 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
             raise RuntimeError("the dream has not begun or is over: call reset() before step()")
         if not self.action_space.contains(action):
             raise ValueError(f"{action!r} is not in {self.action_space}")
-        row = torch.from_numpy(self.action_spec.from_env(np.asarray(action)[None]))
-        noise = self._noise.draw(self._steps, self._z, row)
-        self._z, reward, logit = self._world.step(self._z, row, self.config.temperature, *noise)
-        outcome = self._ends.step(reward, logit, self._noise.end(self._steps))
+        row, dials = self._row(action), self.dials
+        noise = self._step_noise().draw(self._steps, self._z, row)
+        z, reward, logit = self._world.step(self._z, row, dials.temperature, *noise)
+        self._z = dials.after(z)
+        uniform = self._noise.end(self._steps)
+        outcome = self._ends.step(reward, logit, torch.ones_like(uniform) if dials.endless else uniform)
         self._steps += 1
         earned = float(outcome.reward[0]) - float(outcome.penalty[0])
-        info = {"z": self._z[0].numpy().copy(), "termination_probability": float(torch.sigmoid(logit)[0])}
+        info = {"z": self.z, "termination_probability": float(torch.sigmoid(logit)[0])}
         if end := outcome.end(0):
             info["end"] = end
         return self._observe(), earned, end not in ("", "horizon"), end == "horizon", info
@@ -143,6 +192,8 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
             )
         return to_uint8(self.vision.decode(self._z))[0].numpy()
 
+    def _row(self, action: Any) -> Tensor:
+        return torch.from_numpy(self.action_spec.from_env(np.asarray(action)[None]))
+
     def _observe(self) -> np.ndarray:
-        assert self._z is not None
-        return self.render() if self.observe == "frames" else self._z[0].numpy().copy()
+        return self.render() if self.observe == "frames" else self.z

@@ -144,6 +144,14 @@ class DreamWorld:
             return Moved(*moves[0][:3])
         return self._put_back([group.rows for group in self._groups], moves)
 
+    def expect(self, z: Tensor, action: Tensor) -> Float[Tensor, "B Z"]:
+        """Return the expected latents after a step of all dreams, which is not taken."""
+        still = torch.zeros_like(z)
+        moves = [
+            group.step(group.of(z), group.of(action), group.state, 1.0, None, group.of(still)) for group in self._groups
+        ]
+        return moves[0].z if len(moves) == 1 else self._put_back([group.rows for group in self._groups], moves).z
+
     def _step_together(
         self, joint: FusedSteps, z: Tensor, action: Tensor, temperature: float, uniform: Tensor | None, spread: Tensor
     ) -> Moved:

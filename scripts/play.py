@@ -1,0 +1,68 @@
+"""Drive in a run's dream, in its real environment, or in both, from a browser."""
+
+import asyncio
+import webbrowser
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import tyro
+
+from scripts.terminal.commands import COMMANDS
+from scripts.terminal.parsing import UsageError, parsed
+from scripts.terminal.request import run_folder
+
+if TYPE_CHECKING:
+    from worldmodels.play.server import Served
+
+
+@dataclass(frozen=True)
+class PlayRequest:
+    """What `worldmodels play` is asked for."""
+
+    run: tyro.conf.Positional[str]
+    """Folder of the run, or `pretrained`; vision and memory must be trained."""
+    port: int = 8765
+    """Port on this machine; 0 takes a free one."""
+    drivers: int = 8
+    """Tabs that can drive at the same time."""
+    browser: tyro.conf.FlagConversionOff[bool] = True
+    """Open the page in the browser."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serve the run that the arguments name until Ctrl-C, and return the exit code.
+
+    Raises:
+        RunError: the run cannot be driven in, or the port is taken.
+    """
+    asked = parsed(PlayRequest, arguments, "worldmodels play", COMMANDS["play"])
+    if not 0 <= asked.port < 2**16:
+        raise UsageError(f"--port {asked.port}: must be from 0 to 65535")
+    if asked.drivers < 1:
+        raise UsageError(f"--drivers {asked.drivers}: must be at least 1")
+    from worldmodels.play.parts import Parts, neighbours
+    from worldmodels.play.server import Served
+    from worldmodels.run.folder import Run
+
+    run = Run(run_folder(asked.run))
+    served = Served(run.path.resolve().name, Parts.of(run), neighbours(run.path), asked.drivers)
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_serve(served, asked))
+    print("play: ended")
+    return 0
+
+
+async def _serve(served: "Served", asked: PlayRequest) -> None:
+    from worldmodels.play.server import Server
+
+    server = Server(served)
+    address = await server.open(asked.port)
+    print(f"play: {served.name} at {address} (Ctrl-C ends it)", flush=True)
+    try:
+        if asked.browser:
+            await asyncio.to_thread(webbrowser.open, address)
+        await asyncio.Event().wait()
+    finally:
+        await server.close()

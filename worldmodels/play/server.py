@@ -1,0 +1,227 @@
+"""The web server: static files of the page, and one WebSocket a driver, for this machine's own browsers only.
+
+Each driver has a session, up to a limit; the page asks for every step, so a tab that is closed, hidden or slow costs
+nothing. Names of other hosts in `Host` and pages of other origins are refused, so that no web site can reach the server
+through somebody's browser.
+"""
+
+import asyncio
+import errno
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from generative.core.facts import Facts
+from worldmodels.errors import RunError
+from worldmodels.machine import available_cores
+from worldmodels.play.messages import (
+    Develop,
+    Message,
+    Record,
+    Step,
+    Swap,
+    Turn,
+    as_bytes,
+    as_json,
+    film_as_bytes,
+    parse,
+)
+from worldmodels.play.parts import PARTS, Parts
+from worldmodels.play.session import Restart, Seen, Session
+from worldmodels.run.folder import Run
+
+PAGE = Path(__file__).parent / "page"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+HOST = "127.0.0.1"
+LONGEST_MESSAGE = 64 * 1024
+ALIVE = 20.0
+"""Seconds between the server's questions whether a browser is still there."""
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+T = TypeVar("T")
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True)
+class Served:
+    """What is driven in."""
+
+    name: str
+    """Of the run."""
+    parts: Parts
+    others: Mapping[str, Path]
+    """Runs whose parts can be taken, by name."""
+    limit: int = 8
+    """Drivers at a time."""
+
+    def __post_init__(self) -> None:
+        if self.limit < 1:
+            raise ValueError(f"limit={self.limit}: at least 1 driver")
+
+
+class Server:
+    """Serves one run; `open` it, `wait` or do something else, and `close` it."""
+
+    def __init__(self, served: Served) -> None:
+        self.served = served
+        self.seats: dict[web.WebSocketResponse, Session | None] = {}
+        """Who drives: the connection of each tab, and its session as soon as there is one."""
+        self._workers = ThreadPoolExecutor(available_cores(), "drive")
+        self._runner: web.AppRunner | None = None
+
+    async def open(self, port: int) -> str:
+        """Listen on loopback and return the page's address; port 0 takes a free one.
+
+        Raises:
+            RunError: the port is taken or not allowed.
+        """
+        app = web.Application(middlewares=[_guard])
+        app.router.add_get("/", _index)
+        app.router.add_get("/drive", self._drive)
+        app.router.add_static("/page", PAGE)
+        app.on_shutdown.append(self._say_goodbye)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, HOST, port).start()
+        except (OSError, OverflowError) as error:
+            await self.close()
+            taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+            why = "is taken by another program" if taken else f"cannot be listened on ({error})"
+            raise RunError(f"port {port} {why}: choose another with --port, or 0 for a free one") from error
+        return f"http://{HOST}:{self._runner.addresses[0][1]}/"
+
+    async def close(self) -> None:
+        """Close all tabs' connections and stop listening."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+        self._workers.shutdown(wait=True)
+
+    async def _say_goodbye(self, app: web.Application) -> None:
+        for socket in list(self.seats):
+            await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the server has ended")
+
+    async def _drive(self, request: web.Request) -> web.StreamResponse:
+        """Be one driver's server, from the first message to the last."""
+        socket = web.WebSocketResponse(max_msg_size=LONGEST_MESSAGE, heartbeat=ALIVE, compress=False)
+        await socket.prepare(request)
+        limit = self.served.limit
+        if len(self.seats) >= limit:
+            full = f"all {limit} seats are taken: close another tab, or start the server with a larger --drivers"
+            await socket.send_str(as_json({"refused": full}))
+            await socket.close(code=WSCloseCode.TRY_AGAIN_LATER)
+            return socket
+        self.seats[socket] = None
+        try:
+            session = self.seats[socket] = await self._work(Session, self.served.parts)
+            await socket.send_str(as_json(greeting(self.served)))
+            await socket.send_bytes(_shown(session.look()))
+            async for message in socket:
+                if message.type is WSMsgType.TEXT:
+                    await self._answer(socket, session, message.data)
+                elif message.type is WSMsgType.BINARY:
+                    await socket.send_str(as_json({"error": "message: binary; send JSON as text"}))
+        except ConnectionError:
+            pass  # the tab has gone
+        finally:
+            if (left := self.seats.pop(socket)) is not None:
+                self._workers.submit(left.close)
+        return socket
+
+    async def _answer(self, socket: web.WebSocketResponse, session: Session, text: str) -> None:
+        """Answer one message; whatever is wrong with it is said, and the drive goes on."""
+        try:
+            answer = await self._work(self._carry_out, session, parse(text))
+        except (RunError, ValueError) as error:
+            answer = as_json({"error": str(error)[:500]})
+        except (
+            Exception
+        ) as error:  # a fault of ours or of a foreign environment: the driver hears of it, others drive on
+            answer = as_json({"error": f"{type(error).__name__}: {str(error)[:400]}"})
+        await (socket.send_str(answer) if isinstance(answer, str) else socket.send_bytes(answer))
+
+    async def _work(self, function: Callable[..., T], *given: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._workers, function, *given)
+
+    def _carry_out(self, session: Session, message: Message) -> str | bytes:
+        """Do what a message asks for, and return the answer."""
+        with session.lock:
+            return self._answered(session, message)
+
+    def _answered(self, session: Session, message: Message) -> str | bytes:
+        if isinstance(message, Step):
+            session.expectation, session.agent_sees = message.expectation, message.sees
+            return _shown(session.step(message.wheel()))
+        if isinstance(message, Restart):
+            return _shown(session.restart(message))
+        if isinstance(message, Turn):
+            return _shown(session.turn(message.dials()))
+        if isinstance(message, Record):
+            (session.film.start if message.on else session.film.stop)()
+            return _shown(session.look())
+        if isinstance(message, Develop):
+            return film_as_bytes(f"drive.{message.format}", session.film.content(message.format, message.fps))
+        return self._swapped(session, message)
+
+    def _swapped(self, session: Session, message: Swap) -> bytes:
+        path = self.served.others.get(message.run)
+        if path is None:
+            raise RunError(f"run={message.run!r}: no such run beside this one; known: {', '.join(self.served.others)}")
+        return _shown(session.swap(message.part, session.parts.with_part(message.part, Run(path))))
+
+
+def greeting(served: Served) -> Facts:
+    """Return what a page has to know of the run before it drives."""
+    parts = served.parts
+    starts, spread, dream = parts.starts, parts.starts.spread(), parts.dream
+    centre = starts.initial.mean(0)
+    return {
+        "run": served.name,
+        "env": parts.env.id,
+        "fps": parts.shape.fps,
+        "choices": parts.shape.spec.size if parts.shape.spec.discrete else 0,
+        "dials": {"temperature": dream.temperature, "noise": dream.noise},
+        "latents": [
+            [float(middle - 4 * std), float(middle + 4 * std)] for middle, std in zip(centre, spread, strict=True)
+        ],
+        "parts": list(PARTS),
+        "runs": list(served.others),
+    }
+
+
+def _shown(seen: Seen) -> bytes:
+    return as_bytes(seen.facts, seen.frames)
+
+
+async def _index(request: web.Request) -> web.StreamResponse:
+    return web.FileResponse(PAGE / "index.html")
+
+
+@web.middleware
+async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse what does not come from this machine's own browser and from our own page."""
+    host = request.headers.get("Host", "")
+    with suppress(ValueError):
+        if urlsplit(f"//{host}").hostname in LOOPBACK:
+            origin, own = request.headers.get("Origin"), f"http://{host}"
+            if origin == own or (origin is None and request.path != "/drive"):
+                try:
+                    response = await handler(request)
+                except web.HTTPException as error:
+                    error.headers.update(HEADERS)
+                    raise
+                if not response.prepared:
+                    response.headers.update(HEADERS)
+                return response
+            raise web.HTTPForbidden(text=f"this server answers its own page only, not {origin or 'a program'}\n")
+    raise web.HTTPForbidden(text=f"this server is {HOST} or localhost, not {host[:100]!r}\n")
