@@ -96,7 +96,7 @@ def hurry(patch=setattr):
 
 def rough_estimate(statistic, episodes, seed, resamples=0):
     """An interval from few resamples."""
-    return estimate(statistic, episodes, seed, 20)
+    return estimate(statistic, episodes, seed, 8)
 
 
 def seal(run, stage):

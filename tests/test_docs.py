@@ -42,6 +42,7 @@ LESS = {
     "worldmodels benchmark": "--pairs 1 --seconds 0.05",
     "generative train pca": "--data.count 2000 --model.frames 256",
     "generative train vae": "--data.count 2000 --batch 8 --fit.steps 4",
+    "generative train cycle-gan --preset car-racing": "--data.tracks 2 --data.frames 1",
     "generative evaluate": "--samples 100",
     "generative diagnose": "--samples 100",
     "generative attribute": "--images 400 --no-judge",
@@ -70,8 +71,14 @@ def commands(text, prefix=""):
     return [[part[0].removeprefix(prefix), *part[1:]] for part in named if part and part[0] in known]
 
 
+def with_less(words):
+    """The words of a command with those that make it short."""
+    more = [word for start, options in LESS.items() if " ".join(words).startswith(start) for word in options.split()]
+    return [*words, *more]
+
+
 def understood(words):
-    """Have a command's own parser read its words."""
+    """Have a command's own parser read its words, on data that take no time to draw."""
     from scripts.generative.runs.request import parse_options, parse_train
     from scripts.terminal.request import parse
 
@@ -83,6 +90,7 @@ def understood(words):
         elif command != "benchmark":
             parse(command, rest)
     elif command == "train":
+        rest = with_less(words)[2:]
         parse_train(["runs/toy" if word.startswith("runs/") else word for word in rest])  # frames that are there
     else:
         module = importlib.import_module(f"scripts.generative.{command}")
@@ -92,8 +100,7 @@ def understood(words):
 def carry_out(words):
     from scripts.generative.cli import main as generative
 
-    more = [word for start, options in LESS.items() if " ".join(words).startswith(start) for word in options.split()]
-    return (main if words[0] == "worldmodels" else generative)([*words[1:], *more])
+    return (main if words[0] == "worldmodels" else generative)(with_less(words)[1:])
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,8 @@ equal keys for the value. Here numbers and words are those of YAML 1.2's core sc
 different things (`no`, `010`, `1_000`) is refused with the line it stands in, and so is a key that is there twice.
 """
 
+import copy
+import functools
 import re
 from collections.abc import Hashable
 from typing import Any
@@ -115,6 +117,12 @@ _Loader.yaml_constructors = {  # no bytes, sets, dates: what a tag could ask for
 }
 
 
+@functools.lru_cache(64)
+def _read(text: str) -> Any:
+    """Read a text, once for all who ask for it: a command reads a preset or a run's configuration several times."""
+    return yaml.load(text, _Loader)  # a SafeLoader
+
+
 def read_yaml(text: str | bytes, name: str) -> Any:
     """Return what a YAML text says in plain types.
 
@@ -127,7 +135,7 @@ def read_yaml(text: str | bytes, name: str) -> Any:
             file, line and remedy.
     """
     try:
-        return yaml.load(text.decode() if isinstance(text, bytes) else text, _Loader)  # a SafeLoader
+        return copy.deepcopy(_read(text.decode() if isinstance(text, bytes) else text))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f", line {mark.line + 1}" if mark else ""

@@ -28,6 +28,13 @@ def carry_out(run):
     return run
 
 
+def hasty_config(**changes):
+    """A loop of small networks and short episodes that learns next to nothing (`hasty_vision`)."""
+    short = {"options": {"width": 4}, "fit": {"steps": 4}, "batch": 8}
+    memory = {"options": {"hidden": 8}, "fit": {"steps": 4}, "sequence": 10, "batch": 4}
+    return looped_config(**{"vision": short, "memory": memory, "env": {"max_steps": 20}, **changes})
+
+
 @pytest.fixture
 def looped(_looped):
     return _looped
@@ -66,13 +73,13 @@ def test_frames_are_all_counted(looped):
 
 
 @pytest.mark.slow
-def test_later_rounds_learn_from_recorded_validation_whose_frames_count_once(tmp_path):
+def test_later_rounds_learn_from_recorded_validation_whose_frames_count_once(hasty_vision, tmp_path):
     evolve = {
         "world": "dream",
         "generations": 2,
         "validation": {"every": 1, "tracks": 2, "record": True, "top_k_tracks": 2},
     }
-    run = carry_out(Run.create(tmp_path / "run", looped_config(evolve=evolve)))
+    run = carry_out(Run.create(tmp_path / "run", hasty_config(evolve=evolve)))
     files = [episode_files(this.folder("collect")) for this in rounds(run)]
     assert [len(each) for each in files] == [6, 6 + 4 + 4, 6 + 2 * (4 + 4)]
     check_rounds_count_as_the_curve(run)
@@ -91,10 +98,10 @@ def test_later_rounds_learn_from_recorded_validation_whose_frames_count_once(tmp
 
 
 @pytest.mark.slow
-def test_rounds_in_the_real_environment_take_the_controller_over(tmp_path):
+def test_rounds_in_the_real_environment_take_the_controller_over(hasty_vision, tmp_path):
     """Parts of the second round are new ones, made of the first one's driving; evolution goes on from an imitation."""
     evolve = {"world": "real", "generations": 2, "validation": {"every": 1, "top_k": 2, "top_k_tracks": 2}}
-    run = carry_out(Run.create(tmp_path / "run", looped_config(loop=LOOP | {"rounds": 2}, evolve=evolve)))
+    run = carry_out(Run.create(tmp_path / "run", hasty_config(loop=LOOP | {"rounds": 2}, evolve=evolve)))
     first, second = rounds(run)
     start = json.loads((second.folder("evolve") / "start.json").read_text())
     assert start["run"] == str(first.path) and 0 < start["explained"] <= 1
@@ -110,11 +117,11 @@ def test_rounds_in_the_real_environment_take_the_controller_over(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_run_reads_the_untrained_memory_that_its_controller_was_evolved_with(tmp_path):
+def test_the_run_reads_the_untrained_memory_that_its_controller_was_evolved_with(hasty_vision, tmp_path):
     """It is drawn from the round's seed, which is not the run's, and is in no file; an export's is the same."""
     evolve = {"world": "real", "generations": 2, "validation": {"every": 2, "top_k_tracks": 2}}
     features = {"reads": "vision+memory", "memory": "untrained"}
-    config = looped_config(loop=LOOP | {"rounds": 1}, evolve=evolve, features=features)
+    config = hasty_config(loop=LOOP | {"rounds": 1}, evolve=evolve, features=features)
     run = carry_out(Run.create(tmp_path / "run", config))
     export_agent(run, tmp_path / "exported", half=False)
     known, *others = (load_bundle(each)[0].memory for each in (rounds(run)[0], run, Run(tmp_path / "exported")))
@@ -226,10 +233,10 @@ def test_rounds_can_have_other_fields_still_from_the_second_training_of_vision_o
 
 
 @pytest.mark.slow
-def test_later_rounds_can_have_another_vision(tmp_path):
+def test_later_rounds_can_have_another_vision(hasty_vision, tmp_path):
     """It is trained in the first of them, whenever that comes, from nothing; then it is kept."""
     own = {"later": {"vision": {"type": "pca", "options": {"latent": 8}}}, "vision_every": 9}
-    config = looped_config(loop=LOOP | own)
+    config = hasty_config(loop=LOOP | own)
     assert [keeps_vision(config, number) for number in range(3)] == [False, False, True]
     run = carry_out(Run.create(tmp_path / "run", config))
     first, second, third = rounds(run)
@@ -337,8 +344,8 @@ def test_the_size_of_a_run_counts_a_file_once_whatever_its_names(looped):
 
 
 @pytest.mark.slow
-def test_a_loop_tells_the_stage_of_the_round_it_is_in(tmp_path):
-    run = Run.create(tmp_path / "run", looped_config(loop=LOOP | {"rounds": 2}))
+def test_a_loop_tells_the_stage_of_the_round_it_is_in(hasty_vision, tmp_path):
+    run = Run.create(tmp_path / "run", hasty_config(loop=LOOP | {"rounds": 2}))
     told = [(progress.done, progress.inner.stage) for progress in loop(run) if progress.inner]
     order = [*((number, stage) for number in (0, 1) for stage in LEARNT), (2, "loop")]
     assert list(dict.fromkeys(told)) == order

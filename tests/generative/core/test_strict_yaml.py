@@ -63,6 +63,11 @@ def test_a_merged_key_may_be_set_again():
     assert read_yaml("a: &a {b: 1, c: 2}\nd: {<<: *a, b: 3}", "x.yaml")["d"] == {"b": 3, "c": 2}
 
 
+def test_what_was_read_can_be_changed_and_is_read_anew():
+    read_yaml("a: [1, {b: 2}]", "x.yaml")["a"][1]["b"] = 3
+    assert read_yaml("a: [1, {b: 2}]", "x.yaml") == {"a": [1, {"b": 2}]}
+
+
 def test_what_is_written_is_read_as_the_same():
     plain = {
         "words": ["no", "on", "y", "010", "1e3", "12:30", "1_000", "null", "~", "", "0x1f", ".5", "<<", "2024-01-01"],
