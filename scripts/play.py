@@ -42,12 +42,12 @@ def main(arguments: Sequence[str]) -> int:
         raise UsageError(f"--port {asked.port}: must be from 0 to 65535")
     if asked.drivers < 1:
         raise UsageError(f"--drivers {asked.drivers}: must be at least 1")
-    from worldmodels.play.parts import Parts, neighbours
+    from worldmodels.play.parts import RunParts, neighbours
     from worldmodels.play.server import Served
     from worldmodels.run.folder import Run
 
     run = Run(run_folder(asked.run))
-    served = Served(run.path.resolve().name, Parts.of(run), neighbours(run.path), asked.drivers)
+    served = Served(run.path.resolve().name, RunParts.of(run), neighbours(run.path), asked.drivers)
     with suppress(KeyboardInterrupt):
         asyncio.run(_serve(served, asked))
     print("play: ended")

@@ -28,12 +28,13 @@ class Tab:
         self._socket, self._numbers, self.said = socket, itertools.count(1), []
 
     async def call(self, method, **given):
-        """Call a DevTools method; uncaught errors and messages of the console are kept in `said`."""
+        """Call a DevTools method; uncaught errors, and those on the console, are kept in `said`."""
         number = next(self._numbers)
         await self._socket.send_json({"id": number, "method": method, "params": given})
         while True:
             answer = await self._socket.receive_json(timeout=PATIENCE)
-            if answer.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
+            thrown = answer.get("method") == "Runtime.exceptionThrown"
+            if thrown or answer.get("params", {}).get("entry", {}).get("level") == "error":
                 self.said.append(json.dumps(answer["params"]))
             if answer.get("id") == number:
                 assert "error" not in answer, answer

@@ -8,7 +8,7 @@ from generative import to_uint8
 from generative.core.facts import Facts
 from worldmodels.dream.dials import Dials
 from worldmodels.play.chauffeur import Chauffeur
-from worldmodels.play.parts import Parts
+from worldmodels.play.parts import RunParts
 
 ENDS = {"termination": "terminated", "no reward": "no reward", "horizon": "time is up"}
 """What is said of the end of a dream."""
@@ -17,12 +17,12 @@ ENDS = {"termination": "terminated", "no reward": "no reward", "horizon": "time 
 class DreamSide:
     """One dream after another."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: RunParts) -> None:
         self.env = parts.new_dream()
         self.parts, self.over = parts, ""
         self.chauffeur = None if parts.agent is None else Chauffeur(parts.agent)
 
-    def adopt(self, parts: Parts) -> None:
+    def adopt(self, parts: RunParts) -> None:
         """Dream on with other parts: they see the drive so far, then go on from here.
 
         Raises:

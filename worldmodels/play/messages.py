@@ -24,7 +24,7 @@ from worldmodels.play.wheel import Wheel
 
 
 @dataclass(frozen=True)
-class Step:
+class TakeStep:
     """Take a step."""
 
     x: float = 0.0
@@ -84,9 +84,9 @@ class Swap:
     run: str
 
 
-Message = Step | Restart | Turn | Record | Develop | Swap
+Message = TakeStep | Restart | Turn | Record | Develop | Swap
 KINDS: dict[str, type[Any]] = {
-    "step": Step,
+    "step": TakeStep,
     "restart": Restart,
     "turn": Turn,
     "record": Record,

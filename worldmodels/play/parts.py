@@ -55,7 +55,7 @@ class EvolvedAgent:
 
 
 @dataclass(frozen=True)
-class Parts:
+class RunParts:
     """All that a driver needs of a run; shared by many, and changed by none."""
 
     env: EnvConfig
@@ -69,7 +69,7 @@ class Parts:
     """None where the run has evolved none."""
 
     @classmethod
-    def of(cls, run: Run) -> "Parts":
+    def of(cls, run: Run) -> "RunParts":
         """Load them.
 
         Raises:
@@ -100,7 +100,7 @@ class Parts:
         """Return a real environment of one's own."""
         return make_env(self.env)
 
-    def with_part(self, part: str, run: Run) -> "Parts":
+    def with_part(self, part: str, run: Run) -> "RunParts":
         """Return the same with one part of another run.
 
         Raises:
@@ -108,7 +108,7 @@ class Parts:
         """
         if part not in PARTS:
             raise RunError(f"part={part!r}: choose {', '.join(PARTS)}")
-        other = Parts.of(run)
+        other = RunParts.of(run)
         mine, theirs = self.shape.spec.size, other.shape.spec.size
         if mine != theirs:
             raise RunError(f"{run.path}: its actions have {theirs} numbers, these have {mine}; choose another run")

@@ -9,7 +9,7 @@ from generative import to_float, to_uint8
 from generative.core.facts import Facts
 from worldmodels.memories import agent_memory, first_state
 from worldmodels.play.chauffeur import Chauffeur
-from worldmodels.play.parts import Parts
+from worldmodels.play.parts import RunParts
 from worldmodels.seeds import VALIDATION
 
 KEPT = 100
@@ -19,17 +19,17 @@ KEPT = 100
 class RealSide:
     """One real environment, opened with the first drive."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: RunParts) -> None:
         self.env = parts.new_env()
         self._use(parts)
         self.begin(0)
 
-    def adopt(self, parts: Parts) -> None:
+    def adopt(self, parts: RunParts) -> None:
         """See with other parts from now on; the memory begins anew, and so does an agent."""
         self._use(parts)
         self._watch(self._seed)
 
-    def _use(self, parts: Parts) -> None:
+    def _use(self, parts: RunParts) -> None:
         self.parts, self._memory = parts, agent_memory(parts.memory)
         self.chauffeur = None if parts.agent is None else Chauffeur(parts.agent)
 

@@ -24,16 +24,16 @@ from worldmodels.play.messages import (
     Develop,
     Message,
     Record,
-    Step,
     Swap,
+    TakeStep,
     Turn,
     as_bytes,
     as_json,
     film_as_bytes,
     parse,
 )
-from worldmodels.play.parts import PARTS, Parts
-from worldmodels.play.session import Restart, Seen, Session
+from worldmodels.play.parts import PARTS, RunParts
+from worldmodels.play.session import DriverSession, DriverView, Restart
 from worldmodels.run.folder import Run
 
 PAGE = Path(__file__).parent / "page"
@@ -58,7 +58,7 @@ class Served:
 
     name: str
     """Of the run."""
-    parts: Parts
+    parts: RunParts
     others: Mapping[str, Path]
     """Runs whose parts can be taken, by name."""
     limit: int = 8
@@ -74,7 +74,7 @@ class Server:
 
     def __init__(self, served: Served) -> None:
         self.served = served
-        self.seats: dict[web.WebSocketResponse, Session | None] = {}
+        self.seats: dict[web.WebSocketResponse, DriverSession | None] = {}
         """Who drives: the connection of each tab, and its session as soon as there is one."""
         self._workers = ThreadPoolExecutor(available_cores(), "drive")
         self._runner: web.AppRunner | None = None
@@ -123,7 +123,7 @@ class Server:
             return socket
         self.seats[socket] = None
         try:
-            session = self.seats[socket] = await self._work(Session, self.served.parts)
+            session = self.seats[socket] = await self._work(DriverSession, self.served.parts)
             await socket.send_str(as_json(greeting(self.served)))
             await socket.send_bytes(_shown(session.look()))
             async for message in socket:
@@ -138,7 +138,7 @@ class Server:
                 self._workers.submit(left.close)
         return socket
 
-    async def _answer(self, socket: web.WebSocketResponse, session: Session, text: str) -> None:
+    async def _answer(self, socket: web.WebSocketResponse, session: DriverSession, text: str) -> None:
         """Answer one message; whatever is wrong with it is said, and the drive goes on."""
         try:
             answer = await self._work(self._carry_out, session, parse(text))
@@ -153,13 +153,13 @@ class Server:
     async def _work(self, function: Callable[..., T], *given: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._workers, function, *given)
 
-    def _carry_out(self, session: Session, message: Message) -> str | bytes:
+    def _carry_out(self, session: DriverSession, message: Message) -> str | bytes:
         """Do what a message asks for, and return the answer."""
         with session.lock:
             return self._answered(session, message)
 
-    def _answered(self, session: Session, message: Message) -> str | bytes:
-        if isinstance(message, Step):
+    def _answered(self, session: DriverSession, message: Message) -> str | bytes:
+        if isinstance(message, TakeStep):
             session.expectation, session.agent_sees = message.expectation, message.sees
             return _shown(session.step(message.wheel()))
         if isinstance(message, Restart):
@@ -173,7 +173,7 @@ class Server:
             return film_as_bytes(f"drive.{message.format}", session.film.content(message.format, message.fps))
         return self._swapped(session, message)
 
-    def _swapped(self, session: Session, message: Swap) -> bytes:
+    def _swapped(self, session: DriverSession, message: Swap) -> bytes:
         path = self.served.others.get(message.run)
         if path is None:
             raise RunError(f"run={message.run!r}: no such run beside this one; known: {', '.join(self.served.others)}")
@@ -199,7 +199,7 @@ def greeting(served: Served) -> Facts:
     }
 
 
-def _shown(seen: Seen) -> bytes:
+def _shown(seen: DriverView) -> bytes:
     return as_bytes(seen.facts, seen.frames)
 
 

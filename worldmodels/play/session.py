@@ -10,9 +10,9 @@ from jaxtyping import UInt8
 from generative.core.facts import Facts
 from worldmodels.dream.dials import Dials
 from worldmodels.play.dream_side import DreamSide
-from worldmodels.play.film import Film
-from worldmodels.play.parts import Parts
+from worldmodels.play.parts import RunParts
 from worldmodels.play.real_side import RealSide
+from worldmodels.play.recording import DriveFilm
 from worldmodels.play.wheel import Wheel
 
 Worlds = Literal["dream", "real", "both"]
@@ -42,7 +42,7 @@ class Restart:
             raise ValueError("start='here': is where a dream begins; choose worlds dream or both")
 
 
-class Seen(NamedTuple):
+class DriverView(NamedTuple):
     """What the driver sees."""
 
     frames: dict[str, UInt8[np.ndarray, "H W C"]]
@@ -53,7 +53,7 @@ class Seen(NamedTuple):
     """
 
 
-class Session:
+class DriverSession:
     """A drive of one person, from `restart` to `restart`.
 
     Attributes:
@@ -64,14 +64,14 @@ class Session:
         worlds: that are driven in.
     """
 
-    def __init__(self, parts: Parts, request: Restart | None = None) -> None:
+    def __init__(self, parts: RunParts, request: Restart | None = None) -> None:
         """Begin a drive.
 
         Args:
             parts: of the run.
             request: where.
         """
-        self.parts, self.film, self.lock = parts, Film(), Lock()
+        self.parts, self.film, self.lock = parts, DriveFilm(), Lock()
         self.expectation, self.agent_sees = True, "real"
         self._dials = Dials.of(parts.dream)
         self._dream: DreamSide | None = None
@@ -80,7 +80,7 @@ class Session:
         self._drove = False
         self.restart(request or Restart())
 
-    def restart(self, request: Restart) -> Seen:
+    def restart(self, request: Restart) -> DriverView:
         """Begin a drive anew.
 
         Raises:
@@ -111,7 +111,7 @@ class Session:
             return {"start": "given", "z": z, "action": action}
         return {"start": "initial"}
 
-    def turn(self, dials: Dials) -> Seen:
+    def turn(self, dials: Dials) -> DriverView:
         """Turn the dials of the dream.
 
         Raises:
@@ -125,7 +125,7 @@ class Session:
         self._dials = dials
         return self.look()
 
-    def step(self, wheel: Wheel | None) -> Seen:
+    def step(self, wheel: Wheel | None) -> DriverView:
         """Take a step in all worlds that are not over, with the same action.
 
         Args:
@@ -152,7 +152,7 @@ class Session:
             raise ValueError("this run has no agent to drive: evolve one, or take that of another run")
         return side.chauffeur.action()
 
-    def swap(self, part: str, parts: Parts) -> Seen:
+    def swap(self, part: str, parts: RunParts) -> DriverView:
         """Drive on with other parts.
 
         Args:
@@ -168,7 +168,7 @@ class Session:
         self.parts = parts
         return self.look()
 
-    def look(self) -> Seen:
+    def look(self) -> DriverView:
         """Return what there is to see now."""
         frames: dict[str, UInt8[np.ndarray, "H W C"]] = {}
         facts: Facts = {
@@ -183,7 +183,7 @@ class Session:
             facts[name] = {"step": side.steps, "return": side.gained, "over": side.over, **side.facts}
         if self._dream is not None and self.worlds != "real":
             facts["latent"] = self._dream.env.z.tolist()
-        return Seen(frames, facts)
+        return DriverView(frames, facts)
 
     def close(self) -> None:
         """Close the real environment, when nothing is being done any more."""

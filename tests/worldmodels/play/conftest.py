@@ -10,7 +10,7 @@ from worldmodels.agent.build import env_shape
 from worldmodels.agent.bundle import Bundle, bundle_parts
 from worldmodels.agent.config import FeaturesConfig
 from worldmodels.dream.config import DreamConfig
-from worldmodels.play.parts import EvolvedAgent, Parts
+from worldmodels.play.parts import EvolvedAgent, RunParts
 
 
 def make(env="WorldModels/Toy-v0", **changes):
@@ -22,7 +22,7 @@ def make(env="WorldModels/Toy-v0", **changes):
     bundle = Bundle(config, shape.spec, FeaturesConfig(), ControllerConfig(), **parts)
     agent = EvolvedAgent(bundle, 0.1 * np.asarray(candidates(1)[0]))
     dream = DreamConfig(horizon=30, warmup=4)
-    return Parts(config, shape, vision, memory, make_starts(), dream, "float32", **{"agent": agent, **changes})
+    return RunParts(config, shape, vision, memory, make_starts(), dream, "float32", **{"agent": agent, **changes})
 
 
 @pytest.fixture(scope="package")

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 from worldmodels.dream.dials import Dials
-from worldmodels.play.messages import Step, Turn, as_bytes, as_json, parse
+from worldmodels.play.messages import TakeStep, Turn, as_bytes, as_json, parse
 from worldmodels.play.session import Restart
 from worldmodels.play.wheel import Wheel
 
 
 def test_messages_become_what_they_ask_for():
     assert parse('{"do": "step", "x": -1, "y": 0.5}').wheel() == Wheel(-1.0, 0.5)
-    assert parse('{"do": "step", "agent": true}') == Step(agent=True) and Step(agent=True).wheel() is None
+    assert parse('{"do": "step", "agent": true}') == TakeStep(agent=True) and TakeStep(agent=True).wheel() is None
     assert parse('{"do": "restart", "worlds": "both", "seed": 3}') == Restart("both", seed=3)
     turned = parse('{"do": "turn", "noise": "residual", "held": [[3, 1]], "pushed": [[0, -0.5]]}')
     assert isinstance(turned, Turn)

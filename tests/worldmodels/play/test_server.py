@@ -11,7 +11,7 @@ from aiohttp import ClientSession, WSMsgType, WSServerHandshakeError
 
 from worldmodels.errors import RunError
 from worldmodels.play.server import Served, Server
-from worldmodels.play.session import Restart, Session
+from worldmodels.play.session import DriverSession, Restart
 from worldmodels.play.wheel import Wheel
 
 
@@ -63,7 +63,7 @@ def test_a_driver_sees_what_the_session_sees(parts):
             return await asked(socket, do="step", x=0.5, y=1)
 
     header, content = with_server(served(parts), each)
-    seen = Session(parts, Restart("both", seed=3)).step(Wheel(0.5, 1.0))
+    seen = DriverSession(parts, Restart("both", seed=3)).step(Wheel(0.5, 1.0))
     assert [name for name, *_ in header["frames"]] == list(seen.frames)
     assert content == b"".join(frame.tobytes() for frame in seen.frames.values())
     np.testing.assert_allclose(header["latent"], seen.facts["latent"], atol=1e-4)
@@ -128,7 +128,7 @@ def test_a_fault_within_a_session_is_said_and_others_drive_on(parts, monkeypatch
         async with drive(client, address) as socket:
             await heard(socket), await heard(socket)
             with monkeypatch.context() as patch:
-                patch.setattr(Session, "step", lambda *_: 1 / 0)
+                patch.setattr(DriverSession, "step", lambda *_: 1 / 0)
                 assert (await asked(socket, do="step"))[0]["error"] == "ZeroDivisionError: division by zero"
             assert (await asked(socket, do="step"))[0]["dream"]["step"] == 1
 

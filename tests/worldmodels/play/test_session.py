@@ -8,7 +8,7 @@ from tests.worldmodels.play.conftest import make
 from worldmodels.agent.agent import Agent
 from worldmodels.dream.dials import Dials
 from worldmodels.dream.film import dream_drives
-from worldmodels.play.session import Restart, Session
+from worldmodels.play.session import DriverSession, Restart
 from worldmodels.play.wheel import Wheel
 from worldmodels.seeds import VALIDATION
 
@@ -16,7 +16,7 @@ WHEEL = Wheel(-0.4, 0.7)
 
 
 def test_the_dream_is_that_of_the_environment(parts):
-    session, env = Session(parts, Restart(seed=4)), parts.new_dream()
+    session, env = DriverSession(parts, Restart(seed=4)), parts.new_dream()
     env.reset(seed=4, options={"start": "initial"})
     gained = 0.0
     for _ in range(3):
@@ -31,7 +31,7 @@ def test_the_dream_is_that_of_the_environment(parts):
 def test_the_agent_drives_as_in_evolution(parts):
     dream = dataclasses.replace(parts.dream, horizon=10, initial_state_fraction=0.0)
     parts = dataclasses.replace(parts, dream=dream)
-    session = Session(parts, Restart(start="recorded", seed=6))
+    session = DriverSession(parts, Restart(start="recorded", seed=6))
     for _ in range(10):
         seen = session.step(None)
     agent = parts.agent
@@ -42,7 +42,7 @@ def test_the_agent_drives_as_in_evolution(parts):
 
 
 def test_the_real_drive_is_that_of_the_environment_and_of_the_agent(parts):
-    session, env = Session(parts, Restart("real", seed=2)), parts.new_env()
+    session, env = DriverSession(parts, Restart("real", seed=2)), parts.new_env()
     agent = Agent(parts.agent.bundle, parts.agent.parameters)
     agent.reset(2)
     obs, _ = env.reset(seed=VALIDATION[2])
@@ -52,7 +52,7 @@ def test_the_real_drive_is_that_of_the_environment_and_of_the_agent(parts):
 
 
 def test_both_worlds_begin_at_one_frame_and_take_the_same_actions(parts):
-    session = Session(parts, Restart("both", seed=1))
+    session = DriverSession(parts, Restart("both", seed=1))
     z, _ = session._real.path()
     np.testing.assert_array_equal(session.look().facts["latent"], z[-1])
     for _ in range(3):
@@ -66,7 +66,7 @@ def test_both_worlds_begin_at_one_frame_and_take_the_same_actions(parts):
 def test_the_agent_sees_the_world_it_is_told_to(parts):
     taken = {}
     for sees in ("real", "dream"):
-        session = Session(parts, Restart("both", seed=1))
+        session = DriverSession(parts, Restart("both", seed=1))
         session.agent_sees = sees
         for _ in range(3):
             session.step(None)
@@ -75,7 +75,7 @@ def test_the_agent_sees_the_world_it_is_told_to(parts):
 
 
 def test_a_dream_begins_where_the_real_drive_is(parts):
-    session = Session(parts, Restart("real"))
+    session = DriverSession(parts, Restart("real"))
     for _ in range(3):
         session.step(WHEEL)
     z, action = session._real.path()
@@ -85,11 +85,11 @@ def test_a_dream_begins_where_the_real_drive_is(parts):
     assert seen.facts["real"]["step"] == 3 and seen.facts["dream"]["step"] == 0
     np.testing.assert_array_equal(session._dream.env.warmup[0], z)
     with pytest.raises(ValueError, match="no real drive"):
-        Session(parts, Restart()).restart(Restart("dream", "here"))
+        DriverSession(parts, Restart()).restart(Restart("dream", "here"))
 
 
 def test_dials_change_the_frame_at_once_and_stay_for_the_next_drive(parts):
-    session = Session(parts)
+    session = DriverSession(parts)
     before = session.look().frames["dream"]
     held = session.turn(Dials(held={0: 3.0}))
     assert (held.frames["dream"] != before).any()
@@ -102,7 +102,7 @@ def test_dials_change_the_frame_at_once_and_stay_for_the_next_drive(parts):
 
 def test_a_world_that_is_over_waits_and_the_other_goes_on(parts):
     short = dataclasses.replace(parts, dream=dataclasses.replace(parts.dream, horizon=2))
-    session = Session(short, Restart("both"))
+    session = DriverSession(short, Restart("both"))
     for _ in range(4):
         seen = session.step(WHEEL)
     assert (seen.facts["dream"]["step"], seen.facts["real"]["step"]) == (2, 4)
@@ -110,7 +110,7 @@ def test_a_world_that_is_over_waits_and_the_other_goes_on(parts):
 
 
 def test_another_memory_has_seen_the_drive_so_far(parts):
-    session = Session(parts, Restart("both"))
+    session = DriverSession(parts, Restart("both"))
     for _ in range(3):
         session.step(WHEEL)
     before = session.look()
@@ -125,7 +125,7 @@ def test_another_memory_has_seen_the_drive_so_far(parts):
 
 
 def test_a_film_holds_what_was_seen_while_it_was_recorded(parts):
-    session = Session(parts)
+    session = DriverSession(parts)
     session.step(WHEEL)
     with pytest.raises(ValueError, match="nothing is recorded"):
         session.film.content("gif", 25)
@@ -141,7 +141,7 @@ def test_a_film_holds_what_was_seen_while_it_was_recorded(parts):
 
 
 def test_without_an_agent_the_driver_is_told(parts):
-    session = Session(dataclasses.replace(parts, agent=None))
+    session = DriverSession(dataclasses.replace(parts, agent=None))
     with pytest.raises(ValueError, match="no agent"):
         session.step(None)
     assert session.look().facts["has_agent"] is False

@@ -17,7 +17,7 @@ LABELS = {"dream": "dream", "real": "real", "dream_expected": "expected in the d
 SCALE = {"webm": 4, "gif": 2}
 
 
-class Film:
+class DriveFilm:
     """Frames since recording began."""
 
     def __init__(self) -> None:
