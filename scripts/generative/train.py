@@ -130,7 +130,7 @@ def _show(run: TrainingRun, module: nn.Module, data: Data, step: int) -> None:
 
 
 def _can_show(module: nn.Module) -> bool:
-    return any(offers(module, each) for each in ("sample", "translate", "reconstruct", "classify"))
+    return any(offers(module, each) for each in ("sample", "translate", "reconstruct", "restyle", "classify"))
 
 
 def _numbers(module: nn.Module) -> int:
