@@ -87,6 +87,14 @@ class Translates(Protocol):
 
 
 @runtime_checkable
+class Restyles(Protocol):
+    """Paints data anew in one style."""
+
+    def restyle(self, obs: Tensor) -> Tensor:
+        """Return data (B ...) of the same shape, in the style."""
+
+
+@runtime_checkable
 class Generates(Protocol):
     """Goes on with a sequence."""
 
@@ -160,6 +168,7 @@ CAPABILITIES: dict[str, type] = {
     "classify": Classifies,
     "interpolate": Interpolates,
     "translate": Translates,
+    "restyle": Restyles,
     "generate": Generates,
     "stream": Streams,
     "codes": Quantises,

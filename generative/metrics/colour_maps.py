@@ -22,7 +22,7 @@ _LITTLE = 1e-6
 """Least variance of a colour, so that one that does not vary can be divided by."""
 
 
-def matched_colours(first: Images, second: Images) -> ColourMap:
+def matched_colours(first: Images, second: Float[Tensor, "M C h w"]) -> ColourMap:
     """Return the linear map of least change after which colours of the first images have the second's mean and spread.
 
     Pitie & Kokaram 2007, "The linear Monge-Kantorovitch colour mapping": for covariances S and T it is

@@ -31,6 +31,7 @@ MODELS = Registry(
         "diffusion": "generative.models.diffusion.diffusion:Diffusion",
         "flow-matching": "generative.models.diffusion.flow_matching:FlowMatching",
         "cycle-gan": "generative.models.painting.cycle_gan:CycleGAN",
+        "style-transfer": "generative.models.painting.style_transfer:StyleTransfer",
         "lstm": "generative.models.writing.lstm:LSTM",
         "gpt-2": "generative.models.writing.gpt2:GPT2",
         "encoder-decoder": "generative.models.writing.encoder_decoder:EncoderDecoder",

@@ -33,9 +33,12 @@ class ResidualBlock(nn.Module):
         return features + self.change(features)
 
 
-def residual_generator(channels: int, width: int, blocks: int) -> nn.Sequential:
-    """Return images (B channels H W) in [-1, 1] -> images alike; H and W are multiples of 4, at least 8."""
-    layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(channels, width, kernel_size=7)]
+def residual_generator(channels: int, width: int, blocks: int, more: int = 0) -> nn.Sequential:
+    """Return images (B channels H W) in [-1, 1] -> images alike; H and W are multiples of 4, at least 8.
+
+    It takes `more` channels besides.
+    """
+    layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(channels + more, width, kernel_size=7)]
     layers += [nn.InstanceNorm2d(width), nn.ReLU()]
     for before in (width, 2 * width):
         layers += [nn.Conv2d(before, 2 * before, kernel_size=3, stride=2, padding=1)]

@@ -29,7 +29,7 @@ class RunReference:
     """Another run: where it lies, and which weights it has."""
 
     path: str = ""
-    """Folder of the run, or of a component by itself; empty for none."""
+    """Folder of the run, or of a component by itself, or a file where one may be named; empty for none."""
     sha256: str = ""
     """Of its weights; empty until the run that names it is begun."""
 
@@ -72,10 +72,16 @@ class RunReference:
         """Raise ComponentError where the run is missing, or has other weights than when it was named."""
         found = self._digest()
         if self.sha256 not in ("", found):
+            what = "another content" if self.model.is_file() else "other weights"
             raise ComponentError(
-                f"{self.path}: has other weights than when it was named (sha256 was {self.sha256[:12]}..., is "
+                f"{self.path}: has {what} than when it was named (sha256 was {self.sha256[:12]}..., is "
                 f"{found[:12]}...); restore it, or start a new run with --out"
             )
+
+    def checked_file(self) -> str:
+        """Return the path of a file that is named; raise ComponentError as of `check`."""
+        self.check()
+        return self.path
 
     def component(self, registry: Registry) -> nn.Module:
         """Return its model, frozen and in evaluation mode; raise ComponentError as of `check`, or where it is damaged.
@@ -89,6 +95,8 @@ class RunReference:
         if not self:
             raise ComponentError("no run is named; give the folder of one")
         remedy = "train that run first, correct its path, or say where it lies now"
+        if self.model.is_file():
+            return hashlib.sha256(read_whole(self.model, "correct its path")).hexdigest()
         if not (self.model / WEIGHTS).is_file():
             raise ComponentError(f"{self.path}: no trained model in it; {remedy}")
         return hashlib.sha256(read_whole(self.model / WEIGHTS, remedy)).hexdigest()

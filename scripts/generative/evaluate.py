@@ -34,6 +34,7 @@ from generative.runs.run_folder import TrainingRun
 from scripts.generative.figures.looks import Looks, look, shares_by
 from scripts.generative.figures.music import of_music
 from scripts.generative.figures.numbers import of_codes, of_points, of_rows
+from scripts.generative.figures.styled import of_styles
 from scripts.generative.figures.texts import of_answers, of_tokens
 from scripts.generative.figures.translated import of_translations, twins_known
 from scripts.generative.figures.verdicts import verdicts
@@ -43,7 +44,7 @@ from scripts.generative.runs.items import codes, places
 HEADLINES = (
     *("nats per point", "coverage[points]", "bits per number", "exact match", "bits per token", "hidden tokens right"),
     *("nats per step", "nats per note", "tonal distance"),
-    *("translation-error", "FD", "accuracy", "answers right", "MSE"),
+    *("translation-error", "style missed", "FD", "accuracy", "answers right", "MSE"),
 )
 """The figure that stands for a model: the first of these that it has, under whatever extractor."""
 SECOND = ("FD", "precision")
@@ -176,6 +177,8 @@ def of_images(looks: Looks, options: EvaluateOptions) -> Iterator[Figure]:
         yield from _of_samples(looks, asked)
     if translates:
         yield from of_translations(looks, asked)
+    if offers(looks.module, "restyle") and not asked:
+        yield from of_styles(looks)
     if allowed["pairs"]:
         yield from _of_pairs(looks, asked)
     for name in metrics_that_need("answers", asked) if allowed["answers"] else ():

@@ -130,7 +130,8 @@ def _show(run: TrainingRun, module: nn.Module, data: Data, step: int) -> None:
 
 
 def _can_show(module: nn.Module) -> bool:
-    return any(offers(module, each) for each in ("sample", "translate", "reconstruct", "classify", "answer", "fill"))
+    able = ("sample", "translate", "reconstruct", "restyle", "classify", "answer", "fill")
+    return any(offers(module, each) for each in able)
 
 
 def _numbers(module: nn.Module) -> int:

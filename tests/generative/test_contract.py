@@ -62,6 +62,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "diffusion": {"image_size": 8, "channels": 1, "widths": (8, 8), "blocks": 1, "attention": 4},
     "flow-matching": {"image_size": 8, "channels": 1, "widths": (8, 8), "blocks": 1, "attention": 4},
     "cycle-gan": {**IMAGES, "width": 4, "blocks": 1, "critic_width": 4, "critic_halvings": 1},
+    "style-transfer": {**IMAGES, "style_size": 16, "width": 4, "blocks": 1, "content": 0.1},
     "lstm": {"vocabulary": 5, "embedding": 8, "hidden": 16, "dropout": 0.0},
     "naive-bayes": {**IMAGES, "levels": 4, "count": 64},
     "multinomial": {"categories": (2, 3, 4), "count": 512, "smoothing": 0.1},
@@ -255,6 +256,8 @@ def outputs(module: Any) -> tuple[torch.Tensor, ...]:
         return module.encode(data(module, 3), *condition(module, 3))
     if offers(module, "translate"):
         return (module.translate(data(module, 3), "forward"),)
+    if offers(module, "restyle"):
+        return (module.restyle(data(module, 3)),)
     if offers(module, "log_prob"):
         return (module.log_prob(data(module, 3), *condition(module, 3)),)
     if offers(module, "answer"):
@@ -546,6 +549,10 @@ def test_a_capability_works_or_is_refused_with_a_reason(case, capability):
     elif capability == "translate":
         there, back = (module.translate(obs, direction) for direction in ("forward", "backward"))
         assert there.shape == back.shape == obs.shape and not torch.equal(there, back)
+    elif capability == "restyle":
+        painted = module.restyle(obs)
+        assert painted.shape == obs.shape and not torch.equal(painted, obs)
+        assert painted.min() >= 0 and painted.max() <= 1
     elif capability == "generate":
         went_on = module.generate(obs, 7, module.Sampling(), noise(1))
         assert went_on.shape == (3, 7, *shape(module)[1:]) and torch.equal(

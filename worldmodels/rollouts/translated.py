@@ -1,11 +1,12 @@
 """An environment seen through a translator: its frames become those of a world that the agent knows.
 
-The agent stays as it is. What translates is a generative model of two domains, such as a CycleGAN, or a map of colours.
+The agent stays as it is. What translates is a generative model of two domains, such as a CycleGAN, a map of colours, or
+a network that paints in a style: then the world becomes one that the agent does not know.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
 import numpy as np
@@ -29,7 +30,7 @@ class Translator:
     colours: Translate | None = None
     """A map of colours; None where a model translates."""
     model: FactsView | None = None
-    """`component_bytes` of the model, which translates from its second domain to its first."""
+    """`component_bytes` of the model, which translates from its second domain to its first, or paints in a style."""
 
     @classmethod
     def of(cls, module: torch.nn.Module) -> "Translator":
@@ -38,8 +39,11 @@ class Translator:
         Raises:
             RunError: it does not translate.
         """
-        if not offers(module, "translate"):
-            raise RunError(f"evaluate.translator: a {type(module).__name__} does not translate; name a cycle-gan's run")
+        if not (offers(module, "translate") or offers(module, "restyle")):
+            raise RunError(
+                f"evaluate.translator: a {type(module).__name__} does not translate; name the run of a cycle-gan or of "
+                "a style-transfer"
+            )
         return cls(model=component_bytes(module))
 
     def load(self) -> Translate:
@@ -48,6 +52,8 @@ class Translator:
             assert self.colours is not None
             return self.colours
         module: Any = component_from_bytes(self.model, MODELS).eval()
+        if offers(module, "restyle"):
+            return cast(Translate, module.restyle)
         return lambda images: module.translate(images, "backward")
 
 

@@ -95,6 +95,12 @@ class PhotographsConfig:
         return image_data("photographs", source, held=held)
 
 
+def photograph(name: str) -> UInt8[np.ndarray, "H W 3"]:
+    """Return the whole photograph `china` or `flower`; raise ComponentError without scikit-learn."""
+    found: UInt8[np.ndarray, "H W 3"] = _scikit_learn().load_sample_image(f"{name}.jpg")
+    return found
+
+
 def _reduced(photograph: UInt8[np.ndarray, "h w 3"], reduce: int) -> UInt8[np.ndarray, "H W 3"]:
     height, width = (length // reduce for length in photograph.shape[:2])
     whole = np.ascontiguousarray(photograph[: height * reduce, : width * reduce])

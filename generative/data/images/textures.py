@@ -92,9 +92,7 @@ class TexturesConfig:
 
     def _picture(self, path: Path) -> UInt8[np.ndarray, "H W C"]:
         """Return a whole picture, averaged."""
-        stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        if stored is None:
-            raise ComponentError(f"{path}: no such picture, or it is damaged; install scikit-image 0.20 or later anew")
+        stored = _read(path)
         height, width = (length // self.reduce for length in stored.shape[:2])
         if self.size > min(height, width - width * 3 // 4):
             raise ComponentError(
@@ -103,7 +101,23 @@ class TexturesConfig:
             )
         whole = np.ascontiguousarray(stored[: height * self.reduce, : width * self.reduce])
         small = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
-        return small[..., None] if small.ndim == 2 else small[..., 2::-1]
+        return _colours(small)
+
+
+def whole_picture(name: str) -> UInt8[np.ndarray, "H W C"]:
+    """Return one of `FILES` whole, grey or in colour; raise ComponentError without scikit-image."""
+    return _colours(_read(_folder() / FILES[name]))
+
+
+def _read(path: Path) -> UInt8[np.ndarray, "H W ..."]:
+    stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if stored is None:
+        raise ComponentError(f"{path}: no such picture, or it is damaged; install scikit-image 0.20 or later anew")
+    return stored.astype(np.uint8)
+
+
+def _colours(stored: UInt8[np.ndarray, "H W ..."]) -> UInt8[np.ndarray, "H W C"]:
+    return stored[..., None] if stored.ndim == 2 else stored[..., 2::-1]
 
 
 def _folder() -> Path:

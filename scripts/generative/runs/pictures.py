@@ -115,8 +115,9 @@ def shown(module: nn.Module, data: Data, count: int, seed: int) -> Files | None:
         return None
     if offers(module, "translate"):
         return picture(translations(module, items, device))
-    if offers(module, "reconstruct"):
-        return picture(reconstructions(module, items.first(16), device))
+    for name in ("reconstruct", "restyle"):
+        if offers(module, name):
+            return picture(reconstructions(module, items.first(16), device, name))
     if offers(module, "classify"):
         said = cast(Any, module).classify(items.values.to(device)).argmax(1).cpu()
         captions = [data.names("label")[number] for number in said.tolist()]
@@ -165,11 +166,13 @@ def chosen(tokens: Int[Tensor, "N T"], seed: int) -> Bool[Tensor, "N T"]:
 
 
 @torch.no_grad()
-def reconstructions(module: nn.Module, items: Items, device: torch.device | str = "cpu") -> UInt8[np.ndarray, "H W 3"]:
-    """Return images over what comes back of them, sixteen a row."""
-    model: Any = module
+def reconstructions(
+    module: nn.Module, items: Items, device: torch.device | str = "cpu", name: str = "reconstruct"
+) -> UInt8[np.ndarray, "H W 3"]:
+    """Return images over what comes back of them, sixteen a row; of a method of another name, over what it makes."""
     columns = min(16, len(items.values))
-    back = model.reconstruct(items.values.to(device), *(each.to(device) for each in items.condition)).cpu()
+    condition = (each.to(device) for each in items.condition)
+    back = getattr(module, name)(items.values.to(device), *condition).cpu()
     pairs = [torch.cat(pair) for pair in zip(items.values.split(columns), back.split(columns), strict=True)]
     return column([tiled(pair, columns) for pair in pairs], 8)
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "train": "train a model on data; again, and it goes on where it stopped",
     "sample": "draw from a trained model: a grid as PNG; `sample RUN --help` shows the model's dials",
     "reconstruct": "held-out images and what comes back of them",
+    "style": "a picture painted in the style of another; `style --help` names the pictures that need no file",
     "translate": "held-out images of two domains, each turned into the other",
     "show": "a view of a model, with dials of its own: a picture or a film; `show RUN` lists them",
     "attribute": "an attribute vector, as in add a smile: effect, side effects, judges, picture",
@@ -90,7 +91,7 @@ def parse_options(
     """
     hints, program = get_type_hints(main), f"generative {command}"
     kind = hints["options"]
-    if command in ("list", "table"):
+    if command in ("list", "table", "style"):
         return None, (parsed(kind, words, program, COMMANDS[command]),)
     dials = _dials(command, kind, words) if "dials" in hints else None
     kinds = [("dials", section(type(dials), name=""), field(default=dials))] if dials is not None else []

@@ -26,6 +26,7 @@ MODELS = {
     "conditional-gan": ({"latent": 4, "width": 8, "critic_steps": 1}, DIGITS),
     "pixel-cnn": ({"width": 4, "layers": 2, "levels": 4}, Choice("digits", {"size": 8})),
     "cycle-gan": ({"width": 4, "blocks": 1, "critic_width": 4, "critic_halvings": 1}, OUTLINES),
+    "style-transfer": ({"width": 4, "blocks": 1, "style_size": 24}, SHAPES),
     "lstm": ({"embedding": 8, "hidden": 16}, TEXT),
     "gpt-2": ({"width": 8, "layers": 1, "heads": 2, "context": 8}, TEXT),
     "encoder-decoder": ({"embedding": 8, "hidden": 16, "heads": 2}, Choice("copy", {"count": 400, "length": 4})),

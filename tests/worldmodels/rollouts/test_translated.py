@@ -32,6 +32,15 @@ def test_a_model_makes_frames_of_its_first_domain():
     assert np.abs(made.numpy() - seen).max() <= 1 < np.abs(other.numpy() - seen).max()
 
 
+def test_a_model_paints_frames_in_its_style():
+    model = MODELS.create("style-transfer", {"image_size": Toy().observation_space.shape[0], "width": 4, "blocks": 1})
+    seen = Translated(Toy(), Translator.of(model).load()).reset(seed=3)[0]
+    frame = Toy().reset(seed=3)[0]
+    with torch.no_grad():
+        made = model.eval().restyle(to_float(torch.from_numpy(frame)[None]))[0].movedim(0, -1) * 255
+    assert np.abs(made.numpy() - seen).max() <= 1 < np.abs(made.numpy() - frame).max()
+
+
 def test_what_does_not_fit_is_refused_by_name():
     with pytest.raises(RunError, match=r"evaluate\.translator: a PCA does not translate"):
         Translator.of(MODELS.create("pca", {"image_size": 16, "latent": 2}))
