@@ -38,7 +38,6 @@ MODELS = Registry(
         "question-generator": "generative.models.writing.question_generator:QuestionGenerator",
         "transformer": "generative.models.writing.transformer:Seq2SeqTransformer",
         "bert": "generative.models.writing.bert:BERT",
-        "transformer": "generative.models.writing.transformer:Transformer",
         "music-transformer": "generative.models.composing.music_transformer:MusicTransformer",
         "muse-gan": "generative.models.composing.muse_gan:MuseGAN",
         "music-lstm": "generative.models.composing.music_lstm:MusicLSTM",
