@@ -91,10 +91,9 @@ class RunParts:
 
     @cached_property
     def _dream(self) -> DreamEnv:
-        spaces, spec, dtype = self.shape.spaces, self.shape.spec, torch_dtype(self.dtype)
-        return DreamEnv(
-            self.vision, self.memory, self.starts, spaces, spec, self.dream, "latents", self.shape.fps, dtype
-        )
+        vision, dtype, shape = cast(VisionModule, self.vision), torch_dtype(self.dtype), self.shape
+        parts = vision, self.memory, self.starts, shape.spaces, shape.spec
+        return DreamEnv(*parts, self.dream, "latents", shape.fps, dtype)
 
     def new_env(self) -> gym.Env[Any, Any]:
         """Return a real environment of one's own."""
