@@ -37,6 +37,7 @@ MODELS = Registry(
         "question-generator": "generative.models.writing.question_generator:QuestionGenerator",
         "transformer": "generative.models.writing.transformer:Seq2SeqTransformer",
         "bert": "generative.models.writing.bert:BERT",
+        "music-transformer": "generative.models.composing.music_transformer:MusicTransformer",
         "muse-gan": "generative.models.composing.muse_gan:MuseGAN",
         "music-lstm": "generative.models.composing.music_lstm:MusicLSTM",
         "naive-bayes": "generative.models.first.naive_bayes:NaiveBayes",

@@ -103,6 +103,7 @@ SMALL["music-lstm"] = {
     "attention": "dot-product",
 }
 SMALL["music-lstm pooling"] = {**SMALL["music-lstm"], "attention": "pooling"}
+SMALL["music-transformer"] = {**SMALL["gpt-2"], "dropout": 0.0, "context": 12}
 SMALL["muse-gan"] = {
     **{"bars": 2, "steps": 8, "pitches": 7, "voices": 2},
     **{"inputs": 4, "width": 8, "critic_width": 4, "critic_steps": 1},

@@ -86,12 +86,9 @@ class GPT2(LanguageModel):
         super().__init__()
         self.config = config
         self.embedding = nn.Embedding(config.vocabulary + 1, config.width)  # the last one begins a text
-        self.position = nn.Embedding(config.context, config.width)
+        self.position = self._positions(config)
         self.dropout = nn.Dropout(config.dropout)
-        self.blocks = nn.ModuleList(
-            TransformerBlock(config.width, config.heads, dropout=config.dropout, activation="gelu-tanh")
-            for _ in range(config.layers)
-        )
+        self.blocks = nn.ModuleList(self._block(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
         for name, weight in self.named_parameters():
             if weight.ndim == 2:
@@ -99,6 +96,14 @@ class GPT2(LanguageModel):
                 nn.init.normal_(weight, std=SPREAD / math.sqrt(2 * config.layers) if adds else SPREAD)
             elif name.endswith("bias"):
                 nn.init.zeros_(weight)
+
+    def _block(self, config: GPT2Config) -> nn.Module:
+        """Return one of the blocks."""
+        return TransformerBlock(config.width, config.heads, dropout=config.dropout, activation="gelu-tanh")
+
+    def _positions(self, config: GPT2Config) -> nn.Module:
+        """Return what makes vectors (T H) of places (T)."""
+        return nn.Embedding(config.context, config.width)
 
     @property
     def parts(self) -> Mapping[str, Part]:
