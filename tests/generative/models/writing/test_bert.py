@@ -1,10 +1,9 @@
-import itertools
 import math
 
 import pytest
 import torch
 
-from generative import ComponentError, FitConfig, fit
+from generative import ComponentError
 from generative.data import Field
 from generative.models.writing.attention_maps import TextAttention
 from generative.models.writing.bert import BERT, BERTConfig
@@ -65,25 +64,6 @@ def test_the_loss_is_of_hidden_tokens_and_pairs():
     assert loss.item() - metrics["bits_per_token"].item() * math.log(2) == pytest.approx(math.log(2), abs=0.05)
     again, _ = module.loss(texts(64, 16), noise(1))
     assert again != loss
-
-
-def trained(module: BERT, batch, steps: int = 120, rate: float = 1e-2) -> BERT:
-    config = FitConfig(steps=steps, learning_rate=rate, warmup=20, gradient_clip=1.0)
-    list(fit(module, lambda start: map(batch, itertools.count(start)), config, seed=0, log_every=50))
-    return module.eval()
-
-
-@pytest.mark.slow
-def test_hidden_tokens_and_next_sentences_are_learnt():
-    """Texts count up by ones or twos: neighbours tell what is hidden, and the halves whether they belong together."""
-
-    def batch(step):
-        first, by = (torch.randint(0, 12, (32, 1), generator=noise(2 * step + each)) for each in range(2))
-        return (first + (1 + by % 2) * torch.arange(12)) % 12
-
-    module = trained(made(vocabulary=12, width=32), batch, 250, 5e-3)
-    metrics = module.loss(batch(9_999), noise())[1]
-    assert metrics["right"] > 0.9 and metrics["next_right"] > 0.75
 
 
 def test_labels_take_the_place_of_hidden_tokens():
