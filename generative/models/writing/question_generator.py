@@ -60,7 +60,7 @@ class QuestionGenerator(AnsweringModel):
 
     type_name = "question-generator"
     Config = QuestionGeneratorConfig
-    inputs: ClassVar[tuple[str, ...]] = ("source", "source_mask", "answer", "target", "target_mask")  # type: ignore[misc]
+    inputs: ClassVar[tuple[str, ...]] = ("source", "source_mask", "answer", "target", "target_mask")
 
     def __init__(self, config: QuestionGeneratorConfig) -> None:
         super().__init__(config, config.embedding)
