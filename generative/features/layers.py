@@ -86,8 +86,9 @@ class Layers(nn.Module):
     def forward(self, images: Float[Tensor, "B C H W"], wanted: Sequence[str]) -> dict[str, Tensor]:
         """Return the maps (B F h w) of the wanted layers of images in [0, 1], and compute no further than needed."""
         places = {self.names[name]: name for name in wanted}
-        wanted_colours = self.network[0].in_channels  # type: ignore[union-attr]
-        maps = images.expand(-1, wanted_colours, -1, -1) if images.shape[1] == 1 else images
+        first = self.network[0]
+        assert isinstance(first, nn.Conv2d)
+        maps = images.expand(-1, first.in_channels, -1, -1) if images.shape[1] == 1 else images
         maps = ((maps.flip(1) if self.reverse else maps) - self.mean) / self.std
         found = {}
         for place, layer in enumerate(self.network):

@@ -17,6 +17,7 @@ from worldmodels.memories.contract import (
     masked_mean,
     sample_latents,
 )
+from worldmodels.memories.diffusion import DiffusionMemory, DiffusionMemoryConfig
 from worldmodels.memories.ensemble import Ensemble, EnsembleConfig, EnsemblePrediction, agent_memory
 from worldmodels.memories.ensemble_members import BUILT_IN, MEMBERS
 from worldmodels.memories.feed_forward import FeedForward, FeedForwardConfig
@@ -31,6 +32,8 @@ __all__ = [
     "MDNRNN",
     "MEMBERS",
     "MEMORIES",
+    "DiffusionMemory",
+    "DiffusionMemoryConfig",
     "Ensemble",
     "EnsembleConfig",
     "EnsemblePrediction",

@@ -3,6 +3,7 @@
 from torch import nn
 
 from generative import Registry
+from worldmodels.memories.diffusion import DiffusionMemory
 from worldmodels.memories.feed_forward import FeedForward
 from worldmodels.memories.lstm import LSTMMemory
 from worldmodels.memories.mdn_rnn import MDNRNN
@@ -13,6 +14,7 @@ BUILT_IN: dict[str, type[nn.Module]] = {
     "lstm": LSTMMemory,
     "feed-forward": FeedForward,
     "transformer": TransformerMemory,
+    "diffusion": DiffusionMemory,
 }
 
 MEMBERS = Registry("memory", BUILT_IN)

@@ -15,7 +15,15 @@ from torch.nn import functional as F
 
 from generative.core.options import check_numbers
 from generative.networks.mixture import Mixture, MixtureHead, mixture_log_prob
-from worldmodels.memories.contract import Metrics, Prediction, SequenceBatch, State, masked_mean, sample_latents
+from worldmodels.memories.contract import (
+    Metrics,
+    PredictedMixture,
+    Prediction,
+    SequenceBatch,
+    State,
+    masked_mean,
+    sample_latents,
+)
 from worldmodels.memories.targets import RewardTarget
 
 STD_FLOOR = 1e-2
@@ -139,14 +147,16 @@ class HeadedMemory(nn.Module):
         """Return the features after each step of whole sequences; `hidden[:, t]` has seen `(z[t], action[t])`."""
         raise NotImplementedError
 
-    def step(self, z: Float[Tensor, "B Z"], action: Float[Tensor, "B A"], state: State) -> tuple[Prediction, State]:
+    def step(
+        self, z: Float[Tensor, "B Z"], action: Float[Tensor, "B A"], state: State
+    ) -> tuple[PredictedMixture, State]:
         """Take in one step and predict what follows; the same numbers as `forward_sequence`, step by step."""
         state = self.advance(z, action, state)
         return self.predict(self.feature(state)), state
 
     def forward_sequence(
         self, z: Float[Tensor, "B T Z"], action: Float[Tensor, "B T A"], state: State | None = None
-    ) -> tuple[Prediction, State]:
+    ) -> tuple[PredictedMixture, State]:
         """Take in T steps, from `state` or the start of an episode, and predict what follows each of them."""
         hidden, state = self.unroll(z, action, state)
         return self.predict(hidden), state
@@ -186,9 +196,7 @@ class HeadedMemory(nn.Module):
         seen = self._blurred(z[:, :-1], generator)  # (B T Z)
         hidden, _ = self.unroll(seen, batch.action, None)
         hidden = self._thinned(hidden, generator)
-        log_prob = mixture_log_prob(self.next_latent(hidden), z[:, 1:])  # (B T Z)
-        nll = masked_mean(-log_prob.mean(-1), batch.mask)
-        loss, metrics = nll, {"nll": nll.detach()}
+        loss, metrics = self.latent_loss(hidden, z[:, 1:], batch, generator)
         if self.reward_head is not None:
             output = self.reward_head(hidden)[..., 0]  # (B T)
             reward_loss = masked_mean(self._reward_error(output, batch.reward), batch.mask)
@@ -202,6 +210,18 @@ class HeadedMemory(nn.Module):
             metrics["termination_loss"] = termination_loss.detach()
             metrics["termination_positives"] = (batch.termination * batch.mask).sum()
         return loss, metrics
+
+    def latent_loss(
+        self,
+        hidden: Float[Tensor, "B T H"],
+        after: Float[Tensor, "B T Z"],
+        batch: SequenceBatch,
+        generator: torch.Generator,
+    ) -> tuple[Float[Tensor, ""], Metrics]:
+        """Return the negative log-likelihood of the next latents in nats per dimension, as loss and as metric."""
+        log_prob = mixture_log_prob(self.next_latent(hidden), after)  # (B T Z)
+        nll = masked_mean(-log_prob.mean(-1), batch.mask)
+        return nll, {"nll": nll.detach()}
 
     def _blurred(self, z: Tensor, generator: torch.Generator) -> Tensor:
         """Return what the memory reads instead of latents: in training with `input_noise`."""

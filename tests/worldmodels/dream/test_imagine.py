@@ -100,6 +100,7 @@ WORLDS = {
     "lstm": ("lstm", {"hidden": 16}, {}),
     "feed-forward": ("feed-forward", {"hidden": 16}, {}),
     "transformer": ("transformer", {"hidden": 16, "heads": 2, "context": 3}, {}),
+    "diffusion": ("diffusion", {"hidden": 12, "width": 16, "history": 3}, {}),
     "ensemble": ("ensemble", ENSEMBLE, {}),
     "ensemble-of-lstms": ("ensemble", {**ENSEMBLE, "member": "lstm"}, {}),
     "no-reward-limit": ("mdn-rnn", {"hidden": 16}, {"no_reward_limit": 3}),

@@ -15,9 +15,11 @@ OPTIONS = {
     "lstm": {"hidden": 16},
     "feed-forward": {"hidden": 16, "mixtures": 2},
     "transformer": {"hidden": 16, "heads": 2, "context": 4, "mixtures": 2},
+    "diffusion": {"hidden": 16, "width": 16, "history": 3},
     "ensemble": {"members": 2, "options": {"hidden": 16, "mixtures": 2}},
     "ensemble-transformer": {"member": "transformer", "members": 2, "options": {"hidden": 8, "heads": 2, "context": 4}},
 }
+SLOW = ("diffusion", "ensemble-transformer")
 STEPS = 15  # beyond what two layers of four tokens look back
 
 
@@ -93,7 +95,11 @@ def test_a_row_can_start_anew_while_the_others_go_on(name):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "ensemble-transformer")) for name in OPTIONS]
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name in ("diffusion", "ensemble-transformer")))
+        for name in OPTIONS
+    ],
 )
 def test_learns_a_world_where_the_action_decides(name):
     batches = [action_world(16, 24, seed) for seed in range(3)]
