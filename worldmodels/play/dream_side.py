@@ -17,6 +17,11 @@ ENDS = {"termination": "terminated", "no reward": "no reward", "horizon": "time 
 class DreamSide:
     """One dream after another."""
 
+    steps: int
+    gained: float
+    facts: Facts
+    expected: np.ndarray | None
+
     def __init__(self, parts: RunParts) -> None:
         self.env = parts.new_dream()
         self.parts, self.over = parts, ""
@@ -42,10 +47,10 @@ class DreamSide:
         z, info = self.env.reset(seed=seed, options=options)
         self._seed, self.start = seed, info["start"]
         self.steps, self.gained, self.over = 0, 0.0, ""
-        self.facts: Facts = {}
-        self.expected: np.ndarray | None = None
+        self.facts, self.expected = {}, None
         path, action = self.env.warmup
-        self._z, self._actions = [*path[:-1], z], list(action)
+        self._z: list[np.ndarray] = [*path[:-1], z]
+        self._actions: list[np.ndarray] = list(action)
         if self.chauffeur is not None:
             self.chauffeur.begin(seed)
             for seen, done in zip(path, action, strict=False):

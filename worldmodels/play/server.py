@@ -123,7 +123,8 @@ class Server:
             return socket
         self.seats[socket] = None
         try:
-            session = self.seats[socket] = await self._work(DriverSession, self.served.parts)
+            session: DriverSession = await self._work(DriverSession, self.served.parts)
+            self.seats[socket] = session
             await socket.send_str(as_json(greeting(self.served)))
             await socket.send_bytes(_shown(session.look()))
             async for message in socket:
