@@ -8,8 +8,8 @@ preconditioning of EDM (Karras et al. 2022, arXiv 2206.00364, equation 7, table 
 
 A draw begins at normal noise of the greatest strength and follows the probability flow down in a few Euler steps, so
 all its noise is the `normal` that a dream hands in. DIAMOND denoises frames of 64 pixels by a U-Net of 4 million
-numbers. Here latents of the vision model stand for frames: a step of a dream then costs a thousandth, and the same card
-measures it as any other memory.
+numbers. Here latents of the vision model stand for frames, which a CPU can train in minutes, and the same card measures
+it as any other memory.
 
 A sampler of few steps has no density that can be evaluated cheaply. `log_prob` is that of a Gaussian: its mean is what
 the denoiser expects where all is noise, its spread is learnt beside it.
