@@ -137,7 +137,7 @@ def random_layers(channels: int = 3, seed: int = 0) -> Layers:
     rows: list[nn.Module] = []
     names, before = {}, channels
     for number, after in enumerate(WIDTHS, 1):
-        conv = nn.Conv2d(before, after, 3, padding=1, padding_mode="reflect")
+        conv = nn.utils.skip_init(nn.Conv2d, before, after, 3, padding=1, padding_mode="reflect")  # draws nothing
         with torch.no_grad():
             conv.weight.copy_(torch.randn(conv.weight.shape, generator=generator) * math.sqrt(2 / (9 * before)))
             conv.bias.zero_()  # type: ignore[union-attr]

@@ -21,7 +21,6 @@ from typing import Any, ClassVar, Literal
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn import functional
 
 from generative.core.facts import Facts
 from generative.core.options import ComponentError
@@ -187,7 +186,7 @@ class Composer(nn.Module):
         if c.binarise == "none":
             return scores.tanh()
         shares = scores.softmax(-1)
-        chosen = functional.one_hot(scores.argmax(-1), scores.shape[-1]).to(shares)
+        chosen = (scores.argmax(-1, keepdim=True) == torch.arange(scores.shape[-1], device=scores.device)).to(shares)
         return 2 * (chosen + shares - shares.detach()) - 1
 
 
@@ -281,7 +280,7 @@ class MuseGAN(DCGAN):
             last = torch.where(obs == 1, 0, steps).cummax(1).values
             obs = torch.where(last == 0, 0, obs.gather(1, (last - 1).clamp(min=0)))  # what a hold goes on with
         pitch = torch.where(obs == 0, count - 1, obs - 1 - int(c.holds))
-        chosen = functional.one_hot(pitch.transpose(1, 2), count).float()
+        chosen = (pitch.transpose(1, 2)[..., None] == torch.arange(count, device=pitch.device)).float()
         return 2 * chosen.unflatten(2, (c.bars, c.steps)) - 1
 
     def _outside(self, made: Tensor) -> Tensor:

@@ -174,8 +174,9 @@ class MusicLSTM(nn.Module):
         return [-functional.cross_entropy(each.transpose(1, 2), known, reduction="none") for each, known in parts]
 
     def _start(self, n: int) -> Int[Tensor, "n 1 2"]:
-        numbers = torch.tensor([self.config.pitches, self.config.durations], device=self.pitch.weight.device)
-        return numbers.expand(n, 1, 2)
+        device = self.pitch.weight.device
+        first = (torch.full((n, 1), number, device=device) for number in (self.config.pitches, self.config.durations))
+        return torch.stack([*first], 2)
 
     def _check(self, notes: Tensor) -> None:
         """Raise a ValueError where notes are no numbers (B, T, 2) in range; a GPU that records sees no numbers."""

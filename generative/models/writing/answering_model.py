@@ -24,7 +24,6 @@ class AnsweringModel(nn.Module):
     """A distribution of targets given sources, whose config has `vocabulary`, K, and perhaps `marked`."""
 
     seam = "model"
-    fixed_step = True
     Sampling: ClassVar[type] = AnswerDecoding
     views: ClassVar[Views] = {"attention": AnswerAttention}
     refusals: ClassVar[Mapping[str, str]] = {

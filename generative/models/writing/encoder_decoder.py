@@ -52,6 +52,7 @@ class EncoderDecoder(AnsweringModel):
     """The distribution of targets given sources."""
 
     type_name = "encoder-decoder"
+    fixed_step = True
     Config = EncoderDecoderConfig
 
     def __init__(self, config: EncoderDecoderConfig) -> None:

@@ -59,6 +59,7 @@ class QuestionGenerator(AnsweringModel):
     """The distributions of answers in a story, and of questions to them."""
 
     type_name = "question-generator"
+    fixed_step = True
     Config = QuestionGeneratorConfig
     inputs: ClassVar[tuple[str, ...]] = ("source", "source_mask", "answer", "target", "target_mask")
 

@@ -60,6 +60,7 @@ class Seq2SeqTransformer(AnsweringModel):
     """The distribution of targets given sources."""
 
     type_name = "transformer"
+    fixed_step = True
     Config = Seq2SeqTransformerConfig
 
     def __init__(self, config: Seq2SeqTransformerConfig) -> None:

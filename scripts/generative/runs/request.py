@@ -20,7 +20,7 @@ COMMANDS = {
     "train": "train a model on data; again, and it goes on where it stopped",
     "sample": "draw from a trained model: a grid as PNG; `sample RUN --help` shows the model's dials",
     "reconstruct": "held-out images and what comes back of them",
-    "style": "a picture painted in the style of another; `style --help` names the pictures that need no file",
+    "style": "a picture painted in the style of another one, over its pixels",
     "translate": "held-out images of two domains, each turned into the other",
     "show": "a view of a model, with dials of its own: a picture or a film; `show RUN` lists them",
     "attribute": "an attribute vector, as in add a smile: effect, side effects, judges, picture",

@@ -18,6 +18,9 @@ class Planes(torch.nn.Module):
 class Source:
     classes = ("a", "b")
 
+    def names(self, field):
+        return ()
+
     def codes(self, count, seed):
         z = torch.randn(count, 3, generator=torch.Generator().manual_seed(seed)) * torch.tensor([1.0, 3.0, 2.0])
         return z, torch.arange(count) % 2

