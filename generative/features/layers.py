@@ -140,7 +140,7 @@ def random_layers(channels: int = 3, seed: int = 0) -> Layers:
         conv = nn.utils.skip_init(nn.Conv2d, before, after, 3, padding=1, padding_mode="reflect")  # draws nothing
         with torch.no_grad():
             conv.weight.copy_(torch.randn(conv.weight.shape, generator=generator) * math.sqrt(2 / (9 * before)))
-            conv.bias.zero_()  # type: ignore[union-attr]
+            conv.bias.zero_()
         rows += [nn.AvgPool2d(2)] if number > 1 else []
         rows += [conv, nn.LeakyReLU(SLOPE)]
         names[f"conv{number}"], before = len(rows) - 1, after
