@@ -121,8 +121,8 @@ class EvaluateConfig:
     env: str = ""
     """Environment to drive in, where it is another drawing of the same world; empty for the run's own."""
     translator: str = ""
-    """Run of a generative model with two domains, the second being what `evaluate.env` shows: it makes each frame one
-    of its first domain before the agent sees it. Empty for none."""
+    """Run of a generative model that changes each frame before the agent sees it. One with two domains turns frames of
+    its second, which `evaluate.env` shows, into those of its first; `style-transfer` paints them. Empty for none."""
     colours: bool = False
     """Translate by the best table of colours between the domains of that run instead: what the model has to beat."""
     baseline: bool = False

@@ -1,4 +1,4 @@
-"""What autoencoders of square images share, given how they encode and decode."""
+"""What encoders and autoencoders of square images share, given how they encode and decode."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,8 +13,8 @@ from generative.data.needs import square_image
 from generative.models.autoencoders.latents import interpolate
 
 
-class ImageAutoencoder(nn.Module):
-    """Square images in [0, 1] to latents and back; its config has `latent`, `image_size` and `channels`."""
+class ImageEncoder(nn.Module):
+    """Square images in [0, 1] to latents; its config has `latent`, `image_size` and `channels`."""
 
     config: Any
 
@@ -32,6 +32,10 @@ class ImageAutoencoder(nn.Module):
     def latent_spec(self) -> LatentSpec:
         """What `encode` returns."""
         return LatentSpec("continuous", self.config.latent)
+
+
+class ImageAutoencoder(ImageEncoder):
+    """The same, and back."""
 
     def encode(self, obs: Float[Tensor, "B C H W"]) -> tuple[Float[Tensor, "B Z"], Float[Tensor, "B Z"]]:
         """Return mean and deviation of the latents of images in [0, 1]."""

@@ -12,14 +12,12 @@ from typing import ClassVar, NoReturn
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from generative.core.component import LatentSpec
 from generative.core.facts import Facts
 from generative.core.options import ComponentError
-from generative.data.fields import Field
-from generative.data.needs import square_image
 from generative.models.autoencoders.health import active_units, check_different, effective_dimensions
+from generative.models.autoencoders.image_autoencoder import ImageEncoder
 from generative.models.autoencoders.latents import ESTIMATE_FRAMES, LatentScale, encode_many, take
 from generative.models.checks import check_image_size, check_obs, check_sizes
 from generative.networks.convolutions import draw_he, fast_encoder
@@ -46,7 +44,7 @@ class RandomConvolutionsConfig:
         check_image_size(self)
 
 
-class RandomConvolutions(nn.Module):
+class RandomConvolutions(ImageEncoder):
     """An encoder of square images in [0, 1] whose weights nobody trains."""
 
     type_name = "random-convolutions"
@@ -64,21 +62,6 @@ class RandomConvolutions(nn.Module):
         draw_he(self.encoder)
         self.requires_grad_(False)
         self.scale = LatentScale(config.latent)
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Images alone."""
-        return ("image",)
-
-    @classmethod
-    def sizes(cls, fields: Mapping[str, Field]) -> Facts:
-        """Return image size and channels; errors as of `FitsData`."""
-        return square_image(cls, fields)
-
-    @property
-    def latent_spec(self) -> LatentSpec:
-        """What `encode` returns."""
-        return LatentSpec("continuous", self.config.latent)
 
     def encode(self, obs: Float[Tensor, "B C H W"]) -> tuple[Float[Tensor, "B Z"], Float[Tensor, "B Z"]]:
         """Return the features, at unit spread once `estimate` was called, and a deviation of 0; obs in [0, 1].
