@@ -1,7 +1,8 @@
 """Checks every annotation while testing, keeps BLAS and torch to one thread, seeds what a test draws.
 
-Tests are shared among as many processes as there are cores. A file stays in one process, so that what its fixtures make
-is made once. Tests that start Ray stay in one process too, and so take turns.
+Tests are shared among as many processes as there are cores, and one more, as tests that wait for Ray or for a command
+leave cores idle; without slow tests none waits. A file stays in one process, so that what its fixtures make is made
+once. Tests that start Ray stay in one process too, and so take turns.
 """
 
 import os
@@ -44,12 +45,13 @@ def pytest_addoption(parser, pluginmanager):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config):
-    """One process for each core, and none besides this one for a single file."""
+    """One process for each core, one more where tests are slow, and none besides this one for a single file."""
     from worldmodels.machine import available_cores
 
     files = {argument.split("::")[0] for argument in config.args}
     alone = len(files) == 1 and files.pop().endswith(".py")
-    return 0 if alone else min(PROCESSES, available_cores())
+    more = "not slow" not in config.option.markexpr
+    return 0 if alone else min(PROCESSES, available_cores() + more)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -49,12 +49,16 @@ def test_files_and_groups_stay_together(ours):
     assert scopes == ["a.py", "a.py", "b.py", "ray"] and not option.loadscopereorder
 
 
-def test_a_single_file_needs_no_other_process(ours):
-    def processes(*args):
-        return ours.pytest_xdist_auto_num_workers(SimpleNamespace(args=args))
+def test_a_single_file_needs_no_other_process_and_slow_tests_one_more(ours, monkeypatch):
+    def processes(*args, marked=""):
+        return ours.pytest_xdist_auto_num_workers(SimpleNamespace(args=args, option=SimpleNamespace(markexpr=marked)))
 
     assert processes("tests/test_a.py") == processes("tests/test_a.py::one", "tests/test_a.py::two") == 0
-    assert 1 <= processes("tests") == processes("tests/test_a.py", "tests/test_b.py") <= 8
+    monkeypatch.setattr("worldmodels.machine.available_cores", lambda: 2)
+    assert processes("tests") == processes("tests/test_a.py", "tests/test_b.py") == 3
+    assert processes("tests", marked="not slow and not ray") == 2
+    monkeypatch.setattr("worldmodels.machine.available_cores", lambda: 64)
+    assert processes("tests") == 8
 
 
 def test_files_of_long_tests_come_first_and_ray_is_one_group(ours):

@@ -16,6 +16,7 @@ from scripts.stages import collect
 from scripts.terminal.commands import COMMANDS, SECTIONS, SETTINGS, SHORT, settings
 from scripts.terminal.parsing import UsageError
 from tests.small import small_config
+from tests.started import started
 from worldmodels import Run
 from worldmodels.config import RunConfig
 from worldmodels.config_files import known_presets, preset, write_config
@@ -308,15 +309,15 @@ def test_a_stopped_command_says_so_once_and_keeps_what_it_did(trained, tmp_path,
     write_config(tmp_path / "long.yaml", small_config(**_only(long, stage)) if before else long)
     spent = (folder / "spent.jsonl").read_text().splitlines(keepends=True)
     (folder / "spent.jsonl").write_text("".join(spent[: len(before)]))
-    words = [sys.executable, "-c", "from scripts.cli import entry; entry()", stage, str(folder), "--config",
-             str(tmp_path / "long.yaml")]  # fmt: skip
-    process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    said = tmp_path / "said.txt"
+    process = started([stage, str(folder), "--config", str(tmp_path / "long.yaml")], said)
     deadline = time.monotonic() + 240  # the machine may be busy with other tests
-    while not any(folder.glob(f"**/{sign}")) and time.monotonic() < deadline:
+    while not any(folder.glob(f"**/{sign}")) and process.is_alive() and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(told)
-    _, message = process.communicate(timeout=240)
-    assert process.returncode == code, message
+    os.kill(process.pid, told)
+    process.join(240)
+    message = said.read_text()
+    assert process.exitcode == code, message
     assert "interrupted" in message and "Traceback" not in message
     assert [line["stage"] for line in read_lines(folder / "spent.jsonl")] == [*before, stage]
     assert not list(folder.rglob("*.tmp")) and not list(folder.rglob("*.partial"))

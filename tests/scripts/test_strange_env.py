@@ -14,6 +14,7 @@ import yaml
 from scripts.cli import main
 from tests.strange import folder, on_path  # noqa: F401  # a fixture
 from worldmodels import Run, load_agent, make_env
+from worldmodels.parallel.open import kept_workers
 from worldmodels.rollouts.episode import EpisodeFile
 
 TINY = {
@@ -55,14 +56,15 @@ def test_every_stage_from_the_command_line(on_path, tmp_path, capsys):  # noqa: 
     for name in ("rollouts", "vision", "memory"):
         shutil.copytree(run / name, dream / name)
     shutil.copy(run / "config.yaml", dream), shutil.copy(run / "versions.json", dream)
-    for words in (
-        ["evolve", dream, "--world", "dream"],  # the package is on Python's path
-        ["accuracy", run],
-        ["report", run],
-        ["info", run],
-        ["export", run, tmp_path / "agent"],
-    ):
-        assert main([str(word) for word in words]) == 0, capsys.readouterr().err
+    with kept_workers():  # Ray starts once for all
+        for words in (
+            ["evolve", dream, "--world", "dream"],  # the package is on Python's path
+            ["accuracy", run],
+            ["report", run],
+            ["info", run],
+            ["export", run, tmp_path / "agent"],
+        ):
+            assert main([str(word) for word in words]) == 0, capsys.readouterr().err
     assert Run(dream).done("evolve")["generations"] == 1
     assert json.loads((run / "accuracy" / "card.json").read_text())["sets"]
 

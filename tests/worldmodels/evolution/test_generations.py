@@ -1,8 +1,6 @@
 import dataclasses
 import json
 import shutil
-import subprocess
-import sys
 import threading
 import time
 
@@ -13,6 +11,7 @@ import pytest
 from scripts.evolve import worker_setup
 from scripts.stages import evolve
 from tests.small import small_config
+from tests.started import started
 from worldmodels import Run, RunError
 from worldmodels.agent.trained import assemble, load_bundle
 from worldmodels.dream.imagine import BLOCK
@@ -28,6 +27,7 @@ from worldmodels.evolution.generations import (
 from worldmodels.evolution.starting_point import starting_point
 from worldmodels.evolution.tasks import DreamTask, RealTask, TrialWorker
 from worldmodels.files import read_lines
+from worldmodels.parallel.open import kept_workers
 from worldmodels.parallel.serial import SerialExecutor
 from worldmodels.rollouts.dataset import episode_files, recorded_files
 from worldmodels.seeds import TEST, TRAINING, VALIDATION, training_tracks
@@ -62,11 +62,17 @@ def copy(run, tmp_path, name):
     return Run(tmp_path / name)
 
 
+@pytest.fixture(scope="module")
+def workers():
+    """Three workers on Ray, the same processes for all tests that ask for as many."""
+    with kept_workers():
+        yield {"type": "ray", "workers": 3}
+
+
 @pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.parametrize("world", ["real", "dream"])
-def test_serial_and_several_workers_give_the_same_numbers_and_recordings(trained, tmp_path, world):
-    """With three workers; the tests that kill one have two."""
+def test_serial_and_several_workers_give_the_same_numbers_and_recordings(trained, tmp_path, workers, world):
 
     def content(run):
         files = recorded_files(run.folder("evolve"))
@@ -74,7 +80,7 @@ def test_serial_and_several_workers_give_the_same_numbers_and_recordings(trained
 
     serial, run = (recorded(copy(trained, tmp_path, name), world) for name in ("serial", "ray"))
     found = finish(serial)
-    run = recorded(run, world, executor={"type": "ray", "workers": 3})
+    run = recorded(run, world, executor=workers)
     assert finish(run) == found and content(run) == content(serial) != []
 
 
@@ -94,9 +100,9 @@ def test_a_stopped_evolution_goes_on_to_the_same_numbers(trained, tmp_path, worl
 
 @pytest.mark.slow
 @pytest.mark.ray
-def test_a_worker_killed_in_mid_generation_changes_nothing(trained, tmp_path):
+def test_a_worker_killed_in_mid_generation_changes_nothing(trained, tmp_path, workers):
     whole = finish(with_config(copy(trained, tmp_path, "whole")))
-    run = with_config(copy(trained, tmp_path, "killed"), executor={"type": "ray", "workers": 2})
+    run = with_config(copy(trained, tmp_path, "killed"), executor=workers)
     killed = []
 
     def kill_one_soon():
@@ -120,13 +126,12 @@ def test_a_driver_killed_in_mid_generation_goes_on_to_the_same_numbers(trained, 
     whole = finish(with_config(copy(trained, tmp_path, "whole"), **changes))
     run = with_config(copy(trained, tmp_path, "killed"), **changes)
     log = run.folder("evolve") / "generations.jsonl"
-    command = [sys.executable, "-c", "from scripts.cli import entry; entry()", "evolve", str(run.path)]
-    driver = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    driver = started(["evolve", str(run.path)], tmp_path / "said.txt")
     while not log.exists() or len(log.read_text().splitlines()) < 2:
-        assert driver.poll() is None
+        assert driver.is_alive()
         time.sleep(0.01)
     driver.kill()
-    driver.wait()
+    driver.join()
     assert 2 <= len(read_lines(log)) < 6 and run.done("evolve") is None
     assert finish(run) == whole
 
