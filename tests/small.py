@@ -76,7 +76,7 @@ def accept_every_vision(patch=setattr):
 
 
 def hurry(patch=setattr):
-    """Makes forecasts, films, judges and the card rough and starts of dreams few, which no test of a stage needs.
+    """Makes forecasts, films, plots, judges and the card rough and starts of dreams few; no test of a stage needs more.
 
     `patch` sets an attribute of a module.
     """
@@ -87,6 +87,9 @@ def hurry(patch=setattr):
     patch(judging, "FitConfig", lambda **options: settings(**{**options, "steps": 12}))
     film = importlib.import_module("generative.report.video")
     patch(film, "QUALITY", film.QUALITY | {"crf": "50", "deadline": "realtime", "cpu-used": "8"})
+    layout = importlib.import_module("matplotlib.layout_engine").ConstrainedLayoutEngine
+    patch(layout, "execute", lambda engine, figure: None)  # half of the time of a plot, which is drawn to measure it
+    patch(importlib.import_module("worldmodels.accuracy.probes"), "RIDGES", (1e-2, 1e-1))
     card = importlib.import_module("worldmodels.accuracy.config")
     patch(card, "EPISODES", 6)
     patch(card.CardConfig, "samples", 4)

@@ -27,6 +27,9 @@ FORMAT_VERSION = 1
 PRESETS = resources.files("worldmodels.presets")
 PROGRAM = "worldmodels"
 """Whose seal is on a configuration."""
+KEPT = 32
+_sealed: dict[bytes, RunConfig] = {}
+"""What the newest sealed files say, by their content: a command opens the same run many times."""
 
 
 def known_presets() -> dict[str, str]:
@@ -105,12 +108,18 @@ def read_sealed(path: Path) -> RunConfig:
         content = path.read_bytes()
     except OSError as error:
         raise RunError(f"cannot read the configuration {path}: {error.strerror}") from error
-    if not seal_fits(content, PROGRAM):
-        raise RunError(
-            f"{path} is not what was written (edited, or damaged): restore it, or start a new run with it, "
-            f"`worldmodels run NEW --config {path}`. Fields change on the command line: --FIELD VALUE"
-        )
-    return read_config(path)
+    config = _sealed.get(content)
+    if config is None:
+        if not seal_fits(content, PROGRAM):
+            raise RunError(
+                f"{path} is not what was written (edited, or damaged): restore it, or start a new run with it, "
+                f"`worldmodels run NEW --config {path}`. Fields change on the command line: --FIELD VALUE"
+            )
+        config = read_config(path)
+        while len(_sealed) >= KEPT:
+            _sealed.pop(next(iter(_sealed)))
+        _sealed[content] = config
+    return config
 
 
 def _config_of(mapping: Facts, path: Path) -> RunConfig:
