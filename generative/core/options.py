@@ -20,6 +20,8 @@ from generative.core.facts import Facts
 ConfigT = TypeVar("ConfigT")
 LARGEST = 10**9
 """Magnitude above which no count, size, rate or weight means anything; float32 overflows not far beyond."""
+FLOATS = 10**300
+"""Whole numbers below this can be written as a float."""
 SEEDS = 2**63
 """Seeds are below this: the largest that every random generator takes."""
 
@@ -105,7 +107,8 @@ def check_numbers(value: object, name: str = "") -> None:
             if name.rpartition(".")[2] in ("seed", "seeds", "optimiser_seeds"):
                 check_seed(value, name)
             elif abs(value) > LARGEST:
-                raise ValueError(f"{name}={value:.6g}: too large to mean anything; give at most {LARGEST:,}")
+                given = f"{value:.6g}" if abs(value) < FLOATS else "a number of hundreds of digits"
+                raise ValueError(f"{name}={given}: too large to mean anything; give at most {LARGEST:,}")
             continue
         inner: list[tuple[str, object]] = []
         if isinstance(value, (tuple, list)):

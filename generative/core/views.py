@@ -6,8 +6,10 @@ model names its own in `views`, a mapping from name to class:
     class DCGAN(nn.Module):
         views: ClassVar[Views] = {"fade-in": FadeIn}
 
-`generative show RUN VIEW` has the dials as its options. Views that need no more than a capability, such as a traversal
-of any latent, belong to all models that have it: see `generative.latent.views`.
+`generative show RUN VIEW` has the dials as its options, and `generative play RUN` turns them in the browser. A dial
+that is a number for each of some things (`tuple[float, ...]`) has a slider for each of them where the view has a
+method `sliders`. Views that need no more than a capability, such as a traversal of any latent, belong to all models
+that have it: see `generative.latent.views`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,6 +44,15 @@ class Film:
     """Frames per second."""
 
 
+@dataclass(frozen=True)
+class Slider:
+    """One of the numbers of a dial that has many, such as a dimension of a latent."""
+
+    name: str
+    low: float
+    high: float
+
+
 @runtime_checkable
 class Source(Protocol):
     """What a view may ask for besides the model; nothing is read before it is asked for."""
@@ -62,6 +73,9 @@ class Source(Protocol):
     def held_out(self, count: int) -> tuple[Tensor, ...]:
         """Return at most `count` held-out items: each of the model's inputs (N ...)."""
 
+    def attributes(self) -> Mapping[str, Tensor]:
+        """Return the directions (Z) of the attributes that were learned in the latent, by name."""
+
 
 @runtime_checkable
 class View(Protocol):
@@ -76,6 +90,15 @@ class View(Protocol):
         Raises:
             ValueError: a dial has a value that does not fit this model; names it.
         """
+
+
+@runtime_checkable
+class Slides(Protocol):
+    """A view with dials of many numbers."""
+
+    @classmethod
+    def sliders(cls, model: Any, source: Source) -> Mapping[str, Sequence[Slider]]:
+        """Return what the numbers of each such dial are of a model, by the dial's name."""
 
 
 Views = Mapping[str, type[Any]]

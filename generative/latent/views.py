@@ -1,15 +1,15 @@
 """Views of every model of images that decodes: along a dimension of the latent, from image to image, and as a film."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from generative.capabilities import offers
 from generative.core.options import ComponentError, did_you_mean
-from generative.core.views import Film, Picture, Source, Views
+from generative.core.views import Film, Picture, Slider, Source, Views
 from generative.latent.interpolation import Mode, between, decoder
 from generative.latent.morph import morph
 from generative.latent.traversal import spread_order, traverse
@@ -38,15 +38,13 @@ class Traversal:
 
     def __post_init__(self) -> None:
         _check(self, most=1, steps=1)
-        if self.item < 0:
-            raise ValueError(f"item={self.item}: the held-out images count from 0")
+        _check_item(self.item)
 
     @torch.no_grad()
     def show(self, model: Any, source: Source, seed: int) -> Picture:
         """Return a row for each dimension; the codes are those of seed 0."""
         codes, *condition = source.codes(MOST_CODES, 0)
-        if self.item >= len(codes):
-            raise ValueError(f"item={self.item}: there are {len(codes)} to choose from")
+        code = _code_of(codes, self.item)
         order = list(self.dimensions) or spread_order(codes)[: self.most]
         decode = decoder(model, [each[self.item :] for each in condition])
         share = torch.linspace(-self.reach, self.reach, self.steps)
@@ -55,7 +53,7 @@ class Traversal:
         rows = []
         for dimension in order:
             column = codes[:, dimension]
-            rows.append(traverse(decode, codes[self.item], [dimension], column.mean() + share * column.std())[0])
+            rows.append(traverse(decode, code, [dimension], column.mean() + share * column.std())[0])
         return Picture(torch.stack(rows), [f"z{dimension}" for dimension in order])
 
 
@@ -110,7 +108,48 @@ class Morph:
         return Film(frames[:, None, None], fps=self.fps)
 
 
-OF_LATENTS: Views = {"traversal": Traversal, "interpolation": Interpolation, "morph": Morph}
+@dataclass(frozen=True)
+class Edit:
+    """An image whose latent is moved by hand: along its dimensions, and along attributes that were learned."""
+
+    makes: ClassVar = Picture
+    item: int = 0
+    """Number of the held-out image to start from."""
+    moved: tuple[float, ...] = ()
+    """How far each dimension is moved from the image's own, in standard deviations of the codes of held-out images."""
+    added: tuple[float, ...] = ()
+    """How often each attribute is added, in the order of their names; `generative attribute` learns them."""
+
+    def __post_init__(self) -> None:
+        _check_item(self.item)
+
+    @classmethod
+    def sliders(cls, model: Any, source: Source) -> Mapping[str, Sequence[Slider]]:
+        """Return a slider for each dimension and for each attribute."""
+        size = source.codes(1, 0)[0].shape[1]
+        return {
+            "moved": [Slider(f"z{number}", -4.0, 4.0) for number in range(size)],
+            "added": [Slider(name, -4.0, 4.0) for name in sorted(source.attributes())],
+        }
+
+    @torch.no_grad()
+    def show(self, model: Any, source: Source, seed: int) -> Picture:
+        """Return the image as it was and as it is then."""
+        codes, *condition = source.codes(MOST_CODES, 0)
+        code = _code_of(codes, self.item)
+        learned = sorted(source.attributes().items())
+        for name, values, known in (("moved", self.moved, codes.shape[1]), ("added", self.added, len(learned))):
+            if len(values) > known:
+                raise ValueError(f"{name}: {len(values)} numbers for {known}; give {known} at most")
+        changed = code.clone()
+        changed[: len(self.moved)] += torch.tensor(self.moved) * codes.std(0)[: len(self.moved)]
+        for times, (_, direction) in zip(self.added, learned, strict=False):
+            changed += times * direction
+        decode = decoder(model, [each[self.item :] for each in condition])
+        return Picture(decode(torch.stack([code, changed]))[None], columns=["as it was", "moved"])
+
+
+OF_LATENTS: Views = {"edit": Edit, "traversal": Traversal, "interpolation": Interpolation, "morph": Morph}
 
 
 def views_of(model: nn.Module) -> Views:
@@ -135,3 +174,14 @@ def _check(view: object, **least: int) -> None:
     for name, smallest in least.items():
         if getattr(view, name) < smallest:
             raise ValueError(f"{name}={getattr(view, name)}: give {smallest} or more")
+
+
+def _check_item(item: int) -> None:
+    if item < 0:
+        raise ValueError(f"item={item}: the held-out images count from 0")
+
+
+def _code_of(codes: Tensor, item: int) -> Tensor:
+    if item >= len(codes):
+        raise ValueError(f"item={item}: there are {len(codes)} to choose from")
+    return codes[item]

@@ -8,6 +8,9 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 from generative.core.options import ComponentError
 from generative.features.checks import unit_images
 
+BATCH = 128
+"""Images that are compared at once: windows take some hundred times the memory of an image."""
+
 
 def squared_error(original: Float[Tensor, "N C H W"], copy: Float[Tensor, "N C H W"]) -> float:
     """Return the mean squared error per value, images in [0, 1]; raise ComponentError for other ranges."""
@@ -43,7 +46,14 @@ def ssim(original: Float[Tensor, "N C H W"], copy: Float[Tensor, "N C H W"], *, 
     window = 2 * int(3.5 * sigma + 0.5) + 1
     if min(original.shape[2:]) < window:
         raise ComponentError(f"sigma={sigma}: the window spans {window} pixels of {min(original.shape[2:])}; lower it")
-    original, copy = unit_images("original", original).double(), unit_images("copy", copy).double()
-    similarity = structural_similarity_index_measure(copy, original, sigma=sigma, data_range=1.0)
-    assert isinstance(similarity, Tensor)
-    return similarity.item()
+    pairs = zip(unit_images("original", original).split(BATCH), unit_images("copy", copy).split(BATCH), strict=True)
+    return torch.cat([_similarities(*pair, sigma) for pair in pairs]).mean().item()
+
+
+def _similarities(original: Float[Tensor, "N C H W"], copy: Float[Tensor, "N C H W"], sigma: float) -> Tensor:
+    """Return the structural similarity (N) of each pair of images."""
+    found = structural_similarity_index_measure(
+        copy.double(), original.double(), sigma=sigma, data_range=1.0, reduction="none"
+    )
+    assert isinstance(found, Tensor)
+    return found

@@ -2,20 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from torch import Tensor, nn
 
-from generative.data.identity import data_facts, fields_of
 from generative.latent.views import view_named, views_of
 from generative.runs.run_folder import TrainingRun
-from scripts.generative.runs.assembly import open_data, open_model
-from scripts.generative.runs.items import inputs, take
-from scripts.generative.runs.kept_codes import starts
+from scripts.generative.runs.assembly import open_model
 from scripts.generative.runs.pictures import write_view
+from scripts.generative.runs.source import RunSource
 
 
 @dataclass(frozen=True)
@@ -28,33 +24,6 @@ class ShowOptions:
     """Determines what is drawn and chosen."""
     out: str = ""
     """File for the picture or film, whose ending follows what it is; pictures/VIEW in the run folder by default."""
-
-
-@dataclass(frozen=True)
-class RunSource:
-    """What a view may ask for, out of a run's folder and its data."""
-
-    run: TrainingRun
-    module: nn.Module
-
-    @cached_property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes that the model is told."""
-        return self.names("label") if "label" in inputs(self.module) else ()
-
-    def names(self, field: str) -> tuple[str, ...]:
-        """Return what the numbers of a field of the data stand for."""
-        return fields_of(data_facts(self.run))[field].names
-
-    def codes(self, count: int, seed: int) -> tuple[Tensor, ...]:
-        """Return latents that the run folder keeps; the data are not asked for."""
-        items = starts(self.run, self.module, count, seed, "show")
-        return (items.values, *items.condition)
-
-    def held_out(self, count: int) -> tuple[Tensor, ...]:
-        """Return held-out items, evenly spread."""
-        items = take(self.module, open_data(self.run).held_out(), count)
-        return (items.values, *items.condition)
 
 
 def main(run: TrainingRun, options: ShowOptions, dials: Any = None) -> Sequence[str]:

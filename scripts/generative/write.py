@@ -6,20 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import nn
 
-from generative import ComponentError, require
 from generative.capabilities import dials as dials_of
-from generative.data import Field
 from generative.data.identity import data_facts, fields_of
-from generative.data.music.midi import opening
-from generative.data.text.padded import END
-from generative.data.text.tokenisers import Tokeniser
-from generative.report.media import MEDIA, medium_of
+from generative.report.media import medium_of
 from generative.runs.run_folder import TrainingRun
 from scripts.generative.runs.assembly import open_model
+from scripts.generative.runs.making import music_of, text_of, tokeniser_of
 from scripts.generative.runs.pictures import write_seen
 from scripts.generative.runs.writing_together import AHEAD, written_together
 
@@ -53,43 +47,18 @@ def main(run: TrainingRun, options: WriteOptions, dials: Any = None) -> Sequence
         ComponentError: the model cannot write, or its tokens have no names.
         ValueError: the prompt has a character, a pitch or a duration that the model does not know.
     """
-    module, fields = open_model(run), fields_of(data_facts(run))
-    item = next(iter(fields.values()))
+    module, item = open_model(run), next(iter(fields_of(data_facts(run)).values()))
     if medium_of(module, item) == "score":
-        return _composed(run, module, item, options, dials)
-    require(module, "stream")
-    names = fields["tokens"].names if "tokens" in fields else ()
-    if not names:
-        raise ComponentError(f"{run.path}: its tokens have no names to print; use `stream` from Python")
-    tokeniser = Tokeniser(run.config.data.options.get("tokens", "characters"), names)
-    model: Any = module
+        sampling = dials_of(module)() if dials is None else dials
+        found = music_of(module, item, options.prompt, sampling, options.seed)
+        return [", ".join(map(str, write_seen(Path(options.out or run.path / "samples" / "written"), found)))]
+    tokeniser = tokeniser_of(run, module)
     sampling = dials_of(module)() if dials is None else dials
-    generator = torch.Generator().manual_seed(options.seed)
     if options.choose:
-        ahead = replace(sampling, length=AHEAD)
-        return [written_together(model, tokeniser, ahead, generator, options.prompt, options.stop, options.offers)]
-    prompt = torch.from_numpy(tokeniser.encode(options.prompt))
-    print(options.prompt, end="", flush=True)
-    stream = model.stream(prompt, sampling, generator)
-    written = ""
-    for token in itertools.islice(stream, sampling.length):
-        if names[token] == END or (options.stop and options.stop in written):
-            break
-        print(names[token], end="", flush=True)
-        written += names[token]
+        ahead, generator = replace(sampling, length=AHEAD), torch.Generator().manual_seed(options.seed)
+        return [written_together(module, tokeniser, ahead, generator, options.prompt, options.stop, options.offers)]
+    pieces = text_of(module, tokeniser, options.prompt, options.stop, sampling, options.seed)
+    for piece in itertools.chain([options.prompt], pieces):
+        print(piece, end="", flush=True)
     print()
     return []
-
-
-@torch.no_grad()
-def _composed(run: TrainingRun, module: nn.Module, item: Field, options: WriteOptions, dials: Any) -> Sequence[str]:
-    """Write a piece that goes on from an opening, with the opening before it."""
-    require(module, "generate")
-    model: Any = module
-    sampling = dials_of(module)() if dials is None else dials
-    shape = (0, 2) if item.kind == "notes" else (0,)
-    begun = opening(Path(options.prompt), item) if options.prompt else np.empty(shape, np.int64)
-    prompt = torch.from_numpy(begun)[None]
-    made = model.generate(prompt, sampling.length, sampling, torch.Generator().manual_seed(options.seed))
-    files = MEDIA.find("score").files(torch.cat([prompt, made], 1).numpy(), item)
-    return [", ".join(map(str, write_seen(Path(options.out or run.path / "samples" / "written"), files)))]

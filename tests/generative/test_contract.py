@@ -610,6 +610,9 @@ class Held:
         found = batch(self.module, count)
         return found if isinstance(found, tuple) else (found,)
 
+    def attributes(self) -> dict[str, torch.Tensor]:
+        return {}
+
 
 @pytest.mark.parametrize(("case", "name"), [(case, name) for case in SMALL for name in views_of(make(case))])
 def test_a_view_makes_what_it_declares_and_every_dial_is_described(case, name, tmp_path):

@@ -1,23 +1,21 @@
 """The web server: static files of the page, and one WebSocket a driver, for this machine's own browsers only.
 
 Each driver has a session, up to a limit; the page asks for every step, so a tab that is closed, hidden or slow costs
-nothing. Names of other hosts in `Host` and pages of other origins are refused, so that no web site can reach the server
-through somebody's browser.
+nothing.
 """
 
 import asyncio
-import errno
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from generative.core.facts import Facts
+from generative.core.options import ComponentError
+from generative.web import Loopback
 from worldmodels.errors import RunError
 from worldmodels.machine import available_cores
 from worldmodels.play.messages import (
@@ -37,19 +35,10 @@ from worldmodels.play.session import DriverSession, DriverView, Restart
 from worldmodels.run.folder import Run
 
 PAGE = Path(__file__).parent / "page"
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-HOST = "127.0.0.1"
 LONGEST_MESSAGE = 64 * 1024
 ALIVE = 20.0
 """Seconds between the server's questions whether a browser is still there."""
-HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",
-}
 T = TypeVar("T")
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True)
@@ -77,7 +66,12 @@ class Server:
         self.seats: dict[web.WebSocketResponse, DriverSession | None] = {}
         """Who drives: the connection of each tab, and its session as soon as there is one."""
         self._workers = ThreadPoolExecutor(available_cores(), "drive")
-        self._runner: web.AppRunner | None = None
+        app = web.Application()
+        app.router.add_get("/", _index)
+        app.router.add_get("/drive", self._drive)
+        app.router.add_static("/page", PAGE)
+        app.on_shutdown.append(self._say_goodbye)
+        self._loopback = Loopback(app, ("/drive",))
 
     async def open(self, port: int) -> str:
         """Listen on loopback and return the page's address; port 0 takes a free one.
@@ -85,26 +79,14 @@ class Server:
         Raises:
             RunError: the port is taken or not allowed.
         """
-        app = web.Application(middlewares=[_guard])
-        app.router.add_get("/", _index)
-        app.router.add_get("/drive", self._drive)
-        app.router.add_static("/page", PAGE)
-        app.on_shutdown.append(self._say_goodbye)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, HOST, port).start()
-        except (OSError, OverflowError) as error:
-            await self.close()
-            taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
-            why = "is taken by another program" if taken else f"cannot be listened on ({error})"
-            raise RunError(f"port {port} {why}: choose another with --port, or 0 for a free one") from error
-        return f"http://{HOST}:{self._runner.addresses[0][1]}/"
+            return await self._loopback.open(port)
+        except ComponentError as error:
+            raise RunError(str(error)) from error
 
     async def close(self) -> None:
         """Close all tabs' connections and stop listening."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await self._loopback.close()
         self._workers.shutdown(wait=True)
 
     async def _say_goodbye(self, app: web.Application) -> None:
@@ -206,23 +188,3 @@ def _shown(seen: DriverView) -> bytes:
 
 async def _index(request: web.Request) -> web.StreamResponse:
     return web.FileResponse(PAGE / "index.html")
-
-
-@web.middleware
-async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse what does not come from this machine's own browser and from our own page."""
-    host = request.headers.get("Host", "")
-    with suppress(ValueError):
-        if urlsplit(f"//{host}").hostname in LOOPBACK:
-            origin, own = request.headers.get("Origin"), f"http://{host}"
-            if origin == own or (origin is None and request.path != "/drive"):
-                try:
-                    response = await handler(request)
-                except web.HTTPException as error:
-                    error.headers.update(HEADERS)
-                    raise
-                if not response.prepared:
-                    response.headers.update(HEADERS)
-                return response
-            raise web.HTTPForbidden(text=f"this server answers its own page only, not {origin or 'a program'}\n")
-    raise web.HTTPForbidden(text=f"this server is {HOST} or localhost, not {host[:100]!r}\n")

@@ -16,7 +16,7 @@ from generative.core.views import Film, Picture
 from generative.data import Data, Field
 from generative.data.text.padded import until_end
 from generative.objectives.masking import hidden_tokens
-from generative.report.images import captioned, column, enlarged, grid, labelled_rows, write_png
+from generative.report.images import captioned, column, enlarged, grid, labelled_rows
 from generative.report.media import MEDIA, Files, medium_of, picture
 from generative.report.plots import points_picture
 from generative.report.video import gif_bytes
@@ -66,16 +66,18 @@ def drawn(module: nn.Module, samples: Tensor, data: Data, columns: int) -> Files
 
 def write_view(path: Path, made: Picture | Film) -> Path:
     """Write what a view made, a picture as .png or a film as .gif, and return the file's name."""
+    (written,) = write_seen(path, view_files(made))
+    return written
+
+
+def view_files(made: Picture | Film) -> Files:
+    """Return what a view made as a file, a picture as .png or a film as .gif."""
     if isinstance(made, Picture):
-        path = path.with_suffix(".png")
-        write_png(path, _laid_out(made.images, made.rows, made.columns))
-        return path
-    path = path.with_suffix(".gif")
+        return picture(_laid_out(made.images, made.rows, made.columns))
     frames = [_laid_out(frame) for frame in made.frames]
     if made.captions:
         frames = [captioned(frame, text) for frame, text in zip(frames, made.captions, strict=True)]
-    write_bytes(path, gif_bytes(np.stack(frames), made.fps))
-    return path
+    return {".gif": gif_bytes(np.stack(frames), made.fps)}
 
 
 def _laid_out(

@@ -23,6 +23,7 @@ COMMANDS = {
     "style": "a picture painted in the style of another one, over its pixels",
     "translate": "held-out images of two domains, each turned into the other",
     "show": "a view of a model, with dials of its own: a picture or a film; `show RUN` lists them",
+    "play": "a model in the browser: its dials as sliders, what it makes beside them",
     "attribute": "an attribute vector, as in add a smile: effect, side effects, judges, picture",
     "judge": "train what sees the images of a data set, which then judges all models of it",
     "write": "a text that goes on from a prompt, printed while it is written",

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from generative import ComponentError
-from generative.latent.views import Interpolation, Morph, Traversal, view_named, views_of
+from generative.latent.views import Edit, Interpolation, Morph, Traversal, view_named, views_of
 
 
 class Planes(torch.nn.Module):
@@ -28,6 +28,9 @@ class Source:
     def held_out(self, count):
         raise AssertionError("these views need no data")
 
+    def attributes(self):
+        return {"smiling": torch.tensor([0.0, 1.0, 0.0]), "glasses": torch.tensor([5.0, 0.0, 0.0])}
+
 
 def test_a_traversal_moves_one_dimension_a_row_the_most_telling_first():
     made = Traversal(reach=1.0, steps=3, item=1).show(Planes(), Source(), 5)
@@ -49,6 +52,19 @@ def test_ways_lead_from_image_to_image_under_the_first_ones_label():
         ends = torch.stack([z[row // 2], z[row // 2 + 3]]) + 10 * (row // 2 % 2)
         torch.testing.assert_close(way[[0, -1]], ends, rtol=0, atol=1e-4)
     assert not torch.allclose(made.images[0], made.images[1])  # the arc is another way than the line
+
+
+def test_an_edit_moves_dimensions_by_deviations_and_adds_attributes():
+    z, labels = Source().codes(1024, 0)
+    before, after = Edit(item=1, moved=(0.0, 2.0), added=(0.0, -3.0)).show(Planes(), Source(), 5).images[0, :, 0, 0]
+    torch.testing.assert_close(before, z[1] + 10 * labels[1], rtol=0, atol=1e-5)
+    moved = torch.tensor([0.0, 2 * float(z[:, 1].std()) - 3.0, 0.0])  # glasses come before smiling
+    torch.testing.assert_close(after - before, moved, rtol=0, atol=1e-4)
+    sliders = Edit.sliders(Planes(), Source())
+    assert [each.name for each in sliders["moved"]] == ["z0", "z1", "z2"]
+    assert [each.name for each in sliders["added"]] == ["glasses", "smiling"]
+    with pytest.raises(ValueError, match="moved: 4 numbers for 3"):
+        Edit(moved=(1.0,) * 4).show(Planes(), Source(), 0)
 
 
 def test_a_morph_comes_back_to_where_it_began():
@@ -81,7 +97,7 @@ def test_a_model_has_its_own_views_beside_those_of_its_latent():
     class Points(Planes):
         inputs = ("point",)
 
-    assert list(views_of(Own())) == ["traversal", "interpolation", "morph", "own"]
+    assert list(views_of(Own())) == ["edit", "traversal", "interpolation", "morph", "own"]
     assert list(views_of(Points())) == [] and view_named("own", Own) is Morph
     with pytest.raises(ComponentError, match=r"'morhp': planes has no such view; did you mean 'morph'"):
         view_named("morhp", Planes())

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from generative.core.options import ComponentError
-from generative.metrics import psnr, squared_error, ssim
+from generative.metrics import fidelity, psnr, squared_error, ssim
 
 
 def images(count=3, size=16, seed=0):
@@ -49,6 +49,20 @@ def test_ssim_sees_structure_where_squared_error_does_not():
     noise = 0.1 * torch.sign(torch.randn(x.shape, generator=torch.Generator().manual_seed(1)))
     assert squared_error(x, x + 0.1) == pytest.approx(squared_error(x, x + noise), rel=1e-3)
     assert ssim(x, x + 0.1) > ssim(x, x + noise) + 0.02
+
+
+def test_ssim_of_many_images_is_the_mean_and_takes_the_memory_of_few(monkeypatch):
+    x, y = images(7), images(7, seed=1)
+    whole, asked, measure = ssim(x, y), [], fidelity.structural_similarity_index_measure
+
+    def counted(copy, original, **options):
+        asked.append(len(copy))
+        return measure(copy, original, **options)
+
+    monkeypatch.setattr(fidelity, "BATCH", 3)
+    monkeypatch.setattr(fidelity, "structural_similarity_index_measure", counted)
+    assert ssim(x, y) == pytest.approx(whole, abs=1e-12) and asked == [3, 3, 1]
+    assert whole == pytest.approx(sum(ssim(*pair) for pair in zip(x[:, None], y[:, None], strict=True)) / 7, abs=1e-12)
 
 
 def test_one_wrong_pixel_spoils_fewer_narrow_windows():
