@@ -1,10 +1,11 @@
-"""Drive in a run's dream, in its real environment, or in both, from a browser."""
+"""Drive in a run's dream, in its real environment, or in both, from a browser; or write the dream as a web page."""
 
 import asyncio
 import webbrowser
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tyro
@@ -14,6 +15,7 @@ from scripts.terminal.parsing import UsageError, parsed
 from scripts.terminal.request import run_folder
 
 if TYPE_CHECKING:
+    from worldmodels.play.parts import RunParts
     from worldmodels.play.server import Served
 
 
@@ -29,13 +31,16 @@ class PlayRequest:
     """Tabs that can drive at the same time."""
     browser: tyro.conf.FlagConversionOff[bool] = True
     """Open the page in the browser."""
+    export: str = ""
+    """Folder, which does not exist yet or is empty: write the dream there as a web page that needs no server of ours,
+    and serve nothing."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Serve the run that the arguments name until Ctrl-C, and return the exit code.
+    """Serve the run that the arguments name until Ctrl-C, or export its page, and return the exit code.
 
     Raises:
-        RunError: the run cannot be driven in, or the port is taken.
+        RunError: the run cannot be driven in, the port or the folder is taken, or the page cannot be written.
     """
     asked = parsed(PlayRequest, arguments, "worldmodels play", COMMANDS["play"])
     if not 0 <= asked.port < 2**16:
@@ -47,10 +52,23 @@ def main(arguments: Sequence[str]) -> int:
     from worldmodels.run.folder import Run
 
     run = Run(run_folder(asked.run))
-    served = Served(run.path.resolve().name, RunParts.of(run), neighbours(run.path), asked.drivers)
+    name, parts = run.path.resolve().name, RunParts.of(run)
+    if asked.export:
+        return _export(name, parts, Path(asked.export))
+    served = Served(name, parts, neighbours(run.path), asked.drivers)
     with suppress(KeyboardInterrupt):
         asyncio.run(_serve(served, asked))
     print("play: ended")
+    return 0
+
+
+def _export(name: str, parts: "RunParts", folder: Path) -> int:
+    from worldmodels.play.exported.folder import export_page
+
+    sizes = export_page(name, parts, folder)
+    print("\n".join(f"{size:>12,}  {file}" for file, size in sizes.items()))
+    print(f"play: {folder}, {sum(sizes.values()) / 1e6:.2f} MB in {len(sizes)} files, a page for any static host;")
+    print(f"      to see it here: python -m http.server --directory {folder}, then open http://localhost:8000/")
     return 0
 
 

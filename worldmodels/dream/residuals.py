@@ -73,6 +73,13 @@ class ResidualBootstrap:
 
     The recorded steps are in S parts. A dream goes through them from a part of its own on, so the step that is most
     like it in one part is a draw among the most similar of all, and a function of the dream's seed.
+
+    Attributes:
+        parts: S.
+        size: N/S, the steps in each.
+        spread: of each dimension of the latent, its unit in measuring differences (Z).
+        key_of: what similarity is measured by, of every step (S Z+A N/S).
+        value: the residual of every step (M N Z).
     """
 
     def __init__(
@@ -89,12 +96,12 @@ class ResidualBootstrap:
         self.parts = max(1, count // PART)
         self.size = count // self.parts
         kept = self.parts * self.size
-        self._spread = torch.from_numpy(spread)
-        key = _key(torch.from_numpy(recorded.z[:kept]), torch.from_numpy(recorded.action[:kept]), self._spread)  # (N K)
+        self.spread = torch.from_numpy(spread)
+        key = _key(torch.from_numpy(recorded.z[:kept]), torch.from_numpy(recorded.action[:kept]), self.spread)  # (N K)
         self._half = 0.5 * key.square().sum(1).view(self.parts, 1, self.size)
-        self._key_of = key.view(self.parts, self.size, -1).transpose(1, 2).contiguous()  # (S K N/S)
-        self._value = torch.from_numpy(recorded.value[:, :kept])
-        for name in ("_spread", "_half", "_key_of", "_value"):
+        self.key_of = key.view(self.parts, self.size, -1).transpose(1, 2).contiguous()  # (S K N/S)
+        self.value = torch.from_numpy(recorded.value[:, :kept])
+        for name in ("spread", "_half", "key_of", "value"):
             setattr(self, name, getattr(self, name).to(device))
 
     def draw(self, z: Tensor, action: Tensor, part: Int[Tensor, " E"], member: Int[Tensor, " E"]) -> Tensor:
@@ -106,9 +113,9 @@ class ResidualBootstrap:
             part: which part of the steps each dream looks at.
             member: which member of an ensemble each dream has.
         """
-        key = _key(z, action, self._spread).view(-1, len(part), self._key_of.shape[1]).transpose(0, 1)  # (E C K)
-        nearest = _nearest(key, self._key_of, self._half, part)
-        return _value_at(nearest, part, member, self._value, self.size)
+        key = _key(z, action, self.spread).view(-1, len(part), self.key_of.shape[1]).transpose(0, 1)  # (E C K)
+        nearest = _nearest(key, self.key_of, self._half, part)
+        return _value_at(nearest, part, member, self.value, self.size)
 
 
 @fused

@@ -5,11 +5,11 @@ nothing.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
@@ -31,7 +31,8 @@ from worldmodels.play.messages import (
     parse,
 )
 from worldmodels.play.parts import PARTS, RunParts
-from worldmodels.play.session import DriverSession, DriverView, Restart
+from worldmodels.play.recording import Format
+from worldmodels.play.session import DriverSession, DriverView, Restart, Worlds
 from worldmodels.run.folder import Run
 
 PAGE = Path(__file__).parent / "page"
@@ -107,7 +108,7 @@ class Server:
         try:
             session: DriverSession = await self._work(DriverSession, self.served.parts)
             self.seats[socket] = session
-            await socket.send_str(as_json(greeting(self.served)))
+            await socket.send_str(as_json(greeting(self.served.name, self.served.parts, list(self.served.others))))
             await socket.send_bytes(_shown(session.look()))
             async for message in socket:
                 if message.type is WSMsgType.TEXT:
@@ -163,13 +164,12 @@ class Server:
         return _shown(session.swap(message.part, session.parts.with_part(message.part, Run(path))))
 
 
-def greeting(served: Served) -> Facts:
-    """Return what a page has to know of the run before it drives."""
-    parts = served.parts
+def greeting(name: str, parts: RunParts, others: Sequence[str]) -> Facts:
+    """Return what a page has to know of a run before it drives; `others` are runs whose parts it can take."""
     starts, spread, dream = parts.starts, parts.starts.spread(), parts.dream
     centre = starts.initial.mean(0)
     return {
-        "run": served.name,
+        "run": name,
         "env": parts.env.id,
         "fps": parts.shape.fps,
         "choices": parts.shape.spec.size if parts.shape.spec.discrete else 0,
@@ -177,8 +177,11 @@ def greeting(served: Served) -> Facts:
         "latents": [
             [float(middle - 4 * std), float(middle + 4 * std)] for middle, std in zip(centre, spread, strict=True)
         ],
+        "seed": Restart().seed,
+        "worlds": list(get_args(Worlds)),
+        "films": list(get_args(Format)),
         "parts": list(PARTS),
-        "runs": list(served.others),
+        "runs": list(others),
     }
 
 

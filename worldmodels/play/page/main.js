@@ -6,21 +6,27 @@ import { Wheel } from "./wheel.js";
 import { World } from "./world.js";
 
 const element = (id) => document.getElementById(id);
-const worlds = [new World(element("dream")), new World(element("real"))];
+const worlds = [new World("dream", "Dream"), new World("real", "Real environment")];
 const state = { driving: false, agent: false, recording: false, due: 0, turn: false, shown: [], over: false, news: "" };
 const wheel = new Wheel(() => !state.driving && !state.over && drive(true));
 const dials = new Dials(() => (state.turn = true));
 let greeting = null;
 
 const link = new Link({
+  loading: say,
   greeting(said) {
     greeting = said;
     element("run").textContent = said.run;
     document.title = `${said.run} · worldmodels play`;
     element("rate").value = Math.min(25, Math.round(said.fps));
+    element("seed").value = said.seed;
     fill(element("part"), said.parts);
     fill(element("other"), said.runs);
     element("swap").disabled = said.runs.length === 0;
+    element("films").hidden = said.films.length === 0;
+    element("parts").hidden = said.parts.length === 0;
+    element("choice").hidden = said.worlds.length === 1;
+    element("start").querySelector("[value=here]").hidden = !said.worlds.includes("real");
     choices(said.choices);
     dials.greet(said);
     rate();

@@ -3,15 +3,23 @@
 const SHOWN = 480; // steps of the trace
 
 export class World {
-  constructor(figure) {
+  constructor(name, title) {
+    const figure = document.getElementById("world").content.firstElementChild.cloneNode(true);
+    document.getElementById("worlds").append(figure);
+    figure.id = name;
+    figure.querySelector("h2").textContent = title;
     this.figure = figure;
-    this.name = figure.id;
+    this.name = name;
     this.came = figure.querySelector(".came");
     this.expected = figure.querySelector(".expected");
     this.trace = figure.querySelector(".trace");
     this.over = figure.querySelector(".over");
     this.numbers = figure.querySelectorAll("[data-fact]");
     this.past = [];
+    const where = title.toLowerCase();
+    this.came.ariaLabel = `The ${where} as it goes on`;
+    this.expected.querySelector("canvas").ariaLabel = `What the memory expected in the ${where}`;
+    this.trace.ariaLabel = `Return and probability of the end in the ${where}, step by step`;
   }
 
   show(facts, frames) {
