@@ -23,16 +23,16 @@ COMMANDS = {
 
 SECTIONS = {
     "run": (
-        *("seed", "device", "dtype", "env", "collect", "vision", "memory", "features", "controller", "evolve", "dream"),
-        *("loop", "evaluate", "accuracy", "executor"),
+        *("seed", "tracker", "device", "dtype", "env", "collect", "vision", "memory", "features", "controller"),
+        *("evolve", "dream", "loop", "evaluate", "accuracy", "executor"),
     ),
     "collect": ("seed", "env", "collect", "executor"),
-    "train-vision": ("device", "vision"),
-    "train-memory": ("device", "memory"),
-    "evolve": ("dtype", "features", "controller", "evolve", "dream", "executor"),
+    "train-vision": ("tracker", "device", "vision"),
+    "train-memory": ("tracker", "device", "memory"),
+    "evolve": ("tracker", "dtype", "features", "controller", "evolve", "dream", "executor"),
     "loop": (
-        *("seed", "device", "dtype", "env", "collect", "vision", "memory", "features", "controller", "evolve", "dream"),
-        *("loop", "executor"),
+        *("seed", "tracker", "device", "dtype", "env", "collect", "vision", "memory", "features", "controller"),
+        *("evolve", "dream", "loop", "executor"),
     ),
     "evaluate": ("evaluate", "executor"),
     "dream": (),
@@ -43,6 +43,7 @@ SECTIONS = {
 
 SETTINGS = {
     "seed": "Number that every random draw follows from",
+    "tracker": "Where curves go: tensorboard, trackio, wandb or none",
     "device": "Where networks train: auto, cpu, cuda or mps",
     "dtype": "Numbers while agents play and dream: auto, float32 or bfloat16",
     "env.id": "Environment, by its gymnasium id",

@@ -35,6 +35,7 @@ def driven(*policies):
 CHECKS = {
     "preset": ("files", "quick", {}),
     "seed": ("seeds", 1, {}),
+    "tracker": ("tracks", "none", {}),
     "device": ("sees", "cuda:77", {"device": "cpu"}),
     "dtype": ("reads", "bfloat16", {}),
     "env.id": ("plays", "WorldModels/FastCarRacing-v3", {}),

@@ -28,7 +28,7 @@ from worldmodels.errors import RunError
 from worldmodels.evolution.rounds import LEARNT, round_config
 from worldmodels.machine import available_cores, check_fits
 from worldmodels.memories import agent_memory
-from worldmodels.run.folder import STAGES, Run
+from worldmodels.run.folder import STAGES, Run, check_tracked
 
 T = TypeVar("T")
 WORKERS_A_CORE = 32
@@ -50,6 +50,7 @@ def check_plan(config: RunConfig, path: Path | None = None, stages: Sequence[str
         check_folder(path)
     learns = any(stage in (*LEARNT, "loop") for stage in stages)
     if learns:
+        check_tracked(config)
         _check_machine(config)
     check_places(config, path, stages)
     if learns:
