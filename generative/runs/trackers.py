@@ -112,7 +112,7 @@ class TensorBoard(Tracker):
             file.unlink()
         self._open()
         for event in kept:
-            self._writer.file_writer.add_event(event, event.step, event.wall_time)
+            self._writer._get_file_writer().add_event(event, event.step, event.wall_time)
 
 
 class Trackio(Tracker):

@@ -24,6 +24,7 @@ from worldmodels.dream.of_run import load_starts
 from worldmodels.dream.starts import Starts, save_starts
 from worldmodels.errors import RunError
 from worldmodels.files import append_line, files_in, new_folder, read_lines, write_bytes, write_json, write_text
+from worldmodels.rollouts.minari_files import minari_name
 from worldmodels.run.finished import write_done
 from worldmodels.run.folder import STAGES, Run
 
@@ -79,7 +80,7 @@ def _without_places(config: RunConfig) -> RunConfig:
     """Return a configuration without the machines of the run, and of other runs' folders only their names."""
 
     def name(folder: str) -> str:
-        return Path(folder).name
+        return Path(folder).name if minari_name(folder) is None else folder
 
     return replace(
         config,

@@ -28,6 +28,7 @@ from worldmodels.errors import RunError
 from worldmodels.evolution.rounds import LEARNT, round_config
 from worldmodels.machine import available_cores, check_fits
 from worldmodels.memories import agent_memory
+from worldmodels.rollouts.minari_files import MinariEpisodes, minari_name
 from worldmodels.run.folder import STAGES, Run, check_tracked
 
 T = TypeVar("T")
@@ -132,6 +133,9 @@ def check_places(config: RunConfig, path: Path | None, stages: Sequence[str]) ->
         if not name or later or inside or kept:
             continue
         try:
+            if field == "collect.extends" and (data := minari_name(name)) is not None:
+                MinariEpisodes(data, config.env, env_shape(config.env))
+                continue
             Run(agent_folder(name) if field == "collect.agent" else name).require(stage)
         except RunError as error:
             raise RunError(f"{field}={name}: {error}") from error
