@@ -10,7 +10,7 @@ from envs import EnvConfig, check_environment, env_facts
 from generative.report.images import as_rgb, contact_sheet, episode_caption, write_png
 from worldmodels.agent.build import EnvShape, env_shape, new_memory, new_vision
 from worldmodels.agent.bundle import Bundle, bundle_parts
-from worldmodels.agent.config import FeaturesConfig
+from worldmodels.agent.config import FeaturesConfig, is_function
 from worldmodels.agent.pretrained import agent_folder
 from worldmodels.agent.trained import load_bundle
 from worldmodels.errors import RunError
@@ -170,7 +170,7 @@ def _setup(run: Run, shape: EnvShape, facts: dict[str, object]) -> CollectSetup:
     config = run.config
     limit = min(config.env.limit, config.collect.max_frames)
     bundle, parameters = None, None
-    if config.collect.needs_agent:
+    if config.collect.needs_agent and not is_function(config.collect.agent):
         bundle, parameters, _ = load_bundle(Run(agent_folder(config.collect.agent)))
         if _frames_of(bundle.env) != _frames_of(config.env):
             raise RunError(

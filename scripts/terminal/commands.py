@@ -16,6 +16,7 @@ COMMANDS = {
     "report": "one HTML page with scores, curves, pictures and the drive",
     "play": "drive in the dream and in the real environment, from a browser",
     "export": "write the agent of a run alone, small enough to ship, or its rollouts for Minari",
+    "push": "upload the agent of a run to the Hugging Face Hub, with its model card",
     "info": "what a run folder holds and how far it got",
     "study": "compare many configurations over several seeds: one table, one plot",
     "benchmark": "speed and exactness on this machine, compared with gymnasium, EnvPool and plain loops",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from generative.core.options import check_numbers
+from worldmodels.agent.config import is_function
 
 PolicyName = Literal[
     "uniform",
@@ -33,7 +34,8 @@ class CollectConfig:
     max_frames: int = 1000
     """Frames after which an episode is cut."""
     agent: str = ""
-    """Run folder whose agent drives where a policy is `agent`; `pretrained` is the one that the package ships."""
+    """Run folder whose agent drives where a policy is `agent`; `pretrained` is the one that the package ships,
+    `hf://USER/NAME` one on the Hub, and `module:function` what a function of yours builds."""
     noise: float = 0.1
     """Exploration noise of that agent, as a part of each action's range."""
     correlation_time: float = 8.0
@@ -60,6 +62,11 @@ class CollectConfig:
         for name in self.needs_agent:
             if not self.agent:
                 raise ValueError(f"collect.policies names `{name}`: set collect.agent to the run folder that has one")
+        if is_function(self.agent) and set(self.needs_agent) - {"agent"}:
+            raise ValueError(
+                f"collect.agent={self.agent}: has no parameters that {', '.join(self.needs_agent)} could move; among "
+                "collect.policies it can only be `agent`"
+            )
         for name in ("noise", "perturbation", "correlation_time"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"collect.{name}={getattr(self, name)}: must not be negative; 0 leaves it out")
