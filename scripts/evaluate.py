@@ -17,7 +17,7 @@ from scripts.generative.runs.items import inputs, places
 from worldmodels.agent.agent import Agent
 from worldmodels.agent.build import env_shape
 from worldmodels.agent.bundle import Bundle
-from worldmodels.agent.predictor import Driver, build_predictor, fingerprint
+from worldmodels.agent.predictor import ForeignDriver, build_predictor, fingerprint
 from worldmodels.agent.trained import load_bundle
 from worldmodels.errors import RunError
 from worldmodels.evolution.config import EvaluateConfig
@@ -76,7 +76,7 @@ def evaluate(run: Run) -> Iterator[Progress]:
         rows = {name: list(_kept(run, name, driver).values()) for name in arms}
         for name, found in rows.items():
             write_text(run.folder("evaluate") / f"{name}.csv", episodes_csv(found))
-        agent = Driver(build_predictor(config.agent), bundle.spec) if config.agent else Agent(bundle, parameters)
+        agent = ForeignDriver(build_predictor(config.agent), bundle.spec) if config.agent else Agent(bundle, parameters)
         film_drive(run, bundle.env, agent, median_track(rows["episodes"]), translator)
         run.finish("evaluate", _facts(run, rows, facts, driver))
 
@@ -167,7 +167,7 @@ def _paired(run: Run, rows: list[Facts]) -> Facts:
 
 
 def film_drive(
-    run: Run, config: EnvConfig, driver: Agent | Driver, track: int, translator: Translator | None = None
+    run: Run, config: EnvConfig, driver: Agent | ForeignDriver, track: int, translator: Translator | None = None
 ) -> None:
     """Write a video of an agent on a track: as the environment renders it, or else as the model sees it."""
     env = make_env(config)

@@ -108,11 +108,12 @@ class TensorBoard(Tracker):
         if len(kept) == len(written):
             return
         self._writer.close()
-        for file in files:
-            file.unlink()
         self._open()
         for event in kept:
             self._writer._get_file_writer().add_event(event, event.step, event.wall_time)
+        self._writer.flush()
+        for file in files:
+            file.unlink()
 
 
 class Trackio(Tracker):

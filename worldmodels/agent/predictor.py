@@ -77,7 +77,7 @@ class PredictorPolicy:
         return self._spec.from_env(np.asarray(actions))
 
 
-class Driver:
+class ForeignDriver:
     """Such an agent in one environment, with `reset` and `act` as `Agent` has them."""
 
     def __init__(self, predictor: Predicts, spec: ActionSpec):
@@ -98,7 +98,7 @@ def fingerprint(name: str, shape: EnvShape) -> str:
     Raises:
         RunError: it cannot be built, or does not act on frames of this shape with actions of this environment.
     """
-    driver, rng, digest = Driver(build_predictor(name), shape.spec), np.random.default_rng(0), hashlib.sha256()
+    driver, rng, digest = ForeignDriver(build_predictor(name), shape.spec), np.random.default_rng(0), hashlib.sha256()
     try:
         for _ in range(PROBED):
             frame = rng.integers(0, 256, shape.spaces[0].shape, dtype=np.uint8)
