@@ -205,22 +205,28 @@ class Constant(SlotPolicy):
 class WithNoise:
     """Any policy with Gaussian exploration noise on its actions, clipped to valid ones.
 
+    The noise loses all but 1/e of itself over `correlation_time` steps; with 0 it is drawn anew at every step.
+
     The standard deviation is `scale` times each dimension's range (high - low). A discrete action is the
     largest entry after noise on its one-hot vector: of two choices, scale 0.5 changes 8 %.
     """
 
-    def __init__(self, policy: Policy, spec: ActionSpec, scale: float) -> None:
+    def __init__(self, policy: Policy, spec: ActionSpec, scale: float, correlation_time: float = 0.0) -> None:
         if not (isfinite(scale) and scale >= 0):
             raise ValueError(f"scale={scale}: must be finite and not negative")
         self._policy = policy
         self._spec = spec
         self._scale = scale * (np.array(spec.high) - np.array(spec.low))
         self._rngs: dict[int, np.random.Generator] = {}
+        self._keep = exp(-1 / correlation_time) if correlation_time > 0 else 0.0
+        self._deviation: dict[int, np.ndarray] = {}
 
     def begin(self, slot: int, seed: int) -> None:
         """Start an episode in one slot; the noise has its own stream, derived from the seed."""
         self._policy.begin(slot, seed)
         self._rngs[slot] = np.random.default_rng([seed, 1])
+        if self._keep:
+            self._deviation[slot] = self._rngs[slot].standard_normal(self._spec.size)
 
     def act(
         self, obs: UInt8[np.ndarray, "W height width channels"], active: Bool[np.ndarray, " W"]
@@ -229,6 +235,9 @@ class WithNoise:
         actions = self._policy.act(obs, active).copy()
         for slot in np.flatnonzero(active):
             noise = self._rngs[int(slot)].standard_normal(self._spec.size)
+            if self._keep:
+                noise = self._keep * self._deviation[int(slot)] + sqrt(1 - self._keep**2) * noise
+                self._deviation[int(slot)] = noise
             actions[slot] = self._spec.clip(actions[slot] + self._scale * noise)
         return actions
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from worldmodels.config import RunConfig
     from worldmodels.run.folder import Run
 
-OTHERS = ("play", "export", "info", "study", "benchmark")
+OTHERS = ("play", "export", "push", "info", "study", "benchmark")
 """Commands that are no stages of a run: each has a module of its name with a `main`."""
 
 
@@ -41,7 +41,8 @@ def overview() -> str:
         "usage: worldmodels COMMAND [RUN] [--preset NAME] [--config FILE] [--FIELD VALUE ...]\n\n"
         f"commands\n{_listed(COMMANDS)}\n\npresets\n{_listed(presets())}\n\n"
         "RUN is a folder. A bare name means runs/NAME; none means runs/PRESET. `pretrained` is the agent\n"
-        "that ships with the project. Run a command again and it goes on where it stopped.\n\n"
+        "that ships with the project, hf://USER/NAME one on the Hugging Face Hub.\n"
+        "Run a command again and it goes on where it stopped.\n\n"
         "`worldmodels COMMAND --help` shows the settings that people change, `--help-all` all fields.\n"
         "`--dry-run` estimates what a command takes, `--traceback` shows where a failure comes from.\n"
         f"{fill(f'Short names: {short}.', COLUMNS, break_on_hyphens=False)}\n\n"

@@ -10,7 +10,7 @@ from envs import EnvConfig, check_environment, env_facts
 from generative.report.images import as_rgb, contact_sheet, episode_caption, write_png
 from worldmodels.agent.build import EnvShape, env_shape, new_memory, new_vision
 from worldmodels.agent.bundle import Bundle, bundle_parts
-from worldmodels.agent.config import FeaturesConfig
+from worldmodels.agent.config import FeaturesConfig, is_function
 from worldmodels.agent.pretrained import agent_folder
 from worldmodels.agent.trained import load_bundle
 from worldmodels.errors import RunError
@@ -19,7 +19,8 @@ from worldmodels.machine import available_cores
 from worldmodels.parallel.open import open_executor
 from worldmodels.rollouts.collect import CollectSetup, CollectWorker, Order, Recording
 from worldmodels.rollouts.dataset import episode_files, places_over, recorded_files
-from worldmodels.rollouts.episode import EpisodeFile, write_episode
+from worldmodels.rollouts.episode import EpisodeFile, encode_episode, write_episode
+from worldmodels.rollouts.minari_files import MinariEpisodes, minari_name
 from worldmodels.run.folder import Progress, Run
 from worldmodels.run.preflight import check_plan
 from worldmodels.seeds import COLLECT, POLICY, stream, training_tracks
@@ -54,7 +55,7 @@ def collect(run: Run) -> Iterator[Progress]:
                     recorded, frames = recorded + 1, frames + recording.frames
                     metrics = {"score": recording.score, "frames": recording.frames}
                     yield Progress("collect", recorded, config.episodes, "episodes", metrics)
-        check_names(folder, taken_over(config.extends) + config.episodes)
+        check_names(folder, taken_over(run) + config.episodes)
         run.finish("collect", _finish(folder))
 
 
@@ -77,7 +78,7 @@ def _try_environment(run: Run) -> None:
 def orders(run: Run) -> list[Order]:
     """Return the episodes that the configuration asks for: a pure function of it."""
     config, seed = run.config.collect, run.config.seed
-    first = taken_over(config.extends)
+    first = taken_over(run)
     tracks = training_tracks(seed, COLLECT, 0, config.episodes)
     seeds = stream(seed, POLICY).integers(2**31, size=config.episodes)
     return [
@@ -86,10 +87,13 @@ def orders(run: Run) -> list[Order]:
     ]
 
 
-def taken_over(extended: str) -> int:
-    """Return how many episodes a run takes over from the one it extends: collected ones, and recorded validations."""
+def taken_over(run: Run) -> int:
+    """Return how many episodes a run takes over from what it extends: collected ones, and recorded validations."""
+    extended = run.config.collect.extends
     if not extended:
         return 0
+    if (name := minari_name(extended)) is not None:
+        return len(MinariEpisodes(name, run.config.env, env_shape(run.config.env)))
     before = Run(extended)
     return len(episode_files(before.folder("collect"))) + len(recorded_files(before.folder("evolve")))
 
@@ -100,6 +104,9 @@ def take_over(run: Run) -> None:
     Raises:
         RunError: that run has not finished collecting, or recorded another environment or frames of another kind.
     """
+    if (name := minari_name(run.config.collect.extends)) is not None:
+        _take_minari(run, MinariEpisodes(name, run.config.env, env_shape(run.config.env)))
+        return
     before = Run(run.config.collect.extends)
     before.require("collect")
     old, new = before.config.env, run.config.env
@@ -112,6 +119,14 @@ def take_over(run: Run) -> None:
     first = len(episode_files(before.folder("collect")))
     for number, file in enumerate(recorded_files(before.folder("evolve")), first):
         link_file(file.path, episode_path(run.folder("collect"), number))
+
+
+def _take_minari(run: Run, episodes: MinariEpisodes) -> None:
+    """Write the episodes of a Minari data set into the run's folder."""
+    for number in range(len(episodes)):
+        path = episode_path(run.folder("collect"), number)
+        if not path.exists():
+            write_episode(path, encode_episode(episodes.episode(number)))
 
 
 def _frames_of(env: EnvConfig) -> tuple[object, ...]:
@@ -155,7 +170,7 @@ def _setup(run: Run, shape: EnvShape, facts: dict[str, object]) -> CollectSetup:
     config = run.config
     limit = min(config.env.limit, config.collect.max_frames)
     bundle, parameters = None, None
-    if config.collect.needs_agent:
+    if config.collect.needs_agent and not is_function(config.collect.agent):
         bundle, parameters, _ = load_bundle(Run(agent_folder(config.collect.agent)))
         if _frames_of(bundle.env) != _frames_of(config.env):
             raise RunError(

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from envs import frame_rate, make_env
+from envs import EnvConfig, frame_rate, make_env
 from generative import ComponentError
 from generative.core.facts import Facts
 from generative.metrics.colour_maps import FITTED, tabled_colours
@@ -17,6 +17,7 @@ from scripts.generative.runs.items import inputs, places
 from worldmodels.agent.agent import Agent
 from worldmodels.agent.build import env_shape
 from worldmodels.agent.bundle import Bundle
+from worldmodels.agent.predictor import ForeignDriver, build_predictor, fingerprint
 from worldmodels.agent.trained import load_bundle
 from worldmodels.errors import RunError
 from worldmodels.evolution.config import EvaluateConfig
@@ -41,21 +42,24 @@ def evaluate(run: Run) -> Iterator[Progress]:
 
     A finished episode is kept: run again, only the missing tracks are played, and more tracks may be asked for. So are
     episodes in another drawing of the same world (`evaluate.env`) or through a translator (`evaluate.translator`): the
-    summary compares them track by track.
+    summary compares them track by track. An agent of another library (`evaluate.agent`) needs no finished stage.
     """
-    run.require("evolve")
     config = run.config.evaluate
+    if not config.agent:
+        run.require("evolve")
+    driver = fingerprint(config.agent, env_shape(run.learnt.env)) if config.agent else ""
     total = config.tracks * (2 if config.baseline else 1)
     done = run.done("evaluate")
-    env = run.config.evaluate.world(run.learnt.env.id)
-    if done and (done["tracks"], done["env"], done["baseline"] is not None) == (config.tracks, env, config.baseline):
+    env = config.world(run.learnt.env.id)
+    asked = (config.tracks, env, driver, config.baseline)
+    if done and (done["tracks"], done["env"], done.get("driver", ""), done["baseline"] is not None) == asked:
         yield Progress("evaluate", total, total, "episodes")
         return
     translator = translator_of(config)
     with run.working("evaluate", run.config.executor.workers or available_cores()):
-        bundle, parameters, facts = load_bundle(run)
+        bundle, parameters, facts = _nobody(run) if config.agent else load_bundle(run)
         bundle = replace(bundle, env=replace(bundle.env, id=config.env or run.learnt.env.id))
-        setup = TrialSetup(bundle, run.config.executor.envs, translator=translator)
+        setup = TrialSetup(bundle, run.config.executor.envs, translator=translator, agent=config.agent)
         yield Progress("evaluate", 0, 1, "workers")
         with open_executor(run.config.executor, TrialWorker, setup) as executor:
             yield Progress("evaluate", 1, 1, "workers")
@@ -63,17 +67,25 @@ def evaluate(run: Run) -> Iterator[Progress]:
             arms: dict[str, np.ndarray | None] = {"episodes": parameters}
             if config.baseline:
                 arms["baseline"] = None
-            yield Progress("evaluate", sum(len(_kept(run, name)) for name in arms), total, "episodes")
+            yield Progress("evaluate", sum(len(_kept(run, name, driver)) for name in arms), total, "episodes")
             offset = 0
             for name, arm in arms.items():
-                for count, mean in _play(run, executor, name, arm):
+                for count, mean in _play(run, executor, name, arm, driver):
                     yield Progress("evaluate", offset + count, total, "episodes", {f"{name}_mean": mean})
                 offset += config.tracks
-        rows = {name: list(_kept(run, name).values()) for name in arms}
+        rows = {name: list(_kept(run, name, driver).values()) for name in arms}
         for name, found in rows.items():
             write_text(run.folder("evaluate") / f"{name}.csv", episodes_csv(found))
-        film_drive(run, bundle, parameters, median_track(rows["episodes"]), translator)
-        run.finish("evaluate", _facts(run, rows, facts))
+        agent = ForeignDriver(build_predictor(config.agent), bundle.spec) if config.agent else Agent(bundle, parameters)
+        film_drive(run, bundle.env, agent, median_track(rows["episodes"]), translator)
+        run.finish("evaluate", _facts(run, rows, facts, driver))
+
+
+def _nobody(run: Run) -> tuple[Bundle, np.ndarray, Facts]:
+    """Return a bundle of nothing but the environment, where an agent of another library drives."""
+    config, shape = run.learnt, env_shape(run.learnt.env)
+    bundle = Bundle(config.env, shape.spec, config.features, config.controller, vision={}, memory=None)
+    return bundle, np.zeros(0, dtype=np.float32), {}
 
 
 def translator_of(config: EvaluateConfig) -> Translator | None:
@@ -95,28 +107,32 @@ def translator_of(config: EvaluateConfig) -> Translator | None:
     return Translator(colours=tabled_colours(second, first))
 
 
-def _play(run: Run, executor: Executor, name: str, parameters: np.ndarray | None) -> Iterator[tuple[int, float]]:
+def _play(
+    run: Run, executor: Executor, name: str, parameters: np.ndarray | None, driver: str
+) -> Iterator[tuple[int, float]]:
     """Play the missing tracks of an arm and keep each episode as it ends."""
     learnt = run.learnt
     env = run.config.evaluate.world(run.learnt.env.id)
-    kept = _kept(run, name)
+    kept = _kept(run, name, driver)
     missing = [track for track in TEST[: run.config.evaluate.tracks] if track not in kept]
     names = env_shape(learnt.env).state_names
     arm = None if parameters is None else parameters[None]
     for driven in drive(executor, arm, missing, most=run.config.executor.envs):
-        kept[driven.track] = episode_row(driven.track, driven.played, names) | {"env": env}
+        kept[driven.track] = episode_row(driven.track, driven.played, names) | {"env": env, "driver": driver}
         append_line(run.folder("evaluate") / f"{name}.jsonl", kept[driven.track])
         yield len(kept), float(np.mean([row["return"] for row in kept.values()]))
 
 
-def _kept(run: Run, name: str) -> dict[int, Facts]:
-    """Return the finished episodes of an arm by track, those that the configuration asks for."""
+def _kept(run: Run, name: str, driver: str) -> dict[int, Facts]:
+    """Return the finished episodes of an arm by track, those that the configuration and this driver ask for."""
     env, tracks = run.config.evaluate.world(run.learnt.env.id), TEST[: run.config.evaluate.tracks]
     lines = read_lines(run.folder("evaluate") / f"{name}.jsonl")
-    return {row["track"]: row for row in lines if row["track"] in tracks and row["env"] == env}
+    found = [row for row in lines if (row["env"], row.get("driver", "")) == (env, driver)]
+    return {row["track"]: row for row in found if row["track"] in tracks}
 
 
-def _facts(run: Run, rows: dict[str, list[Facts]], agent: Facts) -> Facts:
+def _facts(run: Run, rows: dict[str, list[Facts]], agent: Facts, driver: str) -> Facts:
+    """Return what came of it; of an agent of another library nobody knows here what it cost."""
     summaries = {name: summarise_rows(found)[1] for name, found in rows.items()}
     trained = run.done("evolve") or {}
     collected = run.done("collect") or {}
@@ -127,12 +143,15 @@ def _facts(run: Run, rows: dict[str, list[Facts]], agent: Facts) -> Facts:
         "paired": _paired(run, rows["episodes"]),
         "action_repeat": run.learnt.env.action_repeat,
         "env": run.config.evaluate.world(run.learnt.env.id),
-        "chosen_generation": agent["generation"],
-        "env_frames_before": sum(
-            facts.get(name, 0) for facts in (collected, trained) for name in ("env_frames", "start_frames")
-        ),
-        "core_hours_before": round(run.core_hours() + trained.get("start_core_hours", 0.0), 4),
     }
+    if driver:
+        facts["driver"] = driver
+    else:
+        facts["chosen_generation"] = agent["generation"]
+        facts["env_frames_before"] = sum(
+            found.get(name, 0) for found in (collected, trained) for name in ("env_frames", "start_frames")
+        )
+        facts["core_hours_before"] = round(run.core_hours() + trained.get("start_core_hours", 0.0), 4)
     write_json(run.folder("evaluate") / "summary.json", facts)
     return facts
 
@@ -148,18 +167,17 @@ def _paired(run: Run, rows: list[Facts]) -> Facts:
 
 
 def film_drive(
-    run: Run, bundle: Bundle, parameters: np.ndarray, track: int, translator: Translator | None = None
+    run: Run, config: EnvConfig, driver: Agent | ForeignDriver, track: int, translator: Translator | None = None
 ) -> None:
-    """Write a video of the controller on a track: as the environment renders it, or else as the model sees it."""
-    env = make_env(bundle.env)
+    """Write a video of an agent on a track: as the environment renders it, or else as the model sees it."""
+    env = make_env(config)
     renders = "rgb_array" in env.metadata.get("render_modes", ())
     if renders:
         env.close()
-        env = make_env(bundle.env, render_mode="rgb_array")
+        env = make_env(config, render_mode="rgb_array")
     if translator is not None:
         env = Translated(env, translator.load())
-    driver = Agent(bundle, parameters)
-    steps = frame_rate(env) / bundle.env.action_repeat  # a second
+    steps = frame_rate(env) / config.action_repeat  # a second
     every = max(1, int(steps / FILMED))
 
     def frames() -> Iterator[np.ndarray]:

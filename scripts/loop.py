@@ -89,10 +89,22 @@ def _round(run: Run, curve: list[Facts]) -> Iterator[Progress]:
         if exploited(curve):
             start = round_folder(run, best_round(curve)["round"])
     this = Run.create(round_folder(run, number), round_config(run.config, number, before, start))
+    this.as_round(run, _steps_before(run, number))
     for stage in LEARNT:
         if before is not None and stage == "train-vision" and keeps_vision(run.config, number):
             _keep_vision(Run(before), this)
         yield from STAGE_FUNCTIONS[stage](this)
+
+
+def _steps_before(run: Run, number: int) -> dict[str, int]:
+    """Return how many steps of each stage the rounds before this one have logged; generations count from 0."""
+    steps = dict.fromkeys(LEARNT, 0)
+    for earlier in range(number):
+        before = Run(round_folder(run, earlier))
+        for stage in LEARNT:
+            if rows := before.history(stage):
+                steps[stage] += rows[-1]["step"] + (rows[0]["step"] == 0)
+    return steps
 
 
 def _keep_vision(before: Run, this: Run) -> None:

@@ -229,13 +229,21 @@ def test_examples(example, small, finished, monkeypatch, capsys):
     from worldmodels import open_run
 
     shutil.copytree(finished, small / "runs" / "quick")
-    monkeypatch.setattr(sys, "argv", [str(example), "quick"])
+    monkeypatch.setattr(sys, "argv", [str(example), "quick", *(["64"] if example.stem == "my_policy" else [])])
     for registry in SWAPPABLE.values():  # what an example adds is gone after it
         monkeypatch.setattr(registry, "_catalogue", copy.deepcopy(registry._catalogue))
     runpy.run_path(str(example), run_name="__main__")
     said = capsys.readouterr().out
     if example.stem == "my_controller":
         assert said.count("best return") == 3
+    elif example.stem == "my_policy":
+        assert "64 steps in the dream of quick: ppo.safetensors" in said
+        for command in (
+            "evaluate quick --evaluate.agent",
+            "collect more --preset toy --collect.policies agent --collect.agent",
+        ):
+            assert main([*command.split(), "my_policy:driver"]) == 0
+        assert open_run("quick").done("evaluate")["env"].endswith(" by my_policy:driver")
     else:
         (run,) = [open_run(path) for path in (small / "runs").iterdir() if path.name != "quick"]
         assert run.path.name in (run.config.vision.type, run.config.memory.type)

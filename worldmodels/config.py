@@ -32,7 +32,7 @@ from worldmodels.vision.registry import VISIONS
 
 SWAPPABLE: dict[str, Registry] = {"vision": VISIONS, "memory": MEMORIES}
 """The sections whose `type` names a component and whose `options` are that component's config."""
-SAME = ("preset", "seed", "device", "dtype", "env", "loop", "evaluate", "accuracy", "executor")
+SAME = ("preset", "seed", "tracker", "device", "dtype", "env", "loop", "evaluate", "accuracy", "executor")
 """What is the same in all rounds of a loop."""
 SET_BY_LOOP = ("collect.agent", "collect.extends", "vision.start", "memory.start", "evolve.start", "evolve.seed")
 """Fields of later rounds that follow from the rounds before them."""
@@ -46,6 +46,8 @@ class RunConfig:
     """The preset this configuration builds on."""
     seed: int = 0
     """Every random stream of the run derives from it."""
+    tracker: str = "tensorboard"
+    """Where figures go besides metrics.jsonl: tensorboard, trackio, wandb or none."""
     device: str = "auto"
     """Where networks train: cpu, cuda, or auto for a GPU where there is one; playing stays on the processor."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"

@@ -31,7 +31,7 @@ def open_run(run: Named) -> Run:
 
     Args:
         run: an open run; a folder; a bare name, which means the folder of that name or else `runs/NAME`; or
-            `pretrained`, the agent that the package ships.
+            `pretrained`, the agent that the package ships; or `hf://USER/NAME`, one on the Hub.
 
     Raises:
         RunError: there is no such run.

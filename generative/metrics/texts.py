@@ -64,5 +64,5 @@ def _sacrebleu() -> Any:
     try:
         import sacrebleu
     except ImportError as error:
-        raise ComponentError("BLEU and chrF need sacrebleu; pip install 'worldmodels[text]'") from error
+        raise ComponentError("BLEU and chrF need sacrebleu; pip install 'worldmodels-dream[text]'") from error
     return sacrebleu.metrics

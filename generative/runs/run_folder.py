@@ -4,7 +4,7 @@
     data.json                        which data: files by digest, what was used and what left out
     model/                           the component; checkpoints/<step>/ while it trains
     samples/<step>.png               the same draws, over and over while the model learns
-    metrics.jsonl  spent.jsonl       a row each time metrics are averaged; seconds of every session
+    metrics.jsonl  tensorboard/      a row each time metrics are averaged; seconds of every session
     trained.json                     written last: steps, seconds, numbers
     evaluation.json  report/         figures with reference and baseline; one HTML page
 
@@ -31,6 +31,7 @@ from generative.core.options import (
 )
 from generative.core.strict_yaml import read_yaml, write_yaml
 from generative.runs.run_reference import RunReference
+from generative.runs.trackers import Curves
 from generative.runs.versions import versions
 from generative.runs.work_folder import WorkFolder
 from generative.training.fit_config import FitConfig
@@ -40,7 +41,7 @@ PROGRAM = "generative"
 """Whose seal is on a configuration."""
 PACKAGES = ("torch", "numpy", "opencv-python-headless", "pillow", "scikit-learn", "safetensors")
 """Whose versions stand in versions.json."""
-FREE = ("device", "preset", "shown", "show_every", "fit.steps")
+FREE = ("device", "preset", "shown", "show_every", "fit.steps", "tracker")
 """Fields that may change from one session to the next; `fit` itself refuses more steps under a cosine schedule."""
 
 
@@ -72,6 +73,8 @@ class TrainingConfig:
     """Of weights, order of the data, noise and samples."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:<index> or mps."""
+    tracker: str = "tensorboard"
+    """Where figures go besides metrics.jsonl: tensorboard, trackio, wandb or none."""
     preset: str = "fast"
     """The preset that this configuration began as."""
     shown: int = 64
@@ -204,8 +207,11 @@ class TrainingRun(WorkFolder):
         return facts
 
     def log(self, row: Mapping[str, float | int]) -> None:
-        """Append a row to metrics.jsonl."""
+        """Append a row to metrics.jsonl, and give its figures to the tracker."""
         self.add_row(row)
+        if self.curves is None:
+            self.curves = Curves(self.config.tracker, PROGRAM, self.path, config_to_mapping(self.config))
+        self.curves.log("train", int(row["step"]), {name: value for name, value in row.items() if name != "step"})
 
     def history(self) -> list[dict[str, float | int]]:
         """Return the rows by step; what a resumed training wrote twice counts once."""

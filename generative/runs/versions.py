@@ -8,6 +8,9 @@ from pathlib import Path
 from generative.core.facts import Facts
 from generative.runs.source import commit
 
+DISTRIBUTION = "worldmodels-dream"
+"""The name by which pip knows the project; what is imported has names of its own."""
+
 
 def versions(*packages: str) -> Facts:
     """Return the versions of `worldmodels` and of packages ("missing" where one is not installed), and the rest."""
@@ -17,7 +20,8 @@ def versions(*packages: str) -> Facts:
         "system": platform.platform(),
         "processor": _processor(),
         "cores": usable_cores(),
-        **{name: _version(name) for name in ("worldmodels", *packages)},
+        "worldmodels": _version(DISTRIBUTION),
+        **{name: _version(name) for name in packages},
     }
 
 

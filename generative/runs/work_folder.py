@@ -10,6 +10,7 @@ from typing import ClassVar
 from generative.core.facts import Facts, FactsView
 from generative.core.files import append_line, locked, read_lines, sweep
 from generative.core.options import ComponentError
+from generative.runs.trackers import Curves
 
 
 class WorkFolder:
@@ -21,6 +22,8 @@ class WorkFolder:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Take a folder, which need not be there yet."""
         self.path = Path(path)
+        self.curves: Curves | None = None
+        """Where figures go besides metrics.jsonl, once there are any."""
 
     @contextmanager
     def at_work(self, **facts: object) -> Iterator[None]:
@@ -40,6 +43,8 @@ class WorkFolder:
             finally:
                 seconds = round(time.perf_counter() - begun, 3)
                 append_line(self.path / "spent.jsonl", {"seconds": seconds, **facts})
+                if self.curves is not None:
+                    self.curves.close()
 
     @contextmanager
     def held(self) -> Iterator[None]:

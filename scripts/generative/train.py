@@ -12,6 +12,7 @@ from generative.data import Data
 from generative.data.identity import keep_data
 from generative.latent.interpolation import encode_means
 from generative.runs.run_folder import TrainingRun
+from generative.runs.trackers import check_tracker
 from generative.training.held_out import held_out_loss
 from generative.training.parts import batches_per_step
 from scripts.generative.data.data_sets import draw_ahead, load
@@ -37,7 +38,7 @@ def train(run: TrainingRun, data: Data | None = None) -> Iterator[Progress]:
         data: those of its configuration, where they are loaded already.
 
     Raises:
-        ComponentError: unknown names, or checkpoints that cannot be read.
+        ComponentError: unknown names, a tracker that is not installed, or checkpoints that cannot be read.
         ValueError: the data do not fit the model, or the settings are not those of the checkpoints.
         TrainingDiverged: loss or gradient became infinite or NaN.
     """
@@ -51,6 +52,7 @@ def train(run: TrainingRun, data: Data | None = None) -> Iterator[Progress]:
         yield Progress("train", done["steps"], done["steps"], "steps")
         return
     device = resolve_device(config.device)
+    check_tracker(config.tracker)
     with run.working():
         if done is None:
             _start(run, module, data, steps)

@@ -134,7 +134,6 @@ def take(source: Run, target: Run, stage: str) -> None:
             take(source, target, inner)
     else:
         link_tree(source.folder(stage), target.folder(stage), "[!d]*")
-    link_tree(source.path / "tensorboard" / stage, target.path / "tensorboard" / stage)
     for name in ("metrics.jsonl", "spent.jsonl"):
         taken = (stage, "precision") if stage in ("evolve", "loop") else (stage,)
         lines = [line for line in read_lines(target.path / name) if line["stage"] not in taken]

@@ -15,7 +15,8 @@ COMMANDS = {
     "accuracy": "measure the world model itself on held-out tracks: one HTML page and JSON",
     "report": "one HTML page with scores, curves, pictures and the drive",
     "play": "drive in the dream and in the real environment, from a browser",
-    "export": "write the agent of a run alone, small enough to ship",
+    "export": "write the agent of a run alone, small enough to ship, or its rollouts for Minari",
+    "push": "upload the agent of a run to the Hugging Face Hub, with its model card",
     "info": "what a run folder holds and how far it got",
     "study": "compare many configurations over several seeds: one table, one plot",
     "benchmark": "speed and exactness on this machine, compared with gymnasium, EnvPool and plain loops",
@@ -23,16 +24,16 @@ COMMANDS = {
 
 SECTIONS = {
     "run": (
-        *("seed", "device", "dtype", "env", "collect", "vision", "memory", "features", "controller", "evolve", "dream"),
-        *("loop", "evaluate", "accuracy", "executor"),
+        *("seed", "tracker", "device", "dtype", "env", "collect", "vision", "memory", "features", "controller"),
+        *("evolve", "dream", "loop", "evaluate", "accuracy", "executor"),
     ),
     "collect": ("seed", "env", "collect", "executor"),
-    "train-vision": ("device", "vision"),
-    "train-memory": ("device", "memory"),
-    "evolve": ("dtype", "features", "controller", "evolve", "dream", "executor"),
+    "train-vision": ("tracker", "device", "vision"),
+    "train-memory": ("tracker", "device", "memory"),
+    "evolve": ("tracker", "dtype", "features", "controller", "evolve", "dream", "executor"),
     "loop": (
-        *("seed", "device", "dtype", "env", "collect", "vision", "memory", "features", "controller", "evolve", "dream"),
-        *("loop", "executor"),
+        *("seed", "tracker", "device", "dtype", "env", "collect", "vision", "memory", "features", "controller"),
+        *("evolve", "dream", "loop", "executor"),
     ),
     "evaluate": ("evaluate", "executor"),
     "dream": (),
@@ -43,6 +44,7 @@ SECTIONS = {
 
 SETTINGS = {
     "seed": "Number that every random draw follows from",
+    "tracker": "Where curves go: tensorboard, trackio, wandb or none",
     "device": "Where networks train: auto, cpu, cuda or mps",
     "dtype": "Numbers while agents play and dream: auto, float32 or bfloat16",
     "env.id": "Environment, by its gymnasium id",

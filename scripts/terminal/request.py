@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from worldmodels.config import RunConfig
 
 RUNS = Path("runs")
+REMOTE = "hf://"
+"""What the name of an agent on the Hub begins with."""
 
 
 class Request(NamedTuple):
@@ -82,15 +84,22 @@ def parse(command: str, arguments: list[str]) -> Request:
 
 def run_path(name: str) -> Path:
     """Return the folder that a RUN argument means; a UsageError where it is empty."""
+    if name.startswith(REMOTE):
+        from worldmodels.agent.hub import local_name
+
+        return RUNS / local_name(name)
     return folder_of(name, RUNS)
 
 
 def run_folder(name: str) -> Path:
-    """Return the folder of a run that should be there; the shipped agent is unpacked when it is first named."""
-    from worldmodels.agent.pretrained import PRETRAINED, unpack_pretrained
+    """Return the folder of a run that should be there.
+
+    The shipped agent, and one on the Hub, are unpacked when they are first named.
+    """
+    from worldmodels.agent.pretrained import PRETRAINED, unpack_agent
 
     path = run_path(name)
-    return unpack_pretrained(path) if name == PRETRAINED else path
+    return unpack_agent(name, path) if name == PRETRAINED or name.startswith(REMOTE) else path
 
 
 def _in_full(word: str) -> str:
@@ -104,7 +113,7 @@ def _in_full(word: str) -> str:
 
 def _base(command: str, name: str | None, path: Path, start: Start, helping: bool) -> "RunConfig":
     """Return the configuration before the command line sets its fields."""
-    from worldmodels.agent.pretrained import PRETRAINED, shipped_agent
+    from worldmodels.agent.pretrained import PRETRAINED, agent_folder
     from worldmodels.config_files import preset, read_config
     from worldmodels.run.folder import Run
 
@@ -115,8 +124,8 @@ def _base(command: str, name: str | None, path: Path, start: Start, helping: boo
         return base
     if start.preset:
         return preset(start.preset)
-    if name == PRETRAINED and not path.exists() and not helping:
-        return Run(shipped_agent() if start.dry_run else run_folder(PRETRAINED)).config
+    if name is not None and (name == PRETRAINED or name.startswith(REMOTE)) and not path.exists() and not helping:
+        return Run(agent_folder(name) if start.dry_run else run_folder(name)).config
     if (path / "config.yaml").exists():
         return Run(path).config
     if command in BEGINNING or helping:

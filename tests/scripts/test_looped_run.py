@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from scripts.cli import main
 from tests.small import seal
@@ -42,6 +43,15 @@ def test_the_chosen_round_is_a_later_one_with_fields_of_its_own(run):
     assert chosen.config.seed != run.config.seed and chosen.config.evolve.start and not run.config.evolve.start
     assert chosen.config.evolve.optimiser.sigma != run.config.evolve.optimiser.sigma
     assert (run.config.dream.horizon, chosen.config.dream.horizon) == (30, 25)
+
+
+def test_rounds_are_one_curve(run):
+    assert not list(run.path.glob("rounds/*/tensorboard"))
+    shown = EventAccumulator(str(run.path / "tensorboard"))
+    shown.Reload()
+    every = [event.step for event in shown.Scalars("evolve/mean")]
+    of_rounds = [len(Run(folder).history("evolve")) for folder in sorted(run.path.glob("rounds/[0-9]*"))]
+    assert every == list(range(sum(of_rounds))) and len(of_rounds) > 1
 
 
 def test_what_was_learnt_has_the_configuration_of_the_round(run):

@@ -94,6 +94,13 @@ class Probes:
         path.write_text(f"preset: {config.preset}\n")
         return dataclasses.replace(read_config(path), preset="")
 
+    def tracks(self, config):
+        """The folders that figures make."""
+        run = self.run(config)
+        run.log("evolve", 0, {"mean": 1.0})
+        run.curves.close()
+        return [path.name for path in run.path.iterdir() if path.is_dir()]
+
     def plays(self, config):
         """What an environment shows and pays in training along one action, and what it takes."""
         env = make_env(config.env, training=True)

@@ -35,6 +35,7 @@ def driven(*policies):
 CHECKS = {
     "preset": ("files", "quick", {}),
     "seed": ("seeds", 1, {}),
+    "tracker": ("tracks", "none", {}),
     "device": ("sees", "cuda:77", {"device": "cpu"}),
     "dtype": ("reads", "bfloat16", {}),
     "env.id": ("plays", "WorldModels/FastCarRacing-v3", {}),
@@ -127,6 +128,7 @@ CHECKS = {
     "evaluate.env": ("evaluates", "WorldModels/FastCarRacing-v3", {}),
     "evaluate.translator": ("evaluates", "nowhere", {}),
     "evaluate.colours": ("evaluates", True, {}),
+    "evaluate.agent": ("evaluates", "nowhere:driver", {}),
     "evaluate.baseline": ("evaluates", True, {}),
     "accuracy.controllers": ("agrees", 4, CONTROLLERS),
     "accuracy.histories": ("agrees", [OTHER], CONTROLLERS),
@@ -146,7 +148,7 @@ CHECKS |= {
 REFUSED = (
     "device", "env.wrappers", "vision.options.image_size", "vision.options.channels", "memory.options.latent",
     "memory.options.action", "memory.options.reward_target", "evaluate.env",
-    "evaluate.translator", "evaluate.colours",
+    "evaluate.translator", "evaluate.colours", "evaluate.agent",
 )  # fmt: skip
 """What is refused by name: it follows from other parts, or is not there."""
 

@@ -1,9 +1,18 @@
-"""What the controller reads, as a run's configuration says it."""
+"""What the controller reads, as a run's configuration says it, and how an agent of another library is named."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
 from generative.core.options import check_numbers
+
+FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+"""How the function is named that builds such an agent: module:function."""
+
+
+def is_function(name: str) -> bool:
+    """Return whether the name of an agent means a function, and not a run."""
+    return FUNCTION.fullmatch(name) is not None
 
 
 @dataclass(frozen=True)

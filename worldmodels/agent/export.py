@@ -24,6 +24,7 @@ from worldmodels.dream.of_run import load_starts
 from worldmodels.dream.starts import Starts, save_starts
 from worldmodels.errors import RunError
 from worldmodels.files import append_line, files_in, new_folder, read_lines, write_bytes, write_json, write_text
+from worldmodels.rollouts.minari_files import minari_name
 from worldmodels.run.finished import write_done
 from worldmodels.run.folder import STAGES, Run
 
@@ -36,13 +37,14 @@ TRAINED_BY = ("collect", "train-vision", "train-memory", "evolve")
 HALF_LIMIT = float(torch.finfo(torch.float16).max)
 
 
-def export_agent(run: Run, folder: Path, half: bool = True) -> dict[str, int]:
+def export_agent(run: Run, folder: Path, half: bool = True, name: str = "FOLDER") -> dict[str, int]:
     """Write a run's agent to a new folder, in one step, and return the files' sizes in bytes by name.
 
     Args:
         run: its stages up to `evolve` finished; it is only read.
         folder: must not exist, or be empty.
         half: whether the weights of vision and memory are stored in float16; float32 otherwise.
+        name: by which its model card says the agent can be used.
 
     Raises:
         RunError: if the run is not finished or damaged, the folder is taken, or a weight does not fit float16.
@@ -71,7 +73,7 @@ def export_agent(run: Run, folder: Path, half: bool = True) -> dict[str, int]:
         save_starts(new / STAGES["evolve"] / "starts.safetensors", starts, run.learnt.dream)
         for stage in TRAINED_BY:
             write_done(new / STAGES[stage], stage, run.done(stage) or {})
-        write_text(new / "README.md", model_card(run, counts, any(changed), half, new))
+        write_text(new / "README.md", model_card(run, counts, any(changed), half, new, name))
         return {name: path.stat().st_size for name, path in files_in(new).items()}
 
 
@@ -79,7 +81,7 @@ def _without_places(config: RunConfig) -> RunConfig:
     """Return a configuration without the machines of the run, and of other runs' folders only their names."""
 
     def name(folder: str) -> str:
-        return Path(folder).name
+        return Path(folder).name if minari_name(folder) is None else folder
 
     return replace(
         config,

@@ -38,20 +38,20 @@ Weights stored in float16 become float32 when they are loaded.
 ## Use
 
 ```
-worldmodels evaluate FOLDER
-worldmodels dream FOLDER
+worldmodels evaluate {name}
+worldmodels dream {name}
 ```
 
 ```python
 from worldmodels import load_agent, make_env
 
-agent = load_agent("FOLDER")
+agent = load_agent("{name}")
 env = make_env(agent.env_config)
 obs, _ = env.reset(seed=0)
 action = agent.act(obs)
 ```
 
-FOLDER is where this card lies. The agent inside the package goes by `pretrained` instead; commands unpack it into
+{where} The agent inside the package goes by `pretrained` instead; commands unpack it into
 `runs/pretrained`.
 
 ## Limits
@@ -69,8 +69,13 @@ FOLDER is where this card lies. The agent inside the package goes by `pretrained
 {files}
 """
 
+WHERE = {"FOLDER": "FOLDER is where this card lies."}
+"""What a name means, unless it is one on the Hub."""
 
-def model_card(run: Run, counts: Mapping[str, int], changed: bool, half: bool, folder: Path) -> str:
+
+def model_card(
+    run: Run, counts: Mapping[str, int], changed: bool, half: bool, folder: Path, name: str = "FOLDER"
+) -> str:
     """Return the model card of an agent, Markdown with YAML front matter.
 
     Args:
@@ -79,6 +84,7 @@ def model_card(run: Run, counts: Mapping[str, int], changed: bool, half: bool, f
         changed: whether a weight differs from the run's.
         half: whether networks are stored in float16.
         folder: the exported files, all but the card; `spent.jsonl` holds what training took.
+        name: by which the agent can be used.
     """
     config = run.learnt
     only = "CarRacing-v3" if config.env.id.endswith("CarRacing-v3") else config.env.id
@@ -98,13 +104,15 @@ def model_card(run: Run, counts: Mapping[str, int], changed: bool, half: bool, f
     return CARD.format(
         head=write_yaml({"license": "mit", "library_name": "worldmodels", "tags": tags}),
         only=only,
+        name=name,
+        where=WHERE.get(name, "Commands fetch it into `runs`."),
         env=config.env,
         rows="the drawn rows {} to {}".format(*config.env.crop) if config.env.crop[1] else "all that is drawn",
         parameters=counts["controller"],
         reads=f"{config.features.reads}, memory {config.features.memory}" if control else config.features.reads,
         training=_table(("", ""), _training(run, read_lines(folder / "spent.jsonl"))),
         parts=_table(("part", "type", "parameters", "stored as"), parts),
-        result=_result(run, changed),
+        result=_result(run, changed).replace("FOLDER", name),
         test=TEST,
         last_test=TEST[-1],
         validation=VALIDATION,
@@ -159,7 +167,7 @@ def _training(run: Run, spent: Sequence[FactsView]) -> list[tuple[str, ...]]:
 def _result(run: Run, changed: bool) -> str:
     """Say what the run's evaluation measured, and whether it was measured on these weights."""
     found = run.done("evaluate")
-    if found is None:
+    if found is None or found.get("driver"):  # another agent's figures are not this one's
         return "Not evaluated yet: `worldmodels evaluate FOLDER` measures it on test tracks."
     summary, baseline = found["summary"], found["baseline"]
     said = (

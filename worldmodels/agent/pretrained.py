@@ -4,6 +4,7 @@ import os
 from importlib import resources
 from pathlib import Path
 
+from worldmodels.agent.hub import fetch_agent, is_remote
 from worldmodels.errors import RunError
 from worldmodels.files import files_in, new_folder, write_bytes
 
@@ -34,16 +35,21 @@ def shipped_agent() -> Path:
 
 
 def agent_folder(name: str | os.PathLike[str]) -> Path:
-    """Return the folder to read an agent from: the shipped one for `pretrained`, unless a folder has that name."""
+    """Return the folder to read an agent from.
+
+    It is the shipped one for `pretrained`, unless a folder has that name, and for `hf://USER/NAME` what is on the Hub.
+    """
+    if is_remote(name):
+        return fetch_agent(str(name))
     path = Path(name)
     return shipped_agent() if os.fspath(name) == PRETRAINED and not path.exists() else path
 
 
-def unpack_pretrained(folder: Path) -> Path:
-    """Copy the shipped agent to `folder`, in one step, and return it; a folder that is there stays as it is."""
+def unpack_agent(name: str, folder: Path) -> Path:
+    """Copy an agent, shipped or on the Hub, to `folder` in one step, and return it; one that is there stays."""
     if folder.exists():
         return folder
-    shipped = shipped_agent()
+    shipped = agent_folder(name)
     try:
         with new_folder(folder) as new:
             for name, path in files_in(shipped).items():

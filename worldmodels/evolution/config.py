@@ -6,6 +6,7 @@ from typing import Literal
 from agents import OptimiserConfig
 from generative.core.facts import Facts, FactsView
 from generative.core.options import check_numbers
+from worldmodels.agent.config import is_function
 from worldmodels.seeds import TEST, VALIDATION
 
 FIRST_TOP_K_TRACK = 16
@@ -125,21 +126,28 @@ class EvaluateConfig:
     its second, which `evaluate.env` shows, into those of its first; `style-transfer` paints them. Empty for none."""
     colours: bool = False
     """Translate by the best table of colours between the domains of that run instead: what the model has to beat."""
+    agent: str = ""
+    """What drives instead of the run's controller: `module:function`, what a function of yours builds; empty for the
+    controller."""
     baseline: bool = False
     """Also measure `action_space.sample()` on the same tracks."""
 
     def __post_init__(self) -> None:
         if not 2 <= self.tracks <= len(TEST):
             raise ValueError(f"evaluate.tracks={self.tracks}: must be between 2 and {len(TEST)}")
+        if self.agent and not is_function(self.agent):
+            raise ValueError(
+                f"evaluate.agent={self.agent}: name a function as module:function; a run is evaluated by its own name"
+            )
         if self.colours and not self.translator:
             raise ValueError("evaluate.colours=True: between which domains? name a run as evaluate.translator too")
 
     def world(self, env_id: str) -> str:
-        """Return what is driven in, as results name it: the environment, and what its frames go through.
+        """Return what is driven in, as results name it: the environment, what its frames go through, who drives.
 
         Args:
             env_id: the run's own environment.
         """
         env = self.env or env_id
         through = f"colours of {self.translator}" if self.colours else self.translator
-        return f"{env} through {through}" if through else env
+        return env + (f" through {through}" if through else "") + (f" by {self.agent}" if self.agent else "")

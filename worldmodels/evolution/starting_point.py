@@ -13,6 +13,7 @@ from worldmodels.errors import RunError
 from worldmodels.evolution.warm_start import imitate, same_parts
 from worldmodels.files import read_json, write_bytes, write_json
 from worldmodels.rollouts.dataset import episode_files, recorded_files
+from worldmodels.rollouts.minari_files import minari_name
 from worldmodels.run.finished import digest
 from worldmodels.run.folder import Run
 
@@ -63,7 +64,7 @@ def _spent(run: Run, before: Run) -> Facts:
 def _extended(run: Run) -> set[Path]:
     """Return the runs whose episodes are among a run's."""
     found: set[Path] = set()
-    while (path := run.config.collect.extends) and Path(path).resolve() not in found:
+    while (path := run.config.collect.extends) and minari_name(path) is None and Path(path).resolve() not in found:
         found.add(Path(path).resolve())
         run = Run(path)
     return found

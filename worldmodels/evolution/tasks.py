@@ -14,6 +14,7 @@ import numpy as np
 from agents import ActionSpec, Policy, PolicyConfig, make_policy
 from envs import VectorEnv, draws_on_demand, env_facts, make_env
 from worldmodels.agent.controller_policy import ControllerPolicy
+from worldmodels.agent.predictor import PredictorPolicy, build_predictor
 from worldmodels.evolution.dreamer import Dreamer
 from worldmodels.evolution.trial_setup import TrialSetup
 from worldmodels.rollouts.episode import encode_episode
@@ -68,9 +69,11 @@ class TrialWorker:
     def __init__(self, setup: TrialSetup):
         self.setup = setup
         self._envs: dict[bool, VectorEnv] = {}
-        self._vision = setup.bundle.load_encoder()
-        self._memory = setup.bundle.load_memory()
-        self._controller = setup.bundle.build_controller()
+        self._predictor = build_predictor(setup.agent) if setup.agent else None
+        if not setup.agent:
+            self._vision = setup.bundle.load_encoder()
+            self._memory = setup.bundle.load_memory()
+            self._controller = setup.bundle.build_controller()
         self._dreamer = None if setup.dream is None else Dreamer(setup)
 
     def __call__(self, task: RealTask | DreamTask | BlindTask) -> Tried:
@@ -79,15 +82,20 @@ class TrialWorker:
             return self._dream(task)
         if isinstance(task, BlindTask):
             return self._blind(task)
-        bundle = self.setup.bundle
-        perception = bundle.perception(self.setup.width, self._vision, self._memory)
-        policy = ControllerPolicy(perception, self._controller, bundle.spec, task.parameters, plan=task.pairs)
-        return self._play(policy, [track for _, track in task.pairs], task.training, bundle.spec, task.record)
+        spec = self.setup.bundle.spec
+        return self._play(self._policy(task), [track for _, track in task.pairs], task.training, spec, task.record)
 
     def close(self) -> None:
         """Free the environments."""
         for env in self._envs.values():
             env.close()
+
+    def _policy(self, task: RealTask) -> Policy:
+        bundle = self.setup.bundle
+        if self._predictor is not None:
+            return PredictorPolicy(self._predictor, bundle.spec, self.setup.width)
+        perception = bundle.perception(self.setup.width, self._vision, self._memory)
+        return ControllerPolicy(perception, self._controller, bundle.spec, task.parameters, plan=task.pairs)
 
     def _env(self, training: bool) -> VectorEnv:
         if training not in self._envs:

@@ -21,6 +21,8 @@ class TrialSetup:
     """`EvolveConfig.action_cost` in dreams."""
     translator: Translator | None = None
     """What translates the frames of real environments before the agent sees them."""
+    agent: str = ""
+    """What drives instead of the bundle's controller, `module:function`."""
 
     def awake(self) -> "TrialSetup":
         """Return it for workers that do not dream."""

@@ -8,11 +8,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from agents import ActionSpec, Policy, PolicyConfig, make_policy
+from agents import ActionSpec, Policy, PolicyConfig, WithNoise, make_policy
 from envs import EnvConfig, VectorEnv, make_env
 from generative.core.facts import FactsView
 from worldmodels.agent.bundle import Bundle
+from worldmodels.agent.config import is_function
 from worldmodels.agent.controller_policy import ControllerPolicy
+from worldmodels.agent.predictor import PredictorPolicy, build_predictor
 from worldmodels.rollouts.config import CollectConfig, PolicyName
 from worldmodels.rollouts.episode import encode_episode
 from worldmodels.rollouts.play import Play, play
@@ -93,6 +95,9 @@ class CollectWorker:
 
     def _build(self, name: PolicyName) -> Policy:
         setup = self.setup
+        if name == "agent" and is_function(setup.collect.agent):
+            policy = PredictorPolicy(build_predictor(setup.collect.agent), self.spec, self.width)
+            return WithNoise(policy, self.spec, setup.collect.noise, setup.collect.correlation_time)
         if name == "agent" or name == "perturbed-agent" or name == "random-controller":
             assert setup.bundle is not None and setup.parameters is not None
             perception = setup.bundle.perception(self.width)

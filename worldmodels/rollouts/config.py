@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from generative.core.options import check_numbers
+from worldmodels.agent.config import is_function
 
 PolicyName = Literal[
     "uniform",
@@ -33,7 +34,8 @@ class CollectConfig:
     max_frames: int = 1000
     """Frames after which an episode is cut."""
     agent: str = ""
-    """Run folder whose agent drives where a policy is `agent`; `pretrained` is the one that the package ships."""
+    """Run folder whose agent drives where a policy is `agent`; `pretrained` is the one that the package ships,
+    `hf://USER/NAME` one on the Hub, and `module:function` what a function of yours builds."""
     noise: float = 0.1
     """Exploration noise of that agent, as a part of each action's range."""
     correlation_time: float = 8.0
@@ -46,19 +48,25 @@ class CollectConfig:
     """Biases of the outputs, before squashing, about which ornstein-uhlenbeck and random-controller vary; empty for
     none. With low gas and a resting brake CarRacing's road is followed for longer."""
     extends: str = ""
-    """Run folder whose episodes are taken over before new ones are recorded."""
+    """Run folder whose episodes are taken over before new ones are recorded, or `minari:` and the name or path of a
+    Minari data set; then `collect.episodes` can be 0."""
     early_stop: bool = False
     """End an episode as in training (env.no_reward_limit), so that a stranded car records no more."""
 
     def __post_init__(self) -> None:
         if not self.policies:
             raise ValueError("collect.policies=(): name at least one policy, for example brownian")
-        for name, least in (("episodes", 2), ("max_frames", 2)):
+        for name, least in (("episodes", 0 if self.extends else 2), ("max_frames", 2)):
             if getattr(self, name) < least:
                 raise ValueError(f"collect.{name}={getattr(self, name)}: must be at least {least}")
         for name in self.needs_agent:
             if not self.agent:
                 raise ValueError(f"collect.policies names `{name}`: set collect.agent to the run folder that has one")
+        if is_function(self.agent) and set(self.needs_agent) - {"agent"}:
+            raise ValueError(
+                f"collect.agent={self.agent}: has no parameters that {', '.join(self.needs_agent)} could move; among "
+                "collect.policies it can only be `agent`"
+            )
         for name in ("noise", "perturbation", "correlation_time"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"collect.{name}={getattr(self, name)}: must not be negative; 0 leaves it out")

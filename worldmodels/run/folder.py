@@ -13,23 +13,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from generative.core.facts import Facts, FactsView
-from generative.core.options import differences
+from generative.core.options import ComponentError, differences
+from generative.runs.trackers import Curves, check_tracker
 from generative.runs.versions import versions
 from generative.runs.work_folder import WorkFolder
 from worldmodels.agent.precision import Dtype
-from worldmodels.config import RunConfig
+from worldmodels.config import RunConfig, config_mapping
 from worldmodels.config_files import read_sealed, sealed, write_config
 from worldmodels.errors import RunError
-from worldmodels.evolution.rounds import round_name
+from worldmodels.evolution.rounds import LEARNT, round_name
 from worldmodels.files import half_made, read_json, write_json, write_text
 from worldmodels.machine import available_cores
 from worldmodels.run.finished import DONE, check, read_done, write_done
-
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
 
 STAGES = {
     "loop": "rounds",
@@ -98,7 +96,6 @@ class Run(WorkFolder):
                 f"`worldmodels run {self.path} --preset quick`, or name an existing folder"
             )
         self.config = read_sealed(self.path / "config.yaml")
-        self._boards: dict[str, SummaryWriter] = {}
 
     @property
     def learnt(self) -> RunConfig:
@@ -212,15 +209,23 @@ class Run(WorkFolder):
         return read_json(self.path / "versions.json", "restore it from a copy of the run")
 
     def log(self, stage: str, step: int, metrics: FactsView) -> None:
-        """Append figures to metrics.jsonl, then to TensorBoard's files."""
+        """Append figures to metrics.jsonl, then give them to the tracker."""
         self.add_row({"stage": stage, "step": step, **metrics})
-        if stage not in self._boards:
-            from torch.utils.tensorboard import SummaryWriter  # takes a second to import
+        self._tracked().log(stage, step, metrics)
 
-            self._boards[stage] = SummaryWriter(str(self.path / "tensorboard" / stage), purge_step=step)
-        for name, value in metrics.items():
-            if isinstance(value, int | float):
-                self._boards[stage].add_scalar(name, value, step)
+    def _tracked(self) -> Curves:
+        if self.curves is None:
+            self.curves = Curves(self.config.tracker, "worldmodels", self.path, config_mapping(self.config))
+        return self.curves
+
+    def as_round(self, loop: "Run", before: dict[str, int]) -> None:
+        """Have the figures of this run, a round, go into the curves of its loop.
+
+        Args:
+            loop: the run whose round this is.
+            before: steps of each stage that the rounds before have logged.
+        """
+        self.curves = loop._tracked().after(before)
 
     def history(self, stage: str) -> list[Facts]:
         """Return the logged figures of a stage by step; what a resumed stage logged twice counts once."""
@@ -228,14 +233,28 @@ class Run(WorkFolder):
 
     @contextmanager
     def working(self, stage: str, cores: int = 1) -> Iterator[None]:
-        """Hold the folder's lock while a stage works and note the time it took, however it ends."""
+        """Hold the folder's lock while a stage works and note the time it took, however it ends.
+
+        Raises:
+            RunError: another process is at work in the folder, or the stage logs and there is no such tracker.
+        """
+        if stage in (*LEARNT, "loop"):
+            check_tracked(self.config)
         with self.at_work(stage=stage, cores=cores):
-            try:
-                yield
-            finally:
-                while self._boards:
-                    self._boards.popitem()[1].close()
+            yield
 
     def core_hours(self) -> float:
         """Return the core-hours spent on the run, times of interrupted stages included."""
         return sum(line["seconds"] * line["cores"] for line in self.spent()) / 3600
+
+
+def check_tracked(config: RunConfig) -> None:
+    """Refuse a tracker that does not exist or is not installed.
+
+    Raises:
+        RunError: says what to install.
+    """
+    try:
+        check_tracker(config.tracker)
+    except ComponentError as error:
+        raise RunError(str(error)) from error

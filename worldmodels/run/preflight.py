@@ -19,7 +19,9 @@ from agents.optimisers import FULL_COVARIANCE_LIMIT
 from envs import make_env
 from generative import resolve_device
 from worldmodels.agent.build import EnvShape, check_config, env_shape, new_memory, new_vision
+from worldmodels.agent.config import is_function
 from worldmodels.agent.features import feature_size
+from worldmodels.agent.predictor import fingerprint
 from worldmodels.agent.pretrained import agent_folder
 from worldmodels.config import RunConfig
 from worldmodels.dream.imagine import BLOCK
@@ -28,7 +30,8 @@ from worldmodels.errors import RunError
 from worldmodels.evolution.rounds import LEARNT, round_config
 from worldmodels.machine import available_cores, check_fits
 from worldmodels.memories import agent_memory
-from worldmodels.run.folder import STAGES, Run
+from worldmodels.rollouts.minari_files import MinariEpisodes, minari_name
+from worldmodels.run.folder import STAGES, Run, check_tracked
 
 T = TypeVar("T")
 WORKERS_A_CORE = 32
@@ -50,6 +53,7 @@ def check_plan(config: RunConfig, path: Path | None = None, stages: Sequence[str
         check_folder(path)
     learns = any(stage in (*LEARNT, "loop") for stage in stages)
     if learns:
+        check_tracked(config)
         _check_machine(config)
     check_places(config, path, stages)
     if learns:
@@ -131,6 +135,12 @@ def check_places(config: RunConfig, path: Path | None, stages: Sequence[str]) ->
         if not name or later or inside or kept:
             continue
         try:
+            if field == "collect.extends" and (data := minari_name(name)) is not None:
+                MinariEpisodes(data, config.env, env_shape(config.env))
+                continue
+            if field == "collect.agent" and is_function(name):
+                fingerprint(name, env_shape(config.env))
+                continue
             Run(agent_folder(name) if field == "collect.agent" else name).require(stage)
         except RunError as error:
             raise RunError(f"{field}={name}: {error}") from error
@@ -245,7 +255,12 @@ def _check_controller(config: RunConfig, shape: EnvShape, sizes: _Sizes) -> None
 
 
 def _check_evaluation(config: RunConfig) -> None:
-    """Refuse an environment to be evaluated in that does not exist or has other actions or frames."""
+    """Refuse an agent that cannot drive, and an environment that does not exist or has other actions or frames."""
+    if config.evaluate.agent:
+        try:
+            fingerprint(config.evaluate.agent, env_shape(config.env))
+        except RunError as error:
+            raise RunError(f"evaluate.agent={error}") from error
     other = config.evaluate.env
     if not other or other == config.env.id:
         return

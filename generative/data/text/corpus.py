@@ -35,7 +35,7 @@ class TextConfig:
     vocabulary: int = 256
     """Different tokens at most, the commonest; what else there is becomes one that stands for it all."""
     tokens: Kind = "characters"
-    """What a token is. byte-pair and word-piece need `pip install 'worldmodels[text]'`; word-piece does not keep
+    """What a token is. byte-pair and word-piece need `pip install 'worldmodels-dream[text]'`; word-piece does not keep
     line ends, nor whether a space stands before a mark."""
 
     def __post_init__(self) -> None:

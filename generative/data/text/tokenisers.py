@@ -152,6 +152,6 @@ def _library() -> Any:
     try:
         import tokenizers
     except ImportError as error:
-        message = "tokens: byte-pair and word-piece need the package tokenizers; pip install 'worldmodels[text]'"
+        message = "tokens: byte-pair and word-piece need the package tokenizers; pip install 'worldmodels-dream[text]'"
         raise ComponentError(message) from error
     return tokenizers

@@ -33,7 +33,10 @@ COMMANDS = {
     "table": "every model with its fast preset over several seeds, row by row, as Markdown",
     "list": "models with what they can do, presets, data sets and metrics",
 }
-SETTINGS = ("preset", "out", "start", "seed", "device", "batch", "fit.steps", "fit.learning_rate", "fit.schedule")
+SETTINGS = (
+    *("preset", "out", "start", "seed", "tracker", "device", "batch"),
+    *("fit.steps", "fit.learning_rate", "fit.schedule"),
+)
 """Fields of a training that people change, besides its model, its data and their options."""
 APART = ("model", "data", "preset")
 """Fields of a configuration that a command line sets by other words."""

@@ -1,4 +1,5 @@
 import itertools
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -6,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from generative import MODELS as REGISTRY
 from generative import ComponentError, Estimates, load_component
@@ -46,6 +48,18 @@ def test_a_training_leaves_a_model_its_figures_and_what_it_made(model, tmp_path)
         assert grids == ([0, 4, 8] if trained else [0])
         last = run.path / "samples" / f"{grids[-1]:08d}.{kind}"
         assert len(set(last.read_text())) > 2 if model in TEXTS else picture(last).std() > 1
+
+
+def test_a_tracker_gets_the_figures_or_is_refused_before_anything_is_trained(tmp_path, monkeypatch):
+    run = finished(tmp_path / "run", "vae")
+    shown = EventAccumulator(str(run.path / "tensorboard"))
+    shown.Reload()
+    assert [event.step for event in shown.Scalars("train/loss")] == [*range(1, 9)]
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    refused = TrainingRun.create(tmp_path / "refused", config(tracker="wandb"))
+    with pytest.raises(ComponentError, match="pip install wandb"):
+        next(train(refused))
+    assert not refused.history() and not refused.spent()
 
 
 def test_what_no_gradient_finds_is_estimated_at_the_end(tmp_path):

@@ -8,7 +8,7 @@ from scripts.cli import main, parse
 from scripts.stages import collect
 from tests.worldmodels.agent.cards import table
 from worldmodels import Run, load_agent, make_env
-from worldmodels.agent.pretrained import agent_folder, unpack_pretrained
+from worldmodels.agent.pretrained import agent_folder, unpack_agent
 from worldmodels.config import config_from
 from worldmodels.seeds import VALIDATION
 
@@ -93,7 +93,7 @@ def test_two_that_unpack_at_once_both_find_it(shipped, monkeypatch, tmp_path):
         return {}
 
     monkeypatch.setattr("worldmodels.agent.pretrained.files_in", while_another_is_first)
-    assert unpack_pretrained(folder) == folder
+    assert unpack_agent("pretrained", folder) == folder
     assert (folder / "config.yaml").exists() and len(list(folder.parent.iterdir())) == 1
 
 

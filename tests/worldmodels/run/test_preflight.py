@@ -13,6 +13,7 @@ def test_a_plan_that_works(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"tracker": "trackoi"}, "tracker='trackoi': no such tracker; did you mean 'trackio'?"),
         ({"device": "cuda:77"}, "device='cuda:77': torch sees"),
         ({"env": {"size": 50}}, "env.size=50"),
         ({"env": {"crop": [100, 200]}}, "crop"),
