@@ -39,6 +39,7 @@ MODELS = Registry(
         "transformer": "generative.models.writing.transformer:Seq2SeqTransformer",
         "bert": "generative.models.writing.bert:BERT",
         "music-transformer": "generative.models.composing.music_transformer:MusicTransformer",
+        "muse-net": "generative.models.composing.muse_net:MuseNet",
         "muse-gan": "generative.models.composing.muse_gan:MuseGAN",
         "music-lstm": "generative.models.composing.music_lstm:MusicLSTM",
         "naive-bayes": "generative.models.first.naive_bayes:NaiveBayes",

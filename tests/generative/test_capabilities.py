@@ -34,5 +34,5 @@ def test_what_needs_a_preparation_counts_for_its_class():
     assert "autoencoder" in having("sample")
     assert not {"vq-vae", "random-convolutions"} & set(having("sample"))
     counting = {"naive-bayes", "multinomial", "toy-distribution"}
-    step_by_step = {"lstm", "gpt-2", "music-lstm", "music-transformer"}
+    step_by_step = {"lstm", "gpt-2", "music-lstm", "music-transformer", "muse-net"}
     assert set(having("log_prob")) == {"pca", "pixel-cnn", "real-nvp", *step_by_step, *counting}

@@ -105,6 +105,7 @@ SMALL["music-lstm"] = {
 }
 SMALL["music-lstm pooling"] = {**SMALL["music-lstm"], "attention": "pooling"}
 SMALL["music-transformer"] = {**SMALL["gpt-2"], "dropout": 0.0, "context": 12}
+SMALL["muse-net"] = {**SMALL["music-transformer"], "width": 64, "classes": 3, "voices": 2, "bar": 4}
 SMALL["muse-gan"] = {
     **{"bars": 2, "steps": 8, "pitches": 7, "voices": 2},
     **{"inputs": 4, "width": 8, "critic_width": 4, "critic_steps": 1},
@@ -157,6 +158,7 @@ FIELDS = {
     "target_mask": Field("mask", (6,), "bool"),
     "answer": Field("tags", (6,), "int64", ("", "answer"), (2,)),
     "roll": Field("roll", (16, 2), "int64", ("rest", "hold", *map(str, range(60, 67))), (9,), 2.5),
+    "place": Field("place", (2,), "int64", ("first step", "steps of the piece")),
     "notes": Field("notes", (12, 2), "int64", tuple("abcdexyz"), (5, 3)),
 }
 LABEL = Field("label", (), "int64", ("x", "y", "z"), (3,))
@@ -219,6 +221,8 @@ def batch(module: Any, n: int, seed: int = 0) -> Any:
     if "other" in module.inputs:
         return obs, 1 - data(module, n, seed + 1)
     labels = obs[:, 0] if kind(module) == "tokens" else torch.arange(n)
+    if "place" in module.inputs:
+        return obs, labels % module.config.classes, torch.tensor([4, 20]) + 4 * torch.arange(n)[:, None] % 8
     return (obs, labels % module.config.classes) if "label" in module.inputs else obs
 
 
@@ -291,6 +295,8 @@ def test_the_data_decide_the_sizes(case):
     fields = {**{name: {**FIELDS, **known}[name] for name in module.inputs if name != "label"}, "label": LABEL}
     if case == "bert":  # labels decide what it learns
         del fields["label"]
+    if case == "muse-net":  # voices and bars are those of the roll
+        fields["roll"] = FIELDS["roll"]
     decided = type(module).sizes(fields)
     fitted = make(case, {**other(case), **decided})
     assert fitted.inputs == module.inputs and shape(fitted) == shape(module)
@@ -298,7 +304,7 @@ def test_the_data_decide_the_sizes(case):
     for name in module.inputs:
         optional = getattr(module.config, "conditional", False) or getattr(module.config, "labelled", False)
         asked = optional and name == "label"
-        optional_mark = name == "answer" and case != "question-generator"
+        optional_mark = (case, name) == ("muse-net", "label") or (name == "answer" and case != "question-generator")
         if name == "tokens_mask" or optional_mark or asked:  # taken only where it can be, or where it is asked for
             continue
         without = {each: field for each, field in fields.items() if each != name}
@@ -495,7 +501,7 @@ def test_labels_reach_every_network_of_a_conditional_model(case):
     networks = []
     if offers(module, "decode"):
         networks.append(lambda given: module.decode(z, given))
-    if offers(module, "sample") and module.type_name != "pixel-cnn":  # whose pixels may be drawn alike
+    if offers(module, "sample") and module.type_name not in ("pixel-cnn", "muse-net"):  # may draw alike
         networks.append(lambda given: draw(module, 4, noise(), given))
     if offers(module, "log_prob"):
         networks.append(lambda given: module.log_prob(obs, given)[:, None])
@@ -631,7 +637,7 @@ def test_a_view_makes_what_it_declares_and_every_dial_is_described(case, name, t
 
 
 TURNED = {"temperature": 0.0, "top_k": 1, "top_p": 0.1, "length": 5, "steps": 3, "eta": 1.0, "guidance": 3.0}
-TURNED |= {"solver": "euler", "noise": 0.0, "truncation": 0.0}
+TURNED |= {"style": 2, "solver": "euler", "noise": 0.0, "truncation": 0.0}
 """Another value of every dial that a model has."""
 
 

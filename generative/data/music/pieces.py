@@ -73,6 +73,11 @@ class Windows:
             raise ValueError(f"transpose={self.transpose}: give 0 to 11 semitones")
 
 
+def bar_steps(rate: float) -> int:
+    """Return the steps of a bar of a roll that has so many per second, see `Field`."""
+    return round(BEATS * rate * 60 / BEATS_PER_MINUTE)
+
+
 def music_data(name: str, pieces: Sequence[Piece], windows: Windows, origin: Origin, finest: int = FINEST) -> Data:
     """Return pieces as data.
 

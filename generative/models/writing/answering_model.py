@@ -76,7 +76,11 @@ class AnsweringModel(nn.Module):
 
     def scores(self, source: Sequence[Tensor], target: Int[Tensor, "B T"]) -> Float[Tensor, "B T K"]:
         """Return the scores of every target token after those before it (teacher forcing)."""
-        state, found = self.read(*source), []
+        return self._written(self.read(*source), target)
+
+    def _written(self, state: State, target: Int[Tensor, "B T"]) -> Float[Tensor, "B T K"]:
+        """Return the scores of every target token, from the state before the first."""
+        found = []
         for token in self._before(target).unbind(1):
             scores, state = self.advance(token, state)
             found.append(scores)
@@ -100,8 +104,13 @@ class AnsweringModel(nn.Module):
         before it.
         """
         *source, target, mask = batch
+        return self._of_target(self.scores(source, target), target, mask)
+
+    def _of_target(
+        self, scores: Float[Tensor, "B T K"], target: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]
+    ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
+        """Return the loss of scores of targets."""
         check_tokens(target, self.config.vocabulary)
-        scores = self.scores(source, target)
         log_probs = scores.log_softmax(2)
         nats = self._mean(-log_probs.gather(2, target[..., None])[..., 0], mask)
         loss = nats

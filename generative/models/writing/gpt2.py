@@ -68,7 +68,7 @@ class GPT2Config:
 class Cache(NamedTuple):
     """What has been read of the window that is being read."""
 
-    tokens: Int[Tensor, "B P"]
+    tokens: Int[Tensor, "B P *C"]
     keys: list[Tensor]
     """Of every block, (B P H)."""
     values: list[Tensor]
@@ -85,7 +85,7 @@ class GPT2(LanguageModel):
     def __init__(self, config: GPT2Config) -> None:
         super().__init__()
         self.config = config
-        self.embedding = nn.Embedding(config.vocabulary + 1, config.width)  # the last one begins a text
+        self.embedding = nn.Embedding(config.vocabulary + self._starts(config), config.width)  # the last begin a text
         self.position = self._positions(config)
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(self._block(config) for _ in range(config.layers))
@@ -105,25 +105,34 @@ class GPT2(LanguageModel):
         """Return what makes vectors (T H) of places (T)."""
         return nn.Embedding(config.context, config.width)
 
+    def _starts(self, config: GPT2Config) -> int:
+        """Return how many tokens there are that begin a text."""
+        return 1
+
     @property
     def parts(self) -> Mapping[str, Part]:
         """How it is trained: AdamW, whose decay is of matrices alone."""
         return {"": Part(betas=(0.9, 0.99), optimiser="adamw", decay=self.config.decay, decays="matrices")}
 
-    def forward(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T K"]:
-        """Return the scores of the token after each of these, of which the first is the start; all windows at once."""
+    def forward(self, tokens: Int[Tensor, "B T *C"]) -> Float[Tensor, "B T K"]:
+        """Return the scores of the token after each of these, of which the first is the start; all windows at once.
+
+        A model may read more of every token than its number: columns of its own.
+        """
         context, half = self.config.context, self.config.context // 2
         found = [self._read(tokens[:, :context], None)[0]]
         more = tokens.shape[1] - context
         if more > 0:
             count = -(-more // half)
-            row = functional.pad(tokens, (0, count * half - more))
-            windows = row[:, half:].unfold(1, context, half).flatten(0, 1)  # (B*count W)
+            filling = tokens[:, -1:].expand(-1, count * half - more, *tokens.shape[2:])  # which nothing looks at
+            row = torch.cat([tokens, filling], 1)
+            begins = range(half, half * (count + 1), half)
+            windows = torch.stack([row[:, first : first + context] for first in begins], 1).flatten(0, 1)  # (B*count W)
             second = self._read(self._begun(windows), None)[0][:, context - half :]
             found.append(second.reshape(len(tokens), count * half, -1)[:, :more])
         return torch.cat(found, 1)
 
-    def cached(self, tokens: Int[Tensor, "B T"], cache: Cache | None) -> tuple[Float[Tensor, "B T K"], Cache]:
+    def cached(self, tokens: Int[Tensor, "B T *C"], cache: Cache | None) -> tuple[Float[Tensor, "B T K"], Cache]:
         """Return the scores after each of these tokens, which follow on those of the cache, and the new cache."""
         context, half, found = self.config.context, self.config.context // 2, []
         while tokens.shape[1]:
@@ -140,7 +149,7 @@ class GPT2(LanguageModel):
         """Return where every block looks while it reads texts of at most W - 1 tokens; the start token is the first."""
         check_tokens(tokens, self.config.vocabulary)
         found: list[Tensor] = []
-        self._read(torch.cat([self._start(len(tokens)), tokens], 1), None, found)
+        self._read(self._whole(tokens), None, found)
         return found
 
     def loss(
@@ -162,26 +171,27 @@ class GPT2(LanguageModel):
         return (found if mask is None else found * mask).sum(1)
 
     def _drawn(
-        self, prompt: Int[Tensor, "B T"], sampling: Decoding, generator: torch.Generator
+        self, prompt: Int[Tensor, "B T"], sampling: Decoding, generator: torch.Generator, *given: Tensor
     ) -> Iterator[Int[Tensor, " B"]]:
-        tokens, cache = torch.cat([self._start(len(prompt)), prompt], 1), None
+        read, cache = self._whole(prompt, *given), None
         while True:
             with torch.no_grad():
-                scores, cache = self.cached(tokens, cache)
-                tokens = choose(scores[:, -1], sampling, generator)[:, None]
-            yield tokens[:, 0]
+                scores, cache = self.cached(read, cache)
+                tokens = choose(scores[:, -1], sampling, generator)
+                read = self._next(tokens, read[:, -1:])
+            yield tokens
 
-    def _log_probs(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T"]:
+    def _log_probs(self, tokens: Int[Tensor, "B T"], *given: Tensor) -> Float[Tensor, "B T"]:
         check_tokens(tokens, self.config.vocabulary)
-        scores = self(torch.cat([self._start(len(tokens)), tokens[:, :-1]], 1))
+        scores = self(self._whole(tokens, *given)[:, :-1])
         nats = functional.cross_entropy(scores.flatten(0, 1), tokens.flatten(), reduction="none")
         return -nats.view_as(tokens)
 
     def _read(
-        self, tokens: Int[Tensor, "B T"], cache: Cache | None, maps: list[Tensor] | None = None
+        self, tokens: Int[Tensor, "B T *C"], cache: Cache | None, maps: list[Tensor] | None = None
     ) -> tuple[Float[Tensor, "B T K"], Cache]:
         """Read tokens that still fit into the window."""
-        rows, steps = tokens.shape
+        rows, steps = tokens.shape[:2]
         if cache is None:
             none = self.embedding.weight.new_empty(rows, 0, self.config.width)
             cache = Cache(tokens[:, :0], [none] * len(self.blocks), [none] * len(self.blocks))
@@ -192,7 +202,7 @@ class GPT2(LanguageModel):
                 None, None
             ]
         place = cache.tokens.shape[1] + torch.arange(steps, device=tokens.device)
-        features = self.dropout(self.embedding(tokens) + self.position(place))
+        features = self.dropout(self._embedded(tokens, place))
         keys, values = [], []
         for block, old_keys, old_values in zip(self.blocks, cache.keys, cache.values, strict=True):
             features, key, value = block(features, None, visible, old_keys, old_values, None, maps)
@@ -201,6 +211,19 @@ class GPT2(LanguageModel):
         scores = self.norm(features) @ self.embedding.weight[: self.config.vocabulary].T
         return at_least_float32(scores), Cache(torch.cat([cache.tokens, tokens], 1), keys, values)
 
-    def _begun(self, tokens: Int[Tensor, "B T"]) -> Int[Tensor, "B T"]:
+    def _embedded(self, tokens: Int[Tensor, "B T *C"], place: Int[Tensor, " T"]) -> Float[Tensor, "B T H"]:
+        """Return the vectors of tokens at places of the window."""
+        vectors: Tensor = self.embedding(tokens) + self.position(place)
+        return vectors
+
+    def _whole(self, tokens: Int[Tensor, "B T"], *given: Tensor) -> Int[Tensor, "B T+1 *C"]:
+        """Return texts as they are read, their start before them."""
+        return torch.cat([self._start(len(tokens)), tokens], 1)
+
+    def _next(self, tokens: Int[Tensor, " B"], last: Int[Tensor, "B 1 *C"]) -> Int[Tensor, "B 1 *C"]:
+        """Return tokens as they are read, which follow on the last ones that were."""
+        return tokens[:, None]
+
+    def _begun(self, tokens: Int[Tensor, "B T *C"]) -> Int[Tensor, "B T *C"]:
         """Return windows that begin with the start token."""
         return torch.cat([self._start(len(tokens)), tokens[:, 1:]], 1)

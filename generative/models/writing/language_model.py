@@ -55,9 +55,9 @@ class LanguageModel(nn.Module):
         return self.generate(nothing, sampling.length, sampling, generator)
 
     def generate(
-        self, prompt: Int[Tensor, "B T"], steps: int, sampling: Decoding, generator: torch.Generator
+        self, prompt: Int[Tensor, "B T"], steps: int, sampling: Decoding, generator: torch.Generator, *given: Any
     ) -> Int[Tensor, "B S"]:
-        """Return the next `steps` tokens of texts.
+        """Return the next `steps` tokens of texts; `given` is what else a model is told of each.
 
         Raises:
             ValueError: a token of the prompt is out of range, or `steps` is below 1.
@@ -65,7 +65,7 @@ class LanguageModel(nn.Module):
         if steps < 1:
             raise ValueError(f"steps={steps}: give 1 or more")
         check_tokens(prompt, self.config.vocabulary)
-        drawn = self._drawn(prompt, sampling, generator)
+        drawn = self._drawn(prompt, sampling, generator, *given)
         return torch.stack([next(drawn) for _ in range(steps)], 1)
 
     def stream(self, prompt: Int[Tensor, " T"], sampling: Decoding, generator: torch.Generator) -> Iterator[int]:
@@ -78,7 +78,7 @@ class LanguageModel(nn.Module):
         return (int(token) for token in self._drawn(prompt[None], sampling, generator))
 
     def _drawn(
-        self, prompt: Int[Tensor, "B T"], sampling: Decoding, generator: torch.Generator
+        self, prompt: Int[Tensor, "B T"], sampling: Decoding, generator: torch.Generator, *given: Any
     ) -> Iterator[Int[Tensor, " B"]]:
         """Yield the tokens that follow on prompts, one of each text at a time."""
         raise NotImplementedError

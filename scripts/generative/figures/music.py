@@ -14,13 +14,14 @@ from generative import offers
 from generative.capabilities import dials
 from generative.core.facts import Facts
 from generative.data import Data
-from generative.data.music.rolls import BEATS_PER_MINUTE, sounding, struck
+from generative.data.music.pieces import bar_steps
+from generative.data.music.rolls import sounding, struck
 from generative.metrics.figure import NOTHING, Figure, against
 from generative.metrics.music import copied, nearest_pieces
 from generative.metrics.registry import METRICS, metrics_that_need
 from generative.metrics.tokens import KneserNey
 from generative.report.media import as_roll
-from scripts.generative.runs.items import places, take
+from scripts.generative.runs.items import inputs, places, take
 
 PIECES = 200
 """Pieces that are composed for figures, at most."""
@@ -89,6 +90,10 @@ def _predicted(module: nn.Module, data: Data, samples: int) -> Iterator[Figure]:
     read, train = held.get(data.main, where), data.get(data.main, np.arange(len(data)))
     steps = read.shape[0] * read.shape[1]
     known = NOTHING if data.log_prob is None else -float(data.log_prob(read).sum()) / steps
+    if data.log_prob is not None and "label" in inputs(module):  # a piece is of one style, which the model is told
+        styles = data.get("label", np.arange(len(data)))
+        shares = np.bincount(styles, minlength=len(data.names("label"))) / len(styles)
+        known += float(np.log(shares[held.get("label", where)]).sum()) / steps
     said = _counted(train, read, data)
     what = "nats per step" if data.item.kind == "roll" else "nats per note"
     yield Figure(what, nats / steps, known, NOTHING, NOTHING, said, "lower", None, steps)
@@ -150,4 +155,4 @@ def _for_nothing(real: Rolls, generator: np.random.Generator) -> Mapping[str, Ro
 
 
 def _bar(data: Data) -> int:
-    return round(BEATS * data.item.rate * 60 / BEATS_PER_MINUTE) if data.item.kind == "roll" else 16
+    return bar_steps(data.item.rate) if data.item.kind == "roll" else 16

@@ -58,6 +58,23 @@ def test_without_a_mark_it_asks_for_the_most_probable_answer():
     assert torch.equal(module.answer(source, mask, **dials), module.answer(source, mask, best, **dials))
 
 
+def test_a_decoder_that_looks_back_knows_how_far_words_stand_from_the_answer():
+    """Stories of one word again and again, read by an encoder that says nothing: only the distance is left."""
+    module = rough(attention="additive")
+    with torch.no_grad():
+        for weight in module.encoder.parameters():
+            weight.zero_()
+    source, mask = torch.full((3, 7), 3), torch.ones(3, 7, dtype=torch.bool)
+    marks = torch.tensor([[0, 1, 0, 0, 0, 0, 0], [0, 0, 0, 1, 0, 0, 0], [0, 1, 1, 1, 0, 0, 0]])
+    shares = module.maps([source, mask, marks], torch.full((3, 1), 2))[0][:, 0, 0].log()
+    early, late, long = (each - each[3 if row == 1 else 1] for row, each in enumerate(shares))
+    assert early.unique().numel() == 7
+    torch.testing.assert_close(early[:5], late[2:])
+    torch.testing.assert_close(long[1:4], torch.zeros(3))  # all within the answer
+    assert long.unique().numel() == 5
+    assert rough().distance is None
+
+
 def test_sizes_by_default_are_the_books():
     """A bidirectional GRU of 100, one of 200 over the answer, one of 200 that writes."""
     module = QuestionGenerator(QuestionGeneratorConfig(vocabulary=1000))
