@@ -24,7 +24,7 @@ LONGEST_QUESTION = 64 * 1024
 
 
 @dataclass(frozen=True)
-class Played:
+class ShownModel:
     """A model with what it can be asked for."""
 
     title: str
@@ -34,10 +34,10 @@ class Played:
     controls: Mapping[str, Control]
 
 
-class Server:
+class ModelServer:
     """Serves one model; `open` it, `wait` or do something else, and `close` it."""
 
-    def __init__(self, played: Played) -> None:
+    def __init__(self, played: ShownModel) -> None:
         self._played = played
         self._worker = ThreadPoolExecutor(1, "model")
         app = web.Application(client_max_size=LONGEST_QUESTION)

@@ -17,7 +17,7 @@ from generative.core.views import Slider, Slides
 from generative.data.identity import data_facts, fields_of
 from generative.latent.views import views_of
 from generative.play.controls import Control, dials_of
-from generative.play.server import Played, Server
+from generative.play.server import ModelServer, ShownModel
 from generative.report.media import Files, medium_of
 from generative.runs.run_folder import TrainingRun
 from scripts.generative.runs.assembly import open_model
@@ -88,14 +88,14 @@ def main(run: TrainingRun, options: PlayOptions) -> Sequence[str]:
     module = open_model(run)
     config = run.config
     controls = controls_of(run, module)
-    played = Played(run.path.resolve().name, f"{config.model.type}, trained on {config.data.type}", controls)
+    played = ShownModel(run.path.resolve().name, f"{config.model.type}, trained on {config.data.type}", controls)
     with suppress(KeyboardInterrupt):
         asyncio.run(_serve(played, options))
     return ["play: ended"]
 
 
-async def _serve(played: Played, options: PlayOptions) -> None:
-    server = Server(played)
+async def _serve(played: ShownModel, options: PlayOptions) -> None:
+    server = ModelServer(played)
     address = await server.open(options.port)
     print(f"play: {played.title} at {address} (Ctrl-C ends it)", flush=True)
     try:

@@ -53,7 +53,7 @@ class MuseNetConfig(MusicTransformerConfig):
 
 
 @dataclass(frozen=True)
-class StyleSampling(TextSampling):
+class MuseNetSampling(TextSampling):
     """How a piece is composed."""
 
     style: int = -1
@@ -105,7 +105,7 @@ class MuseNet(MusicTransformer):
     type_name = "muse-net"
     fixed_step = True
     Config = MuseNetConfig
-    Sampling: ClassVar[type] = StyleSampling
+    Sampling: ClassVar[type] = MuseNetSampling
     config: MuseNetConfig
 
     def _positions(self, config: GPT2Config) -> nn.Module:

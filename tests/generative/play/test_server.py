@@ -7,7 +7,7 @@ import pytest
 from aiohttp import ClientSession
 
 from generative.play.controls import Control, dials_of
-from generative.play.server import Played, Server
+from generative.play.server import ModelServer, ShownModel
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ CONTROLS = {
 
 def with_server(each):
     async def work():
-        server = Server(Played("run", "about", CONTROLS))
+        server = ModelServer(ShownModel("run", "about", CONTROLS))
         address = await server.open(0)
         try:
             async with ClientSession() as client, asyncio.timeout(30):

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from generative.play.server import Played, Server
+from generative.play.server import ModelServer, ShownModel
 from scripts.generative.cli import main
 from scripts.generative.play import controls_of
 from scripts.generative.runs.assembly import open_model
@@ -103,7 +103,7 @@ def test_a_damaged_attribute_is_named(vae, tmp_path):
 @pytest.mark.skipif(PROGRAM is None, reason="no Chromium here: the page is not opened")
 def test_sliders_change_what_is_seen(vae, tmp_path):
     async def look():
-        server = Server(Played("faces", "about", controls(vae)))
+        server = ModelServer(ShownModel("faces", "about", controls(vae)))
         address = await server.open(0)
         try:
             async with opened(address, tmp_path) as tab:

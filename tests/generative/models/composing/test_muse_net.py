@@ -3,7 +3,7 @@ import torch
 
 from generative import ComponentError
 from generative.data import load_data
-from generative.models.composing.muse_net import MuseNet, MuseNetConfig, StyleSampling
+from generative.models.composing.muse_net import MuseNet, MuseNetConfig, MuseNetSampling
 from generative.sampling.decoding import Decoding
 
 
@@ -63,10 +63,10 @@ def test_a_style_learnt_is_the_style_composed():
         module.loss((labels[:, None].expand(-1, 8), labels, place), noise(step))[0].backward()
         optimiser.step()
     module.eval()
-    assert torch.equal(module.sample(3, StyleSampling(length=8), noise()), torch.arange(3)[:, None].expand(-1, 8))
-    assert (module.sample(3, StyleSampling(length=8), noise(), styles(2, 2, 2)) == 2).all()
+    assert torch.equal(module.sample(3, MuseNetSampling(length=8), noise()), torch.arange(3)[:, None].expand(-1, 8))
+    assert (module.sample(3, MuseNetSampling(length=8), noise(), styles(2, 2, 2)) == 2).all()
     opening = torch.full((2, 3), 1)
-    assert (module.generate(opening, 5, StyleSampling(style=1), noise()) == 1).all()
+    assert (module.generate(opening, 5, MuseNetSampling(style=1), noise()) == 1).all()
 
 
 @torch.no_grad()

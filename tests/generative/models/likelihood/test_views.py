@@ -20,6 +20,9 @@ class Source:
     def held_out(self, count):
         return (torch.randn(count, 2, generator=torch.Generator().manual_seed(5)),)
 
+    def attributes(self):
+        return {}
+
 
 def flow(**options):
     torch.manual_seed(0)

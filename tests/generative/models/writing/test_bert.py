@@ -116,6 +116,9 @@ def test_maps_say_where_blocks_look_and_a_view_shows_one():
         def held_out(self, count):
             return (tokens[:count],)
 
+        def attributes(self):
+            return {}
+
     shown = TextAttention(item=3, length=6, layer=2, head=1).show(module, Source(), 0)
     torch.testing.assert_close(shown.images.mean((2, 3, 4)), module.maps(tokens[3:4, :6])[1][0, 0])
     assert list(shown.rows) == list(shown.columns) and len(shown.rows) == 6

@@ -127,6 +127,9 @@ class Source:
         assert count == 64
         return batch()
 
+    def attributes(self):
+        return {}
+
 
 def test_the_view_has_a_cell_for_each_token_said_and_read():
     module, (source, mask, *_) = rough(attention="multi-head"), batch()
