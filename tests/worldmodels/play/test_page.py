@@ -71,6 +71,7 @@ def test_keys_turn_the_car_and_sliders_change_the_frame(tmp_path):
             async with opened(address, tmp_path) as tab:
                 await tab.until("document.querySelector('#run').textContent === 'run'")
                 session = next(iter(server.seats.values()))
+                assert await tab.value("document.querySelectorAll(':is(#films, #parts, #choice)[hidden]').length") == 0
                 assert await tab.value(UNNAMED) == 0
                 assert [await wider(tab, width) for width in (390, 1280)] == [0, 0]
 

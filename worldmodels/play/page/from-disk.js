@@ -7,4 +7,5 @@ if (location.protocol === "file:") {
     "Browsers do not let a page that was opened from a disk load its networks. Put the folder on any static host, " +
     "or run “python -m http.server” in it and open http://localhost:8000/";
   told.hidden = false;
+  document.querySelector(".studio").hidden = true;
 }
