@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from aiohttp import web
 
+from agents import ActionSpec
 from tests.browser import PROGRAM, opened
 from tests.worldmodels.play.exported.reference import dreamt
+from worldmodels.play.wheel import Wheel
 
 DREAM = """(async () => {
   const [{ loaded }, { Dream }] = await Promise.all([import("./page/load.js"), import("./page/dream.js")]);
@@ -27,7 +29,41 @@ DREAM = """(async () => {
   }
   return JSON.stringify(found);
 })()"""
-DREAMS = [(0, "initial", "mixture", 1.0), (2**31 - 1, "recorded", "mixture", 0.5), (5, "recorded", "residual", 1.0)]
+DREAMS = [
+    (0, "initial", "mixture", 1.0),
+    (9, "initial", "mixture", 0.0),
+    (2**31 - 1, "recorded", "mixture", 0.5),
+    (5, "recorded", "residual", 1.0),
+]
+RULES = """(async () => {
+  const [{ loaded }, { Dream }] = await Promise.all([import("./page/load.js"), import("./page/dream.js")]);
+  const { sheet, ...rest } = await loaded(() => {});
+  const ends = (rewards, changes) => {
+    const dream = new Dream({ sheet: { ...sheet, horizon: 4, penalty: 10, ...changes }, ...rest });
+    for (const [reward, end] of rewards) if (!dream.over) dream.take(reward, end, 0.5);
+    return [dream.over, dream.steps, dream.gained];
+  };
+  const dream = new Dream({ sheet, ...rest }), wheels = [[-0.5, 1, 0], [0.5, -0.25, 2]];
+  const turned = async (dials) => {
+    dream.turn({ ...dream.dials, noise: "mixture", temperature: 0, held: [], pushed: [], ...dials });
+    dream.begin(3, "initial");
+    await dream.step(Float32Array.of(0.1, 0.2, 0.3));
+    return [...dream.z];
+  };
+  const at = (spec, choices) => wheels.map(([x, y, choice]) => {
+    dream.sheet = { ...sheet, spec, choices };
+    return [...dream.action({ x, y, choice })];
+  });
+  return JSON.stringify({
+    ends: [
+      ends([[1, 0.4], [1, 0.6], [1, 0]], {}),
+      ends([[1, 0], [0, 0], [-1, 0], [1, 0]], { no_reward_limit: 2 }),
+      ends([[1, 0], [0, 0], [1, 0], [0, 0], [1, 0]], { no_reward_limit: 2 }),
+    ],
+    actions: [at({ low: [-2, 0, 0], high: [4, 1, 2] }, 0), at({ low: [0, 0, 0], high: [1, 1, 1] }, 3)],
+    turned: [await turned({}), await turned({ pushed: [[0, 0.25]] }), await turned({ held: [[1, 0.5]] })],
+  });
+})()"""
 HOSTS = "[...new Set(performance.getEntriesByType('resource').map((each) => new URL(each.name).host))].join()"
 SHOWN = "document.querySelector('[data-fact={}]').textContent"
 
@@ -61,6 +97,19 @@ def test_the_page_dreams_by_itself_what_the_run_dreams(exported, page, tmp_path)
                 for own, mine in zip(ours, zip(*steps, strict=True), strict=True):
                     np.testing.assert_allclose(np.array(mine), own, atol=1e-3, err_msg=str(each))
                 assert gained == pytest.approx(float(ours[1].sum()), rel=0.01)
+
+            rules = json.loads(await tab.value(RULES))
+            assert rules["ends"] == [["terminated", 2, -8], ["no reward", 3, -10], ["time is up", 4, 2]]
+            specs = (
+                ActionSpec(3, (-2, 0, 0), (4, 1, 2), ("tanh",) * 3, False),
+                ActionSpec(3, (0,) * 3, (1,) * 3, (), True),
+            )
+            for spec, taken in zip(specs, rules["actions"], strict=True):
+                for wheel, action in zip((Wheel(-0.5, 1), Wheel(0.5, -0.25, 2)), taken, strict=True):
+                    np.testing.assert_allclose(action, wheel.action(spec))
+            (first, *others), pushed, held = rules["turned"]
+            assert pushed == [pytest.approx(first + 0.25), *others]
+            assert held[1] == 0.5 != others[0] and held[0] != first  # the memory has seen it held
 
             await tab.value("[document.querySelector('#seed').value = 0, document.querySelector('#restart').click()]")
             await tab.key("KeyG")
