@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from socket import socket
 from typing import TYPE_CHECKING
 
 import tyro
@@ -47,17 +48,18 @@ def main(arguments: Sequence[str]) -> int:
         raise UsageError(f"--port {asked.port}: must be from 0 to 65535")
     if asked.drivers < 1:
         raise UsageError(f"--drivers {asked.drivers}: must be at least 1")
+    from generative.web import listen
     from worldmodels.play.parts import RunParts, neighbours
     from worldmodels.play.server import Served
     from worldmodels.run.folder import Run
 
     run = Run(run_folder(asked.run))
-    name, parts = run.path.resolve().name, RunParts.of(run)
+    name = run.path.resolve().name
     if asked.export:
-        return _export(name, parts, Path(asked.export))
-    served = Served(name, parts, neighbours(run.path), asked.drivers)
-    with suppress(KeyboardInterrupt):
-        asyncio.run(_serve(served, asked))
+        return _export(name, RunParts.of(run), Path(asked.export))
+    with suppress(KeyboardInterrupt), listen(asked.port) as port:  # before the networks are loaded, which takes seconds
+        served = Served(name, RunParts.of(run), neighbours(run.path), asked.drivers)
+        asyncio.run(_serve(served, port, asked.browser))
     print("play: ended")
     return 0
 
@@ -72,14 +74,14 @@ def _export(name: str, parts: "RunParts", folder: Path) -> int:
     return 0
 
 
-async def _serve(served: "Served", asked: PlayRequest) -> None:
+async def _serve(served: "Served", port: socket, browser: bool) -> None:
     from worldmodels.play.server import Server
 
     server = Server(served)
-    address = await server.open(asked.port)
+    address = await server.open(port)
     print(f"play: {served.name} at {address} (Ctrl-C ends it)", flush=True)
     try:
-        if asked.browser:
+        if browser:
             await asyncio.to_thread(webbrowser.open, address)
         await asyncio.Event().wait()
     finally:

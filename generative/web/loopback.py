@@ -5,6 +5,8 @@ it through somebody's browser.
 """
 
 import errno
+import os
+import socket
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from typing import Any
@@ -26,6 +28,26 @@ HEADERS = {
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+def listen(port: int) -> socket.socket:
+    """Take a port on loopback, 0 for a free one; whoever asks there waits until something is served.
+
+    Raises:
+        ComponentError: the port is taken or not allowed.
+    """
+    listening = socket.socket()
+    try:
+        if os.name == "posix":  # a port that was just left is free; elsewhere the option would share a taken one
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((HOST, port))
+        listening.listen(128)
+    except (OSError, OverflowError) as error:
+        listening.close()
+        taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        why = "is taken by another program" if taken else f"cannot be listened on ({error})"
+        raise ComponentError(f"port {port} {why}: choose another with --port, or 0 for a free one") from error
+    return listening
+
+
 class Loopback:
     """Serves an application; `open` it, `wait` or do something else, and `close` it."""
 
@@ -40,21 +62,16 @@ class Loopback:
         self._app = app
         self._runner: web.AppRunner | None = None
 
-    async def open(self, port: int) -> str:
-        """Listen and return the page's address; port 0 takes a free one.
+    async def open(self, port: int | socket.socket) -> str:
+        """Serve on a port, or on one that `listen` has taken, and return the page's address.
 
         Raises:
             ComponentError: the port is taken or not allowed.
         """
+        listening = listen(port) if isinstance(port, int) else port
         self._runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
-        try:
-            await web.TCPSite(self._runner, HOST, port).start()
-        except (OSError, OverflowError) as error:
-            await self.close()
-            taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
-            why = "is taken by another program" if taken else f"cannot be listened on ({error})"
-            raise ComponentError(f"port {port} {why}: choose another with --port, or 0 for a free one") from error
+        await web.SockSite(self._runner, listening).start()
         return f"http://{HOST}:{self._runner.addresses[0][1]}/"
 
     async def close(self) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from socket import socket as Socket
 from typing import TypeVar, get_args
 
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -74,8 +75,8 @@ class Server:
         app.on_shutdown.append(self._say_goodbye)
         self._loopback = Loopback(app, ("/drive",))
 
-    async def open(self, port: int) -> str:
-        """Listen on loopback and return the page's address; port 0 takes a free one.
+    async def open(self, port: int | Socket) -> str:
+        """Serve on a port on loopback, 0 for a free one, or on one that `listen` has taken; return the address.
 
         Raises:
             RunError: the port is taken or not allowed.

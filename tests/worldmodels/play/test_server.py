@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 from aiohttp import ClientSession, WSMsgType, WSServerHandshakeError
 
+from tests.worldmodels.play.conftest import make
+from worldmodels.agent.pretrained import shipped_agent
 from worldmodels.errors import RunError
+from worldmodels.play.parts import PARTS, EvolvedAgent, RunParts
 from worldmodels.play.server import Served, Server
 from worldmodels.play.session import DriverSession, Restart
 from worldmodels.play.wheel import Wheel
@@ -74,7 +77,7 @@ def test_each_tab_drives_for_itself_up_to_a_limit(parts):
         tabs = [await drive(client, address) for _ in range(2)]
         for tab in tabs:
             await heard(tab), await heard(tab)
-        late = await asyncio.gather(*(drive(client, address) for _ in range(20)))
+        late = await asyncio.gather(*(drive(client, address) for _ in range(50)))
         for tab in late:
             assert "all 2 seats are taken" in (await heard(tab))[0]["refused"]
             assert (await tab.receive()).type is WSMsgType.CLOSE
@@ -192,6 +195,29 @@ def test_parts_come_from_runs_beside_this_one_as_long_as_they_are_there(parts, t
             assert (await asked(socket, do="step"))[0]["dream"]["step"] == 1
 
     with_server(what, each)
+
+
+def test_parts_of_another_run_are_swapped_while_the_drive_goes_on(parts, monkeypatch):
+    other = make()
+    other.vision.decoder[0].weight.data.neg_()
+    other.memory.lstm.weight_hh_l0.data.neg_()
+    other = dataclasses.replace(other, agent=EvolvedAgent(other.agent.bundle, -other.agent.parameters))
+    monkeypatch.setattr(RunParts, "of", lambda run: other)
+    what = dataclasses.replace(served(parts), others={"other": shipped_agent()})
+
+    async def each(server, client, address):
+        async with drive(client, address) as socket:
+            await heard(socket), await heard(socket)
+            before = await asked(socket, do="step", x=0.5, y=1)
+            session = next(iter(server.seats.values()))
+            for part in PARTS:
+                seen = await asked(socket, do="swap", part=part, run="other")
+                assert getattr(session.parts, part) is getattr(other, part)
+                assert seen[0]["dream"] == before[0]["dream"] and (seen[1] != before[1]), part
+            return (await asked(socket, do="step", agent=True))[0]
+
+    header = with_server(what, each)
+    assert (header["dream"]["step"], header["agent"]) == (2, True)
 
 
 def test_a_server_that_ends_tells_its_tabs(parts):
