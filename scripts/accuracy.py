@@ -29,6 +29,7 @@ from worldmodels.evolution.tasks import TrialWorker
 from worldmodels.evolution.trial_setup import TrialSetup
 from worldmodels.evolution.warm_start import same_parts
 from worldmodels.files import read_lines, write_json, write_text
+from worldmodels.memories.fit import set_codes
 from worldmodels.parallel.open import open_executor
 from worldmodels.rollouts.dataset import episode_files, split
 from worldmodels.run.folder import Progress, Run
@@ -98,6 +99,7 @@ def _measure(run: Run, sets: dict[str, list[HeldOut]]) -> Iterator[tuple[str, Fa
     learnt = run.learnt
     shape = env_shape(learnt.env)
     untrained = new_memory(learnt, vision.latent_spec.size, shape.spec, learnt.seed + 1).eval()
+    set_codes(vision, untrained)
     training = split(episode_files(run.folder("collect")))[0]
     for _ in encode_rollouts(run, training, vision):
         pass

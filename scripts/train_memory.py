@@ -15,6 +15,7 @@ from worldmodels.agent.build import env_shape, new_memory
 from worldmodels.agent.trained import load_vision, start_from
 from worldmodels.memories import Memory, MemoryModule, SequenceBatch
 from worldmodels.memories.baselines import baselines, fit_persistence
+from worldmodels.memories.fit import set_codes
 from worldmodels.memories.sequences import SequenceBatches, held_out_batches, latent_targets
 from worldmodels.memories.targets import event_scale, reward_scale
 from worldmodels.rollouts.dataset import episode_files, split
@@ -52,6 +53,7 @@ def train_memory(run: Run) -> Iterator[Progress]:
         module = new_memory(run.config, vision.latent_spec.size, env_shape(run.config.env).spec, run.config.seed)
         if run.config.memory.start:
             start_from(module, "train-memory", run.config.memory.start)
+        set_codes(vision, module)
         set_scales(module, learn, run)
         batches = SequenceBatches(
             learn,

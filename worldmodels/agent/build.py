@@ -11,7 +11,7 @@ from worldmodels.agent.features import feature_size
 from worldmodels.config import RunConfig
 from worldmodels.errors import RunError
 from worldmodels.memories import MemoryModule, agent_memory
-from worldmodels.memories.fit import check_dream, check_latents, check_memory
+from worldmodels.memories.fit import check_dream, check_latents, check_memory, set_codes
 from worldmodels.memories.registry import MEMORIES
 from worldmodels.vision.contract import VisionModule, check_vision
 from worldmodels.vision.registry import VISIONS
@@ -89,6 +89,7 @@ def check_parts(config: RunConfig, vision: VisionModule, memory: MemoryModule, s
     latent = vision.latent_spec.size
     try:
         check_latents(vision.latent_spec, memory)
+        set_codes(vision, memory)
         check_memory(memory, latent, spec.size)
         feature_size(config.features, latent, agent_memory(memory).feature_size)
         if config.evolve.world == "dream":

@@ -13,6 +13,7 @@ from worldmodels.agent.config import FeaturesConfig
 from worldmodels.agent.shuffled_states import shuffled_bank
 from worldmodels.errors import RunError
 from worldmodels.memories import MemoryModule, agent_memory
+from worldmodels.memories.fit import set_codes
 from worldmodels.memories.registry import MEMORIES
 from worldmodels.run.finished import check
 from worldmodels.run.folder import Run
@@ -59,7 +60,9 @@ def read_memory(run: Run, vision: Vision, spec: ActionSpec) -> MemoryModule | No
         return None
     if features.memory != "untrained":
         return agent_memory(load_memory(run))
-    return agent_memory(new_memory(run.learnt, vision.latent_spec.size, spec, seed=drawn_from(run) + 1)).eval()
+    untrained = new_memory(run.learnt, vision.latent_spec.size, spec, seed=drawn_from(run) + 1)
+    set_codes(vision, untrained)
+    return agent_memory(untrained).eval()
 
 
 def drawn_from(run: Run) -> int:

@@ -21,6 +21,7 @@ from worldmodels.memories.diffusion import DiffusionMemory, DiffusionMemoryConfi
 from worldmodels.memories.ensemble import Ensemble, EnsembleConfig, EnsemblePrediction, agent_memory
 from worldmodels.memories.ensemble_members import BUILT_IN, MEMBERS
 from worldmodels.memories.feed_forward import FeedForward, FeedForwardConfig
+from worldmodels.memories.gpt import GPTMemory, GPTMemoryConfig
 from worldmodels.memories.lstm import LSTMConfig, LSTMMemory
 from worldmodels.memories.mdn_rnn import MDNRNN, MDNRNNConfig
 from worldmodels.memories.registry import MEMORIES
@@ -39,6 +40,8 @@ __all__ = [
     "EnsemblePrediction",
     "FeedForward",
     "FeedForwardConfig",
+    "GPTMemory",
+    "GPTMemoryConfig",
     "LSTMConfig",
     "LSTMMemory",
     "MDNRNNConfig",

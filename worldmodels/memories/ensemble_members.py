@@ -5,6 +5,7 @@ from torch import nn
 from generative import Registry
 from worldmodels.memories.diffusion import DiffusionMemory
 from worldmodels.memories.feed_forward import FeedForward
+from worldmodels.memories.gpt import GPTMemory
 from worldmodels.memories.lstm import LSTMMemory
 from worldmodels.memories.mdn_rnn import MDNRNN
 from worldmodels.memories.transformer import TransformerMemory
@@ -15,6 +16,7 @@ BUILT_IN: dict[str, type[nn.Module]] = {
     "feed-forward": FeedForward,
     "transformer": TransformerMemory,
     "diffusion": DiffusionMemory,
+    "gpt": GPTMemory,
 }
 
 MEMBERS = Registry("memory", BUILT_IN)

@@ -5,6 +5,7 @@ anything is trained.
 """
 
 import math
+from typing import Any
 
 import torch
 
@@ -24,6 +25,24 @@ def check_latents(spec: LatentSpec, memory: Memory) -> None:
             f"this vision's latent is {spec.kind}, this memory predicts {' or '.join(kinds)} ones, a flat vector of "
             "real numbers if continuous; choose a vision that encodes to one, or a memory made for its latents"
         )
+
+
+def set_codes(vision: Any, memory: Memory) -> None:
+    """Tell a memory that reads codes which latents they stand for, and refuse it where the vision has no such codes.
+
+    Raises:
+        ValueError: says which options to set.
+    """
+    for member in getattr(memory, "each", [memory]):
+        if not hasattr(member, "set_codes"):
+            continue
+        if not hasattr(vision, "code_table"):
+            raise ValueError(
+                f"this memory reads codes, and {type(vision).__name__} has none; choose vision.type vq-vae, or "
+                "memory.type transformer"
+            )
+        with torch.no_grad():
+            member.set_codes(vision.code_table())
 
 
 @torch.inference_mode()

@@ -17,7 +17,7 @@ from generative.core.options import check_numbers
 from generative.networks.mixture import Mixture, MixtureHead, mixture_log_prob
 from worldmodels.memories.contract import (
     Metrics,
-    PredictedMixture,
+    Predicted,
     Prediction,
     SequenceBatch,
     State,
@@ -147,29 +147,31 @@ class HeadedMemory(nn.Module):
         """Return the features after each step of whole sequences; `hidden[:, t]` has seen `(z[t], action[t])`."""
         raise NotImplementedError
 
-    def step(
-        self, z: Float[Tensor, "B Z"], action: Float[Tensor, "B A"], state: State
-    ) -> tuple[PredictedMixture, State]:
+    def step(self, z: Float[Tensor, "B Z"], action: Float[Tensor, "B A"], state: State) -> tuple[Predicted, State]:
         """Take in one step and predict what follows; the same numbers as `forward_sequence`, step by step."""
         state = self.advance(z, action, state)
         return self.predict(self.feature(state)), state
 
     def forward_sequence(
         self, z: Float[Tensor, "B T Z"], action: Float[Tensor, "B T A"], state: State | None = None
-    ) -> tuple[PredictedMixture, State]:
+    ) -> tuple[Predicted, State]:
         """Take in T steps, from `state` or the start of an episode, and predict what follows each of them."""
         hidden, state = self.unroll(z, action, state)
         return self.predict(hidden), state
 
     def predict(self, hidden: Float[Tensor, "*B H"]) -> Prediction:
         """Read the heads; `hidden` has seen a latent and the action that followed it."""
+        return Prediction(self.next_latent(hidden), *self.reward_and_end(hidden))
+
+    def reward_and_end(self, hidden: Float[Tensor, "*B H"]) -> tuple[Float[Tensor, "*B"], Float[Tensor, "*B"]]:
+        """Return the reward in the environment's units, and the log-odds that the step ends the episode."""
         reward = hidden.new_full(hidden.shape[:-1], math.nan)
         termination_logit = hidden.new_full(hidden.shape[:-1], -math.inf)
         if self.termination_head is not None:
             termination_logit = true_logit(self.termination_head(hidden)[..., 0])
         if self.reward_head is not None:
             reward = self.scaled_reward(self.reward_head(hidden)[..., 0])
-        return Prediction(self.next_latent(hidden), reward, termination_logit)
+        return reward, termination_logit
 
     def next_latent(self, hidden: Float[Tensor, "*B H"]) -> Mixture:
         """Return the distribution of the next latent."""

@@ -56,10 +56,14 @@ class TransformerMemory(HeadedMemory):
 
     def __init__(self, config: TransformerMemoryConfig) -> None:
         super().__init__(config, config.hidden)
-        self.embed = nn.Linear(config.latent + config.action, config.hidden)
+        self.embed = self.reader()
         self.blocks = nn.ModuleList(TransformerBlock(config.hidden, config.heads) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.hidden)
         self.add_heads()
+
+    def reader(self) -> nn.Module:
+        """Return what makes a token of a latent and an action, (*B Z+A)."""
+        return nn.Linear(self.config.latent + self.config.action, self.config.hidden)
 
     def initial(self, batch: int, device: torch.device | str = "cpu") -> State:
         """Make the state in which every episode starts: nothing seen."""

@@ -149,6 +149,12 @@ class VQVAE(ImageAutoencoder):
         side = self.config.side
         return self._nearest(self._encodings(obs)).unflatten(0, (len(obs), side, side))
 
+    def code_table(self) -> Float[Tensor, "P K D"]:
+        """Return the numbers of z that each code has at each of the G * G positions."""
+        every = self.codebook[:, None].expand(-1, self.config.side**2, -1)  # (K P D)
+        z = self.scale(self._flat(at_least_float32(every.flatten(0, 1)), len(every)))
+        return z.unflatten(1, (self.config.code, -1)).permute(2, 0, 1)
+
     def decode(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B C H W"]:
         """Return the images in [0, 1] of latents after each of their positions went to its nearest code."""
         positions = self.scale.undo(z).unflatten(1, (self.config.code, -1)).transpose(1, 2).flatten(0, 1)  # (B*G*G D)

@@ -74,6 +74,18 @@ def test_what_cannot_go_together_is_refused_with_the_reason(changes, message):
         check_parts(*parts(evolve={"world": "dream"}, **changes))
 
 
+def test_codes_of_a_vision_go_with_a_memory_of_codes():
+    check_config(
+        small_config(
+            vision={"type": "vq-vae", "options": {"codes": 32}}, memory={"type": "gpt", "options": {"codes": 32}}
+        )
+    )
+    with pytest.raises(
+        RunError, match=r"vision\.type=vae, memory\.type=gpt: this memory reads codes, and Vision has none"
+    ):
+        check_parts(*parts(memory={"type": "gpt"}))
+
+
 def test_a_dream_is_only_asked_of_a_memory_that_dreams():
     check_parts(*parts(memory={"options": {"reward": False}}))  # evolve.world=real
     ensemble = {"type": "ensemble", "options": {"members": 2, "options": {"hidden": 32}}}
