@@ -26,9 +26,7 @@ def test_the_shipped_agent_is_served_until_ctrl_c(tmp_path, monkeypatch, capsys)
         try:
             assert b"worldmodels play" in urlopen(address[1], timeout=20).read()
             monkeypatch.chdir(tmp_path)
-            monkeypatch.setattr(
-                RunParts, "of", lambda run: pytest.fail("loaded before the port is taken")
-            )
+            monkeypatch.setattr(RunParts, "of", lambda run: pytest.fail("loaded before the port is taken"))
             assert main(["play", "pretrained", "--port", address[2]]) == 1
             assert f"port {address[2]} is taken" in capsys.readouterr().err
         finally:
