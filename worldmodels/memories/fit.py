@@ -5,12 +5,12 @@ anything is trained.
 """
 
 import math
-from typing import Any
 
 import torch
 
 from generative import LatentSpec
 from worldmodels.memories.contract import Memory
+from worldmodels.vision.contract import Vision
 
 
 def check_latents(spec: LatentSpec, memory: Memory) -> None:
@@ -27,7 +27,7 @@ def check_latents(spec: LatentSpec, memory: Memory) -> None:
         )
 
 
-def set_codes(vision: Any, memory: Memory) -> None:
+def set_codes(vision: Vision, memory: Memory) -> None:
     """Tell a memory that reads codes which latents they stand for, and refuse it where the vision has no such codes.
 
     Raises:
@@ -36,13 +36,14 @@ def set_codes(vision: Any, memory: Memory) -> None:
     for member in getattr(memory, "each", [memory]):
         if not hasattr(member, "set_codes"):
             continue
-        if not hasattr(vision, "code_table"):
+        table = getattr(vision, "code_table", None)
+        if table is None:
             raise ValueError(
                 f"this memory reads codes, and {type(vision).__name__} has none; choose vision.type vq-vae, or "
                 "memory.type transformer"
             )
         with torch.no_grad():
-            member.set_codes(vision.code_table())
+            member.set_codes(table())
 
 
 @torch.inference_mode()
