@@ -4,7 +4,7 @@ import math
 import pytest
 import torch
 
-from generative import VQVAE, component_bytes, component_from_bytes
+from generative import MODELS, VQVAE, component_bytes, component_from_bytes
 from tests.worldmodels.memories.batches import action_world, generator, train
 from worldmodels.memories import MEMORIES
 from worldmodels.memories.baselines import baselines, fit_persistence
@@ -126,8 +126,8 @@ def test_every_parameter_is_reached_and_it_comes_back_with_its_codes():
 
 
 def test_a_vision_without_codes_or_with_others_is_refused():
-    with pytest.raises(ValueError, match=r"Linear has none; choose vision\.type vq-vae"):
-        set_codes(torch.nn.Linear(1, 1), made())
+    with pytest.raises(ValueError, match=r"VAE has none; choose vision\.type vq-vae"):
+        set_codes(MODELS.create("vae", {"latent": 2, "width": 4}), made())
     with pytest.raises(ValueError, match=r"codes=5, code=3: the vision has 9 codes of 3 numbers; set memory\.options"):
         made().set_codes(torch.zeros(2, 9, 3))
     with pytest.raises(ValueError, match="code=4: latents have 6 numbers"):
