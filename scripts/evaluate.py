@@ -8,7 +8,7 @@ import numpy as np
 from envs import EnvConfig, frame_rate, make_env
 from generative import ComponentError
 from generative.core.facts import Facts
-from generative.metrics.colour_maps import FITTED, tabled_colours
+from generative.metrics.images.colour_maps import FITTED, tabled_colours
 from generative.report.images import as_rgb
 from generative.report.video import write_webm
 from generative.runs.run_folder import TrainingRun

@@ -22,7 +22,7 @@ from generative.diagnosis.histories import (
 )
 from generative.diagnosis.images import blur, colour_shift, noise, wrong_shares
 from generative.diagnosis.samples import memorised, mode_collapse, unreal
-from generative.metrics.neighbours import memorisation
+from generative.metrics.images.neighbours import memorisation
 
 
 @dataclass(frozen=True)

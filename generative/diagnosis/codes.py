@@ -7,7 +7,7 @@ from torch import Tensor
 from generative.core.options import ComponentError
 from generative.diagnosis.failure import Failure
 from generative.diagnosis.histories import History, column, late
-from generative.metrics.representation import active_units
+from generative.metrics.images.representation import active_units
 
 LEAST_KL = 0.1  # nats per image: less than a seventh of a bit about what is seen
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from generative.diagnosis.failure import Failure
 from generative.diagnosis.samples import evenly
 from generative.features.checks import unit_images
-from generative.metrics.answers import share_scores
+from generative.metrics.sequences.answers import share_scores
 
 SHARE_STEP = 0.05
 SHARE_ERRORS = 4.0

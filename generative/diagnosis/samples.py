@@ -5,7 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from generative.diagnosis.failure import Failure
-from generative.metrics.neighbours import coverage, precision
+from generative.metrics.images.neighbours import coverage, precision
 
 LEAST_REAL = 0.7
 MEMORISED = 0.05

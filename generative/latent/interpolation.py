@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from generative.capabilities import require
-from generative.metrics.continuity import walk
+from generative.metrics.images.continuity import walk
 
 Mode = Literal["linear", "spherical"]
 """linear: lerp. spherical: slerp (Shoemake 1985), which turns at an even rate and goes evenly from length to length."""

@@ -11,30 +11,30 @@ _PLACES = {
         *("Extractor", "classifier_extractor", "encoder_extractor", "judge_extractor", "pixels", "random_convolutions"),
     ),
     "generative.metrics.baselines": ("Components", "copied_for_nothing", "independent_pixels", "made_for_nothing"),
-    "generative.metrics.continuity": (
+    "generative.metrics.images.continuity": (
         *("aggregate_posterior_gap", "path_length", "relative_path_length", "spike_ratio", "walk"),
     ),
-    "generative.metrics.distance": ("frechet_distance", "kernel_distance"),
-    "generative.metrics.fidelity": ("psnr", "squared_error", "ssim"),
+    "generative.metrics.images.distance": ("frechet_distance", "kernel_distance"),
+    "generative.metrics.images.fidelity": ("psnr", "squared_error", "ssim"),
     "generative.metrics.figure": ("Figure", "against", "interval"),
-    "generative.metrics.lipschitz": (
+    "generative.metrics.images.lipschitz": (
         *("LipschitzBounds", "lipschitz_bounds", "lipschitz_lower", "lipschitz_upper", "slope"),
     ),
     "generative.metrics.measure": (
         *("Sets", "measure", "measure_answers", "measure_code", "measure_kept", "measure_lipschitz"),
         *("measure_memorisation", "measure_pairs", "measure_path", "real_draws", "sets_of"),
     ),
-    "generative.metrics.modes": (
+    "generative.metrics.images.modes": (
         *("different_bins", "high_quality_share", "modes_covered", "pair_distance", "vendi_score"),
     ),
-    "generative.metrics.neighbours": (
+    "generative.metrics.images.neighbours": (
         *("copies", "coverage", "density", "memorisation", "nearest_training", "precision", "recall"),
     ),
     "generative.metrics.registry": ("METRICS", "Metric"),
-    "generative.metrics.representation": (
+    "generative.metrics.images.representation": (
         *("DCI", "active_units", "dci", "linear_probe", "mutual_information_gap", "neighbour_probe", "probe_scores"),
     ),
-    "generative.metrics.tokens": ("KneserNey", "token_baselines"),
+    "generative.metrics.sequences.tokens": ("KneserNey", "token_baselines"),
 }  # fmt: skip
 _MODULES = {name: module for module, names in _PLACES.items() for name in names}
 __all__ = sorted(_MODULES)

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from generative.core.options import ComponentError
 from generative.features.checks import draw, features64, unit_images
 from generative.features.extractors import Extractor
-from generative.metrics import continuity, lipschitz
-from generative.metrics.answers import Shares, share_distance
 from generative.metrics.figure import NOTHING, Figure, against
-from generative.metrics.neighbours import copies
+from generative.metrics.images import continuity, lipschitz
+from generative.metrics.images.neighbours import copies
 from generative.metrics.registry import METRICS, Metric, Needs
+from generative.metrics.sequences.answers import Shares, share_distance
 
 DRAWS = 8
 """Draws of real data."""

@@ -25,7 +25,7 @@ from generative.features.questions import CLASSES
 from generative.latent import Attribute, Judgement, added, learn_attribute
 from generative.latent import judge as count_flips
 from generative.latent.interpolation import decoder, encode_means
-from generative.metrics.neighbours import precision
+from generative.metrics.images.neighbours import precision
 from generative.report.images import column, write_png
 from generative.runs.run_folder import TrainingRun
 from scripts.generative.figures.known import look_up, middles

@@ -16,7 +16,6 @@ from generative.core.files import write_json
 from generative.data import Data
 from generative.features.questions import CLASSES
 from generative.latent.interpolation import decoder, encode_means
-from generative.metrics.answers import right_answers
 from generative.metrics.baselines import Components
 from generative.metrics.figure import NOTHING, Figure, against
 from generative.metrics.measure import (
@@ -30,6 +29,7 @@ from generative.metrics.measure import (
     measure_path,
 )
 from generative.metrics.registry import METRICS, metrics_that_need
+from generative.metrics.sequences.answers import right_answers
 from generative.runs.run_folder import TrainingRun
 from scripts.generative.figures.looks import Looks, look, shares_by
 from scripts.generative.figures.music import of_music

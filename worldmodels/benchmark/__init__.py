@@ -6,19 +6,24 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from worldmodels.benchmark.device_dreams import DREAMS_ON_DEVICE, MANY_DREAMS, device_dreams, device_many
-from worldmodels.benchmark.device_training import MEMORY_ON_DEVICE, VISION_ON_DEVICE, device_memory, device_vision
-from worldmodels.benchmark.environments import ENVPOOL, FRAMES, envpool, frames
-from worldmodels.benchmark.evaluation import EVALUATION, evaluation
-from worldmodels.benchmark.exactness import EQUALITY, FIDELITY, equality, fidelity
 from worldmodels.benchmark.figure import BenchmarkFigure, Settings, Skip
-from worldmodels.benchmark.generation import GENERATION, generation
 from worldmodels.benchmark.machine import describe_machine, disturbed
-from worldmodels.benchmark.memory_use import MEMORY, memory
-from worldmodels.benchmark.networks import COMPONENT, DREAM, VISION, component, dream, vision
-from worldmodels.benchmark.optimiser import OPTIMISER, optimiser
-from worldmodels.benchmark.workers import WORKERS, workers
-from worldmodels.benchmark.writing import READING, WRITING, reading, writing
+from worldmodels.benchmark.measurements.device_dreams import DREAMS_ON_DEVICE, MANY_DREAMS, device_dreams, device_many
+from worldmodels.benchmark.measurements.device_training import (
+    MEMORY_ON_DEVICE,
+    VISION_ON_DEVICE,
+    device_memory,
+    device_vision,
+)
+from worldmodels.benchmark.measurements.environments import ENVPOOL, FRAMES, envpool, frames
+from worldmodels.benchmark.measurements.evaluation import EVALUATION, evaluation
+from worldmodels.benchmark.measurements.exactness import EQUALITY, FIDELITY, equality, fidelity
+from worldmodels.benchmark.measurements.generation import GENERATION, generation
+from worldmodels.benchmark.measurements.memory_use import MEMORY, memory
+from worldmodels.benchmark.measurements.networks import COMPONENT, DREAM, VISION, component, dream, vision
+from worldmodels.benchmark.measurements.optimiser import OPTIMISER, optimiser
+from worldmodels.benchmark.measurements.workers import WORKERS, workers
+from worldmodels.benchmark.measurements.writing import READING, WRITING, reading, writing
 
 __all__ = ["FIGURES", "BenchmarkFigure", "Settings", "Skip", "describe_machine", "disturbed", "measure"]
 

@@ -17,16 +17,16 @@ from worldmodels.memories.contract import (
     masked_mean,
     sample_latents,
 )
-from worldmodels.memories.diffusion import DiffusionMemory, DiffusionMemoryConfig
-from worldmodels.memories.ensemble import Ensemble, EnsembleConfig, EnsemblePrediction, agent_memory
-from worldmodels.memories.ensemble_members import BUILT_IN, MEMBERS
-from worldmodels.memories.feed_forward import FeedForward, FeedForwardConfig
-from worldmodels.memories.gpt import GPTMemory, GPTMemoryConfig
-from worldmodels.memories.lstm import LSTMConfig, LSTMMemory
-from worldmodels.memories.mdn_rnn import MDNRNN, MDNRNNConfig
+from worldmodels.memories.models.diffusion import DiffusionMemory, DiffusionMemoryConfig
+from worldmodels.memories.models.ensemble import Ensemble, EnsembleConfig, EnsemblePrediction, agent_memory
+from worldmodels.memories.models.ensemble_members import BUILT_IN, MEMBERS
+from worldmodels.memories.models.feed_forward import FeedForward, FeedForwardConfig
+from worldmodels.memories.models.gpt import GPTMemory, GPTMemoryConfig
+from worldmodels.memories.models.lstm import LSTMConfig, LSTMMemory
+from worldmodels.memories.models.mdn_rnn import MDNRNN, MDNRNNConfig
+from worldmodels.memories.models.shuffled import ShuffledMemory
+from worldmodels.memories.models.transformer import TransformerMemory, TransformerMemoryConfig
 from worldmodels.memories.registry import MEMORIES
-from worldmodels.memories.shuffled import ShuffledMemory
-from worldmodels.memories.transformer import TransformerMemory, TransformerMemoryConfig
 
 __all__ = [
     "BUILT_IN",

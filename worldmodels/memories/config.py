@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from generative import FitConfig
 from generative.core.options import check_numbers
-from worldmodels.memories.mdn_rnn import MDNRNNConfig
+from worldmodels.memories.models.mdn_rnn import MDNRNNConfig
 from worldmodels.memories.targets import RewardTargetConfig, TerminationTargetConfig
 
 

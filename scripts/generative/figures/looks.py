@@ -26,9 +26,9 @@ from generative.features.extractors import (
     random_convolutions,
 )
 from generative.features.judging import KeptJudge
-from generative.metrics.answers import shares
 from generative.metrics.baselines import copied_for_nothing, made_for_nothing
 from generative.metrics.measure import Sets, real_draws, sets_of
+from generative.metrics.sequences.answers import shares
 from generative.models import MODELS
 from generative.runs.run_folder import Choice
 from scripts.generative.data.data_sets import load

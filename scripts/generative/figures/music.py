@@ -17,9 +17,9 @@ from generative.data import Data
 from generative.data.music.pieces import bar_steps
 from generative.data.music.rolls import sounding, struck
 from generative.metrics.figure import NOTHING, Figure, against
-from generative.metrics.music import copied, nearest_pieces
 from generative.metrics.registry import METRICS, metrics_that_need
-from generative.metrics.tokens import KneserNey
+from generative.metrics.sequences.music import copied, nearest_pieces
+from generative.metrics.sequences.tokens import KneserNey
 from generative.report.media import as_roll
 from scripts.generative.runs.items import inputs, places, take
 

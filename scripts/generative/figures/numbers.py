@@ -12,9 +12,9 @@ from generative import offers
 from generative.capabilities import draw
 from generative.data import Data, Modes
 from generative.metrics.figure import NOTHING, Figure, against
+from generative.metrics.images.modes import high_quality_share, modes_covered, pair_distance
+from generative.metrics.images.neighbours import coverage
 from generative.metrics.measure import real_draws
-from generative.metrics.modes import high_quality_share, modes_covered, pair_distance
-from generative.metrics.neighbours import coverage
 from scripts.generative.runs.items import take
 
 TRAIN_CODES = 4096

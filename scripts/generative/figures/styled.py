@@ -10,8 +10,8 @@ from typing import cast
 import torch
 
 from generative.features.layers import random_layers
-from generative.metrics.colour_maps import matched_colours
 from generative.metrics.figure import NOTHING, Figure
+from generative.metrics.images.colour_maps import matched_colours
 from generative.models.painting.style_target import StyleTarget, as_images
 from generative.models.painting.style_transfer import StyleTransfer
 from scripts.generative.figures.looks import Looks

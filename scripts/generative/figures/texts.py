@@ -16,11 +16,11 @@ from generative import offers
 from generative.capabilities import dials
 from generative.data import Data, Field
 from generative.data.text.padded import MASK, until_end
-from generative.metrics.context import effective_context, nats_by_context
 from generative.metrics.figure import NOTHING, Figure, against
 from generative.metrics.registry import METRICS, metrics_that_need
-from generative.metrics.texts import Texts
-from generative.metrics.tokens import MOST_GRAMS, ORDER, neighbour_guesses, token_baselines
+from generative.metrics.sequences.context import effective_context, nats_by_context
+from generative.metrics.sequences.texts import Texts
+from generative.metrics.sequences.tokens import MOST_GRAMS, ORDER, neighbour_guesses, token_baselines
 from scripts.generative.runs.items import Items, answered, field_of, places, take
 from scripts.generative.runs.pictures import chosen
 

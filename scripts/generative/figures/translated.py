@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from generative.data import Data
 from generative.features.extractors import Extractor, random_convolutions
-from generative.metrics.colour_maps import FITTED, fitted_colours, matched_colours, tabled_colours
 from generative.metrics.figure import Figure
+from generative.metrics.images.colour_maps import FITTED, fitted_colours, matched_colours, tabled_colours
 from generative.metrics.measure import measure, measure_pairs, real_draws, sets_of
 from generative.metrics.registry import metrics_that_need
 from scripts.generative.figures.looks import Looks

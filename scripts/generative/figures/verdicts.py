@@ -12,8 +12,8 @@ from generative.core.facts import Facts
 from generative.data import Data, one_hot
 from generative.diagnosis import Evidence, Failure, diagnose
 from generative.latent.interpolation import encode_means
-from generative.metrics.fidelity import squared_error
-from generative.metrics.neighbours import copies
+from generative.metrics.images.fidelity import squared_error
+from generative.metrics.images.neighbours import copies
 from generative.runs.run_folder import TrainingRun
 from scripts.generative.figures.looks import Looks, shares_by
 from scripts.generative.figures.music import copies_of

@@ -16,7 +16,6 @@ from generative.data import DATA
 from generative.diagnosis import Evidence, diagnose
 from generative.features.extractors import Extractor, pixels
 from generative.features.judging import KeptJudge
-from generative.metrics.answers import shares
 from generative.metrics.measure import (
     Sets,
     measure,
@@ -26,6 +25,7 @@ from generative.metrics.measure import (
     real_draws,
     sets_of,
 )
+from generative.metrics.sequences.answers import shares
 from generative.runs.run_folder import Choice
 from scripts.generative.data.data_sets import load
 from scripts.generative.runs.judges import as_extractor, judge_of, unseen

@@ -14,14 +14,15 @@ from generative.models.writing.gpt2 import GPT2, GPT2Config
 from scripts.benchmark import main
 from scripts.cli import main as worldmodels
 from worldmodels import benchmark
-from worldmodels.benchmark import FIGURES, BenchmarkFigure, Settings, Skip, disturbed, exactness, measure
-from worldmodels.benchmark.driving import TRACKS, leave_playfield, record, wandering
-from worldmodels.benchmark.environments import make, play
-from worldmodels.benchmark.evaluation import UsualLoop, random_agent
+from worldmodels.benchmark import FIGURES, BenchmarkFigure, Settings, Skip, disturbed, measure
 from worldmodels.benchmark.figure import paired, rate
 from worldmodels.benchmark.machine import use_cores
-from worldmodels.benchmark.networks import PlainDream, dream_setup, product_peak, step_products
-from worldmodels.benchmark.writing import PlainGPT, plain_training
+from worldmodels.benchmark.measurements import exactness
+from worldmodels.benchmark.measurements.driving import TRACKS, leave_playfield, record, wandering
+from worldmodels.benchmark.measurements.environments import make, play
+from worldmodels.benchmark.measurements.evaluation import UsualLoop, random_agent
+from worldmodels.benchmark.measurements.networks import PlainDream, dream_setup, product_peak, step_products
+from worldmodels.benchmark.measurements.writing import PlainGPT, plain_training
 from worldmodels.evolution.tasks import RealTask, TrialWorker
 from worldmodels.evolution.trial_setup import TrialSetup
 
@@ -336,7 +337,7 @@ def test_reading_trains_models_of_one_size_both_ways():
 
 @pytest.mark.slow
 def test_the_optimiser_is_measured_at_all_sizes(monkeypatch):
-    monkeypatch.setattr(sys.modules["worldmodels.benchmark.optimiser"], "POPULATIONS", (4, 8, 16))
+    monkeypatch.setattr(sys.modules["worldmodels.benchmark.measurements.optimiser"], "POPULATIONS", (4, 8, 16))
     found = measure("optimiser", TINY)
     assert found.value > 0 and len(found.detail["milliseconds"]) == 2 * 2 * 3
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from worldmodels.benchmark import Settings, measure
-from worldmodels.benchmark.bare_dream import BareDream, Sizes
-from worldmodels.benchmark.device_dreams import dream_generations, dreams_on, many_on
-from worldmodels.benchmark.device_training import memory_on, plain, sequence_batches, vision_on
-from worldmodels.benchmark.networks import product_peak
-from worldmodels.benchmark.optimiser import ask_and_tell
-from worldmodels.benchmark.workers import efficiency, size_of
+from worldmodels.benchmark.measurements.bare_dream import BareDream, Sizes
+from worldmodels.benchmark.measurements.device_dreams import dream_generations, dreams_on, many_on
+from worldmodels.benchmark.measurements.device_training import memory_on, plain, sequence_batches, vision_on
+from worldmodels.benchmark.measurements.networks import product_peak
+from worldmodels.benchmark.measurements.optimiser import ask_and_tell
+from worldmodels.benchmark.measurements.workers import efficiency, size_of
 from worldmodels.memories import MDNRNN, MDNRNNConfig
 
 TINY = Settings(pairs=1, seconds=0.001, work=0.004)

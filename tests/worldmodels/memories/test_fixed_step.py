@@ -11,9 +11,9 @@ from generative.core.component import has_fixed_step
 from tests.operations import check_fixed
 from tests.worldmodels.memories.batches import ACTION, LATENT, random_batch
 from tests.worldmodels.memories.test_contract import OPTIONS, make
-from worldmodels.memories.ensemble import Ensemble, EnsembleConfig
-from worldmodels.memories.ensemble_members import MEMBERS
-from worldmodels.memories.mdn_rnn import MDNRNN, MDNRNNConfig
+from worldmodels.memories.models.ensemble import Ensemble, EnsembleConfig
+from worldmodels.memories.models.ensemble_members import MEMBERS
+from worldmodels.memories.models.mdn_rnn import MDNRNN, MDNRNNConfig
 
 REGULAR = {"input_noise": 0.1, "dropout": 0.1}
 CASES = {name: (name, {}) for name in OPTIONS} | {

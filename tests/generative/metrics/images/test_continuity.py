@@ -3,7 +3,7 @@ import torch
 
 from generative.core.options import ComponentError
 from generative.metrics import aggregate_posterior_gap, path_length, relative_path_length, spike_ratio, walk
-from generative.metrics.continuity import crossfade, hard_switch, unrelated_steps
+from generative.metrics.images.continuity import crossfade, hard_switch, unrelated_steps
 
 
 def normal(*shape, seed=0):

@@ -1,6 +1,6 @@
 import torch
 
-from generative.metrics.colour_maps import fitted_colours, matched_colours, tabled_colours
+from generative.metrics.images.colour_maps import fitted_colours, matched_colours, tabled_colours
 
 MATRIX = torch.tensor([[0.5, 0.1, 0.0], [0.1, 0.3, 0.1], [0.0, 0.1, 0.4]])
 

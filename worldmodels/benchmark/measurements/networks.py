@@ -15,10 +15,10 @@ from generative import VAE, fit, to_float
 from generative.data import array_data
 from worldmodels.agent.features import Perception
 from worldmodels.agent.precision import torch_dtype
-from worldmodels.benchmark.environments import OURS
-from worldmodels.benchmark.evaluation import driven_frames
 from worldmodels.benchmark.figure import BenchmarkFigure, Settings, paired, rate
 from worldmodels.benchmark.machine import synchronise, use_cores
+from worldmodels.benchmark.measurements.environments import OURS
+from worldmodels.benchmark.measurements.evaluation import driven_frames
 from worldmodels.config import RunConfig
 from worldmodels.config_files import preset
 from worldmodels.dream.config import DreamConfig

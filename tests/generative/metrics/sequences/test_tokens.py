@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from generative.core.options import ComponentError
-from generative.metrics.tokens import KneserNey, neighbour_guesses, token_baselines
+from generative.metrics.sequences.tokens import KneserNey, neighbour_guesses, token_baselines
 
 CHAIN = np.array([[0.8, 0.1, 0.05, 0.05], [0.05, 0.05, 0.8, 0.1], [0.1, 0.1, 0.1, 0.7], [0.4, 0.4, 0.1, 0.1]])
 

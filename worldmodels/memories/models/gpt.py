@@ -25,7 +25,7 @@ from torch.nn import functional as F
 
 from worldmodels.memories.contract import Metrics, SequenceBatch, masked_mean
 from worldmodels.memories.heads import STD_FLOOR
-from worldmodels.memories.transformer import TransformerMemory, TransformerMemoryConfig
+from worldmodels.memories.models.transformer import TransformerMemory, TransformerMemoryConfig
 
 PEAK = -math.log(STD_FLOOR * math.sqrt(2 * math.pi))
 """Log-density of the narrowest Gaussian that memories have at its middle, in nats for each dimension."""

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from generative.core.options import ComponentError
-from generative.metrics import fidelity, psnr, squared_error, ssim
+from generative.metrics import psnr, squared_error, ssim
+from generative.metrics.images import fidelity
 
 
 def images(count=3, size=16, seed=0):

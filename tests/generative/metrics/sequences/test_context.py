@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from generative.metrics.context import effective_context, nats_by_context
+from generative.metrics.sequences.context import effective_context, nats_by_context
 
 
 def looks_back(reach: int):

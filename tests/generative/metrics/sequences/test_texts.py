@@ -2,7 +2,7 @@ import pytest
 
 from generative import ComponentError
 from generative.metrics.registry import METRICS
-from generative.metrics.texts import bleu, chrf, distinct, exact_match, repetition
+from generative.metrics.sequences.texts import bleu, chrf, distinct, exact_match, repetition
 
 RIGHT = [[" the", " cat", " sat", " on", " the", " mat"], [" a", " dog"]]
 

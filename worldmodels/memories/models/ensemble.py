@@ -19,7 +19,7 @@ from generative.core.component import has_fixed_step
 from generative.core.facts import FactsView
 from generative.networks.mixture import Mixture
 from worldmodels.memories.contract import MemoryModule, Metrics, Predicted, PredictedMixture, SequenceBatch, State
-from worldmodels.memories.ensemble_members import MEMBERS
+from worldmodels.memories.models.ensemble_members import MEMBERS
 from worldmodels.memories.targets import RewardTarget
 
 MOST_MEMBERS = 1_000

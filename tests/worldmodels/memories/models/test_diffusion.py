@@ -7,7 +7,7 @@ import torch
 
 from tests.worldmodels.memories.batches import generator, random_batch
 from worldmodels.memories import MEMORIES, SequenceBatch
-from worldmodels.memories.diffusion import SIGMAS, noise_levels
+from worldmodels.memories.models.diffusion import SIGMAS, noise_levels
 
 OPTIONS = {"latent": 1, "action": 1, "hidden": 32, "width": 32, "history": 2, "reward": False, "termination": False}
 

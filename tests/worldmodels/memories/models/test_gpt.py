@@ -9,7 +9,7 @@ from tests.worldmodels.memories.batches import action_world, generator, train
 from worldmodels.memories import MEMORIES
 from worldmodels.memories.baselines import baselines, fit_persistence
 from worldmodels.memories.fit import check_dream, check_memory, set_codes
-from worldmodels.memories.gpt import PEAK, Codebook, PredictedCodes
+from worldmodels.memories.models.gpt import PEAK, Codebook, PredictedCodes
 
 SIZES = {"latent": 6, "action": 2, "hidden": 16, "heads": 2, "layers": 2, "context": 4, "codes": 5, "code": 3}
 

@@ -16,10 +16,10 @@ from generative import to_float
 from worldmodels.agent.build import env_shape, new_memory, new_vision
 from worldmodels.agent.bundle import Bundle, bundle_parts
 from worldmodels.agent.precision import latent_change, resolve_dtype
-from worldmodels.benchmark.driving import TRACKS, follow_road
-from worldmodels.benchmark.environments import OURS, THEIRS, make
 from worldmodels.benchmark.figure import BenchmarkFigure, Settings, paired, rate
 from worldmodels.benchmark.machine import use_cores
+from worldmodels.benchmark.measurements.driving import TRACKS, follow_road
+from worldmodels.benchmark.measurements.environments import OURS, THEIRS, make
 from worldmodels.config import RunConfig
 from worldmodels.evolution.tasks import RealTask, TrialWorker
 from worldmodels.evolution.trial_setup import TrialSetup

@@ -15,9 +15,9 @@ from envs.car_racing import CarRacing
 from envs.drawing import SCENE_H
 from envs.fast_car_racing import FastCarRacing
 from generative.core.facts import Facts
-from worldmodels.benchmark.driving import DRIVERS, TRACKS, Driver, follow_road, leave_playfield, skid
-from worldmodels.benchmark.environments import OURS, THEIRS, bars_after_reset
 from worldmodels.benchmark.figure import BenchmarkFigure, Settings
+from worldmodels.benchmark.measurements.driving import DRIVERS, TRACKS, Driver, follow_road, leave_playfield, skid
+from worldmodels.benchmark.measurements.environments import OURS, THEIRS, bars_after_reset
 
 FIDELITY = BenchmarkFigure(
     "fidelity",

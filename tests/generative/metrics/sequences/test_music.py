@@ -7,7 +7,7 @@ import pytest
 from generative import ComponentError
 from generative.data import load_data
 from generative.data.music.rolls import HOLD, REST, sounding, struck, unnumbered
-from generative.metrics.music import (
+from generative.metrics.sequences.music import (
     COPY,
     copied,
     empty_bars,

@@ -12,9 +12,9 @@ import numpy as np
 
 import envs  # noqa: F401  registers our environments
 from envs import VectorEnv
-from worldmodels.benchmark.driving import TRACKS, RecordedDrive, record, wandering
 from worldmodels.benchmark.figure import BenchmarkFigure, Settings, Skip, paired, rate
 from worldmodels.benchmark.machine import use_cores
+from worldmodels.benchmark.measurements.driving import TRACKS, RecordedDrive, record, wandering
 from worldmodels.benchmark.processes import Child
 
 OURS, THEIRS = "WorldModels/FastCarRacing-v3", "CarRacing-v3"

@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 
 from generative import native_bfloat16
-from worldmodels.benchmark.driving import TRACKS
-from worldmodels.benchmark.evaluation import EPISODE, SPREAD, random_agent
 from worldmodels.benchmark.figure import BenchmarkFigure, Settings, paired, rate
 from worldmodels.benchmark.machine import use_cores
+from worldmodels.benchmark.measurements.driving import TRACKS
+from worldmodels.benchmark.measurements.evaluation import EPISODE, SPREAD, random_agent
 from worldmodels.dream.config import DreamConfig
 from worldmodels.dream.imagine import BLOCK
 from worldmodels.dream.starts import Starts

@@ -17,10 +17,10 @@ import numpy as np
 import psutil
 
 from generative.core.facts import Facts
-from worldmodels.benchmark.driving import TRACKS
-from worldmodels.benchmark.evaluation import EPISODE, random_agent
 from worldmodels.benchmark.figure import BenchmarkFigure, Pairs, Settings, paired, rate
 from worldmodels.benchmark.machine import use_cores
+from worldmodels.benchmark.measurements.driving import TRACKS
+from worldmodels.benchmark.measurements.evaluation import EPISODE, random_agent
 from worldmodels.config_files import preset
 from worldmodels.evolution.tasks import RealTask, TrialWorker
 from worldmodels.evolution.trial_setup import TrialSetup

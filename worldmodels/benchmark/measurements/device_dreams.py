@@ -16,10 +16,10 @@ from generative.core.facts import Facts
 from worldmodels.agent.build import env_shape, new_memory, new_vision
 from worldmodels.agent.bundle import Bundle, bundle_parts
 from worldmodels.agent.precision import torch_dtype
-from worldmodels.benchmark.bare_dream import BareDream, Sizes
 from worldmodels.benchmark.figure import BenchmarkFigure, Settings, paired, rate
 from worldmodels.benchmark.machine import gpu, synchronise, use_cores
-from worldmodels.benchmark.networks import product_peak
+from worldmodels.benchmark.measurements.bare_dream import BareDream, Sizes
+from worldmodels.benchmark.measurements.networks import product_peak
 from worldmodels.config import RunConfig
 from worldmodels.config_files import preset
 from worldmodels.evolution.dreamer import Dreamer

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from agents import OptimiserConfig, make_optimiser
-from worldmodels.benchmark.device_dreams import HORIZON, dream_generations
 from worldmodels.benchmark.figure import BenchmarkFigure, Settings, rate
 from worldmodels.benchmark.machine import use_cores
+from worldmodels.benchmark.measurements.device_dreams import HORIZON, dream_generations
 
 OPTIMISER = BenchmarkFigure(
     "optimiser",

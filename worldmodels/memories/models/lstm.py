@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from generative.networks.mixture import Mixture
 from worldmodels.memories.contract import PointPrediction, Prediction
 from worldmodels.memories.heads import STD_FLOOR
-from worldmodels.memories.mdn_rnn import RecurrentConfig, RecurrentMemory
+from worldmodels.memories.models.mdn_rnn import RecurrentConfig, RecurrentMemory
 
 
 @dataclass(frozen=True)

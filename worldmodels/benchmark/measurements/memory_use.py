@@ -6,9 +6,9 @@ import gymnasium as gym
 import psutil
 import torch
 
-from worldmodels.benchmark.environments import THEIRS, make
-from worldmodels.benchmark.evaluation import random_agent
 from worldmodels.benchmark.figure import BenchmarkFigure, Settings
+from worldmodels.benchmark.measurements.environments import THEIRS, make
+from worldmodels.benchmark.measurements.evaluation import random_agent
 from worldmodels.benchmark.processes import Child
 from worldmodels.evolution.tasks import RealTask, TrialWorker
 from worldmodels.evolution.trial_setup import TrialSetup

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from envs import EnvConfig
 from generative import fit, to_float
-from worldmodels.benchmark.environments import OURS
-from worldmodels.benchmark.evaluation import driven_frames
 from worldmodels.benchmark.figure import BenchmarkFigure, Settings, Window, paired, rate
 from worldmodels.benchmark.machine import gpu, use_cores
-from worldmodels.benchmark.networks import FRAMES, LATENT, SPEC
+from worldmodels.benchmark.measurements.environments import OURS
+from worldmodels.benchmark.measurements.evaluation import driven_frames
+from worldmodels.benchmark.measurements.networks import FRAMES, LATENT, SPEC
 from worldmodels.config_files import preset
 from worldmodels.machine import available_cores
 from worldmodels.memories import SequenceBatch

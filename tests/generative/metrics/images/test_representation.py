@@ -10,7 +10,7 @@ from generative.metrics import (
     neighbour_probe,
     probe_scores,
 )
-from generative.metrics.representation import _checked
+from generative.metrics.images.representation import _checked
 
 
 def grid(repeats=6):

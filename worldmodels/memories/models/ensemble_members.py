@@ -3,12 +3,12 @@
 from torch import nn
 
 from generative import Registry
-from worldmodels.memories.diffusion import DiffusionMemory
-from worldmodels.memories.feed_forward import FeedForward
-from worldmodels.memories.gpt import GPTMemory
-from worldmodels.memories.lstm import LSTMMemory
-from worldmodels.memories.mdn_rnn import MDNRNN
-from worldmodels.memories.transformer import TransformerMemory
+from worldmodels.memories.models.diffusion import DiffusionMemory
+from worldmodels.memories.models.feed_forward import FeedForward
+from worldmodels.memories.models.gpt import GPTMemory
+from worldmodels.memories.models.lstm import LSTMMemory
+from worldmodels.memories.models.mdn_rnn import MDNRNN
+from worldmodels.memories.models.transformer import TransformerMemory
 
 BUILT_IN: dict[str, type[nn.Module]] = {
     "mdn-rnn": MDNRNN,

@@ -1,0 +1,1 @@
+"""Metrics of sets of images, of reconstructions and of latents."""

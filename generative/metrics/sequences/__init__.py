@@ -1,0 +1,1 @@
+"""Metrics of texts, answers and music."""

@@ -1,0 +1,1 @@
+"""The memories that ship, one file each."""
