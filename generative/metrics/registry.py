@@ -77,103 +77,103 @@ def _metric(found: object, name: str, place: str) -> Metric:
     return found
 
 
-_HERE = "generative.metrics"
+_IMAGES, _SEQUENCES = "generative.metrics.images", "generative.metrics.sequences"
 METRICS = Catalogue[Metric](
     "metric",
     "metric",
     {
         "FD": Metric(
-            f"{_HERE}.distance:frechet_distance", "sets", "lower", "Do mean and covariance of features agree?"
+            f"{_IMAGES}.distance:frechet_distance", "sets", "lower", "Do mean and covariance of features agree?"
         ),
-        "KD": Metric(f"{_HERE}.distance:kernel_distance", "sets", "lower", "Do the distributions of features agree?"),
-        "precision": Metric(f"{_HERE}.neighbours:precision", "sets", "higher", "Do samples look real?", share=True),
-        "recall": Metric(f"{_HERE}.neighbours:recall", "sets", "higher", "Is everything real also made?", share=True),
+        "KD": Metric(f"{_IMAGES}.distance:kernel_distance", "sets", "lower", "Do the distributions of features agree?"),
+        "precision": Metric(f"{_IMAGES}.neighbours:precision", "sets", "higher", "Do samples look real?", share=True),
+        "recall": Metric(f"{_IMAGES}.neighbours:recall", "sets", "higher", "Is everything real also made?", share=True),
         "density": Metric(
-            f"{_HERE}.neighbours:density", "sets", "higher", "Do samples lie where real images are many?"
+            f"{_IMAGES}.neighbours:density", "sets", "higher", "Do samples lie where real images are many?"
         ),
         "coverage": Metric(
-            f"{_HERE}.neighbours:coverage", "sets", "higher", "Has each real image a sample near it?", share=True
+            f"{_IMAGES}.neighbours:coverage", "sets", "higher", "Has each real image a sample near it?", share=True
         ),
-        "NDB": Metric(f"{_HERE}.modes:different_bins", "sets", "lower", "In how many bins do shares differ?"),
-        "vendi": Metric(f"{_HERE}.modes:vendi_of_samples", "sets", "near", "How many different samples are there?"),
-        "MSE": Metric(f"{_HERE}.fidelity:squared_error", "pairs", "lower", "How large is the error per value?"),
-        "PSNR": Metric(f"{_HERE}.fidelity:psnr", "pairs", "higher", "How large is the error, in decibels?"),
+        "NDB": Metric(f"{_IMAGES}.modes:different_bins", "sets", "lower", "In how many bins do shares differ?"),
+        "vendi": Metric(f"{_IMAGES}.modes:vendi_of_samples", "sets", "near", "How many different samples are there?"),
+        "MSE": Metric(f"{_IMAGES}.fidelity:squared_error", "pairs", "lower", "How large is the error per value?"),
+        "PSNR": Metric(f"{_IMAGES}.fidelity:psnr", "pairs", "higher", "How large is the error, in decibels?"),
         "attributes-kept": Metric(
-            f"{_HERE}.answers:kept_share", "answers", "higher", "Does a reconstruction keep what a judge sees?",
+            f"{_SEQUENCES}.answers:kept_share", "answers", "higher", "Does a reconstruction keep what a judge sees?",
             share=True,
         ),
-        "SSIM": Metric(f"{_HERE}.fidelity:ssim", "pairs", "higher", "Is local structure kept?"),
+        "SSIM": Metric(f"{_IMAGES}.fidelity:ssim", "pairs", "higher", "Is local structure kept?"),
         "translation-error": Metric(
-            f"{_HERE}.fidelity:absolute_error", "twins", "lower", "How far is a translation from the known twin?"
+            f"{_IMAGES}.fidelity:absolute_error", "twins", "lower", "How far is a translation from the known twin?"
         ),
         "cycle-error": Metric(
-            f"{_HERE}.fidelity:absolute_error", "cycles", "lower", "How far is an image, there and back, from itself?"
+            f"{_IMAGES}.fidelity:absolute_error", "cycles", "lower", "How far is an image, there and back, from itself?"
         ),
         "relative-path-length": Metric(
-            f"{_HERE}.continuity:relative_path_length", "paths", "lower", "How straight is a path?"
+            f"{_IMAGES}.continuity:relative_path_length", "paths", "lower", "How straight is a path?"
         ),
         "path-length": Metric(
-            f"{_HERE}.continuity:path_length", "paths", "lower", "How far does a path go?", usual=False
+            f"{_IMAGES}.continuity:path_length", "paths", "lower", "How far does a path go?", usual=False
         ),
-        "spike-ratio": Metric(f"{_HERE}.continuity:spike_ratio", "paths", "lower", "Does a path jump?"),
+        "spike-ratio": Metric(f"{_IMAGES}.continuity:spike_ratio", "paths", "lower", "Does a path jump?"),
         "aggregate-posterior-gap": Metric(
-            f"{_HERE}.continuity:aggregate_posterior_gap", "latents", "lower", "Do codes fill the prior?", usual=False
+            f"{_IMAGES}.continuity:aggregate_posterior_gap", "latents", "lower", "Do codes fill the prior?", usual=False
         ),
         "active-units": Metric(
-            f"{_HERE}.representation:active_units", "latents", "higher", "How many units work?"
+            f"{_IMAGES}.representation:active_units", "latents", "higher", "How many units work?"
         ),
         "linear-probe": Metric(
-            f"{_HERE}.representation:linear_probe", "factors", "higher", "Can a linear model read the factors?"
+            f"{_IMAGES}.representation:linear_probe", "factors", "higher", "Can a linear model read the factors?"
         ),
         "neighbour-probe": Metric(
-            f"{_HERE}.representation:neighbour_probe", "factors", "higher", "Have near codes like factors?"
+            f"{_IMAGES}.representation:neighbour_probe", "factors", "higher", "Have near codes like factors?"
         ),
         "MIG": Metric(
-            f"{_HERE}.representation:mutual_information_gap", "factors", "higher", "Is each factor in one dimension?"
+            f"{_IMAGES}.representation:mutual_information_gap", "factors", "higher", "Is each factor in one dimension?"
         ),
         "DCI-disentanglement": Metric(
-            f"{_HERE}.representation:disentanglement", "factors", "higher", "Does a dimension serve one factor?",
+            f"{_IMAGES}.representation:disentanglement", "factors", "higher", "Does a dimension serve one factor?",
             usual=False,
         ),
         "DCI-completeness": Metric(
-            f"{_HERE}.representation:completeness", "factors", "higher", "Is a factor held by one dimension?",
+            f"{_IMAGES}.representation:completeness", "factors", "higher", "Is a factor held by one dimension?",
             usual=False,
         ),
         "DCI-informativeness": Metric(
-            f"{_HERE}.representation:informativeness", "factors", "higher", "Can trees predict the factors?",
+            f"{_IMAGES}.representation:informativeness", "factors", "higher", "Can trees predict the factors?",
             usual=False,
         ),
         "lipschitz": Metric(
-            f"{_HERE}.lipschitz:lipschitz_lower", "critic", "lower", "How steep is a critic?", usual=False
+            f"{_IMAGES}.lipschitz:lipschitz_lower", "critic", "lower", "How steep is a critic?", usual=False
         ),
         "exact match": Metric(
-            f"{_HERE}.texts:exact_match", "replies", "higher", "Is the whole answer right?", share=True
+            f"{_SEQUENCES}.texts:exact_match", "replies", "higher", "Is the whole answer right?", share=True
         ),
         "BLEU": Metric(
-            f"{_HERE}.texts:bleu", "replies", "higher", "Do runs of words agree with the right answer?", usual=False
+            f"{_SEQUENCES}.texts:bleu", "replies", "higher", "Do runs of words agree with the right answer?", usual=False
         ),
         "chrF": Metric(
-            f"{_HERE}.texts:chrf", "replies", "higher", "Do runs of characters agree with the right answer?",
+            f"{_SEQUENCES}.texts:chrf", "replies", "higher", "Do runs of characters agree with the right answer?",
             usual=False,
         ),
-        "distinct-2": Metric(f"{_HERE}.texts:distinct", "texts", "near", "How many pairs of tokens are different?"),
-        "repetition": Metric(f"{_HERE}.texts:repetition", "texts", "near", "How often does a text repeat itself?"),
+        "distinct-2": Metric(f"{_SEQUENCES}.texts:distinct", "texts", "near", "How many pairs of tokens are different?"),
+        "repetition": Metric(f"{_SEQUENCES}.texts:repetition", "texts", "near", "How often does a text repeat itself?"),
         "pitch-class entropy": Metric(
-            f"{_HERE}.music:pitch_class_entropy", "rolls", "near", "How evenly are the 12 pitch classes used?"
+            f"{_SEQUENCES}.music:pitch_class_entropy", "rolls", "near", "How evenly are the 12 pitch classes used?"
         ),
         "scale consistency": Metric(
-            f"{_HERE}.music:scale_consistency", "rolls", "near", "How many notes are in one scale?"
+            f"{_SEQUENCES}.music:scale_consistency", "rolls", "near", "How many notes are in one scale?"
         ),
         "groove": Metric(
-            f"{_HERE}.music:groove_consistency", "rolls", "near", "Have neighbouring bars the same rhythm?"
+            f"{_SEQUENCES}.music:groove_consistency", "rolls", "near", "Have neighbouring bars the same rhythm?"
         ),
-        "empty bars": Metric(f"{_HERE}.music:empty_bars", "rolls", "near", "How many bars of a voice are silent?"),
-        "polyphony": Metric(f"{_HERE}.music:polyphony", "rolls", "near", "How many voices sound together?"),
+        "empty bars": Metric(f"{_SEQUENCES}.music:empty_bars", "rolls", "near", "How many bars of a voice are silent?"),
+        "polyphony": Metric(f"{_SEQUENCES}.music:polyphony", "rolls", "near", "How many voices sound together?"),
         "notes per bar": Metric(
-            f"{_HERE}.music:notes_per_bar", "rolls", "near", "How many notes has a voice in a bar?"
+            f"{_SEQUENCES}.music:notes_per_bar", "rolls", "near", "How many notes has a voice in a bar?"
         ),
-        "tonal distance": Metric(f"{_HERE}.music:tonal_distance", "rolls", "near", "Do the voices fit together?"),
-        "motif recurrence": Metric(f"{_HERE}.music:motif_recurrence", "rolls", "near", "Do motifs come again?"),
+        "tonal distance": Metric(f"{_SEQUENCES}.music:tonal_distance", "rolls", "near", "Do the voices fit together?"),
+        "motif recurrence": Metric(f"{_SEQUENCES}.music:motif_recurrence", "rolls", "near", "Do motifs come again?"),
     },
     _metric,
 )  # fmt: skip
