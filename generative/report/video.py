@@ -1,4 +1,4 @@
-"""Frames as films: VP9 in WebM, which every current browser plays, and GIF."""
+"""Frames as films: VP9 in WebM, which every current browser plays, H.264 in MP4 for programs that do not, and GIF."""
 
 import io
 from collections.abc import Iterable, Iterator
@@ -17,6 +17,8 @@ from generative.core.files import write_bytes
 CODEC = "libvpx-vp9"
 QUALITY = {"crf": "26", "b": "0", "deadline": "good", "cpu-used": "5"}
 """A constant quality at which a film of 600 x 400 pixels takes about 25 kB a second."""
+MP4_CODEC, MP4_QUALITY = "libx264", {"crf": "22", "preset": "medium"}
+"""The same of MP4."""
 BT601 = 5
 """FFmpeg's number of the colour matrix that turns RGB into the film's planes; a browser would have to guess it."""
 
@@ -33,8 +35,22 @@ def write_webm(path: Path, frames: Iterable[UInt8[np.ndarray, "H W 3"]], fps: fl
     write_bytes(path, webm_bytes(frames, fps))
 
 
+def can_write(kind: str) -> bool:
+    """Return whether this PyAV has the encoder for a kind of film, `webm` or `mp4`."""
+    try:
+        av.Codec(_encoder(kind)[0], "w")
+    except av.codec.codec.UnknownCodecError:
+        return False
+    return True
+
+
 def webm_bytes(frames: Iterable[UInt8[np.ndarray, "H W 3"]], fps: float | int) -> bytes:
-    """Return RGB frames as a film; the same frames give the same bytes.
+    """Return RGB frames as WebM; see `film_bytes`."""
+    return film_bytes(frames, fps, "webm")
+
+
+def film_bytes(frames: Iterable[UInt8[np.ndarray, "H W 3"]], fps: float | int, kind: str) -> bytes:
+    """Return RGB frames as a film, `webm` or `mp4`; the same frames give the same bytes of WebM.
 
     Frames are read one at a time, so a generator costs no memory. An odd height or width is padded by repeating the
     last row or column, as the format needs even ones.
@@ -46,11 +62,12 @@ def webm_bytes(frames: Iterable[UInt8[np.ndarray, "H W 3"]], fps: float | int) -
     frames = _checked(frames, fps)
     first = next(frames)
     file = io.BytesIO()
+    codec, quality = _encoder(kind)
     try:
-        with av.open(file, "w", format="webm", options={"fflags": "+bitexact"}) as container:  # no random ids
+        with av.open(file, "w", format=kind, options={"fflags": "+bitexact"}) as container:  # no random ids
             stream = cast(
                 av.VideoStream,
-                container.add_stream(CODEC, rate=Fraction(fps).limit_denominator(1000), options=QUALITY),
+                container.add_stream(codec, rate=Fraction(fps).limit_denominator(1000), options=quality),
             )
             stream.height, stream.width = (side + side % 2 for side in first.shape[:2])
             stream.pix_fmt = "yuv420p"
@@ -60,8 +77,12 @@ def webm_bytes(frames: Iterable[UInt8[np.ndarray, "H W 3"]], fps: float | int) -
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(_to_even(frame), format="rgb24")))
             container.mux(stream.encode())
     except av.codec.codec.UnknownCodecError as error:
-        raise RuntimeError(f"this PyAV has no encoder {CODEC}: install the wheel with `pip install av`") from error
+        raise RuntimeError(f"this PyAV has no encoder {codec}: install the wheel with `pip install av`") from error
     return file.getvalue()
+
+
+def _encoder(kind: str) -> tuple[str, dict[str, str]]:
+    return {"webm": (CODEC, QUALITY), "mp4": (MP4_CODEC, MP4_QUALITY)}[kind]
 
 
 def _checked(frames: Iterable[np.ndarray], fps: float | int) -> Iterator[np.ndarray]:

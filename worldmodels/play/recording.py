@@ -7,14 +7,19 @@ import numpy as np
 from jaxtyping import UInt8
 
 from generative.report.images import as_rgb, side_by_side
-from generative.report.video import gif_bytes, webm_bytes
+from generative.report.video import can_write, film_bytes, gif_bytes
 
 LONGEST = 1500
 """Frames that are kept, a minute at 25 a second; later ones are dropped."""
 
-Format = Literal["webm", "gif"]
+Format = Literal["webm", "mp4", "gif"]
 LABELS = {"dream": "dream", "real": "real", "dream_expected": "expected in the dream", "real_expected": "expected"}
-SCALE = {"webm": 4, "gif": 2}
+SCALE = {"webm": 4, "mp4": 4, "gif": 2}
+
+
+def formats() -> list[str]:
+    """Return what films can be saved as here: all, or all but those that this PyAV has no encoder for."""
+    return [kind for kind in get_args(Format) if kind == "gif" or can_write(kind)]
 
 
 class DriveFilm:
@@ -44,19 +49,19 @@ class DriveFilm:
         """Return the film.
 
         Args:
-            kind: webm or gif.
+            kind: webm, mp4 or gif.
             fps: frames that make a second.
 
         Raises:
-            ValueError: nothing is recorded, or there is no such kind.
+            ValueError: nothing is recorded, or there is no such kind here.
         """
-        if kind not in get_args(Format):
-            raise ValueError(f"format={kind!r}: choose {' or '.join(get_args(Format))}")
+        if kind not in formats():
+            raise ValueError(f"format={kind!r}: choose {' or '.join(formats())}")
         if not self._frames:
             raise ValueError("nothing is recorded: start recording and drive, then ask for the film")
         if kind == "gif":
             return gif_bytes(np.stack(list(self._panels(SCALE["gif"]))), min(fps, 50))
-        return webm_bytes(self._panels(SCALE["webm"]), fps)
+        return film_bytes(self._panels(SCALE[kind]), fps, kind)
 
     def _panels(self, scale: int) -> Iterator[UInt8[np.ndarray, "H W 3"]]:
         """Yield frames side by side, with the columns that most of the film has; what a frame lacks stays black."""

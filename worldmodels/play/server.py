@@ -32,7 +32,7 @@ from worldmodels.play.messages import (
     parse,
 )
 from worldmodels.play.parts import PARTS, RunParts
-from worldmodels.play.recording import Format
+from worldmodels.play.recording import formats
 from worldmodels.play.session import DriverSession, DriverView, Restart, Worlds
 from worldmodels.run.folder import Run
 
@@ -180,7 +180,7 @@ def greeting(name: str, parts: RunParts, others: Sequence[str]) -> Facts:
         ],
         "seed": Restart().seed,
         "worlds": list(get_args(Worlds)),
-        "films": list(get_args(Format)),
+        "films": formats(),
         "parts": list(PARTS),
         "runs": list(others),
     }

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageSequence
 
 from generative.report import video as module
-from generative.report.video import gif_bytes, webm_bytes, write_webm
+from generative.report.video import film_bytes, gif_bytes, webm_bytes, write_webm
 
 QUALITY = module.QUALITY
 COLOURS = ((220, 30, 30), (30, 200, 30), (30, 30, 220))
@@ -66,6 +66,16 @@ def test_frames_come_back_nearly_as_they_were() -> None:
 
 def test_the_same_frames_give_the_same_bytes() -> None:
     assert webm_bytes(film(), 25) == webm_bytes(film(), 25) != webm_bytes(film(), 20)
+
+
+def test_mp4_is_h264_and_shows_the_same() -> None:
+    content = film_bytes(film(), 25, "mp4")
+    assert content[4:8] == b"ftyp"
+    with av.open(io.BytesIO(content)) as container:
+        assert container.streams.video[0].codec_context.name == "h264" and container.streams.video[0].frames == 30
+    frames, _ = read_back(content)
+    for index, frame in enumerate(frames):
+        assert np.abs(frame.mean((0, 1)) - COLOURS[index // 10]).max() < 6
 
 
 def test_odd_sizes_are_padded_to_even() -> None:

@@ -6,6 +6,7 @@ import base64
 import numpy as np
 import pytest
 
+from tests.accessibility import faults
 from tests.browser import PATIENCE, PROGRAM, opened
 from tests.worldmodels.play.conftest import make
 from worldmodels.play.server import Served, Server
@@ -14,9 +15,12 @@ PICTURE = """(() => {{
   const canvas = document.querySelector("#{0} .came"), {{ width, height }} = canvas;
   return btoa(String.fromCharCode(...canvas.getContext("2d").getImageData(0, 0, width, height).data));
 }})()"""
+UNUSABLE = """(() => {
+  document.body.insertAdjacentHTML("beforeend",
+    '<div id="unusable"><p>faint</p><button></button><button tabindex="-1">far</button></div>');
+  Object.assign(document.querySelector("#unusable p").style, { color: "#bbb", background: "#fff" });
+})()"""
 STEP = "Number(document.querySelector('#real [data-fact=step]').textContent)"
-UNNAMED = """[...document.querySelectorAll("button, input, select")].filter((control) => !(
-  control.labels?.length || control.getAttribute("aria-label") || control.textContent.trim())).length"""
 
 
 async def picture(tab, world):
@@ -72,8 +76,12 @@ def test_keys_turn_the_car_and_sliders_change_the_frame(tmp_path):
                 await tab.until("document.querySelector('#run').textContent === 'run'")
                 session = next(iter(server.seats.values()))
                 assert await tab.value("document.querySelectorAll(':is(#films, #parts, #choice)[hidden]').length") == 0
-                assert await tab.value(UNNAMED) == 0
-                assert [await wider(tab, width) for width in (390, 1280)] == [0, 0]
+                await tab.value(UNUSABLE)
+                found = [each.split(": ")[2] for each in await faults(tab)]
+                assert found == 2 * ["contrast 1.92", "no name", "not reached by keyboard"]
+                await tab.value("document.querySelector('#unusable').remove()")
+                for width in (390, 1280):
+                    assert await wider(tab, width) == 0 and await faults(tab) == []
 
                 await shows(tab, session, "dream")
                 before = await picture(tab, "dream")
@@ -86,6 +94,7 @@ def test_keys_turn_the_car_and_sliders_change_the_frame(tmp_path):
 
                 await tab.value("document.querySelector('[value=both]').click()")
                 await tab.until("!document.querySelector('#real').hidden")
+                assert await faults(tab) == []
                 assert await turned(tab, session, "ArrowLeft") > 0.05
                 assert await turned(tab, session, "KeyD") < -0.05
                 await shows(tab, session, "real")

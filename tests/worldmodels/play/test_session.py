@@ -8,6 +8,7 @@ from tests.worldmodels.play.conftest import make
 from worldmodels.agent.agent import Agent
 from worldmodels.dream.dials import Dials
 from worldmodels.dream.film import dream_drives
+from worldmodels.play import recording
 from worldmodels.play.session import DriverSession, Restart
 from worldmodels.play.wheel import Wheel
 from worldmodels.seeds import VALIDATION
@@ -124,7 +125,7 @@ def test_another_memory_has_seen_the_drive_so_far(parts):
     assert session.step(WHEEL).facts["dream"]["step"] == 4
 
 
-def test_a_film_holds_what_was_seen_while_it_was_recorded(parts):
+def test_a_film_holds_what_was_seen_while_it_was_recorded(parts, monkeypatch):
     session = DriverSession(parts)
     session.step(WHEEL)
     with pytest.raises(ValueError, match="nothing is recorded"):
@@ -136,7 +137,11 @@ def test_a_film_holds_what_was_seen_while_it_was_recorded(parts):
     session.step(WHEEL)
     assert len(session.film) == 2
     assert session.film.content("gif", 25)[:6] == b"GIF89a" and session.film.content("webm", 25)[:4] == b"\x1aE\xdf\xa3"
-    with pytest.raises(ValueError, match="format='mp4'"):
+    assert session.film.content("mp4", 25)[4:8] == b"ftyp"
+    with pytest.raises(ValueError, match="format='avi'"):
+        session.film.content("avi", 25)
+    monkeypatch.setattr(recording, "can_write", lambda kind: kind == "webm")
+    with pytest.raises(ValueError, match="format='mp4': choose webm or gif"):
         session.film.content("mp4", 25)
 
 

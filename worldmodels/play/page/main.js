@@ -5,6 +5,7 @@ import { Link } from "./link.js";
 import { Wheel } from "./wheel.js";
 import { World } from "./world.js";
 
+const FILMS = ["webm", "mp4", "gif"];
 const element = (id) => document.getElementById(id);
 const worlds = [new World("dream", "Dream"), new World("real", "Real environment")];
 const state = { driving: false, agent: false, recording: false, due: 0, turn: false, shown: [], over: false, news: "" };
@@ -24,6 +25,7 @@ const link = new Link({
     fill(element("other"), said.runs);
     element("swap").disabled = said.runs.length === 0;
     element("films").hidden = said.films.length === 0;
+    for (const id of FILMS) element(id).hidden = !said.films.includes(id);
     element("parts").hidden = said.parts.length === 0;
     element("choice").hidden = said.worlds.length === 1;
     element("start").querySelector("[value=here]").hidden = !said.worlds.includes("real");
@@ -137,7 +139,7 @@ function handOver() {
 
 function record(frames) {
   element("recorded").textContent = frames ? `${frames} frames` : "";
-  for (const id of ["webm", "gif"]) element(id).disabled = !frames;
+  for (const id of FILMS) element(id).disabled = !frames;
 }
 
 function rate() {
@@ -180,7 +182,7 @@ element("record").addEventListener("click", () => {
   element("record").textContent = state.recording ? "Stop recording" : "Record";
   link.ask({ do: "record", on: state.recording });
 });
-for (const format of ["webm", "gif"]) {
+for (const format of FILMS) {
   element(format).addEventListener("click", () => {
     drive(false);
     say("The film is being made …");
