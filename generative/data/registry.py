@@ -58,6 +58,8 @@ DATA = Catalogue[type](
         "brackets": "generative.data.text.brackets:BracketsConfig",
         "stories": "generative.data.text.stories:StoriesConfig",
         "questions": "generative.data.text.stories:QuestionsConfig",
+        "tales": "generative.data.text.tales:TalesConfig",
+        "halves": "generative.data.text.tales:HalvesConfig",
         "progressions": "generative.data.music.progressions:ProgressionsConfig",
         "chorales": "generative.data.music.chorales:ChoralesConfig",
         "json-chorales": "generative.data.music.json_chorales:JsonChoralesConfig",

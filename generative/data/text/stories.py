@@ -39,6 +39,9 @@ class Sentence:
 class World:
     """Where people are and what they have."""
 
+    people: tuple[str, ...] = PEOPLE
+    places: tuple[str, ...] = PLACES
+    things: tuple[str, ...] = THINGS
     place: dict[str, str] = field(default_factory=dict)
     """Of people, as far as it is known."""
     owner: dict[str, str] = field(default_factory=dict)
@@ -46,18 +49,25 @@ class World:
     left_at: dict[str, str] = field(default_factory=dict)
     """Where things were dropped, as far as it is known."""
 
+    def sentence(self, generator: np.random.Generator) -> Sentence:
+        """Return what happens next, after it happened."""
+        found = self.possible(generator)
+        self.happen(found)
+        return found
+
     def possible(self, generator: np.random.Generator) -> Sentence:
         """Return something that may happen next."""
-        person = _one(PEOPLE, generator)
+        person = _one(self.people, generator)
         has = sorted(thing for thing, owner in self.owner.items() if owner == person)
-        free = [thing for thing in THINGS if thing not in self.owner and self._reachable(thing, person)]
+        free = [thing for thing in self.things if thing not in self.owner and self._reachable(thing, person)]
         ways = ["went to", *(["took"] if free and person in self.place else []), *(["dropped"] if has else [])]
         verb = ways[generator.integers(len(ways))]
         if verb == "took":
             return Sentence(person, "took", _one(free, generator))
         if verb == "dropped":
             return Sentence(person, "dropped", _one(has, generator))
-        return Sentence(person, "went to", _one([each for each in PLACES if each != self.place.get(person)], generator))
+        elsewhere = [each for each in self.places if each != self.place.get(person)]
+        return Sentence(person, "went to", _one(elsewhere, generator))
 
     def happen(self, sentence: Sentence) -> None:
         """Change what a sentence says."""
@@ -90,8 +100,7 @@ def story(sentences: int, generator: np.random.Generator) -> tuple[list[Sentence
     """Return what happens, and how things stand after it."""
     world, told = World(), []
     for _ in range(sentences):
-        told.append(world.possible(generator))
-        world.happen(told[-1])
+        told.append(world.sentence(generator))
     return told, world
 
 

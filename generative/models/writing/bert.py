@@ -7,8 +7,10 @@ another. The model learns by two objectives whose losses are added:
     next sentence    does B go on where A ends? read off the features of [CLS]
 
 Vectors of tokens, places (sinusoids at first) and segments are added; blocks are post-norm. Given labels in their
-place, a model learns to classify texts from the features of [CLS], best after it has begun with the weights of a run
-that learnt to read (`generative train bert --start RUN`). It writes nothing: what a token may be depends on both sides.
+place, a model learns to classify texts from the features of [CLS]. It may begin with the weights of a run that learnt
+to read (`generative train bert --start RUN`), and reads texts in halves as that did. A small model's [CLS] knows what
+next sentences ask for. So that helps where a label is a matter of both halves, and not where it is of words anywhere.
+It writes nothing: what a token may be depends on both sides.
 """
 
 import math
@@ -154,7 +156,7 @@ class BERT(nn.Module):
         features, first = self._read(seen, tokens.shape[1] // 2)
         asked = features.gather(1, places[..., None].expand(-1, -1, self.config.width))
         scores, truth = self._guesses(asked), tokens.gather(1, places)
-        said = at_least_float32(self.next_sentence(self._pooled(first)))[:, 0]
+        said = self._said(first)
         masked = functional.cross_entropy(scores.flatten(0, 1), truth.flatten())
         pairs = functional.binary_cross_entropy_with_logits(said, follows.to(said.dtype))
         return masked + pairs, {
@@ -169,10 +171,15 @@ class BERT(nn.Module):
         features, _ = self._read(tokens.masked_fill(hidden, self._own(MASK)), tokens.shape[1] // 2)
         return self._guesses(features)
 
+    def goes_on(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, " B"]:
+        """Return the log-odds that the second halves of texts go on where the first ones end."""
+        check_tokens(tokens, self.config.vocabulary)
+        return self._said(self._read(tokens, tokens.shape[1] // 2)[1])
+
     def classify(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B classes"]:
         """Return a score for each label."""
         check_tokens(tokens, self.config.vocabulary)
-        scores: Tensor = self.classifier(self._pooled(self._read(tokens, tokens.shape[1])[1]))
+        scores: Tensor = self.classifier(self._pooled(self._read(tokens, tokens.shape[1] // 2)[1]))
         return at_least_float32(scores)
 
     def maps(self, tokens: Int[Tensor, "B T"]) -> list[Float[Tensor, "B heads T T"]]:
@@ -215,6 +222,9 @@ class BERT(nn.Module):
 
     def _pooled(self, first: Float[Tensor, "B H"]) -> Float[Tensor, "B H"]:
         return self.dropout(self.pool(first).tanh())
+
+    def _said(self, first: Float[Tensor, "B H"]) -> Float[Tensor, " B"]:
+        return at_least_float32(self.next_sentence(self._pooled(first)))[:, 0]
 
     def _guesses(self, features: Float[Tensor, "B C H"]) -> Float[Tensor, "B C K"]:
         return at_least_float32(self.guess(features) @ self.embedding.weight[: self.config.vocabulary].T + self.bias)

@@ -44,6 +44,8 @@ def of_tokens(module: nn.Module, data: Data, samples: int, seed: int, asked: tup
             yield _reach(module, data, samples)
     if offers(module, "fill") and not asked:
         yield _filled(module, data, samples, seed)
+    if hasattr(module, "goes_on") and offers(module, "fill") and not asked:
+        yield _joined(module, data, samples)
     if offers(module, "classify") and not asked:
         yield _told(module, data, samples)
     if offers(module, "sample"):
@@ -94,6 +96,16 @@ def _filled(module: nn.Module, data: Data, samples: int, seed: int) -> Figure:
     nothing = {name: float((guess == truth).mean()) for name, guess in guesses.items()}
     right = float((guessed.numpy() == truth).mean())
     return Figure("hidden tokens right", right, 1.0, NOTHING, NOTHING, nothing, "higher", None, len(truth))
+
+
+def _joined(module: nn.Module, data: Data, samples: int) -> Figure:
+    """Return how often it is told whether a half goes on with the other one, or is that of another text."""
+    held = take(module, data.held_out(), samples).values
+    first, second = held.tensor_split(2, dim=1)
+    mixed = torch.cat([first, second.roll(len(held) // 2, 0)], 1)
+    said = [torch.cat([cast(Any, module).goes_on(part) > 0 for part in texts.split(256)]) for texts in (held, mixed)]
+    right = float((said[0].double().mean() + (~said[1]).double().mean()) / 2)
+    return Figure("next sentence right", right, 1.0, NOTHING, NOTHING, {"chance": 0.5}, "higher", None, 2 * len(held))
 
 
 def _told(module: nn.Module, data: Data, samples: int) -> Figure:

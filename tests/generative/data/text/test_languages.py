@@ -8,6 +8,7 @@ import pytest
 from generative.data import DATA, check_data, load_data
 from generative.data.text.brackets import balanced
 from generative.data.text.padded import END, MASK, padded, until_end
+from generative.data.text.stories import PEOPLE, PLACES
 
 PAIRS = ("copy", "reverse", "dates", "recall", "stories", "questions")
 
@@ -120,6 +121,25 @@ def test_stories_say_what_is_asked():
         assert answers(words[:border], words[border:]) == target[0].strip()
         seen.add(target[0])
     assert len(seen) > 10 and " nobody" in seen
+
+
+def test_halves_of_a_tale_share_people_and_places_and_labels_say_where_they_do_not():
+    tales, halves = load_data("tales", {"count": 300}), load_data("halves", {"count": 300, "trained": 50})
+    assert len(halves) == 50 and len(halves.held_out()) > 10 and tales.item.shape == (32,)
+    for data, told in ((tales, np.zeros(len(tales), int)), (halves, halves.get("label", np.arange(50)))):
+        names = data.item.names
+        seen = set()
+        for row, label in zip(data.get("tokens", np.arange(len(data))), told, strict=True):
+            words = [names[each].strip() for each in row]
+            for kind, number in ((PEOPLE, 1), (PLACES, 2)):
+                first, second = (set(each) & set(kind) for each in (words[:16], words[16:]))
+                assert not first & second if label == number else len(first | second) <= 2
+            seen.add(int(label))
+        assert seen == ({0} if data is tales else {0, 1, 2})
+    rows = {tuple(row) for row in tales.get("tokens", np.arange(len(tales)))}
+    assert not rows & {tuple(row) for row in tales.held_out().get("tokens", np.arange(len(tales.held_out())))}
+    with pytest.raises(ValueError, match="length=7: give 8 or more"):
+        load_data("tales", {"length": 7})
 
 
 def test_a_marked_word_answers_its_question():

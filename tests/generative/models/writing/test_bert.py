@@ -66,6 +66,18 @@ def test_the_loss_is_of_hidden_tokens_and_pairs():
     assert again != loss
 
 
+@torch.no_grad()
+def test_labels_are_told_of_texts_as_reading_learnt_to_read_them():
+    """In two halves: a model that begins with the weights of one that read sees the same places and segments."""
+    reading, labelled, text = made(), made(labelled=True, classes=2), texts(5, 10)
+    labelled.load_state_dict(
+        reading.state_dict() | {"classifier.weight": torch.eye(2, 16), "classifier.bias": torch.zeros(2)}, strict=False
+    )
+    torch.testing.assert_close(labelled.classify(text), reading._pooled(reading._read(text, 5)[1])[:, :2])
+    said = reading.next_sentence(reading._pooled(reading._read(text, 5)[1]))[:, 0]
+    torch.testing.assert_close(reading.goes_on(text), said)
+
+
 def test_labels_take_the_place_of_hidden_tokens():
     module = made(labelled=True, classes=3)
     assert module.inputs == ("tokens", "label") and made().inputs == ("tokens",)

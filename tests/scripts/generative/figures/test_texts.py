@@ -145,7 +145,11 @@ def test_hidden_tokens_and_labels_are_measured_beside_what_counts_say(tmp_path, 
     assert headline["name"] == "hidden tokens right" and headline["value"] < headline["baseline_value"]
     module, data = open_run(run)
     monkeypatch.setattr(type(module), "fill", lambda self, tokens, hidden: torch.eye(data.item.sizes[0])[tokens])
-    (found,) = of_tokens(module, data, 100, 0)
+    monkeypatch.setattr(type(module), "goes_on", lambda self, tokens: (tokens[:, 7] == tokens[:, 15]) * 1.0)
+    found, joined = of_tokens(module, data, 100, 0)
+    halves = data.held_out().get("tokens", np.arange(len(data.held_out())))[:, 7::8]
+    alike = np.concatenate([halves[:, 0] == halves[:, 1], halves[:, 0] != np.roll(halves[:, 1], len(halves) // 2)])
+    assert joined.name == "next sentence right" and joined.value == pytest.approx(alike.mean())
     assert found.value == 1.0 and found.baselines["both neighbours"] > found.baselines["unigram"] > 0.05
     assert "[" in (run.path / "samples" / "00000008.txt").read_text()
     monkeypatch.undo()
