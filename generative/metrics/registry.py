@@ -77,7 +77,7 @@ def _metric(found: object, name: str, place: str) -> Metric:
     return found
 
 
-_IMAGES, _ROWS = "generative.metrics.images", "generative.metrics.sequences"
+_IMAGES, _SERIES = "generative.metrics.images", "generative.metrics.sequences"
 METRICS = Catalogue[Metric](
     "metric",
     "metric",
@@ -99,7 +99,7 @@ METRICS = Catalogue[Metric](
         "MSE": Metric(f"{_IMAGES}.fidelity:squared_error", "pairs", "lower", "How large is the error per value?"),
         "PSNR": Metric(f"{_IMAGES}.fidelity:psnr", "pairs", "higher", "How large is the error, in decibels?"),
         "attributes-kept": Metric(
-            f"{_ROWS}.answers:kept_share", "answers", "higher", "Does a reconstruction keep what a judge sees?",
+            f"{_SERIES}.answers:kept_share", "answers", "higher", "Does a reconstruction keep what a judge sees?",
             share=True,
         ),
         "SSIM": Metric(f"{_IMAGES}.fidelity:ssim", "pairs", "higher", "Is local structure kept?"),
@@ -147,33 +147,33 @@ METRICS = Catalogue[Metric](
             f"{_IMAGES}.lipschitz:lipschitz_lower", "critic", "lower", "How steep is a critic?", usual=False
         ),
         "exact match": Metric(
-            f"{_ROWS}.texts:exact_match", "replies", "higher", "Is the whole answer right?", share=True
+            f"{_SERIES}.texts:exact_match", "replies", "higher", "Is the whole answer right?", share=True
         ),
         "BLEU": Metric(
-            f"{_ROWS}.texts:bleu", "replies", "higher", "Do runs of words agree with the right answer?", usual=False
+            f"{_SERIES}.texts:bleu", "replies", "higher", "Do runs of words agree with the right answer?", usual=False
         ),
         "chrF": Metric(
-            f"{_ROWS}.texts:chrf", "replies", "higher", "Do runs of characters agree with the right answer?",
+            f"{_SERIES}.texts:chrf", "replies", "higher", "Do runs of characters agree with the right answer?",
             usual=False,
         ),
-        "distinct-2": Metric(f"{_ROWS}.texts:distinct", "texts", "near", "How many pairs of tokens are different?"),
-        "repetition": Metric(f"{_ROWS}.texts:repetition", "texts", "near", "How often does a text repeat itself?"),
+        "distinct-2": Metric(f"{_SERIES}.texts:distinct", "texts", "near", "How many pairs of tokens are different?"),
+        "repetition": Metric(f"{_SERIES}.texts:repetition", "texts", "near", "How often does a text repeat itself?"),
         "pitch-class entropy": Metric(
-            f"{_ROWS}.music:pitch_class_entropy", "rolls", "near", "How evenly are the 12 pitch classes used?"
+            f"{_SERIES}.music:pitch_class_entropy", "rolls", "near", "How evenly are the 12 pitch classes used?"
         ),
         "scale consistency": Metric(
-            f"{_ROWS}.music:scale_consistency", "rolls", "near", "How many notes are in one scale?"
+            f"{_SERIES}.music:scale_consistency", "rolls", "near", "How many notes are in one scale?"
         ),
         "groove": Metric(
-            f"{_ROWS}.music:groove_consistency", "rolls", "near", "Have neighbouring bars the same rhythm?"
+            f"{_SERIES}.music:groove_consistency", "rolls", "near", "Have neighbouring bars the same rhythm?"
         ),
-        "empty bars": Metric(f"{_ROWS}.music:empty_bars", "rolls", "near", "How many bars of a voice are silent?"),
-        "polyphony": Metric(f"{_ROWS}.music:polyphony", "rolls", "near", "How many voices sound together?"),
+        "empty bars": Metric(f"{_SERIES}.music:empty_bars", "rolls", "near", "How many bars of a voice are silent?"),
+        "polyphony": Metric(f"{_SERIES}.music:polyphony", "rolls", "near", "How many voices sound together?"),
         "notes per bar": Metric(
-            f"{_ROWS}.music:notes_per_bar", "rolls", "near", "How many notes has a voice in a bar?"
+            f"{_SERIES}.music:notes_per_bar", "rolls", "near", "How many notes has a voice in a bar?"
         ),
-        "tonal distance": Metric(f"{_ROWS}.music:tonal_distance", "rolls", "near", "Do the voices fit together?"),
-        "motif recurrence": Metric(f"{_ROWS}.music:motif_recurrence", "rolls", "near", "Do motifs come again?"),
+        "tonal distance": Metric(f"{_SERIES}.music:tonal_distance", "rolls", "near", "Do the voices fit together?"),
+        "motif recurrence": Metric(f"{_SERIES}.music:motif_recurrence", "rolls", "near", "Do motifs come again?"),
     },
     _metric,
 )  # fmt: skip
