@@ -338,3 +338,11 @@ def test_the_workflow_calls_what_main_passes():
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
     assert {"run": ".ci/run"} in workflow["jobs"]["run"]["steps"]
     assert (ROOT / ".ci" / "run").stat().st_mode & 0o100
+
+
+def test_what_is_checked_before_a_commit_is_checked_on_main():
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    checked = (ROOT / ".ci" / "run").read_text()
+    entries = [hook["entry"] for hook in repository["hooks"]]
+    assert entries == [".venv/bin/ruff check", ".venv/bin/ruff format --check", ".venv/bin/mypy"]
+    assert repository["repo"] == "local" and all(entry in checked for entry in entries)
