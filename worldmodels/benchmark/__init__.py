@@ -22,6 +22,7 @@ from worldmodels.benchmark.measurements.generation import GENERATION, generation
 from worldmodels.benchmark.measurements.memory_use import MEMORY, memory
 from worldmodels.benchmark.measurements.networks import COMPONENT, DREAM, VISION, component, dream, vision
 from worldmodels.benchmark.measurements.optimiser import OPTIMISER, optimiser
+from worldmodels.benchmark.measurements.playing import PLAY, play
 from worldmodels.benchmark.measurements.workers import WORKERS, workers
 from worldmodels.benchmark.measurements.writing import READING, WRITING, reading, writing
 
@@ -53,6 +54,7 @@ FIGURES: dict[str, Subject] = {
         (MEMORY, memory),
         (OPTIMISER, optimiser),
         (WORKERS, workers),
+        (PLAY, play),
         (DREAMS_ON_DEVICE, device_dreams),
         (MANY_DREAMS, device_many),
         (VISION_ON_DEVICE, device_vision),

@@ -13,16 +13,18 @@ from envs.fast_car_racing import FastCarRacing
 from generative.models.writing.gpt2 import GPT2, GPT2Config
 from scripts.benchmark import main
 from scripts.cli import main as worldmodels
+from tests.worldmodels.play.conftest import make as drivable
 from worldmodels import benchmark
 from worldmodels.benchmark import FIGURES, BenchmarkFigure, Settings, Skip, disturbed, measure
 from worldmodels.benchmark.figure import paired, rate
 from worldmodels.benchmark.machine import use_cores
-from worldmodels.benchmark.measurements import exactness
+from worldmodels.benchmark.measurements import exactness, playing
 from worldmodels.benchmark.measurements.driving import TRACKS, leave_playfield, record, wandering
 from worldmodels.benchmark.measurements.environments import make, play
 from worldmodels.benchmark.measurements.evaluation import UsualLoop, random_agent
 from worldmodels.benchmark.measurements.networks import PlainDream, dream_setup, product_peak, step_products
 from worldmodels.benchmark.measurements.writing import PlainGPT, plain_training
+from worldmodels.errors import RunError
 from worldmodels.evolution.tasks import RealTask, TrialWorker
 from worldmodels.evolution.trial_setup import TrialSetup
 
@@ -157,6 +159,7 @@ def test_the_list_has_every_name_and_target(capsys):
         "memory",
         "optimiser",
         "workers",
+        "play",
         "device-dreams",
         "device-many",
         "device-vision",
@@ -298,6 +301,17 @@ def test_a_timed_figure_runs_from_end_to_end(name):
     assert found.value > 0 and found.met in (True, False) and len(found.pairs) == 1 and not found.skipped
     assert found.ours > 0 and found.theirs > 0
     json.dumps(found.detail, allow_nan=False)
+
+
+def test_driving_is_measured_in_each_world(monkeypatch):
+    def missing(graph):
+        raise RunError("onnx is missing")
+
+    monkeypatch.setattr(playing.RunParts, "of", lambda run: drivable())
+    monkeypatch.setattr(playing, "graph_bytes", missing)
+    found = measure("play", TINY)
+    assert found.theirs == 25 and found.value == found.ours / 25 and found.ours == found.detail["both"]
+    assert found.detail["dream"] > 0 < found.detail["real"] and found.detail["exported"] == "onnx is missing"
 
 
 @pytest.mark.slow

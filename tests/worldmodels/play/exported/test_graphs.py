@@ -8,6 +8,7 @@ import torch
 from generative.networks.mixture import Mixture
 from tests.worldmodels.play.exported.reference import dreamt
 from worldmodels.agent.bundle import bundle_parts
+from worldmodels.benchmark.measurements.playing import computed as computed_steps
 from worldmodels.memories import MEMORIES, PointPrediction
 from worldmodels.memories.contract import Prediction
 from worldmodels.play.exported.folder import EXPORTED, dream_graphs
@@ -80,6 +81,23 @@ def test_frames_actions_and_residuals_are_those_of_the_run(exported, page):
         z = torch.randn(1, 4, generator=generator)
         residual = computed(read["residual"], {"z": z, "action": action, "part": part})[0]
         torch.testing.assert_close(residual, bootstrap.draw(z, action, part, part), atol=1e-2, rtol=0)
+
+
+def test_the_benchmark_dreams_on_with_the_pages_graphs(page, monkeypatch):
+    states = []
+    run = onnxruntime.InferenceSession.run
+
+    def seen(session, names, given):
+        states.append(given)
+        return run(session, names, given)
+
+    monkeypatch.setattr(onnxruntime.InferenceSession, "run", seen)
+    step = computed_steps({name: (page / "dream" / f"{name}.onnx").read_bytes() for name in ("agent", "step", "frame")})
+    assert [step(), step()] == [1, 1]
+    agent, memory, *frames = ({name for name in given} for given in states[4:])
+    state = {"state.0", "state.1"}
+    assert (agent, memory, frames) == ({"past", *state}, {"z", "action", *state}, [{"z"}] * 2)
+    assert (states[5]["state.0"] != states[1]["state.0"]).any() and (states[5]["z"] == states[3]["z"]).all()
 
 
 def test_weights_are_halves_and_nobodys_files_are_named(exported, page):
