@@ -89,7 +89,7 @@ def hurry(patch=setattr):
     patch(film, "QUALITY", film.QUALITY | {"crf": "50", "deadline": "realtime", "cpu-used": "8"})
     layout = importlib.import_module("matplotlib.layout_engine").ConstrainedLayoutEngine
     patch(layout, "execute", lambda engine, figure: None)  # half of the time of a plot, which is drawn to measure it
-    patch(importlib.import_module("worldmodels.accuracy.probes"), "RIDGES", (1e-2, 1e-1))
+    patch(importlib.import_module("worldmodels.accuracy.probes"), "RIDGES", (1e-3, 1e-2))
     card = importlib.import_module("worldmodels.accuracy.config")
     patch(card, "EPISODES", 6)
     patch(card.CardConfig, "samples", 4)

@@ -49,16 +49,17 @@ class CollectConfig:
     none. With low gas and a resting brake CarRacing's road is followed for longer."""
     extends: str = ""
     """Run folder whose episodes are taken over before new ones are recorded, or `minari:` and the name or path of a
-    Minari data set; then `collect.episodes` can be 0."""
+    Minari data set. `collect.episodes` can then be 0."""
     early_stop: bool = False
     """End an episode as in training (env.no_reward_limit), so that a stranded car records no more."""
 
     def __post_init__(self) -> None:
         if not self.policies:
             raise ValueError("collect.policies=(): name at least one policy, for example brownian")
-        for name, least in (("episodes", 0 if self.extends else 2), ("max_frames", 2)):
-            if getattr(self, name) < least:
-                raise ValueError(f"collect.{name}={getattr(self, name)}: must be at least {least}")
+        for name in ("episodes", "max_frames"):
+            nothing_new = name == "episodes" and self.episodes == 0 and self.extends
+            if getattr(self, name) < 2 and not nothing_new:
+                raise ValueError(f"collect.{name}={getattr(self, name)}: must be at least 2")
         for name in self.needs_agent:
             if not self.agent:
                 raise ValueError(f"collect.policies names `{name}`: set collect.agent to the run folder that has one")

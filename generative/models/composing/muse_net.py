@@ -159,7 +159,7 @@ class MuseNet(MusicTransformer):
     ) -> Int[Tensor, "B S"]:
         """Return the next `steps` tokens of openings; `given` as of `log_prob`, by default a piece that then ends."""
         whole = -(-(prompt.shape[1] + steps) // self.config.voices)
-        given = (*given, prompt.new_tensor([0, whole]).expand(len(prompt), 2))
+        given = (*given, (whole * torch.arange(2, device=prompt.device)).expand(len(prompt), 2))
         style = getattr(sampling, "style", -1)
         if style >= 0:
             given = (torch.full((len(prompt),), style, device=prompt.device), *given)
@@ -168,7 +168,7 @@ class MuseNet(MusicTransformer):
     def _whole(self, tokens: Int[Tensor, "B T"], *given: Tensor) -> Int[Tensor, "B T+1 5"]:
         """Return pieces as they are read; the first of several styles or places that are given counts."""
         config, (rows, length) = self.config, tokens.shape
-        piece = tokens.new_tensor([0, config.context // config.voices]).expand(rows, 2)
+        piece = (config.context // config.voices * torch.arange(2, device=tokens.device)).expand(rows, 2)
         number = torch.arange(rows, device=tokens.device)
         labels, piece = (next(each for each in (*given, usual) if each.ndim == usual.ndim)
                          for usual in (number % config.classes, piece))  # fmt: skip

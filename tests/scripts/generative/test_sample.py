@@ -8,6 +8,7 @@ from generative import ComponentError
 from generative.data import Field
 from scripts.generative import sample
 from scripts.generative.cli import main
+from scripts.generative.runs.making import told
 from scripts.generative.sample import SampleOptions
 from tests.scripts.generative.small import RING, finished
 
@@ -69,12 +70,8 @@ def test_labels_are_drawn_in_turn(runs):
     usual = drawn(run, "--count", "10", "--columns", "10")
     assert np.array_equal(usual, drawn(run, "--count", "10", "--columns", "10", "--labels", *map(str, range(10))))
     assert not np.array_equal(usual, drawn(run, "--count", "10", "--columns", "10", "--labels", "3"))
-    options = SampleOptions(count=5, labels=("cat", "1"))
-    assert sample.told(module, options, classes("dog", "fish", "cat")).tolist() == [2, 1, 2, 1, 2]
-    assert sample.told(module, SampleOptions(count=2, labels=("1",)), classes("3", "2", "1")).tolist() == [
-        2,
-        2,
-    ]  # the name
+    assert told(module, ("cat", "1"), 5, classes("dog", "fish", "cat")).tolist() == [2, 1, 2, 1, 2]
+    assert told(module, ("1",), 2, classes("3", "2", "1")).tolist() == [2, 2]  # the name
 
 
 def test_labels_that_say_nothing_are_refused(runs, tmp_path, capsys):

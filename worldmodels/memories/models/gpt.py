@@ -40,6 +40,7 @@ class GPTMemoryConfig(TransformerMemoryConfig):
     code: int = 4
     """D, numbers of such a vector."""
 
+    mixtures: ClassVar[int] = 1  # type: ignore[misc]  # codes are drawn, no mixture
     SIZES: ClassVar[tuple[str, ...]] = ("hidden", "layers", "heads", "context", "codes", "code")
 
     def __post_init__(self) -> None:

@@ -68,7 +68,7 @@ def test_too_small_a_vocabulary_and_a_missing_package_are_refused(monkeypatch):
         return whole(name, *arguments, **options)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ComponentError, match=r"pip install 'worldmodels\[text\]'"):
+    with pytest.raises(ComponentError, match=r"pip install 'worldmodels-dream\[text\]'"):
         Tokeniser.of("byte-pair", TEXT, 60)
 
 
