@@ -62,8 +62,8 @@ def main(arguments: Sequence[str]) -> int:
 def _rollouts(run: Run, name: str) -> str:
     """Write the rollouts of a run as a Minari data set and say where."""
     run.require("collect")
-    facts = read_json(run.folder("collect") / "env.json", "restore it")
     files = episode_files(run.folder("collect"))
+    facts = read_json(run.folder("collect") / "env.json", "restore it")
     folder, episodes = write_minari(name, files, env_shape(run.learnt.env), facts)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return f"export: {folder}, {episodes} episodes, {size / 1e6:.1f} MB"

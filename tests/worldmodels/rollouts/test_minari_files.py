@@ -126,3 +126,8 @@ def test_a_name_that_minari_does_not_take_and_a_missing_package(tmp_path, monkey
     assert main(["export", str(run.path), "--minari", "mine-v0"]) != 0
     assert "pip install 'minari[hdf5]'" in capsys.readouterr().err
     assert not (tmp_path / "minari").exists() or not any((tmp_path / "minari").iterdir())
+
+
+def test_an_agent_without_rollouts_is_told_so(capsys):
+    assert main(["export", "pretrained", "--minari", "mine-v0"]) == 1
+    assert "holds no episodes: run `worldmodels collect` first" in capsys.readouterr().err
