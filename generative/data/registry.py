@@ -29,6 +29,13 @@ class StandsFor(Protocol):
         """Return that other data set."""
 
 
+@runtime_checkable
+class Counted(Protocol):
+    """A data set of as many items as are asked for."""
+
+    count: int
+
+
 def _data_config(found: object, name: str, place: str) -> type:
     if not (isinstance(found, type) and dataclasses.is_dataclass(found) and hasattr(found, "load")):
         raise ComponentError(f"{place}: must be a dataclass with a method load()")

@@ -20,6 +20,7 @@ from generative.models.checks import check_not_negative, check_sizes
 from generative.models.layouts import ImagesOrPoints
 from generative.networks.gan.plain import (
     Norm,
+    Upsampling,
     coarse_grid,
     image_critic,
     image_generator,
@@ -63,6 +64,8 @@ class DCGANConfig:
     """Largest magnitude of the critic's weights with lipschitz=clip."""
     norm: Norm = "batch"
     """Normalisation in the generator."""
+    upsampling: Upsampling = "transposed"
+    """How the generator doubles an image: by transposed convolutions as in the paper, or resized and then convolved."""
     critic_norm: Literal["none", "batch", "instance", "layer", "group"] = "batch"
     """Normalisation in the critic; lipschitz=spectral-norm is a lever of its own."""
     critic_dropout: float = 0.0
@@ -178,7 +181,7 @@ class DCGAN(ImagesOrPoints):
                 point_critic(seen, config.width, norm, config.critic_dropout, spectral),
             )
         size, width, seen = config.image_size, config.width, config.channels + beside
-        made = image_generator(inputs, config.channels, size, width, config.norm)
+        made = image_generator(inputs, config.channels, size, width, config.norm, config.upsampling)
         critic = image_critic(seen, size, width, norm, config.critic_dropout, spectral)
         return tuple(each.to(memory_format=torch.channels_last) for each in (made, critic))  # type: ignore[call-overload]
 

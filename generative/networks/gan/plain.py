@@ -4,6 +4,10 @@ The image networks follow DCGAN (Radford et al. 2016, arXiv 1511.06434): every l
 there is no pooling, the generator's output and the critic's input are not normalised. Weights are drawn for the size
 of their inputs (He et al. 2015) instead of at one fixed deviation, so that narrow networks and those without
 normalisation learn as well. Images are in [-1, 1] here.
+
+A transposed convolution reaches the pixels of a doubled image by different weights of its kernel, in turns, which shows
+as a checkerboard; resizing and then convolving has no such pattern (Odena, Dumoulin & Olah 2016, "Deconvolution and
+Checkerboard Artifacts", Distill, doi 10.23915/distill.00003).
 """
 
 import itertools
@@ -17,6 +21,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from generative.networks.residual import drawn
 
 Norm = Literal["none", "batch", "instance", "layer", "group", "spectral"]
+Upsampling = Literal["transposed", "resize"]
 SLOPE = 0.2
 WIDEST = 8  # channels of the coarsest level, in multiples of the finest
 LARGEST_GRID = 7
@@ -39,7 +44,9 @@ def coarse_grid(image_size: int) -> tuple[int, int]:
     return side, doublings
 
 
-def image_generator(inputs: int, channels: int, image_size: int, width: int, norm: Norm) -> nn.Sequential:
+def image_generator(
+    inputs: int, channels: int, image_size: int, width: int, norm: Norm, upsampling: Upsampling = "transposed"
+) -> nn.Sequential:
     """Return (B inputs) -> images (B channels image_size image_size) in [-1, 1]."""
     side, doublings = coarse_grid(image_size)
     widths = _widths(width, doublings)[::-1]
@@ -48,10 +55,9 @@ def image_generator(inputs: int, channels: int, image_size: int, width: int, nor
     for before, after in itertools.pairwise(widths):
         # A normalisation over positions takes a bias off again.
         bias = norm not in ("batch", "instance")
-        layers.append(nn.ConvTranspose2d(before, after, kernel_size=4, stride=2, padding=1, bias=bias))
+        layers += _doubled(before, after, upsampling, bias)
         layers += [*_norm(norm, after, image=True), nn.ReLU()]
-    layers += [nn.ConvTranspose2d(widths[-1], channels, kernel_size=4, stride=2, padding=1), nn.Tanh()]
-    return _drawn(layers, norm == "spectral")
+    return _drawn([*layers, *_doubled(widths[-1], channels, upsampling), nn.Tanh()], norm == "spectral")
 
 
 def image_critic(
@@ -104,6 +110,13 @@ def point_critic(dimensions: int, width: int, norm: Norm, dropout: float, spectr
 def _widths(width: int, levels: int) -> list[int]:
     """Channels from the finest level to the coarsest."""
     return [width * min(2**level, WIDEST) for level in range(levels)]
+
+
+def _doubled(before: int, after: int, upsampling: Upsampling, bias: bool = True) -> list[nn.Module]:
+    """Layers that double height and width."""
+    if upsampling == "transposed":
+        return [nn.ConvTranspose2d(before, after, kernel_size=4, stride=2, padding=1, bias=bias)]
+    return [nn.Upsample(scale_factor=2, mode="nearest"), nn.Conv2d(before, after, 3, padding=1, bias=bias)]
 
 
 def _norm(norm: Norm, channels: int, image: bool) -> list[nn.Module]:

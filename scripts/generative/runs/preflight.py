@@ -10,6 +10,7 @@ import numpy as np
 from generative import MODELS, offers
 from generative.core.options import check_numbers
 from generative.data import Data
+from generative.data.registry import Counted
 from generative.runs.run_folder import TrainingConfig
 from worldmodels.machine import check_fits
 from worldmodels.run.preflight import imagined
@@ -28,9 +29,8 @@ def check_data_options(config: object) -> None:
         RunError: there are too many items.
     """
     check_numbers(config, "data")
-    count = getattr(config, "count", 0)
-    if isinstance(count, int):
-        check_fits("data.count", count, SPLIT_BYTES * count)
+    if isinstance(config, Counted):
+        check_fits("data.count", config.count, SPLIT_BYTES * config.count)
 
 
 def check_sizes(config: TrainingConfig, data: Data) -> None:

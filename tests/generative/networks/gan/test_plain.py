@@ -18,6 +18,7 @@ from generative.networks.gan.plain import (
 )
 def test_images_are_halved_to_a_small_map(size, grid):
     assert coarse_grid(size) == grid
+    assert image_generator(3, 2, size, 4, "none", "resize")(torch.randn(2, 3)).shape == (2, 2, size, size)
     generator = image_generator(3, 2, size, 4, "none")
     critic = image_critic(2, size, 4, "none", 0.0, False)
     images = generator(torch.randn(2, 3))
@@ -75,9 +76,22 @@ def test_dropout_is_where_it_is_asked_for():
     assert found == [0.3, 0.3]
 
 
+def test_only_transposed_convolutions_leave_a_checkerboard():
+    def grain(upsampling):
+        torch.manual_seed(0)
+        generator = image_generator(3, 1, 64, 4, "none", upsampling)
+        last = generator[-2:] if upsampling == "transposed" else generator[-3:]
+        image = last(torch.ones(1, 4, 32, 32))[0, 0, 2:-2, 2:-2]  # the border is another matter
+        return (image - image.mean()).abs().max()
+
+    assert grain("transposed") > 0.1 and grain("resize") < 1e-6
+
+
+@pytest.mark.parametrize("upsampling", ["transposed", "resize"])
 @pytest.mark.parametrize("norm", ["none", "batch"])
-def test_signals_keep_their_size_in_narrow_networks(norm):
-    images = image_generator(16, 3, 64, 8, norm)(torch.randn(64, 16, generator=torch.Generator().manual_seed(0)))
+def test_signals_keep_their_size_in_narrow_networks(norm, upsampling):
+    noise = torch.randn(64, 16, generator=torch.Generator().manual_seed(0))
+    images = image_generator(16, 3, 64, 8, norm, upsampling)(noise)
     assert 0.2 < images.std() < 0.9
     scores = image_critic(3, 64, 8, "none", 0.0, False)(images)
     assert 0.1 < scores.std() < 3
