@@ -98,6 +98,7 @@ def _built(mapping: FactsView, base: RunConfig, where: str) -> RunConfig:
     env = mapping.get("env")
     if isinstance(env, Mapping) and isinstance(env.get("id"), str):
         base = for_environment(base, env["id"])
+    base = _for_components(mapping, base)
     merged = _merge(config_mapping(base), mapping, where)
     merged |= {name: getattr(base, name) for name in merged if name not in mapping}  # as they are
     try:
@@ -112,6 +113,30 @@ def _built(mapping: FactsView, base: RunConfig, where: str) -> RunConfig:
         return config_from_mapping(RunConfig, merged)
     except (ComponentError, ValueError) as error:
         raise RunError(f"configuration: {where}{error}") from error
+
+
+def _for_components(mapping: FactsView, base: RunConfig) -> RunConfig:
+    """Return the base without the options of later rounds that were given to components which the mapping replaces."""
+    rounds = mapping.get("loop")
+    for section in SWAPPABLE:
+        first: str = getattr(base, section).type
+        loop = base.loop
+        if _type_in(mapping, section, first) != first:
+            loop = loop.without_options(section)
+        names: tuple[Literal["later", "final"], ...] = ("later", "final")
+        for name in names:
+            given = rounds.get(name) if isinstance(rounds, Mapping) else None
+            before = _type_in(getattr(loop, name), section, first)
+            if _type_in(given, section, before) != before:
+                loop = loop.without_options(section, name)
+        base = replace(base, loop=loop)
+    return base
+
+
+def _type_in(changes: object, section: str, otherwise: object) -> object:
+    """Return the type that changes name in a section."""
+    inner = changes.get(section) if isinstance(changes, Mapping) else None
+    return inner.get("type", otherwise) if isinstance(inner, Mapping) else otherwise
 
 
 def _options(registry: Registry, section: str, chosen: str, given: FactsView) -> object:

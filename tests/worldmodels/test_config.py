@@ -135,6 +135,29 @@ def test_a_file_lays_its_later_rounds_over_those_of_its_preset(tmp_path):
     assert mine.later["evolve"] == quick.later["evolve"] and mine.final == quick.final != {}
 
 
+@pytest.mark.parametrize("name", known_presets())
+@pytest.mark.parametrize("vision", ["pca", "vq-vae"])
+def test_another_component_can_be_named_over_any_preset(name, vision):
+    base, config = preset(name), config_from({"vision": {"type": vision}}, preset(name))
+    assert config.vision.type == vision
+    for before, later in ((base.loop.later, config.loop.later), (base.loop.final, config.loop.final)):
+        assert "options" not in later.get("vision", {})  # they were of the preset's component
+        assert {key: value for key, value in later.items() if key != "vision"} == {
+            key: value for key, value in before.items() if key != "vision"
+        }
+        assert later.get("vision", {}).get("fit") == before.get("vision", {}).get("fit")
+
+
+def test_options_of_later_rounds_stay_with_the_component_that_they_are_of():
+    base = preset("default")
+    assert config_from({"vision": {"type": base.vision.type}}, base).loop == base.loop
+    mine = {"vision": {"type": "vq-vae"}, "loop": {"later": {"vision": {"options": {"codes": 32}}}}}
+    assert config_from(mine, base).loop.later["vision"] == {"options": {"codes": 32}}
+    own = {"loop": {"later": {"vision": {"type": "pca", "options": {"frames": 64}}}}}
+    again = config_from({"vision": {"type": "vq-vae"}}, config_from(own, base))
+    assert again.loop.later["vision"] == {"type": "pca", "options": {"frames": 64}}
+
+
 def test_a_file_s_options_of_the_environment_stand_as_written(tmp_path):
     for text, options in (("{}", {"size": 32}), ("{options: {}}", {}), ("{options: {size: 16}}", {"size": 16})):
         (tmp_path / "mine.yaml").write_text(f"preset: toy\nenv: {text}\n")

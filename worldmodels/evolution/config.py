@@ -1,6 +1,7 @@
 """How controllers evolve, how rounds of a loop follow each other, and how the chosen controller is measured."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from agents import OptimiserConfig
@@ -106,6 +107,28 @@ class LoopConfig:
             if getattr(self, name) < least:
                 raise ValueError(f"loop.{name}={getattr(self, name)}: must be at least {least}")
         check_numbers(self, "loop")
+
+    def without_options(self, section: str, only: Literal["", "later", "final"] = "") -> "LoopConfig":
+        """Return the loop without the options that later rounds give a section's component, as it is another now.
+
+        Where a round names a type of its own, its options are of that one: they go if only that round is meant.
+
+        Args:
+            section: vision or memory.
+            only: later or final; empty for both.
+        """
+
+        def kept(changes: FactsView) -> Facts:
+            inner = changes.get(section)
+            if not isinstance(inner, Mapping) or ("type" in inner and not only):
+                return dict(changes)
+            return {**changes, section: {name: value for name, value in inner.items() if name != "options"}}
+
+        return replace(
+            self,
+            later=self.later if only == "final" else kept(self.later),
+            final=self.final if only == "later" else kept(self.final),
+        )
 
     def changes(self, number: int) -> list[tuple[str, FactsView]]:
         """Return the mappings that a later round differs by, each with its field's name, in the order they apply."""
