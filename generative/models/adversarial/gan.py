@@ -65,7 +65,8 @@ class DCGANConfig:
     norm: Norm = "batch"
     """Normalisation in the generator."""
     upsampling: Upsampling = "transposed"
-    """How the generator doubles an image: by transposed convolutions as in the paper, or resized and then convolved."""
+    """How the generator doubles an image: by transposed convolutions as in the paper, or resized and then convolved,
+    which leaves no checkerboard."""
     critic_norm: Literal["none", "batch", "instance", "layer", "group"] = "batch"
     """Normalisation in the critic; lipschitz=spectral-norm is a lever of its own."""
     critic_dropout: float = 0.0

@@ -7,7 +7,8 @@ normalisation learn as well. Images are in [-1, 1] here.
 
 A transposed convolution reaches the pixels of a doubled image by different weights of its kernel, in turns, which shows
 as a checkerboard; resizing and then convolving has no such pattern (Odena, Dumoulin & Olah 2016, "Deconvolution and
-Checkerboard Artifacts", Distill, doi 10.23915/distill.00003).
+Checkerboard Artifacts", Distill, doi 10.23915/distill.00003). What is resized has no more detail than before, so there
+is a layer at the image's own size.
 """
 
 import itertools
@@ -21,7 +22,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from generative.networks.residual import drawn
 
 Norm = Literal["none", "batch", "instance", "layer", "group", "spectral"]
-Upsampling = Literal["transposed", "resize"]
+Upsampling = Literal["transposed", "nearest", "bilinear"]
 SLOPE = 0.2
 WIDEST = 8  # channels of the coarsest level, in multiples of the finest
 LARGEST_GRID = 7
@@ -57,7 +58,13 @@ def image_generator(
         bias = norm not in ("batch", "instance")
         layers += _doubled(before, after, upsampling, bias)
         layers += [*_norm(norm, after, image=True), nn.ReLU()]
-    return _drawn([*layers, *_doubled(widths[-1], channels, upsampling), nn.Tanh()], norm == "spectral")
+    last = widths[-1]
+    if upsampling == "transposed":
+        layers += [*_doubled(last, channels, upsampling), nn.Tanh()]
+    else:
+        layers += [*_doubled(last, last, upsampling), *_norm(norm, last, image=True), nn.ReLU()]
+        layers += [nn.Conv2d(last, channels, kernel_size=3, padding=1), nn.Tanh()]
+    return _drawn(layers, norm == "spectral")
 
 
 def image_critic(
@@ -116,7 +123,7 @@ def _doubled(before: int, after: int, upsampling: Upsampling, bias: bool = True)
     """Layers that double height and width."""
     if upsampling == "transposed":
         return [nn.ConvTranspose2d(before, after, kernel_size=4, stride=2, padding=1, bias=bias)]
-    return [nn.Upsample(scale_factor=2, mode="nearest"), nn.Conv2d(before, after, 3, padding=1, bias=bias)]
+    return [nn.Upsample(scale_factor=2, mode=upsampling), nn.Conv2d(before, after, 3, padding=1, bias=bias)]
 
 
 def _norm(norm: Norm, channels: int, image: bool) -> list[nn.Module]:

@@ -82,6 +82,14 @@ def test_every_lever_changes_the_training():
         assert not torch.equal(draw(weak, 20, noise()), draw(strong, 20, noise())), lipschitz
 
 
+def test_the_option_says_how_the_generator_doubles():
+    def modes(upsampling):
+        module = MODELS.create("dcgan", {"image_size": 16, "width": 4, "upsampling": upsampling})
+        return [layer.mode for layer in module.generator if isinstance(layer, torch.nn.Upsample)]
+
+    assert modes("transposed") == [] and modes("nearest") == ["nearest"] * 2 and modes("bilinear") == ["bilinear"] * 2
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

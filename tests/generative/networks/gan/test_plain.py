@@ -18,7 +18,7 @@ from generative.networks.gan.plain import (
 )
 def test_images_are_halved_to_a_small_map(size, grid):
     assert coarse_grid(size) == grid
-    assert image_generator(3, 2, size, 4, "none", "resize")(torch.randn(2, 3)).shape == (2, 2, size, size)
+    assert image_generator(3, 2, size, 4, "none", "bilinear")(torch.randn(2, 3)).shape == (2, 2, size, size)
     generator = image_generator(3, 2, size, 4, "none")
     critic = image_critic(2, size, 4, "none", 0.0, False)
     images = generator(torch.randn(2, 3))
@@ -76,18 +76,23 @@ def test_dropout_is_where_it_is_asked_for():
     assert found == [0.3, 0.3]
 
 
-def test_only_transposed_convolutions_leave_a_checkerboard():
-    def grain(upsampling):
-        torch.manual_seed(0)
-        generator = image_generator(3, 1, 64, 4, "none", upsampling)
-        last = generator[-2:] if upsampling == "transposed" else generator[-3:]
-        image = last(torch.ones(1, 4, 32, 32))[0, 0, 2:-2, 2:-2]  # the border is another matter
-        return (image - image.mean()).abs().max()
+@pytest.mark.parametrize(
+    ("upsampling", "last", "even"), [("transposed", 2, False), ("nearest", 5, True), ("bilinear", 5, True)]
+)
+def test_only_transposed_convolutions_leave_a_checkerboard(upsampling, last, even):
+    torch.manual_seed(0)
+    doubling = image_generator(3, 1, 64, 4, "none", upsampling)[-last:]
+    image = doubling(torch.ones(1, 4, 32, 32))[0, 0, 4:-4, 4:-4]  # away from the border
+    assert image.shape == (56, 56)
+    assert ((image - image.mean()).abs().max() < 1e-6) == even
 
-    assert grain("transposed") > 0.1 and grain("resize") < 1e-6
+
+def test_a_resized_image_has_a_layer_at_its_own_size():
+    layers = [type(layer) for layer in image_generator(3, 1, 64, 4, "none", "bilinear")]
+    assert layers[-5:] == [nn.Upsample, nn.Conv2d, nn.ReLU, nn.Conv2d, nn.Tanh]
 
 
-@pytest.mark.parametrize("upsampling", ["transposed", "resize"])
+@pytest.mark.parametrize("upsampling", ["transposed", "nearest", "bilinear"])
 @pytest.mark.parametrize("norm", ["none", "batch"])
 def test_signals_keep_their_size_in_narrow_networks(norm, upsampling):
     noise = torch.randn(64, 16, generator=torch.Generator().manual_seed(0))
