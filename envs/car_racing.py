@@ -136,6 +136,17 @@ class CarRacing(gymnasium_car_racing.CarRacing):
         self.goal_reached = bool(info.get("lap_finished", False))
         return obs, reward, terminated, truncated, info
 
+    def close(self) -> None:
+        """Give back the window and the simulator's bodies; `reset` makes new ones.
+
+        Box2D's bodies and listener hold the environment, and the other way round, in references that Python's garbage
+        collection does not see: each environment that is dropped without it costs 140 kB.
+        """
+        super().close()
+        self._destroy()
+        self.world.contactListener = None
+        self.car, self._centre_line = None, None
+
     def _render(self, mode: str) -> Any:
         if mode != "state_pixels":
             return super()._render(mode)

@@ -281,6 +281,26 @@ def test_resets_free_their_tracks(env):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*Box action space:UserWarning")
+def test_closed_environments_leave_nothing_and_can_be_reset():
+    def bodies():
+        gc.collect()
+        return sum(type(each).__name__ == "b2Body" for each in gc.get_objects())
+
+    before = bodies()
+    for seed in range(2):
+        env = gym.make("WorldModels/CarRacing-v3").unwrapped
+        first = env.reset(seed=seed)[0]
+        assert bodies() > before + 200
+        env.close()
+        with pytest.raises(ResetNeeded):
+            env.simulator_state()
+        env.close()
+    assert np.array_equal(env.reset(seed=seed)[0], first)
+    env.step(np.array([0.0, 1.0, 0.0]))
+    env.close()
+    assert bodies() == before
+
+
 def test_gymnasium_checks_pass():
     check_env(gym.make("WorldModels/CarRacing-v3").unwrapped, skip_render_check=True)
 
