@@ -115,7 +115,8 @@ def _forecast(display: "Display", config: "RunConfig", stages: list[str]) -> Non
 
 def _said(run: "Run", stage: str) -> str:
     """Return what came of a stage, in a line."""
-    from scripts.info import info, score_line
+    from scripts.info import info
+    from worldmodels.report.states import score_line
 
     if stage == "evaluate":
         return f"score: {score_line(run.done(stage) or {})}"

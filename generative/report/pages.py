@@ -6,9 +6,12 @@ numbers; the only markup among them are the drawings of `generative.report.plots
 
 import base64
 import functools
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+if TYPE_CHECKING:
+    from jinja2 import Environment
+else:
+    Environment = Any
 
 TYPES = {
     b"\x89PNG": "image/png",
@@ -48,6 +51,8 @@ def render(package: str, template: str, **values: Any) -> str:
 
 @functools.cache
 def _environment(package: str) -> Environment:
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined  # only for pages
+
     loader = ChoiceLoader([PackageLoader(package), PackageLoader(__package__)])
     found = Environment(autoescape=True, loader=loader, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
     found.filters |= {each.__name__: each for each in (number, duration, media_type, data_url)}

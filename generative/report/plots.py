@@ -18,9 +18,10 @@ from jaxtyping import Float, UInt8
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 from generative.core.facts import Facts, FactsView
+from generative.report.images import png_bytes
 
 P = ParamSpec("P")
 BLUE, ORANGE, TEAL, PURPLE, GREY, RED = "#2f6fde", "#e0762b", "#1a9a86", "#8a5bd1", "#7d8594", "#b5476b"
@@ -30,6 +31,8 @@ DASHED: Facts = {"linestyle": (0, (4, 3)), "linewidth": 1.4}
 POINTS: Facts = {"marker": "o", "markersize": 4.5}
 Breaks = Sequence[tuple[float | int, str]]
 """Places on the horizontal axis at which something begins, with its name."""
+Drawing = Callable[[SubFigure | None], Figure]
+"""Draws a figure, or a part of one that is `stacked`."""
 _INK, _GRID = "#1f2431", "#e2e5eb"  # replaced by CSS variables in the text of the SVG
 _STYLE: Facts = {
     "svg.fonttype": "none",
@@ -99,23 +102,61 @@ def picture(figure: Figure, dpi: int = 110) -> UInt8[np.ndarray, "H W 3"]:
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def panels(heights: Sequence[float | int], x_label: str, y_labels: Sequence[str]) -> tuple[Figure, list[Axes]]:
+class NotebookFigure(Figure):
+    """A figure that a notebook shows as it is, without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        return png_bytes(picture(self))
+
+
+def stacked(drawings: Mapping[str, Drawing]) -> NotebookFigure:
+    """Return one figure of several below each other, each under its title.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if not drawings:
+        raise ValueError("drawings is empty: nothing to draw; leave the figure out")
+    heights = [draw(None).get_figheight() + 0.4 for draw in drawings.values()]
+    figure = NotebookFigure(figsize=(7.6, sum(heights)), layout="constrained")
+    parts = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for part, (title, draw) in zip(parts, drawings.items(), strict=True):
+        draw(part)
+        part.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    return figure
+
+
+def panels(
+    heights: Sequence[float | int], x_label: str, y_labels: Sequence[str], on: SubFigure | None = None
+) -> tuple[Figure, list[Axes]]:
     """Return a figure 7.6 inches wide of axes under each other, so many inches high, that share the horizontal one.
 
-    Its 11 points are 17 pixels where a page shows it 900 pixels wide.
+    Its 11 points are 17 pixels where a page shows it 900 pixels wide. The axes stand on a part of a figure where one is
+    given.
     """
-    figure = Figure(figsize=(7.6, sum(heights)), layout="constrained")
-    column = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=list(heights))[:, 0]
+    figure = Figure(figsize=(7.6, sum(heights)), layout="constrained") if on is None else on.get_figure(root=True)
+    column = (on or figure).subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=list(heights))[:, 0]
     for axes, label in zip(column, y_labels, strict=True):
         axes.set_ylabel(label)
     column[-1].set_xlabel(x_label)
     return figure, list(column)
 
 
-def one_panel(height: float | int, x_label: str = "", y_label: str = "") -> tuple[Figure, Axes]:
+def one_panel(
+    height: float | int, x_label: str = "", y_label: str = "", on: SubFigure | None = None
+) -> tuple[Figure, Axes]:
     """Return a figure as `panels`, of one."""
-    figure, (axes,) = panels([height], x_label, [y_label])
+    figure, (axes,) = panels([height], x_label, [y_label], on)
     return figure, axes
+
+
+@styled
+def shown_image(image: UInt8[np.ndarray, "H W 3"], on: SubFigure | None = None) -> Figure:
+    """Draw an image without axes, as wide as a figure."""
+    figure, axes = one_panel(7.2 * image.shape[0] / image.shape[1], on=on)
+    axes.imshow(image, interpolation="nearest")
+    axes.set_axis_off()
+    return figure
 
 
 def legend_above(axes: Axes) -> None:
@@ -164,6 +205,7 @@ def loss_curves(
     baselines: Mapping[str, float | int] | None = None,
     label: str = "loss",
     breaks: Breaks = (),
+    on: SubFigure | None = None,
 ) -> Figure:
     """Draw `train_loss` and `held_out_loss` over `step`, and each baseline as a named horizontal line.
 
@@ -181,7 +223,7 @@ def loss_curves(
     drawn = np.array([value for curve in curves.values() for _, value in curve] + list(baselines.values()), dtype=float)
     if not any(curves.values()):
         raise ValueError("history has no train_loss and no held_out_loss: nothing to draw; leave the figure out")
-    figure, axes = one_panel(3.2, "optimiser step", label)
+    figure, axes = one_panel(3.2, "optimiser step", label, on)
     for (title, curve), colour in zip(curves.items(), (BLUE, ORANGE), strict=True):
         if curve:
             steps, losses = zip(*curve, strict=True)

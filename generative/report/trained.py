@@ -1,20 +1,24 @@
 """The page of a trained model: what it makes, its figures, how it learned, its latent space."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
-from markupsafe import Markup
+from jaxtyping import UInt8
 
-from generative.core.facts import Facts
+from generative.core.facts import Facts, FactsView
 from generative.core.files import read_json
 from generative.core.options import ComponentError
+from generative.report.glance import Glance
 from generative.report.images import png_bytes
 from generative.report.pages import duration, number, render
-from generative.report.plots import loss_curves, svg
+from generative.report.plots import Drawing, NotebookFigure, loss_curves, picture, shown_image, stacked, svg
 from generative.runs.run_folder import TrainingRun
 
+KIND = "generative model"
+COLUMNS = ("figure", "model", "real data", "baseline", "better", "samples")
 STAGES = 6
 """Grids shown of those that were drawn while the model learned, the first and the last included."""
 STAGE_PIXELS = 600
@@ -46,33 +50,79 @@ PICTURES = {
 
 def render_run(run: TrainingRun) -> str:
     """Return the page of a run from whatever its folder holds."""
-    evaluation = run.facts("evaluation")
-    data = run.facts("data")
+    evaluation, data = run.facts("evaluation"), run.facts("data")
     return render(
         __package__,
         "trained.html",
-        title=f"{run.config.model.type} on {run.config.data.type}",
-        kind="generative model",
+        title=_title(run),
+        kind=KIND,
         facts=_facts(run),
-        warnings=[
-            f"{each['problem']}: {each['evidence']}. Remedy: {each['remedy']}."
-            for each in (evaluation or {}).get("verdicts", [])
-        ],
+        warnings=_warnings(evaluation),
         warned="What went wrong",
         run=str(run.path),
         evaluation=evaluation,
         headline=_headline(evaluation),
-        figures=_figures(evaluation["figures"] if evaluation else []),
+        columns=COLUMNS,
+        figures=_figures(evaluation),
         extractors=sorted({row["extractor"] for row in (evaluation or {}).get("figures", []) if row["extractor"]}),
         stages=_stages(run),
         texts=_texts(run),
         heard=_beside(run),
-        curves=_curves(run.history()),
+        curves=[svg(draw(None), name, f"{label} over optimiser steps")
+                for name, label, draw in _curves(run.history(), CURVES)],
         pictures=_pictures(run),
         attributes=_attributes(run),
         data=data if data and data["lines"] else None,
         config=(run.path / "config.yaml").read_text(),
+    )  # fmt: skip
+
+
+def plot(run: TrainingRun) -> NotebookFigure:
+    """Return a figure of the run's losses by now, and of the last picture of what it makes.
+
+    Raises:
+        ComponentError: there is neither.
+    """
+    drawings: dict[str, Drawing] = {}
+    if files := _drawn(run, "png"):
+        drawings[f"What it makes, after {_step(files[-1])}"] = partial(shown_image, _image(files[-1]))
+    drawings |= {label.capitalize(): draw for _, label, draw in _curves(run.history(), {})}
+    if not drawings:
+        raise ComponentError(f"{run.path}: nothing to draw yet; `generative train --out {run.path}` begins to learn")
+    return stacked(drawings)
+
+
+def glance(run: TrainingRun) -> Glance:
+    """Return what a notebook shows of a run: what it is, its figures, and what it makes."""
+    evaluation, facts = run.facts("evaluation"), _facts(run)
+    shown = [name for name in ("preset", "seed", "state", "steps", "time", "trained numbers") if name in facts]
+    files = [path for ending in PICTURE_ENDINGS for path in _drawn(run, ending)[-1:]]
+    media = {f"after {_step(path)}": path.read_bytes() for path in files}
+    media |= {name: content for name, content, _ in _beside(run)}
+    media |= {} if media or not run.history() else {"losses": png_bytes(picture(plot(run)))}
+    command = f"generative train --out {run.path}" if run.facts() is None else f"generative evaluate {run.path}"
+    return Glance(
+        title=f"{_title(run)}: {run.path}",
+        kind=KIND,
+        warnings=_warnings(evaluation),
+        said=_headline(evaluation),
+        columns=COLUMNS if evaluation else (),
+        rows=_figures(evaluation) or [(name, facts[name]) for name in shown],
+        media=media,
+        text=(_texts(run)[-1:] or [("", "")])[0][1],
+        command="" if evaluation else command,
     )
+
+
+def _title(run: TrainingRun) -> str:
+    return f"{run.config.model.type} on {run.config.data.type}"
+
+
+def _warnings(evaluation: Facts | None) -> list[str]:
+    return [
+        f"{each['problem']}: {each['evidence']}. Remedy: {each['remedy']}."
+        for each in (evaluation or {}).get("verdicts", [])
+    ]
 
 
 def _facts(run: TrainingRun) -> dict[str, str]:
@@ -116,7 +166,7 @@ def _known(value: float | None) -> str:
     return "none" if value is None else number(value, 4)
 
 
-def _figures(rows: Sequence[Facts]) -> list[tuple[str, ...]]:
+def _figures(evaluation: Facts | None) -> list[tuple[str, ...]]:
     return [
         (
             row["name"].split("[")[0],
@@ -126,7 +176,7 @@ def _figures(rows: Sequence[Facts]) -> list[tuple[str, ...]]:
             row["better"],
             f"{row['samples']:,}",
         )
-        for row in rows
+        for row in (evaluation or {"figures": []})["figures"]
     ]
 
 
@@ -161,26 +211,31 @@ def _step(path: Path) -> str:
 
 def _shrunk(path: Path) -> bytes:
     """Return a grid as a PNG that fits in a square of `STAGE_PIXELS`."""
-    image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR_RGB)
-    if image is None:
-        raise ComponentError(f"{path}: no whole picture; remove it and write the report again")
+    image = _image(path)
     share = min(1.0, STAGE_PIXELS / max(image.shape[:2]))
     size = round(image.shape[1] * share), round(image.shape[0] * share)
     return png_bytes(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
 
 
-def _curves(history: Sequence[Facts]) -> list[Markup]:
+def _image(path: Path) -> UInt8[np.ndarray, "H W 3"]:
+    image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR_RGB)
+    if image is None:
+        raise ComponentError(f"{path}: no whole picture; remove it and write the report again")
+    return image.astype(np.uint8)
+
+
+def _curves(history: Sequence[Facts], others: FactsView) -> list[tuple[str, str, Drawing]]:
+    """Return the figures of the losses, and of other columns with these labels: each its name, label and drawing."""
     first = history[0] if history else {}
     drawn: dict[str, str] = {"loss": "loss"} if "loss" in first else {}
     drawn |= {name: name.replace("_", " ") for name in first if name.endswith("_loss") and name != "held_out_loss"}
-    found = []
-    for name, label in (drawn | CURVES).items():
+    found: list[tuple[str, str, Drawing]] = []
+    for name, label in {**drawn, **others}.items():
         held_out = "held_out_loss" if name == "loss" else ""
         rows = [{"step": row["step"], "train_loss": row[name], "held_out_loss": row.get(held_out)}
                 for row in history if name in row]  # fmt: skip
         if rows:
-            figure = loss_curves(rows, label=label)
-            found.append(svg(figure, f"curve-{name.replace('_', '-')}", f"{label} over optimiser steps"))
+            found.append((f"curve-{name.replace('_', '-')}", label, partial(loss_curves, rows, {}, label, ())))
     return found
 
 

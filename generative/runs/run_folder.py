@@ -119,6 +119,8 @@ def _presets(model: str) -> dict[str, Facts]:
 class TrainingRun(WorkFolder):
     """A run folder, open for reading or for a training to fill."""
 
+    shown_by = "generative.report.trained"
+
     def __init__(self, path: str | os.PathLike[str]):
         super().__init__(path)
         file = self.path / "config.yaml"

@@ -1,16 +1,33 @@
 """A folder that one process works in at a time: its lock, its figures, and the time that was spent on it."""
 
+import importlib
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from generative.core.facts import Facts, FactsView
 from generative.core.files import append_line, locked, read_lines, sweep
 from generative.core.options import ComponentError
 from generative.runs.trackers import Curves
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+else:
+    Figure = Any  # what draws is imported by whoever asks for it
+
+
+@runtime_checkable
+class Shown(Protocol):
+    """Something that a notebook shows."""
+
+    def plot(self) -> Figure:
+        """Return its Matplotlib figure."""
+
+    def _repr_html_(self) -> str: ...
 
 
 class WorkFolder:
@@ -18,12 +35,30 @@ class WorkFolder:
 
     error: ClassVar[type[Exception]] = ComponentError
     """What is raised of a folder that cannot be used."""
+    shown_by: ClassVar[str]
+    """The module that shows such folders, with `plot(run)` and `glance(run)`; by its name, as it imports this one."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Take a folder, which need not be there yet."""
         self.path = Path(path)
         self.curves: Curves | None = None
         """Where figures go besides metrics.jsonl, once there are any."""
+
+    def plot(self) -> Figure:
+        """Return a Matplotlib figure of what the run has by now; a notebook shows it.
+
+        Raises:
+            Exception: `error`, where there is nothing to draw yet.
+        """
+        figure: Figure = self._shower().plot(self)
+        return figure
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows of the run."""
+        return str(self._shower().glance(self)._repr_html_())
+
+    def _shower(self) -> ModuleType:
+        return importlib.import_module(self.shown_by)
 
     @contextmanager
     def at_work(self, **facts: object) -> Iterator[None]:

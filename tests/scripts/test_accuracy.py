@@ -25,6 +25,7 @@ from worldmodels.accuracy.fingerprint import fingerprint
 from worldmodels.accuracy.page import render_card
 from worldmodels.accuracy.verdict import findings_of_card, verdict
 from worldmodels.errors import RunError
+from worldmodels.report.glance import AccuracyCard
 from worldmodels.rollouts.episode import EpisodeFile
 from worldmodels.seeds import TEST, VALIDATION
 
@@ -81,7 +82,18 @@ def test_the_page_stands_alone_and_says_what_may_be_compared(measured):
 def test_a_card_cannot_inject_markup(measured):
     card = read(measured)
     card["facts"]["run"] = "<script>alert(1)</script>"
-    assert "<script>" not in render_card(card)
+    assert "<script>" not in render_card(card) and "<script>" not in AccuracyCard(card)._repr_html_()
+
+
+@pytest.mark.slow
+def test_a_notebook_shows_the_card(measured):
+    card = measured.accuracy_card()
+    page = Page(card._repr_html_())
+    assert card.verdict.headline in page.words and page.loads == []
+    gain = read(measured)["sets"]["mixed"]["one_step"]["gain"]["persistence"]["value"]
+    assert number(gain, 3) in page.words
+    titles = [part.get_suptitle() for part in card.plot().subfigs]
+    assert titles[0] == "Error of dreams by horizon" and "Controllers in both worlds" in titles
 
 
 @pytest.mark.slow

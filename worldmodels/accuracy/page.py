@@ -75,7 +75,7 @@ def render_card(card: Card) -> str:
         title=str(card["facts"].get("run", "")),
         kind="accuracy of a world model",
         facts=facts,
-        warnings=_left_out(card),
+        warnings=left_out(card),
         warned="Not measured",
         card=card,
         said=verdict(findings_of_card(card)),
@@ -85,7 +85,7 @@ def render_card(card: Card) -> str:
             for name, content in _sets(card).items()
         ],
         figures={name: svg(drawn(name, card), name, FIGURES[name][0]) for name in drawable(card)},
-        glance=_rows(card, GLANCE),
+        glance=main_figures(card),
         comparisons=[[row["figure"], row["with"], row["not_with"]] for row in card["comparisons"]],
         one_step=_rows(card, ONE_STEP),
         calibration=_rows(card, CALIBRATION),
@@ -101,11 +101,16 @@ def render_card(card: Card) -> str:
     )
 
 
+def main_figures(card: Card) -> Table:
+    """Return the table of the figures that say most, a column for each set of episodes."""
+    return _rows(card, GLANCE)
+
+
 def _sets(card: Card) -> Facts:
     return {name: content for name, content in card["sets"].items() if "skipped" not in content}
 
 
-def _left_out(card: Card) -> list[str]:
+def left_out(card: Card) -> list[str]:
     """Return what could not be measured and why."""
     lines = [f"agreement: {card['agreement']['skipped']}"] if "skipped" in card["agreement"] else []
     for name, content in card["sets"].items():

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import UInt8
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from generative.core.facts import Facts, FactsView
@@ -163,10 +163,10 @@ def drawable(card: Card) -> list[str]:
 
 
 @styled
-def drawn(name: str, card: Card) -> Figure:
-    """Return one of the figures."""
+def drawn(name: str, card: Card, on: SubFigure | None = None) -> Figure:
+    """Return one of the figures, drawn on a part of another one where that is given."""
     draw = FIGURES[name][1]
-    figure, axes = one_panel(_height(name, card))
+    figure, axes = one_panel(_height(name, card), on=on)
     draw(axes, card)
     legend_above(axes)
     return figure

@@ -1,11 +1,13 @@
 """A trained agent: frame by frame with `act`, or as Stable-Baselines3's models with `predict`."""
 
+import json
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int
 
 from envs import model_frame
+from generative.report.glance import Glance
 from worldmodels.agent.bundle import Bundle
 from worldmodels.agent.controller_policy import ControllerPolicy
 from worldmodels.agent.features import Remembered
@@ -97,6 +99,20 @@ class Agent:
         actions = self.bundle.spec.to_env(policy.act(frames, np.ones(rows, dtype=bool)))
         after = AgentState(policy.perception.remembered(), episodes)
         return (actions if many else actions[0]), after
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows of the agent: what it sees, remembers and decides with."""
+        env, features, controller = self.env_config, self.bundle.features, self.bundle.controller
+        parts = {"vision": self.bundle.vision, "memory": self.bundle.memory}
+        kinds = {name: json.loads(part["config"])["type"] for name, part in parts.items() if part}
+        rows = [
+            ("environment", f"{env.id}, action repeat {env.action_repeat}"),
+            ("sees", f"{env.size} x {env.size} pixels through a {kinds['vision']}"),
+            ("remembers", f"{kinds.get('memory', 'memory')}, {features.memory}" if features.uses_memory else "nothing"),
+            ("reads", f"{features.reads}: {self.bundle.feature_size} numbers a frame"),
+            ("acts", f"{controller.type} controller of {self._parameters.size:,} parameters"),
+        ]
+        return Glance("Agent", "act(obs) returns an action", rows=rows)._repr_html_()
 
     def _new_policy(self, rows: int) -> ControllerPolicy:
         return ControllerPolicy(

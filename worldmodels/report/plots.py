@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator
 
 from generative.core.facts import FactsView
@@ -33,7 +33,11 @@ Rows = Sequence[FactsView]
 
 @styled
 def learning_curve(
-    generations: Rows, baseline: Summary | None = None, dreamt: bool = False, breaks: Breaks = ()
+    generations: Rows,
+    baseline: Summary | None = None,
+    dreamt: bool = False,
+    breaks: Breaks = (),
+    on: SubFigure | None = None,
 ) -> Figure:
     """Draw return over generations: the population, its best member, the validation of its mean.
 
@@ -46,6 +50,7 @@ def learning_curve(
         dreamt: whether the population's returns are those of dreams: they are in another unit than real ones, so
             validation then stands on axes of its own, below.
         breaks: generations at which something begins, with its name.
+        on: a part of a figure to draw on; a figure of its own by default.
 
     Raises:
         ValueError: no generations.
@@ -53,7 +58,7 @@ def learning_curve(
     if not generations:
         raise ValueError("generations=[]: nothing to draw; leave the figure out")
     labels = ["dream return", "real return"] if dreamt else ["return"]
-    figure, axes = panels([2.6, 2.4] if dreamt else [3.6], "generation", labels)
+    figure, axes = panels([2.6, 2.4] if dreamt else [3.6], "generation", labels, on)
     _draw_population(axes[0], generations)
     validated = [row for row in generations if row.get("validation")]
     if validated:
@@ -83,7 +88,9 @@ def _draw_population(axes: Axes, generations: Rows) -> None:
 
 
 @styled
-def return_strip(returns: Float[np.ndarray, " E"], summary: Summary, baseline: Summary | None = None) -> Figure:
+def return_strip(
+    returns: Float[np.ndarray, " E"], summary: Summary, baseline: Summary | None = None, on: SubFigure | None = None
+) -> Figure:
     """Draw a dot per test track under a histogram, the mean with its 95 % interval, and the random policy.
 
     Raises:
@@ -91,7 +98,7 @@ def return_strip(returns: Float[np.ndarray, " E"], summary: Summary, baseline: S
     """
     if len(returns) == 0:
         raise ValueError("returns is empty: nothing to draw; leave the figure out")
-    figure, axes = one_panel(2.7, "return on one test track")
+    figure, axes = one_panel(2.7, "return on one test track", on=on)
     counts, edges = np.histogram(returns, bins=min(40, max(8, round(len(returns) ** 0.5 * 2.5))))
     axes.bar(edges[:-1], counts / counts.max(), np.diff(edges), align="edge", color=BLUE, alpha=0.2, linewidth=0)
     jitter = (np.arange(len(returns)) * 0.6180339887) % 1.0  # golden ratio: neighbours fall far apart
@@ -114,7 +121,13 @@ def return_strip(returns: Float[np.ndarray, " E"], summary: Summary, baseline: S
 
 
 @styled
-def rounds_curve(curve: Rows, finals: Rows = (), chosen: int | None = None, baseline: Summary | None = None) -> Figure:
+def rounds_curve(
+    curve: Rows,
+    finals: Rows = (),
+    chosen: int | None = None,
+    baseline: Summary | None = None,
+    on: SubFigure | None = None,
+) -> Figure:
     """Draw real return over real frames, and below it, on an axis of its own, the dream's return per step.
 
     Args:
@@ -122,6 +135,7 @@ def rounds_curve(curve: Rows, finals: Rows = (), chosen: int | None = None, base
         finals: rows of the rounds that were evaluated again, with `final`.
         chosen: number of the chosen round.
         baseline: the random policy's returns.
+        on: a part of a figure to draw on; a figure of its own by default.
 
     Raises:
         ValueError: no rounds.
@@ -133,7 +147,7 @@ def rounds_curve(curve: Rows, finals: Rows = (), chosen: int | None = None, base
     scale, unit = next(each for each in ((1e6, ", millions"), (1e3, ", thousands"), (1.0, "")) if most >= 2 * each[0]
                        and (most >= 2e4 or each[0] == 1))  # fmt: skip
     labels = ["real return", "dream: per step"][: 1 + bool(dreamt)]
-    figure, axes = panels([3.0, 1.9][: len(labels)], f"real frames{unit}", labels)
+    figure, axes = panels([3.0, 1.9][: len(labels)], f"real frames{unit}", labels, on)
     at = {row["round"]: row["frames"] / scale for row in curve}
     draw_means(axes[0], list(at.values()), [row["validation"] for row in curve], BLUE, "validation (95 %)")
     aside = {number: place + 0.012 * max(at.values()) for number, place in at.items()}

@@ -6,15 +6,16 @@ best episode is never a headline. A stage that has not run is named together wit
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from markupsafe import Markup
 
 from generative.core.facts import Facts, FactsView
 from generative.report.pages import Share, duration, number, render
-from generative.report.plots import Breaks, loss_curves, svg
+from generative.report.plots import Breaks, Drawing, loss_curves, svg
 from worldmodels.accuracy.verdict import Verdict
-from worldmodels.report.plots import learning_curve, return_strip
+from worldmodels.report.plots import learning_curve, return_strip, rounds_curve
 from worldmodels.report.rounds import Rounds, rounds_values
 from worldmodels.statistics import SOLVED_RETURN, Summary
 
@@ -91,6 +92,28 @@ class ReportData:
     """The commands that reproduce the run."""
 
 
+def drawings(data: ReportData) -> dict[str, Drawing]:
+    """Return what draws each figure for which the run has something by now, by the title of its section."""
+    found: dict[str, Drawing] = {}
+    rounds, score = data.rounds, data.summary
+    if rounds and rounds.curve:
+        found["Rounds"] = lambda on: rounds_curve(rounds.curve, rounds.finals, rounds.chosen, data.baseline, on)
+    if score is not None and data.episodes and all(row.get("return") is not None for row in data.episodes):
+        returns = np.array([row["return"] for row in data.episodes], dtype=np.float64)
+        found["Test tracks"] = lambda on: return_strip(returns, score, data.baseline, on)
+    if data.generations:
+        found["Learning"] = lambda on: learning_curve(data.generations, data.baseline, data.dreamt, data.breaks, on)
+    for title, part in (("Vision", data.vision), ("Memory", data.memory)):
+        if part and part.history:
+            found[title] = partial(loss_curves, part.history, part.baselines, part.loss, part.breaks)
+    return found
+
+
+def _drawn(data: ReportData, title: str, name: str, says: str) -> Markup | str:
+    draw = drawings(data).get(title)
+    return "" if draw is None else svg(draw(None), name, says)
+
+
 def render_report(data: ReportData) -> str:
     """Return the page as one HTML document that needs no other file.
 
@@ -106,21 +129,24 @@ def render_report(data: ReportData) -> str:
         facts=data.facts,
         warnings=data.warnings,
         data=data,
-        score=_score(data),
-        rounds=rounds_values(data.rounds, data.baseline) if data.rounds else None,
-        returns=_returns(data),
+        score=headline(data.summary, data.baseline),
+        rounds=rounds_values(data.rounds, _drawn(data, "Rounds", "rounds", "Real return by frames"))
+        if data.rounds
+        else None,
+        returns=_drawn(data, "Test tracks", "returns", "Return per test track"),
         episodes=(columns, [[row.get(column) for column in columns] for row in data.episodes]),
         learning=_learning(data),
         timings=timings(data.generations),
         trained={
-            name: _trained(part, name) for name, part in (("vision", data.vision), ("memory", data.memory)) if part
+            name: _trained(data, part, name)
+            for name, part in (("vision", data.vision), ("memory", data.memory))
+            if part
         },
     )
 
 
-def _score(data: ReportData) -> Facts:
+def headline(score: Summary | None, baseline: Summary | None) -> Facts:
     """Return the headline's numbers as text; none without an evaluation."""
-    score = data.summary
     if score is None:
         return {}
     return {
@@ -133,8 +159,7 @@ def _score(data: ReportData) -> Facts:
             "std": number(score.std) if score.episodes > 1 else "n/a",
             f"at least {SOLVED_RETURN:.0f}": f"{100 * score.success_rate:.0f} %",
         },
-        "baseline": data.baseline
-        and (number(data.baseline.mean), f"{_interval(data.baseline)}, {data.baseline.episodes:,} tracks"),
+        "baseline": baseline and (number(baseline.mean), f"{_interval(baseline)}, {baseline.episodes:,} tracks"),
     }
 
 
@@ -142,13 +167,6 @@ def _interval(summary: Summary) -> str:
     if summary.episodes == 1:
         return "one episode: no interval"
     return f"95 % interval {number(summary.ci_low)} to {number(summary.ci_high)}"
-
-
-def _returns(data: ReportData) -> Markup | str:
-    if data.summary is None or not data.episodes or any(row.get("return") is None for row in data.episodes):
-        return ""
-    returns = np.array([row["return"] for row in data.episodes], dtype=np.float64)
-    return svg(return_strip(returns, data.summary, data.baseline), "returns", "Return per test track")
 
 
 def _learning(data: ReportData) -> tuple[Markup | str, str]:
@@ -164,8 +182,7 @@ def _learning(data: ReportData) -> tuple[Markup | str, str]:
     if last:
         caption += f" Last validation of the distribution's mean: {number(last['mean'])}"
         caption += f" (95 % {number(last['ci_low'])} to {number(last['ci_high'])})."
-    figure = learning_curve(data.generations, data.baseline, data.dreamt, data.breaks)
-    return svg(figure, "learning", "Return over generations"), caption
+    return _drawn(data, "Learning", "learning", "Return over generations"), caption
 
 
 def timings(generations: Sequence[FactsView]) -> tuple[list[tuple[object, ...]], str]:
@@ -191,14 +208,10 @@ def timings(generations: Sequence[FactsView]) -> tuple[list[tuple[object, ...]],
     return rows, f"{len(generations):,} generations in {duration(total)}{speed}."
 
 
-def _trained(part: TrainedPart, name: str) -> Facts:
+def _trained(data: ReportData, part: TrainedPart, name: str) -> Facts:
     """Return the figure of a part's losses, its caption, and its measures as rows."""
-    figure: Markup | str = ""
-    if part.history:
-        drawn = loss_curves(part.history, part.baselines, part.loss, part.breaks)
-        figure = svg(drawn, f"{name}-loss", f"{part.loss} over optimiser steps")
     return {
-        "figure": figure,
+        "figure": _drawn(data, name.capitalize(), f"{name}-loss", f"{part.loss} over optimiser steps"),
         "caption": "Lines: where a round's training begins; each holds out other episodes." if part.breaks else "",
         "rows": [(label, "n/a" if value is None else number(value, 4)) for label, value in part.measures.items()],
     }

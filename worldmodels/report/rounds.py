@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from generative.core.facts import Facts, FactsView
 from generative.report.pages import Remark, duration, number
-from generative.report.plots import svg
 from worldmodels.evolution.rounds import best_round, round_name
-from worldmodels.report.plots import rounds_curve
-from worldmodels.statistics import Summary
 
 COLUMNS = ("round", "real frames", "validation", "re-evaluated", "dream step", "started from",
            "vision error", "memory NLL", "time")  # fmt: skip
@@ -28,8 +27,8 @@ class Rounds:
     """The chosen round; None while the loop is under way."""
 
 
-def rounds_values(rounds: Rounds, baseline: Summary | None) -> Facts:
-    """Return what the section shows: the choice in words, the figure, a table."""
+def rounds_values(rounds: Rounds, figure: Markup | str) -> Facts:
+    """Return what the section shows: the choice in words, the figure with its caption, a table."""
     said = " ".join([*choice(rounds), *course(rounds)])
     if not rounds.curve:
         return {"said": said, "figure": "", "caption": "", "columns": COLUMNS, "rows": []}
@@ -39,7 +38,6 @@ def rounds_values(rounds: Rounds, baseline: Summary | None) -> Facts:
             " Below: mean return per step of the last generation's dreams, in the memory's own unit. Each round has "
             "another memory."
         )
-    figure = svg(rounds_curve(rounds.curve, rounds.finals, rounds.chosen, baseline), "rounds", "Real return by frames")
     return {"said": said, "figure": figure, "caption": caption, "columns": COLUMNS, "rows": _rows(rounds)}
 
 

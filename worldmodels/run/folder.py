@@ -19,7 +19,7 @@ from generative.core.facts import Facts, FactsView
 from generative.core.options import ComponentError, differences
 from generative.runs.trackers import Curves, check_tracker
 from generative.runs.versions import versions
-from generative.runs.work_folder import WorkFolder
+from generative.runs.work_folder import Shown, WorkFolder
 from worldmodels.agent.precision import Dtype
 from worldmodels.config import RunConfig, config_mapping
 from worldmodels.config_files import read_sealed, sealed, write_config
@@ -87,6 +87,7 @@ class Run(WorkFolder):
     """A run folder, open for reading or for the stages to fill."""
 
     error = RunError
+    shown_by = "worldmodels.report.glance"
 
     def __init__(self, path: str | os.PathLike[str]):
         super().__init__(path)
@@ -242,6 +243,22 @@ class Run(WorkFolder):
             check_tracked(self.config)
         with self.at_work(stage=stage, cores=cores):
             yield
+
+    def evaluation(self) -> Shown:
+        """Return what the agent made on the test tracks, for a notebook.
+
+        Raises:
+            RunError: `evaluate` has not finished, or a file of it is missing or changed.
+        """
+        self.require("evaluate")
+        found: Shown = self._shower().evaluation(self)
+        return found
+
+    def accuracy_card(self) -> Shown:
+        """Return how good the world model is by itself, for a notebook; errors as of `evaluation`, of `accuracy`."""
+        self.require("accuracy")
+        found: Shown = self._shower().accuracy_card(self)
+        return found
 
     def core_hours(self) -> float:
         """Return the core-hours spent on the run, times of interrupted stages included."""

@@ -36,7 +36,7 @@ def test_the_choice_is_told_with_its_reason():
 def test_a_loop_under_way_says_how_far_it_is():
     said = " ".join(choice(Rounds(5, CURVE[:2])))
     assert "2 of 5 rounds are finished; none is chosen yet." in said and "best so far is round 01" in said
-    assert "0 of 5 rounds" in rounds_values(Rounds(5, []), None)["said"]
+    assert "0 of 5 rounds" in rounds_values(Rounds(5, []), "")["said"]
 
 
 def test_a_round_that_went_back_or_began_anew_is_told():
@@ -63,7 +63,7 @@ def test_rounds_in_the_real_world_have_no_dream_axis():
     real = [each | {"dream_reward": None} for each in CURVE]
     figure = drawn(real)
     assert "dream" not in figure and "chosen" not in figure
-    assert rounds_values(Rounds(5, real), None)["rows"][0][4] == "n/a"
+    assert rounds_values(Rounds(5, real), "")["rows"][0][4] == "n/a"
     with pytest.raises(ValueError, match="nothing to draw"):
         rounds_curve([])
 
