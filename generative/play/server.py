@@ -17,7 +17,7 @@ from aiohttp import web
 from generative.core.facts import Facts
 from generative.core.options import check_seed, did_you_mean
 from generative.play.controls import Control
-from generative.web import Loopback
+from generative.web import Loopback, add_page
 
 PAGE = Path(__file__).parent / "page"
 LONGEST_QUESTION = 64 * 1024
@@ -41,11 +41,10 @@ class ModelServer:
         self._played = played
         self._worker = ThreadPoolExecutor(1, "model")
         app = web.Application(client_max_size=LONGEST_QUESTION)
-        app.router.add_get("/", _index)
         app.router.add_get("/controls", self._controls)
         app.router.add_post("/make", self._make)
         app.router.add_post("/write", self._write)
-        app.router.add_static("/page", PAGE)
+        add_page(app, PAGE)
         self._loopback = Loopback(app, ("/make", "/write"))
 
     async def open(self, port: int) -> str:
@@ -126,7 +125,3 @@ def _refusal(error: Exception) -> web.StreamResponse:
     said = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
     facts: Facts = {"error": said[:500]}
     return web.json_response(facts, status=400 if isinstance(error, ValueError) else 500)
-
-
-async def _index(request: web.Request) -> web.StreamResponse:
-    return web.FileResponse(PAGE / "index.html")

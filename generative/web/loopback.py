@@ -9,6 +9,8 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
+from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +18,8 @@ from aiohttp import web
 
 from generative.core.options import ComponentError
 
+SHARED = Path(__file__).parent / "page"
+"""What all pages have in common: their first style sheet."""
 HOST = "127.0.0.1"
 LOOPBACK = (HOST, "localhost", "::1")
 HEADERS = {
@@ -46,6 +50,18 @@ def listen(port: int) -> socket.socket:
         why = "is taken by another program" if taken else f"cannot be listened on ({error})"
         raise ComponentError(f"port {port} {why}: choose another with --port, or 0 for a free one") from error
     return listening
+
+
+def add_page(app: web.Application, folder: Path) -> None:
+    """Serve the files of a page under /page, with those that all pages share, and its index.html as /."""
+    files = {"/": folder / "index.html"} | {f"/page/{file.name}": file for file in SHARED.iterdir()}
+    for place, file in files.items():
+        app.router.add_get(place, partial(_file, file))
+    app.router.add_static("/page", folder)
+
+
+async def _file(path: Path, request: web.Request) -> web.StreamResponse:
+    return web.FileResponse(path)
 
 
 class Loopback:

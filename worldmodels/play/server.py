@@ -16,7 +16,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from generative.core.facts import Facts
 from generative.core.options import ComponentError
-from generative.web import Loopback
+from generative.web import Loopback, add_page
 from worldmodels.errors import RunError
 from worldmodels.machine import available_cores
 from worldmodels.play.messages import (
@@ -69,9 +69,8 @@ class Server:
         """Who drives: the connection of each tab, and its session as soon as there is one."""
         self._workers = ThreadPoolExecutor(available_cores(), "drive")
         app = web.Application()
-        app.router.add_get("/", _index)
         app.router.add_get("/drive", self._drive)
-        app.router.add_static("/page", PAGE)
+        add_page(app, PAGE)
         app.on_shutdown.append(self._say_goodbye)
         self._loopback = Loopback(app, ("/drive",))
 
@@ -188,7 +187,3 @@ def greeting(name: str, parts: RunParts, others: Sequence[str]) -> Facts:
 
 def _shown(seen: DriverView) -> bytes:
     return as_bytes(seen.facts, seen.frames)
-
-
-async def _index(request: web.Request) -> web.StreamResponse:
-    return web.FileResponse(PAGE / "index.html")

@@ -1,10 +1,12 @@
 import asyncio
+import re
+from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession, web
 
 from generative import ComponentError
-from generative.web import Loopback
+from generative.web import SHARED, Loopback, add_page
 
 
 def served(each):
@@ -53,6 +55,35 @@ def test_only_our_own_page_is_answered(method, path, headers, status):
     assert found == status
     if status != 403:
         assert "default-src 'self'" in said["Content-Security-Policy"] and said["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_page_has_its_own_files_and_those_that_all_pages_share(tmp_path):
+    (tmp_path / "index.html").write_text("mine")
+    (tmp_path / "style.css").write_text("own")
+
+    names = ("page/style.css", "page/base.css")
+
+    async def work():
+        app = web.Application()
+        add_page(app, tmp_path)
+        loopback = Loopback(app, ())
+        address = await loopback.open(0)
+        try:
+            async with ClientSession() as client, asyncio.timeout(30):
+                return [await (await client.get(address + name)).text() for name in ("", *names)]
+        finally:
+            await loopback.close()
+
+    assert asyncio.run(work()) == ["mine", "own", (SHARED / "base.css").read_text()]
+
+
+@pytest.mark.parametrize("page", ["generative/play/page", "worldmodels/play/page"])
+def test_every_sheet_that_a_page_names_is_there_and_no_rule_stands_twice(page):
+    folder = Path(__file__).parents[3] / page
+    sheets = re.findall(r'rel="stylesheet" href="/?page/([^"]+)"', (folder / "index.html").read_text())
+    assert sheets == ["base.css", "style.css"] and not (folder / "base.css").exists()
+    twice = {*(SHARED / "base.css").read_text().splitlines()} & {*(folder / "style.css").read_text().splitlines()}
+    assert not twice
 
 
 def test_a_taken_port_is_one_clear_error():

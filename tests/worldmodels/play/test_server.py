@@ -143,6 +143,7 @@ def test_a_fault_within_a_session_is_said_and_others_drive_on(parts, monkeypatch
     [
         ("", {}, 200),
         ("page/main.js", {}, 200),
+        ("page/base.css", {}, 200),
         ("page/../server.py", {}, 404),
         ("page/%2e%2e/server.py", {}, 404),
         ("other", {}, 404),

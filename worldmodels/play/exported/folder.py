@@ -8,6 +8,7 @@ import torch
 from safetensors.numpy import save
 
 from generative.core.facts import Facts
+from generative.web import SHARED
 from worldmodels.agent.export import STARTS
 from worldmodels.dream.world import same_weights
 from worldmodels.errors import RunError
@@ -44,7 +45,7 @@ def export_page(name: str, parts: RunParts, folder: Path) -> dict[str, int]:
         raise RunError(f"{folder} exists and is not empty; export to a new folder, or remove this one first")
     check_exportable(parts)
     with new_folder(folder) as new:
-        for path in (PAGE, HERE / "page", HERE / "runtime"):
+        for path in (SHARED, PAGE, HERE / "page", HERE / "runtime"):
             for file in sorted(path.iterdir()):
                 inside = "runtime" if path.name == "runtime" else "page"
                 write_bytes(new / ("" if file.name == "index.html" else inside) / file.name, file.read_bytes())

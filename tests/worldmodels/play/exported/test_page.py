@@ -89,6 +89,7 @@ def test_the_page_dreams_by_itself_what_the_run_dreams(exported, page, tmp_path)
     async def look():
         async with served(page) as host, opened(f"{host}index.html", tmp_path) as tab:
             await tab.until("document.querySelector('#run').textContent === 'run'")
+            assert await tab.value("[...document.styleSheets].every((sheet) => sheet.cssRules.length > 5)")
             for each, (gained, steps) in zip(
                 DREAMS, json.loads(await tab.value(DREAM % json.dumps(DREAMS))), strict=True
             ):
