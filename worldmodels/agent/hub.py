@@ -17,6 +17,7 @@ from worldmodels.agent.export import export_agent
 from worldmodels.config import RunConfig
 from worldmodels.errors import RunError
 from worldmodels.files import files_in
+from worldmodels.optional import optional_package
 from worldmodels.run.folder import Run
 
 PLACE = re.compile(r"hf://(?P<repository>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
@@ -195,17 +196,8 @@ def _patterns(names: Iterable[str]) -> list[str]:
 
 
 def _hub() -> Any:
-    """Return the Hub's client, without its progress bars.
-
-    Raises:
-        RunError: it is not installed.
-    """
-    try:
-        import huggingface_hub
-        import huggingface_hub.constants
-        import huggingface_hub.errors
-        import huggingface_hub.utils
-    except ImportError as error:
-        raise RunError(f"huggingface_hub is missing ({error}); `pip install huggingface_hub` brings it") from error
-    huggingface_hub.utils.disable_progress_bars()
-    return huggingface_hub
+    """Return the Hub's client, without its progress bars; RunError where it is not installed."""
+    inner = (f"huggingface_hub.{name}" for name in ("constants", "errors", "utils"))
+    hub = optional_package("huggingface_hub", *inner, install="huggingface_hub")
+    hub.utils.disable_progress_bars()
+    return hub

@@ -19,6 +19,7 @@ from generative.core.facts import Facts, FactsView
 from worldmodels.agent.build import EnvShape
 from worldmodels.errors import RunError
 from worldmodels.files import new_folder
+from worldmodels.optional import optional_package
 from worldmodels.rollouts.episode import Episode, EpisodeFile
 from worldmodels.seeds import TEST, TRAINING, VALIDATION
 
@@ -190,17 +191,6 @@ def _plain(value: Any) -> Any:
 
 
 def _minari() -> Any:
-    """Return the package, with what is used of it.
-
-    Raises:
-        RunError: it is not installed.
-    """
-    try:
-        import h5py  # noqa: F401
-        import minari
-        import minari.dataset.minari_dataset
-        import minari.dataset.minari_storage
-        import minari.storage
-    except ImportError as error:
-        raise RunError(f"Minari is missing ({error}); install it with `pip install 'minari[hdf5]'`") from error
-    return minari
+    """Return the package, with what is used of it; RunError where it is not installed."""
+    inner = ("minari.dataset.minari_dataset", "minari.dataset.minari_storage", "minari.storage", "h5py")
+    return optional_package("minari", *inner, install="minari[hdf5]")

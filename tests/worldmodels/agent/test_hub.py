@@ -76,7 +76,7 @@ def test_what_is_not_there_is_said(filled, monkeypatch):
         with pytest.raises(RunError, match="is named hf://USER/NAME"):
             fetch_agent(name)
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(RunError, match="pip install huggingface_hub"):
+    with pytest.raises(RunError, match="pip install 'huggingface_hub'"):
         fetch_agent(NAME)
 
 
