@@ -7,9 +7,11 @@ use the same file, as they would all write the same bytes. A folder that cannot 
 
 import hashlib
 import os
+import sys
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import cache, cached_property, partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -74,7 +76,9 @@ class Drawings:
         missing = self.missing(items)
         parts = np.array_split(missing, -(-len(missing) // _TOGETHER)) if len(missing) else []
         with ProcessPoolExecutor(processes, get_context("spawn"), cv2.setNumThreads, (1,)) as pool:
-            yield from pool.map(partial(_draw_part, self.config), parts)
+            with _hidden_script():
+                drawn = pool.map(partial(_draw_part, self.config), parts)
+            yield from drawn
 
     def _read(self, items: Items) -> tuple[Images, Int64[np.ndarray, " M"]]:
         """Return images, and the places among them where there is none yet."""
@@ -105,6 +109,18 @@ class Drawings:
                         file.write(content + _checksum(content))
         except OSError:
             return  # no room or no right to write: the images are there all the same
+
+
+@contextmanager
+def _hidden_script() -> Iterator[None]:
+    """Keep processes that are spawned now from running the script that this one runs: it need not have a main guard."""
+    main = sys.modules["__main__"]
+    known: dict[str, object] = {name: main.__dict__[name] for name in ("__file__", "__spec__") if name in main.__dict__}
+    main.__dict__.update(dict.fromkeys(known))
+    try:
+        yield
+    finally:
+        main.__dict__.update(known)
 
 
 def _draw_part(config: Drawn, items: Items) -> int:

@@ -1,6 +1,9 @@
 """Drawings come from the disk the second time, and from the pencil whenever the disk fails."""
 
 import dataclasses
+import sys
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -66,12 +69,17 @@ def test_a_file_has_an_end_and_a_folder_that_cannot_be_written_does_no_harm(monk
 
 
 @pytest.mark.slow
-def test_drawing_ahead_leaves_nothing_to_draw():
+def test_drawing_ahead_leaves_nothing_to_draw_and_runs_no_script_again(tmp_path, monkeypatch):
     from generative.data import FacesConfig
 
+    script = ModuleType("__main__")
+    script.__file__ = str(tmp_path / "script.py")
+    Path(script.__file__).write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")  # it has no main guard
+    monkeypatch.setitem(sys.modules, "__main__", script)
     config = FacesConfig(size=16, count=600)
     drawings = Drawings(config)
     assert len(drawings.missing(np.arange(500))) == 500
     assert sum(drawings.draw_ahead(np.arange(300), 1)) == 300
     assert drawings.missing(np.arange(500)).tolist() == list(range(300, 500))
     assert (drawings(np.arange(4)) == config.draw(np.arange(4))).all()
+    assert not (tmp_path / "ran").exists() and script.__file__ == str(tmp_path / "script.py")
