@@ -2,7 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import numpy as np
+from jaxtyping import UInt8
+
+from generative.report.images import png_bytes
 from generative.report.pages import render
 
 
@@ -33,3 +38,17 @@ class Glance:
 
     def _repr_html_(self) -> str:
         return render(__package__, "glance.html", title=self.title, kind=self.kind, shown=self)
+
+
+def shown_file(path: Path) -> Glance:
+    """Return a picture, film or sound as a notebook shows it.
+
+    Raises:
+        OSError: it is not there.
+    """
+    return Glance(media={path.name: path.read_bytes()})
+
+
+def shown_image(image: UInt8[np.ndarray, "H W 3"]) -> Glance:
+    """Return an RGB image as a notebook shows it."""
+    return Glance(media={"image": png_bytes(image)})

@@ -151,7 +151,7 @@ def one_panel(
 
 
 @styled
-def shown_image(image: UInt8[np.ndarray, "H W 3"], on: SubFigure | None = None) -> Figure:
+def image_panel(image: UInt8[np.ndarray, "H W 3"], on: SubFigure | None = None) -> Figure:
     """Draw an image without axes, as wide as a figure."""
     figure, axes = one_panel(7.2 * image.shape[0] / image.shape[1], on=on)
     axes.imshow(image, interpolation="nearest")

@@ -14,7 +14,7 @@ from generative.core.options import ComponentError
 from generative.report.glance import Glance
 from generative.report.images import png_bytes
 from generative.report.pages import duration, number, render
-from generative.report.plots import Drawing, NotebookFigure, loss_curves, picture, shown_image, stacked, svg
+from generative.report.plots import Drawing, NotebookFigure, image_panel, loss_curves, picture, stacked, svg
 from generative.runs.run_folder import TrainingRun
 
 KIND = "generative model"
@@ -85,7 +85,7 @@ def plot(run: TrainingRun) -> NotebookFigure:
     """
     drawings: dict[str, Drawing] = {}
     if files := _drawn(run, "png"):
-        drawings[f"What it makes, after {_step(files[-1])}"] = partial(shown_image, _image(files[-1]))
+        drawings[f"What it makes, after {_step(files[-1])}"] = partial(image_panel, _image(files[-1]))
     drawings |= {label.capitalize(): draw for _, label, draw in _curves(run.history(), {})}
     if not drawings:
         raise ComponentError(f"{run.path}: nothing to draw yet; `generative train --out {run.path}` begins to learn")

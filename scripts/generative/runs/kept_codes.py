@@ -5,7 +5,7 @@ from typing import Any, cast
 import safetensors
 import safetensors.torch
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from generative import ComponentError, offers, require
 from generative.core.files import write_bytes
@@ -38,16 +38,21 @@ def keep_starts(run: TrainingRun, module: nn.Module, data: Data) -> None:
 def starts(run: TrainingRun, module: nn.Module, count: int, seed: int, command: str) -> Items:
     """Return latents to start from, as `codes` does, of what the run folder keeps: it asks for no data.
 
+    Those of a model that neither encodes nor is told anything are noise, whatever its data are.
+
     Raises:
-        ComponentError: the model cannot decode, its data are no images, or the file is missing or damaged.
+        ComponentError: the model cannot decode, or the latents are those of data that are no images, or the file is
+            missing or damaged.
     """
     require(module, "decode")
     facts, path = data_facts(run), run.path / STARTS
-    require_images_of(facts, command)
-    try:
-        kept = safetensors.torch.load(path.read_bytes())
-    except (OSError, safetensors.SafetensorError) as error:
-        raise ComponentError(f"{path}: cannot be read ({error}); train anew with --out") from error
+    kept: dict[str, Tensor] = {}
+    if offers(module, "encode") or inputs(module)[1:]:
+        require_images_of(facts, command)
+        try:
+            kept = safetensors.torch.load(path.read_bytes())
+        except (OSError, safetensors.SafetensorError) as error:
+            raise ComponentError(f"{path}: cannot be read ({error}); train anew with --out") from error
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(min(MOST_STARTS, facts["held_out"]), generator=generator)[:count]
     condition = tuple(kept[name][order] for name in inputs(module)[1:])
