@@ -27,7 +27,7 @@ class Glance:
     """Names of the table's columns."""
     rows: Sequence[Sequence[object]] = ()
     """Cells of the table."""
-    media: Mapping[str, bytes] = field(default_factory=dict)
+    media: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     """Pictures, films, sound and MIDI by name."""
     text: str = ""
     """A text that is shown as it is."""

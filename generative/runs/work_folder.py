@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from generative.core.facts import Facts, FactsView
 from generative.core.files import append_line, locked, read_lines, sweep
@@ -18,16 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 else:
     Figure = Any  # what draws is imported by whoever asks for it
-
-
-@runtime_checkable
-class Shown(Protocol):
-    """Something that a notebook shows."""
-
-    def plot(self) -> Figure:
-        """Return its Matplotlib figure."""
-
-    def _repr_html_(self) -> str: ...
 
 
 class WorkFolder:

@@ -94,6 +94,9 @@ def test_a_notebook_shows_the_card(measured):
     assert number(gain, 3) in page.words
     titles = [part.get_suptitle() for part in card.plot().subfigs]
     assert titles[0] == "Error of dreams by horizon" and "Controllers in both worlds" in titles
+    assert len(card.plot("reward").subfigs) == 1
+    with pytest.raises(RunError, match="no figure 'rewards'; did you mean 'reward'"):
+        card.plot("rewards")
 
 
 @pytest.mark.slow

@@ -1,9 +1,10 @@
 """What a notebook shows of a run, of its evaluation and of its world model; `report` writes the whole page."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from generative.core.facts import Facts
+from generative.core.options import did_you_mean
 from generative.report.glance import Glance
 from generative.report.images import png_bytes
 from generative.report.plots import NotebookFigure, picture, stacked
@@ -67,7 +68,7 @@ def _score(data: ReportData) -> list[str]:
 class Evaluation:
     """What an agent made on the test tracks."""
 
-    data: ReportData
+    data: ReportData = field(repr=False)
 
     def plot(self) -> NotebookFigure:
         """Return the figure of the returns, a dot for each track."""
@@ -88,7 +89,7 @@ class Evaluation:
 class AccuracyCard:
     """How good a world model is by itself, on held-out tracks."""
 
-    content: Facts
+    content: Facts = field(repr=False)
     """Every figure, as in `accuracy/card.json`."""
 
     @property
@@ -96,9 +97,16 @@ class AccuracyCard:
         """The figures in words."""
         return verdict(findings_of_card(self.content))
 
-    def plot(self) -> NotebookFigure:
-        """Return the figures of the card below each other."""
-        return stacked({FIGURES[name][0]: partial(drawn, name, self.content) for name in drawable(self.content)})
+    def plot(self, *names: str) -> NotebookFigure:
+        """Return figures of the card below each other, all of them by default.
+
+        Raises:
+            RunError: the card has no figure of such a name.
+        """
+        known = drawable(self.content)
+        if strange := [name for name in names if name not in known]:
+            raise RunError(f"plot: the card has no figure {strange[0]!r};{did_you_mean(strange[0], known)}")
+        return stacked({FIGURES[name][0]: partial(drawn, name, self.content) for name in names or known})
 
     def _repr_html_(self) -> str:
         said, (columns, rows) = self.verdict, main_figures(self.content)

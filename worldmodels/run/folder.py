@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from generative.core.facts import Facts, FactsView
 from generative.core.options import ComponentError, differences
 from generative.runs.trackers import Curves, check_tracker
 from generative.runs.versions import versions
-from generative.runs.work_folder import Shown, WorkFolder
+from generative.runs.work_folder import WorkFolder
 from worldmodels.agent.precision import Dtype
 from worldmodels.config import RunConfig, config_mapping
 from worldmodels.config_files import read_sealed, sealed, write_config
@@ -244,21 +244,23 @@ class Run(WorkFolder):
         with self.at_work(stage=stage, cores=cores):
             yield
 
-    def evaluation(self) -> Shown:
-        """Return what the agent made on the test tracks, for a notebook.
+    def evaluation(self) -> Any:
+        """Return what the agent made on the test tracks, for a notebook: `worldmodels.report.glance.Evaluation`.
 
         Raises:
             RunError: `evaluate` has not finished, or a file of it is missing or changed.
         """
         self.require("evaluate")
-        found: Shown = self._shower().evaluation(self)
-        return found
+        return self._shower().evaluation(self)
 
-    def accuracy_card(self) -> Shown:
-        """Return how good the world model is by itself, for a notebook; errors as of `evaluation`, of `accuracy`."""
+    def accuracy_card(self) -> Any:
+        """Return how good the world model is by itself, for a notebook: `worldmodels.report.glance.AccuracyCard`.
+
+        Raises:
+            RunError: `accuracy` has not finished, or a file of it is missing or changed.
+        """
         self.require("accuracy")
-        found: Shown = self._shower().accuracy_card(self)
-        return found
+        return self._shower().accuracy_card(self)
 
     def core_hours(self) -> float:
         """Return the core-hours spent on the run, times of interrupted stages included."""

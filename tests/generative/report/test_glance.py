@@ -16,7 +16,9 @@ EVIL = "<script>alert('x')</script>"
 
 def test_every_value_is_escaped_and_what_is_empty_is_left_out():
     score = MEDIA.find("score").files(ROLL[None], FIELD)
-    text = Glance(EVIL, EVIL, [EVIL], EVIL, [EVIL], [[EVIL]], {EVIL: score[".png"]}, EVIL, EVIL, EVIL)._repr_html_()
+    shown = Glance(EVIL, EVIL, [EVIL], EVIL, [EVIL], [[EVIL]], {EVIL: score[".png"]}, EVIL, EVIL, EVIL)
+    text = shown._repr_html_()
+    assert "PNG" not in repr(shown)  # which a notebook keeps beside the page
     page = Page(text)
     assert page.words.count(EVIL) == 9 and "<script" not in text and page.loads == [] and len(page.media) == 1
     assert Page(Glance()._repr_html_()).words == "" and "<table" not in Glance("a")._repr_html_()
