@@ -32,7 +32,7 @@ ABOVE_STAGES = {
         "scripts.studies.jobs",
         "scripts.studies.session",
     ),
-    *("scripts.generative.cli", "scripts.generative.table"),
+    *("scripts.generative.cli", "scripts.generative.notebook", "scripts.generative.table"),
 }
 """What puts stages together. Any other stage stands alone: what two need is in the library."""
 SHARED = ("scripts.terminal", *(f"scripts.generative.{room}" for room in ("runs", "data", "figures")))

@@ -15,15 +15,16 @@ plain = trained("dcgan", out="gan-ring", steps=STEPS or 1500, data={"type": "rin
 samples(plain, 500)
 
 # %% [markdown]
-# Grey is real, blue is made up. Does the blue cover all eight clouds? Now the same with the Wasserstein loss and a
-# gradient penalty, which holds the critic's slope near 1.
+# Grey is real, blue is made up. Does the blue cover all eight clouds? When this page was made it stayed at one side.
+# Now the Wasserstein loss with a gradient penalty, which holds the critic's slope near 1.
 
 # %%
 penalty = trained("wgan-gp", "ring", out="wgan-gp-ring", steps=STEPS)
 samples(penalty, 500)
 
 # %% [markdown]
-# The critic's slope is what the penalty is about.
+# It is spread over all eight, and not yet gathered on them. The losses of a GAN do not fall: each part learns against
+# the other. Only what it makes says whether it got better.
 
 # %%
 penalty.plot()

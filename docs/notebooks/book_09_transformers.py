@@ -38,7 +38,7 @@ written(gpt, "The function returns ", temperature=0.4, length=200)
 written(gpt, "The function returns ", temperature=1.2, length=200)
 
 # %% [markdown]
-# It may only look back, never ahead: the upper right is empty.
+# It may only look back, never ahead: the upper right is black.
 
 # %%
 view(gpt, "attention", length=16)

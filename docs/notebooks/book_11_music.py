@@ -20,7 +20,8 @@ composer
 samples(composer, 4)
 
 # %% [markdown]
-# Where does it look when it chooses a note? Often at the same beat of an earlier bar.
+# Where does it look when it chooses the next token? Bright is much. It cannot look ahead, so the upper right is
+# black.
 
 # %%
 view(composer, "attention", length=16)

@@ -58,14 +58,15 @@ show(evaluate(run))
 run.evaluation()
 
 # %% [markdown]
-# What does the memory imagine? Above a real drive, below what the memory predicts of it from the actions alone.
+# What does the memory imagine? Above is a real drive, in the middle what the vision keeps of it. Below, after the
+# line, is what the memory predicts from the actions alone.
 
 # %%
 show(dream(run))
 shown_file(run.folder("dream") / "strip.png")
 
 # %% [markdown]
-# The dream is an ordinary gymnasium environment. Let the agent drive in it, and look at every third frame.
+# The dream is an ordinary gymnasium environment. Let the agent drive in it, and look at eight moments of the drive.
 
 # %%
 import numpy as np

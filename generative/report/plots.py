@@ -152,9 +152,10 @@ def one_panel(
 
 @styled
 def image_panel(image: UInt8[np.ndarray, "H W 3"], on: SubFigure | None = None) -> Figure:
-    """Draw an image without axes, as wide as a figure."""
-    figure, axes = one_panel(7.2 * image.shape[0] / image.shape[1], on=on)
-    axes.imshow(image, interpolation="nearest")
+    """Draw an image without axes, as wide as a figure or 3.6 inches high."""
+    figure, axes = one_panel(min(3.6, 7.2 * image.shape[0] / image.shape[1]), on=on)
+    axes.imshow(image, interpolation="antialiased")
+    axes.set_anchor("W")
     axes.set_axis_off()
     return figure
 
