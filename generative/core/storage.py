@@ -17,6 +17,7 @@ from generative.core.facts import Facts, FactsView
 from generative.core.files import parsed_object, sealed, sync_folder, unsealed, write_beside, write_folder
 from generative.core.options import ComponentError, config_to_mapping
 from generative.core.registry import Registry
+from generative.core.without_draws import WithoutDraws
 
 FORMAT_VERSION = 2
 """2: `layout: fast` of a VAE is another one than in 1."""
@@ -119,7 +120,8 @@ def _build(data: FactsView, registry: Registry, place: str) -> nn.Module:
             "or saving was interrupted); train again or restore both files"
         )
     try:
-        module = registry.create(str(description["type"]), description["config"])
+        with WithoutDraws():
+            module = registry.create(str(description["type"]), description["config"])
         state = safetensors.torch.load(data["weights"])
     except ValueError as error:
         raise ComponentError(f"{place}: {error}") from error

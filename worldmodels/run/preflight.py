@@ -18,6 +18,7 @@ from agents import make_controller
 from agents.optimisers import FULL_COVARIANCE_LIMIT
 from envs import make_env
 from generative import resolve_device
+from generative.core.without_draws import WithoutDraws
 from worldmodels.agent.build import EnvShape, check_config, env_shape, new_memory, new_vision
 from worldmodels.agent.config import is_function
 from worldmodels.agent.features import feature_size
@@ -175,7 +176,7 @@ def _check_weights(config: RunConfig, shape: EnvShape) -> None:
 def imagined(build: Callable[[], T]) -> T | None:
     """Return a network without numbers; None where its own package cannot build it so."""
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), WithoutDraws():
             return build()
     except (RuntimeError, NotImplementedError, TypeError, ValueError):
         return None
@@ -199,9 +200,10 @@ class _Sizes(NamedTuple):
 
 
 def _sizes(config: RunConfig, shape: EnvShape) -> _Sizes:
-    vision = new_vision(config, shape, config.seed)
-    latent = int(vision.latent_spec.size)
-    memory = agent_memory(new_memory(config, latent, shape.spec, config.seed))
+    with WithoutDraws():
+        vision = new_vision(config, shape, config.seed)
+        latent = int(vision.latent_spec.size)
+        memory = agent_memory(new_memory(config, latent, shape.spec, config.seed))
     return _Sizes(latent, int(memory.feature_size))
 
 
