@@ -159,6 +159,7 @@ def late_imports(tree: ast.Module) -> Iterator[ast.Import | ast.ImportFrom]:
                     yield node
 
 
+@pytest.mark.slow
 def test_the_library_imports_late_only_what_takes_long_and_says_so(trees):
     for name, tree in trees.items():
         if outer(name)[0] == "scripts":
@@ -183,6 +184,7 @@ def test_public_classes_have_names_of_their_own(trees):
     assert not twice, "\n".join(f"{name}: {', '.join(found)}" for name, found in twice.items())
 
 
+@pytest.mark.slow
 def test_the_library_neither_prints_nor_parses(trees):
     for name, tree in trees.items():
         if outer(name)[0] == "scripts":
@@ -213,6 +215,7 @@ def typeless(tree: ast.AST) -> Iterator[str]:
                 yield f"{name}: {written}"
 
 
+@pytest.mark.slow
 def test_parts_are_handed_over_by_what_they_can_do(trees):
     found = [f"{name}: {part}" for name, tree in trees.items() for part in typeless(tree)]
     assert not found, "name the seam's Protocol, such as `worldmodels.memories.Memory`:\n" + "\n".join(found)

@@ -19,6 +19,9 @@ from generative.core.options import ComponentError
 
 KNOWN = "tracker.json"
 """The file by which a run is known to its tracker, so that a resumed one goes on in the same curves."""
+FLUSHED = 2
+"""Seconds after which TensorBoard writes what it was given. A command that is stopped while it hands a figure over may
+wait as long: its writer's thread was not told of the figure."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class TensorBoard(Tracker):
     def _open(self) -> None:
         from torch.utils.tensorboard import SummaryWriter  # takes a second
 
-        self._writer = SummaryWriter(str(self.folder))
+        self._writer = SummaryWriter(str(self.folder), flush_secs=FLUSHED)
 
     def log(self, stage: str, step: int, figures: Mapping[str, float]) -> None:
         """Write figures; what was written before of the stage from this step on is forgotten."""

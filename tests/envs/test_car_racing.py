@@ -59,6 +59,7 @@ def test_registered_and_listed_last():
     assert CarRacing.action_squash == ("tanh", "tanh", "relu-tanh")
 
 
+@pytest.mark.slow
 def test_equals_gymnasium_bit_for_bit():
     ours, theirs = gym.make("WorldModels/CarRacing-v3"), gym.make("CarRacing-v3")
     rng = np.random.default_rng(0)
@@ -264,6 +265,7 @@ def test_needs_no_display_and_stays_silent():
     assert json.loads(done.stdout) == [[96, 96, 3], True]  # nothing else was printed
 
 
+@pytest.mark.slow
 def test_resets_free_their_tracks(env):
     process = psutil.Process()
 

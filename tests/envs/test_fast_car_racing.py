@@ -86,6 +86,7 @@ def drive(env, seed, policy, steps, every):
     return np.array(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("policy", "options", "steps", "every"),
     [

@@ -210,6 +210,7 @@ def test_facts_of_an_environment_made_by_a_function():
     assert facts["simulator_state_names"] == []
 
 
+@pytest.mark.slow
 def test_facts_of_car_racing_fingerprint_its_tracks():
     facts = env_facts(EnvConfig())
     assert facts["box2d"] and len(facts["track_hash"]) == 64

@@ -88,6 +88,7 @@ def test_same_seed_same_episode():
     assert (record(Toy(), 5)[:, 1:] != record(Toy(), 6)[:, 1:]).any()
 
 
+@pytest.mark.slow
 def test_driving_well_pays():
     rng = np.random.default_rng(0)
     random = scores(lambda toy, obs: rng.uniform([-1, 0, 0], [1, 1, 1]).astype(np.float32))

@@ -413,6 +413,7 @@ def test_a_senseless_size_is_refused_by_name(case):
             make(case, {**SMALL[case], field: 0})
 
 
+@pytest.mark.slow
 @every
 def test_one_batch_is_learnt(case):
     module = make(case)
@@ -447,6 +448,7 @@ def at(resolution: int, part: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.adaptive_avg_pool2d(part, resolution) if part.ndim == 4 else part
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [case for case in SMALL if trained(MADE[case], "")])
 def test_a_resumed_training_equals_an_uninterrupted_one(case, tmp_path):
     def run(stop: int, checkpoint: Any = None) -> tuple[Any, list[dict[str, float]]]:
@@ -630,6 +632,7 @@ LESS |= {"denoising": 4, "frames": 3, "keys": 3, "pairs": 2, "most": 3}
 """Dials with which a view takes less time."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("case", "name"), [(case, name) for case in SMALL for name in views_of(MADE[case])])
 def test_a_view_makes_what_it_declares_and_every_dial_is_described(case, name, tmp_path):
     module = ready(case)

@@ -160,7 +160,8 @@ def try_command(command, folder, share, label):
         return 0
     expected, first = numbers(folder), distinct(json.loads(whole.read_text()))
     copied(folder, at)
-    chosen = list(first.items())[:: round(1 / share)]
+    every = round(1 / share)
+    chosen = list(first.items())[min(every, len(first)) // 2 :: every]  # from the middle of each stretch
     for (name, place), number in chosen:
         copied(before, folder)
         codes = attempt(command, folder, kill_at=number), attempt(command, folder)

@@ -194,6 +194,7 @@ def test_controllers_that_read_something_else_are_refused(measured, other):
         accuracy_module._agreement(other, agent)
 
 
+@pytest.mark.slow
 def test_without_a_controller_the_rest_is_measured(trained):
     run = Run(trained.path)
     run.change(small_config(accuracy=QUICK))

@@ -184,6 +184,7 @@ def test_version(capsys):
     assert capsys.readouterr().out.startswith("worldmodels ")
 
 
+@pytest.mark.slow
 def test_dry_run_writes_nothing(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("worldmodels.run.rates.BUDGET", 0.02)
     assert main(["run", str(tmp_path / "r"), "--preset", "toy", "--dry-run"]) == 0
@@ -192,6 +193,7 @@ def test_dry_run_writes_nothing(tmp_path, capsys, monkeypatch):
     assert not (tmp_path / "r").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("others", [0.0, 1.5])
 def test_dry_run_tells_of_a_busy_machine(tmp_path, capsys, monkeypatch, others):
     monkeypatch.setattr("worldmodels.run.rates.BUDGET", 0.02)
@@ -205,6 +207,7 @@ def test_dry_run_tells_of_a_busy_machine(tmp_path, capsys, monkeypatch, others):
     assert ("1.8 times as long" in text) == (others > 0)
 
 
+@pytest.mark.slow
 def test_dry_run_adds_up_the_rounds_of_a_loop(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("worldmodels.run.rates.BUDGET", 0.02)
     more = ["--world", "dream", "--loop.rounds", "3", "--loop.later.collect.episodes", "7"]
@@ -230,6 +233,7 @@ def test_stages_ask_for_what_they_need(tmp_path, small, capsys):
     assert "worldmodels collect" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_agents_of_another_environment_are_refused(tmp_path, trained, small, capsys):
     from scripts.stages import evolve
 
@@ -254,6 +258,7 @@ def test_damaged_parts_are_named(trained, capsys, damage):
     assert "model.safetensors" in message and "Traceback" not in message
 
 
+@pytest.mark.slow
 def test_a_full_disk_keeps_whole_episodes(tmp_path, small, monkeypatch, capsys):
     stage = sys.modules[collect.__module__]
 
@@ -277,6 +282,7 @@ def test_a_full_disk_keeps_whole_episodes(tmp_path, small, monkeypatch, capsys):
     assert Run(folder).done("collect")["episodes"] == 12
 
 
+@pytest.mark.slow
 def test_a_collection_taken_up_again_records_the_same_episodes(tmp_path, small):
     for name in ("whole", "resumed"):
         assert main(["collect", str(tmp_path / name), "--config", str(small)]) == 0

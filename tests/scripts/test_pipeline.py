@@ -298,11 +298,11 @@ def test_the_toy_preset_learns_to_drive_in_one_command(tmp_path, capsys):
 def test_the_paper_preset_starts(hasty_vision, tmp_path):
     """Every number of the paper but the counts, which are days. The toy preset is carried out on Ray."""
     words = ["run", str(tmp_path / "paper"), "--preset", "paper", "--collect.episodes", "4",
-             "--collect.max-frames", "20", "--executor.envs", "2", "--vision.fit.steps", "2",
+             "--collect.max-frames", "12", "--executor.envs", "2", "--vision.fit.steps", "2",
              "--memory.fit.steps", "2", "--memory.batch", "2", "--vision.batch", "16", "--evolve.generations", "1",
              "--evolve.episodes", "2", "--evolve.optimiser.population", "4",
-             "--evolve.validation.tracks", "2", "--evaluate.tracks", "2", "--env.max-steps", "20",
-             "--dream.warmup", "5", "--dream.horizon", "10", "--executor.type", "serial"]  # fmt: skip
+             "--evolve.validation.tracks", "2", "--evaluate.tracks", "2", "--env.max-steps", "12",
+             "--dream.warmup", "3", "--dream.horizon", "5", "--executor.type", "serial"]  # fmt: skip
     assert main(words) == 0
     run = Run(tmp_path / "paper")
     assert run.done("evolve")["parameters"] == 867

@@ -53,6 +53,7 @@ def taken_as_it_is(monkeypatch):
     monkeypatch.setattr(sys.modules["scripts.train_vision"], "examine", judged)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("taken_as_it_is")
 @pytest.mark.parametrize("kind", list(OPTIONS))
 def test_every_vision_is_trained_or_estimated_and_loads(kind, trained, tmp_path):
@@ -74,6 +75,7 @@ def test_every_vision_is_trained_or_estimated_and_loads(kind, trained, tmp_path)
         assert 1 <= facts["used_codes"] <= 256
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("taken_as_it_is")
 @pytest.mark.parametrize("kind", ["vq-vae", "pca"])
 def test_training_again_gives_the_same_numbers(kind, trained, tmp_path):

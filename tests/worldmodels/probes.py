@@ -55,6 +55,8 @@ TINY = {
     "evaluate": {"tracks": 2, "baseline": False},
     "accuracy": {"controllers": 0},
 }  # fmt: skip
+BRIEF = {"env": {"max_steps": 15}}
+"""Episodes in which a controller evolves."""
 TRAINED, AGENT, OTHER = "<trained>", "<agent>", "<other>"
 """Stand for folders: of a run with vision and memory, and of two that have controllers too."""
 
@@ -83,7 +85,8 @@ class Probes:
         """The folder of a run with a controller."""
         if name not in self.places:
             seed = {"seed": 2} if name == OTHER else {}
-            run = self.run(config_from({**TINY, "evolve": TINY["evolve"] | seed}, small_config()), *LEARNT)
+            given = {**TINY, **BRIEF, "evolve": TINY["evolve"] | seed}
+            run = self.run(config_from(given, small_config()), *LEARNT)
             list(evolve(run))
             self.places[name] = str(run.path)
         return self.places[name]
@@ -198,7 +201,7 @@ class Probes:
 
     def evolves(self, config):
         """The log and the facts of an evolution."""
-        run = self.run(config, *LEARNT)
+        run = self.run(config_from(BRIEF, config), *LEARNT)
         list(evolve(run))
         log = read_lines(run.folder("evolve") / "generations.jsonl")
         return [bare(entry) for entry in log], bare(run.done("evolve"))

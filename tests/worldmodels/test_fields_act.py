@@ -198,6 +198,7 @@ def placed(value, probes):
     return probes.places.get(value, value) if isinstance(value, str) else value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHECKS)
 def test_a_changed_field_acts_or_is_refused(name, measured):
     probe, value, context = CHECKS[name]

@@ -108,6 +108,7 @@ def test_predict_refuses_what_does_not_go_together(finished):
             agent.predict(wrong)
 
 
+@pytest.mark.slow
 def test_stable_baselines_measures_the_agent_as_we_do(finished):
     evaluation = pytest.importorskip("stable_baselines3.common.evaluation")
     vec_env = pytest.importorskip("stable_baselines3.common.vec_env")

@@ -4,6 +4,7 @@ from generative import ComponentError
 from generative.core.strict_yaml import read_yaml, write_yaml
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "message"),
     [

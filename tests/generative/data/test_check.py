@@ -14,6 +14,7 @@ def source(**changes):
     return image_data("mine", dataclasses.replace(whole, **changes))
 
 
+@pytest.mark.slow
 def test_good_data_passes():
     check_data(FacesConfig(size=32).load(), batch=64, names=("image", "attributes"))
     check_data(ShapesConfig(size=16).load(), batch=64, names=("image", "factors"))

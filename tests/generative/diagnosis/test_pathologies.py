@@ -77,6 +77,7 @@ def points(start: int):
     return RING.load().batches(64, 0)(start)
 
 
+@pytest.mark.slow
 def test_tight_clipping_flattens_the_critic():
     _, rows = trained("wgan", {**POINTS, "critic_steps": 2}, 60, batches=points)
     assert problems(rows) == ["vanishing critic"]

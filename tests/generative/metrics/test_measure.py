@@ -42,6 +42,7 @@ NOISE = torch.rand(300, 1, 12, 12, generator=torch.Generator().manual_seed(5))
 SEE = random_convolutions(1, features=16)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", named("sets"))
 def test_fresh_real_images_lie_in_the_interval_and_noise_and_a_single_image_do_not(name):
     alike = TRAIN.mean(0, keepdim=True).expand(300, -1, -1, -1)
@@ -91,6 +92,7 @@ def test_draws_share_no_row_with_what_they_are_compared_with_nor_with_one_anothe
         real_draws(15, 8, 0)
 
 
+@pytest.mark.slow
 def test_copies_deceive_every_metric_of_sets_but_memorisation_of_the_whole_training_set():
     sets = sets_of(pixels(), HELD_OUT, DRAWS, TRAIN, {})
     assert all(measure(name, sets).standing != "worse" for name in ("precision", "recall", "coverage"))
@@ -104,6 +106,7 @@ def test_copies_deceive_every_metric_of_sets_but_memorisation_of_the_whole_train
     assert blind.standing == "as real"  # which is what a part of the training set would say
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", named("pairs"))
 def test_reconstructions_have_to_beat_components_and_looking_up(name):
     nothing = copied_for_nothing(TRAIN, HELD_OUT, 4, 0)
@@ -125,6 +128,7 @@ def test_components_are_those_of_the_training_images_and_a_mixture_of_them_is_ne
     assert distance["mixture in 8 components"] < distance["8 Gaussian components"] < distance["independent pixels"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", named("latents", "factors"))
 def test_codes_have_a_scale(name):
     factors = torch.randint(0, 4, (600, 3), generator=torch.Generator().manual_seed(0)).float()

@@ -138,6 +138,7 @@ def test_a_judge_answers_rightly_of_images_that_it_did_not_learn_from(name):
     assert (seen.judge.sees("classes", seen.fresh) == seen.classes).double().mean() > 0.95
 
 
+@pytest.mark.slow
 def test_reconstructions_keep_attributes_unless_they_are_soft_or_their_mouth_is_gone():
     seen = scene("faces")
     names = load(Choice("faces", OPTIONS["faces"])).names("attributes")

@@ -79,6 +79,7 @@ def test_numbers_and_times_are_written_alike_everywhere():
     assert (duration(119.9), duration(120), duration(7200)) == ("119.9 s", "2.0 min", "2.0 h")
 
 
+@pytest.mark.slow
 def test_the_wheel_has_the_templates(tmp_path: Path):
     root = Path(__file__).parents[3]
     for room in ("generative", "worldmodels", "agents", "envs", "scripts"):

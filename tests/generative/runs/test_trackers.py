@@ -1,4 +1,5 @@
 import sys
+import threading
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -43,6 +44,21 @@ def test_a_resumed_stage_goes_on_in_its_curve_and_the_others_stay(tmp_path):
     resumed.close()
     assert curve(tmp_path, "vision/loss") == [(1, 1.0), (2, 12.0), (3, 0.5)]
     assert curve(tmp_path, "memory/loss") == [(10, 1.0), (20, 2.0), (30, 3.0)]
+
+
+def test_a_command_that_is_stopped_while_it_logs_ends_soon(tmp_path):
+    """The stop may come after a figure is in the writer's queue and before the writer's thread is told."""
+    mine = curves(tmp_path)
+    mine.log("vision", 1, {"loss": 1.0})
+    queue = mine.opened[0]._writer.file_writer.event_writer._async_writer._byte_queue
+    queue.join()
+    with queue.mutex:
+        queue._put(b"a figure")
+        queue.unfinished_tasks += 1
+    closing = threading.Thread(target=mine.close, daemon=True)
+    closing.start()
+    closing.join(60)  # TensorBoard's own interval is twice as long
+    assert not closing.is_alive()
 
 
 def test_rounds_are_one_curve_in_one_tracker(tmp_path):

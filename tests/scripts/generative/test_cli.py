@@ -190,6 +190,7 @@ def test_models_and_data_are_listed_without_what_takes_long_to_import():
     assert all(len(line.split(maxsplit=1)[1]) > 5 for line in lines if not line.startswith("    "))
 
 
+@pytest.mark.slow
 def test_from_training_to_the_report(capsys):
     assert main(["train", "vae", *TINY, *PLAIN, "--out", "tiny"]) == 0
     run = TrainingRun("runs/generative/tiny")
@@ -226,6 +227,7 @@ def test_from_training_to_the_report(capsys):
     assert not re.search(r"(src|href)=\"(?!data:|#)", page)
 
 
+@pytest.mark.slow
 def test_train_again_by_its_folder_goes_on_and_other_settings_are_refused(capsys):
     assert main(["train", "vae", *TINY, *PLAIN, "--out", "tiny"]) == 0
     assert main(["train", "--out", "tiny"]) == 0
@@ -243,6 +245,7 @@ def test_a_model_says_what_it_cannot_do(capsys):
     assert "'morph': random-convolutions has no such view" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_gan_is_looked_at_between_latents_of_its_prior():
     words = [*TINY, "--batch", "8"]
     assert main(["train", "dcgan", *words, "--out", "gan"]) == 0

@@ -56,6 +56,7 @@ def test_an_opening_is_notes_for_a_model_of_melodies(tmp_path):
         opening(path, data.item)
 
 
+@pytest.mark.slow
 def test_figures_stand_beside_real_pieces_and_what_costs_nothing(run):
     assert main(["evaluate", str(run.path), "--samples", "100"]) == 0
     facts = run.facts("evaluation")

@@ -40,6 +40,7 @@ def test_pixels_by_themselves_are_right_and_together_are_not():
     assert neighbours(images) > 0.7 and abs(neighbours(mixed)) < 0.1
 
 
+@pytest.mark.slow
 def test_a_model_of_linear_data_beats_independent_pixels_and_its_figures_have_a_scale(tmp_path):
     run = finished(tmp_path / "run", "pca")
     module, data = open_run(run)
@@ -54,6 +55,7 @@ def test_a_model_of_linear_data_beats_independent_pixels_and_its_figures_have_a_
     assert run.facts("evaluation")["figures"] == facts["figures"]
 
 
+@pytest.mark.slow
 def test_a_model_that_learned_nothing_does_not_beat_its_baseline(tmp_path):
     module = MODELS.create("pca", config("pca").model.options).eval()
     data = load_data("shapes", {"size": 16, "channels": 1, "count": 400})
@@ -74,6 +76,7 @@ def test_a_classifier_is_measured_by_its_accuracy(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_counted_pixels_are_measured_in_bits(tmp_path):
     run = finished(tmp_path / "run", "naive-bayes")
     module, data = open_run(run)
@@ -82,6 +85,7 @@ def test_counted_pixels_are_measured_in_bits(tmp_path):
     assert bits.value == pytest.approx(bits.baselines["independent pixels"], rel=0.1)  # which is what it counts
 
 
+@pytest.mark.slow
 def test_rows_are_measured_by_their_likelihood_and_by_what_goes_together(tmp_path):
     found = {}
     for model in ("multinomial", "naive-bayes"):
@@ -100,6 +104,7 @@ def test_rows_are_measured_by_their_likelihood_and_by_what_goes_together(tmp_pat
     assert counted["value"] < pairs["value"]  # which takes features as independent
 
 
+@pytest.mark.slow
 def test_text_is_measured_in_bits_beside_models_that_count(tmp_path):
     run = finished(tmp_path / "run", "lstm")
     module, data = open_run(run)
@@ -212,6 +217,7 @@ def test_images_are_seen_by_the_judge_of_the_data_by_random_convolutions_or_by_a
         main(run, EvaluateOptions(samples=100, extractor=str(tmp_path / "nothing")))
 
 
+@pytest.mark.slow
 def test_copies_of_any_part_of_the_training_set_are_found(tmp_path):
     run = finished(tmp_path / "run", "dcgan", Choice("shapes", {"size": 16, "channels": 1, "count": 3000}))
     module, data = open_run(run)
@@ -243,6 +249,7 @@ def test_a_collapsed_posterior_is_found_in_the_history_of_a_run(tmp_path):
     assert "beta" in collapse.remedy and "kl_floor" in collapse.remedy
 
 
+@pytest.mark.slow
 def test_latents_are_codes_of_held_out_images_or_draws_of_the_prior(tmp_path):
     module, data = open_run(finished(tmp_path / "vae"))
     held = data.held_out()

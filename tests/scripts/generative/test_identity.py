@@ -39,6 +39,7 @@ def train(*more, model="vae"):
     return main(["train", model, "--data", "folder", "--data.path", "mine", *OPTIONS, "--out", "run", *more])
 
 
+@pytest.mark.slow
 def test_the_command_the_folder_and_the_page_say_what_was_used(pictures, capsys):
     assert train() == 0
     said = "30 of 31 files used; left out: no pictures: 1 (notes.txt)"
@@ -50,6 +51,7 @@ def test_the_command_the_folder_and_the_page_say_what_was_used(pictures, capsys)
     assert said in (run.path / "report" / "index.html").read_text()
 
 
+@pytest.mark.slow
 def test_changed_data_are_refused_wherever_they_are_read_and_nothing_is_lost(pictures, capsys):
     assert train() == 0
     before = (pictures / "runs/generative/run/model/model.safetensors").read_bytes()
@@ -83,6 +85,7 @@ def test_a_training_that_was_stopped_does_not_go_on_with_other_data(pictures):
         next(stages(TrainingRun(pictures / "run")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["vae", "dcgan"])
 def test_what_needs_no_data_asks_for_none(pictures, capsys, model):
     assert train(model=model) == 0
@@ -96,6 +99,7 @@ def test_what_needs_no_data_asks_for_none(pictures, capsys, model):
     assert said.count("\n") == 1 and "mine: no such file or folder" in said and "--data.path NEW" in said
 
 
+@pytest.mark.slow
 def test_starts_kept_are_those_that_the_data_give(tmp_path):
     """Interpolations are what they were when the images themselves were asked for."""
     import torch
@@ -132,6 +136,7 @@ def test_paths_mean_the_same_in_every_folder(pictures, monkeypatch):
     assert main(["reconstruct", "../runs/generative/run"]) == 0
 
 
+@pytest.mark.slow
 def test_moved_data_are_named_anew_as_long_as_they_are_the_same(pictures, capsys):
     assert train() == 0
     shutil.move(pictures / "mine", pictures / "moved")

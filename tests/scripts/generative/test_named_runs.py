@@ -47,6 +47,7 @@ def tuned(*more):
     return main(["train", "vae", *words, "--fit.learning_rate", "1e-9", *more])
 
 
+@pytest.mark.slow
 def test_a_training_starts_with_the_weights_of_another_run_and_its_options(runs, capsys):
     assert tuned() == 0
     said = capsys.readouterr().out
@@ -61,6 +62,7 @@ def test_a_training_starts_with_the_weights_of_another_run_and_its_options(runs,
     assert "tensors taken over" in (run.path / "report" / "index.html").read_text()
 
 
+@pytest.mark.slow
 def test_what_is_not_taken_over_is_said(runs, capsys):
     assert tuned("--model.latent", "3") == 0
     said = capsys.readouterr().out
@@ -71,6 +73,7 @@ def test_what_is_not_taken_over_is_said(runs, capsys):
     assert "start" in capsys.readouterr().err and not (runs / "pca").exists()
 
 
+@pytest.mark.slow
 def test_tokens_that_mean_something_else_are_said(runs, tmp_path, capsys):
     for name, letters in (("first", "abcdef"), ("second", "ghijkl")):
         drawn = np.random.default_rng(0).choice(list(letters), 3000)
@@ -81,6 +84,7 @@ def test_tokens_that_mean_something_else_are_said(runs, tmp_path, capsys):
     assert "start: other meanings: tokens, whose numbers stand for 6 ('g', 'h', 'i', ...)" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_only_with_the_start_it_had(runs, trained, capsys):
     assert tuned() == 0
     (runs / "tuned" / "trained.json").unlink()  # as if it had been killed before its end
@@ -95,6 +99,7 @@ def test_a_training_goes_on_only_with_the_start_it_had(runs, trained, capsys):
     assert "start.sha256 was" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_prior_over_the_codes_of_a_run_draws_its_images(runs, capsys):
     words = ["--data", "codes", "--data.run", "vq", "--data.count", "300", "--model.width", "8", "--model.layers", "2"]
     assert main(["train", "pixel-cnn", *words, "--model.conditional", "True", "--out", "prior", *SHORT]) == 0
@@ -118,6 +123,7 @@ def test_a_prior_over_the_codes_of_a_run_draws_its_images(runs, capsys):
     )
 
 
+@pytest.mark.slow
 def test_the_run_of_a_prior_may_move_but_not_change(runs, trained, capsys):
     words = ["--data", "codes", "--data.run", "vq", "--data.count", "300", "--model.width", "8", "--model.layers", "2"]
     assert main(["train", "pixel-cnn", *words, "--out", "prior", *SHORT]) == 0

@@ -78,6 +78,7 @@ def poem(tmp_path, monkeypatch):
 TRAIN = ["train", "bigram", "--data", "text", "--data.path", "poem.txt", "--data.length", "24", "--batch", "8"]
 
 
+@pytest.mark.slow
 def test_a_language_model_trains_writes_and_is_shown(poem, capsys):
     assert main([*TRAIN, "--fit.steps", "60", "--fit.learning_rate", "0.1", "--device", "cpu"]) == 0
     run = TrainingRun("runs/generative/bigram")

@@ -60,6 +60,7 @@ async def seen(tab):
     return np.frombuffer(base64.b64decode(data), np.uint8).reshape(height, width, 4)[..., :3]
 
 
+@pytest.mark.slow
 def test_every_view_and_every_way_to_sample_is_a_control(vae, tmp_path):
     found = controls(vae)
     assert list(found) == ["sample", "edit", "traversal", "interpolation", "morph"]
@@ -83,6 +84,7 @@ def test_what_a_control_makes_is_what_its_command_writes(vae):
     assert made == (vae.path / "pictures" / "interpolation.png").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_text_is_what_write_prints(tmp_path, capsys):
     run = finished(tmp_path / "text", "lstm")
     write = controls(run)["write"]

@@ -30,6 +30,7 @@ TEXTS = ("lstm", "gpt-2", "encoder-decoder", "transformer", "question-generator"
 """Models whose samples are texts."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_a_training_leaves_a_model_its_figures_and_what_it_made(model, tmp_path):
     run = finished(tmp_path / "run", model)
@@ -50,6 +51,7 @@ def test_a_training_leaves_a_model_its_figures_and_what_it_made(model, tmp_path)
         assert len(set(last.read_text())) > 2 if model in TEXTS else picture(last).std() > 1
 
 
+@pytest.mark.slow
 def test_a_tracker_gets_the_figures_or_is_refused_before_anything_is_trained(tmp_path, monkeypatch):
     run = finished(tmp_path / "run", "vae")
     shown = EventAccumulator(str(run.path / "tensorboard"))
@@ -62,6 +64,7 @@ def test_a_tracker_gets_the_figures_or_is_refused_before_anything_is_trained(tmp
     assert not refused.history() and not refused.spent()
 
 
+@pytest.mark.slow
 def test_what_no_gradient_finds_is_estimated_at_the_end(tmp_path):
     for model in ("pca", "autoencoder", "vq-vae"):
         run = finished(tmp_path / model, model)
@@ -74,6 +77,7 @@ def test_what_no_gradient_finds_is_estimated_at_the_end(tmp_path):
     assert module.density.fitted and draw(module, 2, torch.Generator().manual_seed(0)).isfinite().all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["vae", "dcgan"])
 def test_a_training_taken_up_ends_as_one_that_was_never_stopped(model, tmp_path):
     whole = finished(tmp_path / "whole", model)
@@ -108,6 +112,7 @@ def test_a_finished_training_is_not_done_again_and_a_longer_one_goes_on(tmp_path
     assert run.require_trained()["steps"] == 10
 
 
+@pytest.mark.slow
 def test_the_seed_decides_weights_order_and_noise(tmp_path):
     weights = [
         (finished(tmp_path / name, seed=seed).model / "model.safetensors").read_bytes()

@@ -10,6 +10,7 @@ from scripts.generative.runs.pictures import rgb
 from tests.scripts.generative.small import finished
 
 
+@pytest.mark.slow
 def test_images_of_both_domains_stand_over_what_they_become_their_twins_and_what_comes_back(tmp_path):
     run = finished(tmp_path / "run", "cycle-gan")
     (said,) = translate.main(run, translate.TranslateOptions(count=3, out=str(tmp_path / "picture.png")))

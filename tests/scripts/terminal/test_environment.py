@@ -85,6 +85,7 @@ def test_what_an_environment_cannot_do_is_refused_before_a_folder_is_made(tmp_pa
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "message"),
     [

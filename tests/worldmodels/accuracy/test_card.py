@@ -325,6 +325,7 @@ def test_r_squared_is_zero_for_the_mean_and_one_for_the_truth():
     assert math.isnan(r_squared(real, np.ones(3)))
 
 
+@pytest.mark.slow
 def test_the_whole_card_of_the_simulator(world, exact):
     vision, episodes = world
     names = ("x", "speed", "distance", "lane_centre", "lateral_offset", "lane_slope", "reward_rate", "on_road")

@@ -37,6 +37,7 @@ def starts():
     return HeldOutStarts(np.array([0, 0, 1]), np.array([2, 5, 4]))
 
 
+@pytest.mark.slow
 def test_dreams_are_dreamt_where_the_latents_are():
     episodes, memory = [held_out(GPU), held_out(GPU)], memory_on(GPU)
     dreams = dream_on(memory, episodes, starts(), CONFIG, 0)

@@ -34,6 +34,7 @@ def actions(agents, run):
     return np.array(done).swapaxes(0, 1)
 
 
+@pytest.mark.slow
 def test_an_exported_agent_acts_as_the_runs_does(finished, _exported):
     agents = [load_agent(finished), load_agent(_exported[True]), load_agent(_exported[False])]
     original, half, full = actions(agents, finished)

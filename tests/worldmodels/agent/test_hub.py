@@ -40,6 +40,7 @@ def filled(hub, _exported):
     return hub
 
 
+@pytest.mark.slow
 def test_an_agent_is_pushed_with_its_card_and_comes_back_the_same(hub, finished, monkeypatch, capsys, tmp_path):
     monkeypatch.setenv("HF_TOKEN", "hf_write")
     monkeypatch.chdir(tmp_path)
@@ -58,6 +59,7 @@ def test_an_agent_is_pushed_with_its_card_and_comes_back_the_same(hub, finished,
     assert "memory/old.json" not in hub.repositories["ann/driver"]
 
 
+@pytest.mark.slow
 def test_commands_take_it_by_its_name(filled, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["info", NAME]) == 0

@@ -2,6 +2,7 @@ import hashlib
 import json
 import shutil
 
+import pytest
 import yaml
 
 from scripts.stages import evaluate
@@ -36,6 +37,7 @@ def test_the_model_card_tells_the_runs_own_numbers(finished, _exported):
         assert rows[f"`{name}`"] == [f"{len(content):,}", f"`{hashlib.sha256(content).hexdigest()}`"]
 
 
+@pytest.mark.slow
 def test_the_model_card_says_on_which_weights_the_score_was_measured(finished, _exported, copy, tmp_path):
     summary = finished.done("evaluate")["summary"]
     score = f"Mean return **{summary['mean']:.1f} ± {summary['std']:.1f}** over 4 test tracks"

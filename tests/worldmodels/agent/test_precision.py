@@ -79,6 +79,7 @@ def test_an_ensemble_changes_as_much_as_the_member_that_changes_most():
     assert state_change(ensemble, z, action) == max(changes) > min(changes)
 
 
+@pytest.mark.slow
 def test_what_auto_became_is_in_the_runs_config_and_stays(trained, monkeypatch):
     assert trained.config.dtype == "auto"
     monkeypatch.setattr(precision, "native_bfloat16", lambda *_: True)
@@ -90,6 +91,7 @@ def test_what_auto_became_is_in_the_runs_config_and_stays(trained, monkeypatch):
         Run.create(trained.path, small_config(dtype="float32"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", ["latent_change", "state_change"])
 def test_one_change_that_is_too_large_settles_both_on_float32(trained, monkeypatch, changes):
     monkeypatch.setattr(precision, "native_bfloat16", lambda *_: True)

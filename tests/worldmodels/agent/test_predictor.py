@@ -47,6 +47,7 @@ def rows(run, arm="episodes"):
     return list(csv.DictReader((run.folder("evaluate") / f"{arm}.csv").read_text().splitlines()))
 
 
+@pytest.mark.slow
 def test_a_foreign_agent_is_measured_as_our_controller_is(copy, module):
     module("theirs_a", OURS.format(path=str(copy.path)))
     ours, before = rows(copy), copy.done("evaluate")
@@ -76,6 +77,7 @@ def test_an_agent_that_has_changed_is_played_anew(tmp_path, module):
     assert len((run.folder("evaluate") / "episodes.jsonl").read_text().splitlines()) == 4
 
 
+@pytest.mark.slow
 def test_it_collects_as_our_agent_does_and_with_noise(copy, module, tmp_path):
     module("theirs_c", OURS.format(path=str(copy.path)))
 

@@ -37,6 +37,7 @@ def test_a_run_of_the_users_that_is_named_pretrained_is_used(shipped, copy, caps
     assert not list(shipped.glob("dream")) and Run("pretrained").done("dream")
 
 
+@pytest.mark.slow
 def test_a_new_run_may_be_named_pretrained_and_asking_writes_nothing(shipped, monkeypatch, capsys):
     monkeypatch.setattr("worldmodels.run.rates.BUDGET", 0.1)
     assert main(["run", "pretrained", "--preset", "toy", "--dry-run"]) == 0
@@ -64,6 +65,7 @@ def test_the_shipped_agent_is_read_where_it_is(shipped, finished, tmp_path):
     assert str(agent_folder("pretrained")) == "pretrained"
 
 
+@pytest.mark.slow
 def test_the_agent_in_the_package_is_small_and_drives():
     folder = agent_folder("pretrained")
     files = [path for path in folder.rglob("*") if path.is_file()]

@@ -92,6 +92,7 @@ def test_a_shuffled_memory_keeps_the_features_and_not_their_order(trained):
     assert abs(following) < 0.15  # moments that follow one another are far more alike
 
 
+@pytest.mark.slow
 def test_an_agent_with_a_shuffled_memory_evolves_and_comes_back(trained):
     run = changed(trained, features={"memory": "shuffled"}, evolve={"world": "dream"})
     for _ in evolve(run):
@@ -101,6 +102,7 @@ def test_an_agent_with_a_shuffled_memory_evolves_and_comes_back(trained):
     np.testing.assert_array_equal(drive(run), drive(run))
 
 
+@pytest.mark.slow
 def test_an_ensemble_is_trained_dreams_and_is_left_behind_by_its_agent(trained):
     options = {"members": 2, "options": {"hidden": 16}}
     run = retrained(trained, memory={**TINY, "type": "ensemble", "options": options}, evolve={"world": "dream"})
@@ -211,6 +213,7 @@ def installed(tmp_path, monkeypatch):
     monkeypatch.setattr(MEMORIES, "_catalogue", copy.deepcopy(MEMORIES._catalogue))
 
 
+@pytest.mark.slow
 def test_a_memory_of_another_package_is_trained_dreams_and_drives(trained, installed):
     assert "moving" in MEMORIES.names()
     memory = {**TINY, "type": "moving", "options": {"frames": 4}}

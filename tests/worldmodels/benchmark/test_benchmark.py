@@ -225,6 +225,7 @@ def test_fidelity_goes_on_with_another_track_where_one_ends(monkeypatch):
     assert len(apart) == 185 and env.t < 1
 
 
+@pytest.mark.slow
 def test_equality_holds_and_notices_a_changed_reward_state_or_end(monkeypatch):
     settings = Settings(work=0.05)
     found = measure("equality", settings)
@@ -273,6 +274,7 @@ def test_wandering_is_seeded_and_valid():
     assert all(space.contains(action) for action in actions.reshape(-1, 3))
 
 
+@pytest.mark.slow
 def test_the_usual_loop_drives_like_our_worker():
     agent = random_agent(40)
     worker = TrialWorker(TrialSetup(agent.bundle, 1))
@@ -338,6 +340,7 @@ def test_writing_with_a_cache_gives_the_same_text():
     assert found.detail["same_text"] and found.ours > 0 and found.theirs > 0
 
 
+@pytest.mark.slow
 def test_reading_trains_models_of_one_size_both_ways():
     found = measure("reading", TINY)
     assert found.ours > 0 and found.theirs > 0

@@ -26,6 +26,7 @@ def test_without_a_gpu_its_figures_are_skipped_with_the_reason(name, monkeypatch
     assert "GPU" in found.skipped and found.value is None and found.ours is None and not found.pairs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("measured", [dreams_on, many_on])
 def test_dreams_are_measured_with_all_their_parts(measured):
     found = measured(CPU, TINY)

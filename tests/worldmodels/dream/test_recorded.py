@@ -101,6 +101,7 @@ def test_a_horizon_is_the_same_operations_every_time_and_waits_for_nothing(parts
     assert not [name for name, _ in lists[0] if "_local_scalar_dense" in name or "nonzero" in name]
 
 
+@pytest.mark.slow
 def test_what_is_compiled_for_a_gpu_can_be_traced_whole(parts, starts, monkeypatch):
     """Every function that is fused, with the arguments it gets in dreams, gives the same numbers when traced."""
     seen = {}

@@ -136,6 +136,7 @@ def test_a_driver_killed_in_mid_generation_goes_on_to_the_same_numbers(trained, 
     assert finish(run) == whole
 
 
+@pytest.mark.slow
 def test_validation_is_recorded_as_it_was_driven(trained):
     run = recorded(trained)
     finish(run)
@@ -153,6 +154,7 @@ def test_validation_is_recorded_as_it_was_driven(trained):
     )
 
 
+@pytest.mark.slow
 def test_a_log_with_a_gap_is_refused(trained):
     run = with_config(trained)
     path = run.folder("evolve") / "generations.jsonl"
@@ -164,6 +166,7 @@ def test_a_log_with_a_gap_is_refused(trained):
         next(evolve(run))
 
 
+@pytest.mark.slow
 def test_candidates_share_tracks_and_generations_do_not(trained, monkeypatch):
     seen = []
     original = TrialWorker.__call__
@@ -180,6 +183,7 @@ def test_candidates_share_tracks_and_generations_do_not(trained, monkeypatch):
     assert len(set().union(*map(set, per_generation))) == 6
 
 
+@pytest.mark.slow
 def test_a_score_does_not_depend_on_how_trials_are_cut(trained):
     run = with_config(trained, evolve={"world": "dream"})
     bundle = assemble(run, [latent_file(run, file) for file in episode_files(run.folder("collect"))])
@@ -201,6 +205,7 @@ def test_a_score_does_not_depend_on_how_trials_are_cut(trained):
     np.testing.assert_array_equal(tried.dreamt, np.repeat(together, 4, axis=0))
 
 
+@pytest.mark.slow
 def test_steering_costs_in_training_only(trained):
     run = with_config(trained, evolve={"action_cost": 0.25})
     bundle = assemble(run, [latent_file(run, file) for file in episode_files(run.folder("collect"))])
@@ -217,6 +222,7 @@ def test_steering_costs_in_training_only(trained):
     np.testing.assert_array_equal(*measured)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", ["real", "dream"])
 def test_evolution_charges_what_the_configuration_says(trained, tmp_path, world):
     changes = {"world": world, "generations": 1}
@@ -227,6 +233,7 @@ def test_evolution_charges_what_the_configuration_says(trained, tmp_path, world)
         assert free[0]["frames"] == charged[0]["frames"]
 
 
+@pytest.mark.slow
 def test_evolution_begins_with_the_biases_it_is_given(trained, tmp_path):
     zeros = finish(with_config(copy(trained, tmp_path, "zeros"), evolve={"generations": 1}))[0]
     run = with_config(
@@ -241,6 +248,7 @@ def test_evolution_begins_with_the_biases_it_is_given(trained, tmp_path):
         small_config(controller={"bias": [0.0, 0.5, -2.0]}, evolve={"start": "runs/other"})
 
 
+@pytest.mark.slow
 def test_what_ships_is_the_best_validated_mean(trained):
     run = with_config(trained)
     finish(run)
@@ -251,6 +259,7 @@ def test_what_ships_is_the_best_validated_mean(trained):
     assert run.done("evolve")["env_frames"] == sum(entry["frames"] + entry["validation_frames"] for entry in log)
 
 
+@pytest.mark.slow
 def test_a_log_that_leads_elsewhere_here_is_refused(trained, tmp_path):
     """As one does that was written on another kind of machine."""
     run = copy(trained, tmp_path, "moved")
@@ -289,6 +298,7 @@ def test_the_top_k_are_measured_again_on_further_tracks(trained, tmp_path):
     assert facts["env_frames"] == sum(entry["frames"] for entry in log) + facts["validation_frames"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -305,6 +315,7 @@ def test_controls_run_in_both_worlds(trained, changes, world):
     assert len(set(rows[0]["scores"])) > 1
 
 
+@pytest.mark.slow
 def test_an_untrained_memory_is_another_one(trained, tmp_path):
     one = finish(with_config(copy(trained, tmp_path, "a"), features={"memory": "untrained"}, evolve={"generations": 1}))
     other = finish(with_config(copy(trained, tmp_path, "b"), evolve={"generations": 1}))

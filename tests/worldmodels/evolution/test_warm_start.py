@@ -45,6 +45,7 @@ def test_least_squares_finds_a_linear_map_and_says_how_well():
     assert least_squares(features, rng.normal(size=(2000, 2)))[1] < 0.05
 
 
+@pytest.mark.slow
 def test_the_same_parts_are_known_and_imitated_exactly(trained, tmp_path):
     old, parameters, _ = load_bundle(play(evolve, trained))
     again, _, _ = load_bundle(Run(trained.path))
@@ -59,6 +60,7 @@ def test_the_same_parts_are_known_and_imitated_exactly(trained, tmp_path):
     assert np.abs(ours - theirs).max() < 0.1 * np.abs(theirs).max()
 
 
+@pytest.mark.slow
 def test_features_are_those_of_the_recorded_episode_whatever_stands_beside_it(trained):
     bundle, _, _ = load_bundle(play(evolve, trained))
     episodes = [file.read() for file in episode_files(trained.folder("collect"))[:2]]
@@ -111,6 +113,7 @@ def test_a_retrained_vision_is_bridged_by_imitation(trained, tmp_path):
     assert 0.3 < json.loads((new.folder("evolve") / "start.json").read_text())["explained"] < 1.0
 
 
+@pytest.mark.slow
 def test_what_cannot_be_imitated_is_said(trained, tmp_path):
     bundle, parameters, _ = load_bundle(play(evolve, trained))
     files = episode_files(trained.folder("collect"))[:1]

@@ -32,6 +32,7 @@ def slope(memory) -> float:
     return (high - low).item()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("noise", "expected"), [(0.0, 1.0), (1.0, 0.5)])
 def test_who_reads_noise_believes_half_of_what_it_reads(noise, expected):
     options = {"latent": 1, "action": 1, "hidden": 16, "layers": 1, "mixtures": 1, "input_noise": noise}

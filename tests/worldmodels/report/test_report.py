@@ -191,6 +191,7 @@ def test_missing_dream_and_baseline_are_named(data: ReportData) -> None:
     assert "not run yet: worldmodels train" not in words
 
 
+@pytest.mark.slow
 def test_one_episode_claims_no_interval(data: ReportData) -> None:
     one = replace(data, summary=summarise(np.array([512.0]), 0), episodes=[{"seed": 1, "return": 512.0}])
     words = Page(render_report(one)).words

@@ -88,6 +88,7 @@ def facts(**changes):
     return json.dumps({**shown, **changes})
 
 
+@pytest.mark.slow
 def test_a_small_file_that_claims_gigabytes_is_refused_before_any_are_made(tmp_path):
     compressor = zstandard.ZstdCompressor().compressobj(size=1 << 31)
     chunk = b"".join(compressor.compress(bytes(1 << 24)) for _ in range(128)) + compressor.flush()

@@ -7,9 +7,10 @@ import pytest
 
 from scripts.stages import STAGE_FUNCTIONS, stages_of
 from scripts.terminal.progress import duration
-from tests.small import looped_config, small_config
+from tests.small import TINY, looped_config, tiny_config
 from tests.worldmodels.run.test_plan import Clock, live, worst
 from worldmodels import Run, preset
+from worldmodels.config import config_from
 from worldmodels.run.estimate import plan_parts
 from worldmodels.run.plan import Plan, StagePart
 from worldmodels.run.rates import Rates
@@ -73,11 +74,11 @@ def test_what_is_left_of_a_recorded_run_is_told_from_the_second_minute_on(wrong)
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "config",
-    [looped_config(),
-     small_config(evolve={"validation": {"top_k": 2, "top_k_tracks": 3}}, evaluate={"baseline": True})],
+    [config_from(TINY, looped_config(loop={"later": {"collect": {"max_frames": 12}, "dream": {"horizon": 5}}})),
+     config_from({"evaluate": {"baseline": True}}, tiny_config())],
     ids=["loop", "real"],
 )  # fmt: skip
-def test_stages_yield_what_the_plan_has(tmp_path, config):
+def test_stages_yield_what_the_plan_has(hasty_vision, tmp_path, config):
     run = Run.create(tmp_path / "run", config)
     parts = plan_of(config)
     met = []
@@ -91,6 +92,7 @@ def test_stages_yield_what_the_plan_has(tmp_path, config):
     assert met == [(part.round, part.stage, part.unit) for part in parts]
 
 
+@pytest.mark.slow
 def test_measuring_leaves_the_random_streams_alone(monkeypatch):
     import torch
 

@@ -58,6 +58,7 @@ def test_where_it_runs_may_always_change(run):
     assert Run(run.path).config.executor.workers == 3
 
 
+@pytest.mark.slow
 def test_two_processes_do_not_work_in_one_run(run):
     code = f"from worldmodels import Run\nwith Run({str(run.path)!r}).working('collect'): pass"
     with run.working("collect"):

@@ -50,6 +50,7 @@ def test_where_the_system_tells_nothing_nobody_else_works(monkeypatch):
     assert OtherWork().cores() == 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("others", [0.0, 1.0])
 def test_beside_other_work_all_is_timed_by_the_processor_on_one_thread(monkeypatch, others):
     clocks, threads = [], []

@@ -21,6 +21,7 @@ def test_digits_are_the_bundled_ones():
     assert np.corrcoef(shrunk.ravel(), data.get("image", places).ravel())[0, 1] > 0.98
 
 
+@pytest.mark.slow
 def test_photographs_held_out_share_no_pixel_with_training():
     datasets = pytest.importorskip("sklearn.datasets")
     photographs = datasets.load_sample_images().images

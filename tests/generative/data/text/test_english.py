@@ -1,8 +1,11 @@
 import re
 
+import pytest
+
 from generative.data.text.english import LICENCES, english
 
 
+@pytest.mark.slow
 def test_every_package_that_is_named_gives_prose_and_no_other_does():
     documents = english()
     sizes = dict.fromkeys(LICENCES, 0)

@@ -55,6 +55,7 @@ def test_slopes_are_lower_bounds():
         slope(lambda x: x, a, a)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [nn.Conv2d, nn.ConvTranspose2d])
 @pytest.mark.parametrize(
     ("kernel", "stride", "padding"), [(3, 1, 1), (4, 2, 1), (3, 2, 0), (4, 4, 0), (5, 1, 2), (3, 3, 2)]

@@ -65,6 +65,7 @@ def test_the_levers_are_independent(gan_loss, lipschitz, norm):
     assert draw(module, 4, noise()).isfinite().all()
 
 
+@pytest.mark.slow
 def test_every_lever_changes_the_training():
     plain, _ = train("dcgan", SMALL)
     changes = [{"gan_loss": each} for each in LOSSES[1:]] + [{"lipschitz": each} for each in ENFORCEMENTS[1:]]
@@ -145,6 +146,7 @@ def test_clipping_holds_the_critic_alone_and_is_reported():
     )
 
 
+@pytest.mark.slow
 def test_the_penalty_draws_the_slope_to_1():
     steep, _ = train("dcgan", {**SMALL, "gan_loss": "wasserstein"}, steps=60, rate=1e-2)
     held, rows = train("wgan-gp", {**SMALL, "critic_steps": 1}, steps=60, rate=1e-2)

@@ -90,6 +90,7 @@ def images(start, phase):
         yield torch.rand(phase.batch, 1, phase.resolution, phase.resolution, generator=noise(seed))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed", [6, 14])
 def test_a_training_killed_in_a_fade_ends_with_the_same_weights(killed, tmp_path):
     def run(stop, folder=None):
@@ -108,6 +109,7 @@ def test_a_training_killed_in_a_fade_ends_with_the_same_weights(killed, tmp_path
     assert rows[killed - 2 :] == later
 
 
+@pytest.mark.slow
 def test_steps_of_a_fade_are_the_same_operations(monkeypatch):
     class Fading(ProGAN):
         """Begins where its last level does."""

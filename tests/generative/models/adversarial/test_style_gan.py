@@ -138,6 +138,7 @@ def test_late_styles_change_hue_and_early_ones_what_is_where():
     assert changed(late, 1) > 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed", [4, 6])
 def test_a_training_killed_between_penalties_ends_with_the_same_weights(killed, tmp_path):
     def run(stop, folder=None):

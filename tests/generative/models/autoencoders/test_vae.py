@@ -182,6 +182,7 @@ def test_a_diagnosis_needs_different_images():
         make(SMALL).diagnose(torch.zeros(4, 1, 16, 16))
 
 
+@pytest.mark.slow
 def test_resume_equals_uninterrupted_bit_for_bit(tmp_path: Path):
     config = FitConfig(steps=34, learning_rate=1e-3, warmup=3, schedule="cosine", gradient_clip=5.0)
     whole = make(SMALL)

@@ -71,6 +71,7 @@ def test_the_loss_is_cross_entropy_and_accuracy(name):
     assert metrics["accuracy"].item() == pytest.approx((model(images).argmax(1) == labels).float().mean().item())
 
 
+@pytest.mark.slow
 @both
 def test_it_learns_and_the_next_images_too(name):
     model = REGISTRY.create(name, SMALL[name])

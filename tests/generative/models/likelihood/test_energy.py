@@ -83,6 +83,7 @@ def test_what_a_step_walks_to_is_what_the_replay_keeps():
     assert torch.equal(module.replay, kept)
 
 
+@pytest.mark.slow
 def test_energies_are_held_near_0_by_their_squares():
     size = {}
     for weight in (0.0, 1.0):

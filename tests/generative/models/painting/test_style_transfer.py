@@ -17,6 +17,7 @@ def terms(target, image, content):
     return {name: term.item() for name, term in target.loss(image, content)[1].items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimiser", ["l-bfgs", "adam"])
 def test_an_optimised_picture_takes_the_style_and_keeps_the_content(optimiser):
     content = as_images("china", 32)

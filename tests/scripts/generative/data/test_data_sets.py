@@ -17,6 +17,7 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setattr("scripts.generative.data.data_sets.usable_cores", lambda: 1)
 
 
+@pytest.mark.slow
 def test_what_a_training_reads_first_is_drawn_and_then_nothing_waits(monkeypatch):
     monkeypatch.setattr("scripts.generative.data.data_sets.WORTH_IT", 300)
     chosen = config("pen-digits", {"size": 12, "count": 700})

@@ -81,6 +81,7 @@ def test_a_padded_text_is_shown_and_written_up_to_its_end(run, capsys):
     assert min(lengths) < 60 and len(set(lengths)) > 2
 
 
+@pytest.mark.slow
 def test_parts_of_words_are_measured_by_the_character(tmp_path, capsys):
     text = "the cat sat on the mats. a caterpillar sat on the cats.\n" * 40
     (tmp_path / "mine.txt").write_text(text)
@@ -104,6 +105,7 @@ def answering(tmp_path_factory):
     return finished(tmp_path_factory.mktemp("texts") / "answering", "encoder-decoder")
 
 
+@pytest.mark.slow
 def test_answers_are_measured_beside_the_commonest_and_the_nearest(answering, tmp_path, monkeypatch, capsys):
     module, data = open_run(answering)
     (found,) = of_answers(module, data, 1000, 0)
@@ -133,6 +135,7 @@ def test_answers_are_shown_with_what_is_right(answering):
         assert answer.strip() == source or answer.endswith(f"  (right: {source})")
 
 
+@pytest.mark.slow
 def test_hidden_tokens_and_labels_are_measured_beside_what_counts_say(tmp_path, monkeypatch):
     for folder, word in (("birds", "wren sings"), ("trees", "oak grows")):
         (tmp_path / "texts" / folder).mkdir(parents=True)

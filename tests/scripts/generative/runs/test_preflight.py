@@ -47,6 +47,7 @@ def test_data_of_a_configuration_are_refused_too():
         load(Choice("grid", {"count": 10**9}))
 
 
+@pytest.mark.slow
 def test_what_is_finished_is_read_on_a_machine_where_it_could_not_be_trained(monkeypatch, capsys):
     words = ["train", "vae", *SHAPES, "--fit.steps", "1", "--fit.warmup", "1", "--batch", "8", "--shown", "8"]
     assert main(words) == 0
@@ -57,6 +58,7 @@ def test_what_is_finished_is_read_on_a_machine_where_it_could_not_be_trained(mon
     assert main(words) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in MODELS.names() if name != "naive-bayes"])
 def test_a_model_can_be_imagined(name):
     """Otherwise its sizes would go unchecked; the tables of naive Bayes are as large as an item."""

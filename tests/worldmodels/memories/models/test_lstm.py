@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from tests.worldmodels.memories.batches import generator, random_batch
@@ -33,6 +34,7 @@ def test_a_sample_is_the_prediction_whatever_the_noise():
         assert torch.equal(drawn, prediction.expected_latent())
 
 
+@pytest.mark.slow
 def test_the_spread_is_learnt():
     memory, draw = make(), generator(1)
     batch = random_batch(episodes=32)

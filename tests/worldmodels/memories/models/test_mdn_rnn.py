@@ -104,6 +104,7 @@ def test_rows_do_not_depend_on_other_rows():
     assert not torch.equal(h[19], same_h[19])
 
 
+@pytest.mark.slow
 def test_learns_a_world_where_the_action_decides():
     batches = [action_world(16, 32, seed) for seed in range(4)]
     held_out = action_world(16, 32, seed=99)
@@ -128,6 +129,7 @@ def test_learns_a_world_where_the_action_decides():
     torch.testing.assert_close(prediction.expected_latent(), sample, atol=0.15, rtol=0)
 
 
+@pytest.mark.slow
 def test_learns_the_event_rate_in_reward_units():
     batches = [action_world(16, 32, seed) for seed in range(2)]
     batches = [batch._replace(reward=0.25 + 0.25 * batch.action[..., 0]) for batch in batches]
@@ -281,6 +283,7 @@ def test_heads_can_be_left_out():
     assert torch.equal(torch.sigmoid(prediction.termination_logit), torch.zeros(4))
 
 
+@pytest.mark.slow
 def test_the_density_of_a_constant_latent_stays_finite():
     config = MDNRNNConfig(latent=1, action=1, hidden=8, mixtures=2)
     memory, batch = make(config), action_world(8, 16, seed=0)
