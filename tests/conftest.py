@@ -30,7 +30,7 @@ import torch
 from filelock import FileLock
 
 torch.set_num_threads(1)
-SLOW_FIXTURES = {"_looped"}
+SLOW_FIXTURES = {"_looped", "cluster"}
 """What takes long to make; all its tests are slow."""
 PROCESSES = 8
 """More would cost more memory (about 1 GiB each) than time is left to save."""

@@ -26,7 +26,7 @@ from worldmodels.evolution.tasks import RealTask, TrialWorker
 from worldmodels.evolution.trial_setup import TrialSetup
 from worldmodels.parallel.config import ExecutorConfig
 from worldmodels.parallel.executor import Executor, Factory, Setup
-from worldmodels.parallel.open import open_executor
+from worldmodels.parallel.open import kept_workers, open_executor
 from worldmodels.rollouts.collect import CollectSetup, CollectWorker, Order, Recording
 from worldmodels.rollouts.episode import write_episode
 
@@ -67,7 +67,7 @@ class Scaling(NamedTuple):
 
 def workers(settings: Settings) -> BenchmarkFigure:
     """Let two workers drive and record, and one of them alone."""
-    with use_cores(CORES), tempfile.TemporaryDirectory() as folder:
+    with use_cores(CORES), tempfile.TemporaryDirectory() as folder, kept_workers():
         found = []
         for work in (evaluating(settings), collecting(settings, Path(folder))):
             with open_executor(ExecutorConfig(workers=CORES), work.factory, work.setup) as executor:
