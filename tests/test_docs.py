@@ -40,9 +40,9 @@ COUNTS = re.compile(r"(population|tracks|controllers)(:? )\d+")
 LESS = {
     "worldmodels evaluate pretrained": "--evaluate.tracks 2 --executor.type serial",
     "worldmodels benchmark": "--pairs 1 --seconds 0.05",
-    "generative train pca": "--data.count 2000 --model.frames 256 --model.latent 8",
+    "generative train pca": "--data.count 1200 --model.frames 256 --model.latent 8",
     "generative train vae --preset": "--batch 8 --fit.steps 4",
-    "generative train vae --seed": "--data.count 2000 --batch 8 --fit.steps 4",
+    "generative train vae --seed": "--data.count 1200 --batch 8 --fit.steps 4",
     "generative train cycle-gan --preset car-racing": "--data.tracks 2 --data.frames 1",
     "generative evaluate": "--samples 100",
     "generative diagnose": "--samples 100",
