@@ -354,6 +354,7 @@ def test_what_is_loaded_equals_what_was_saved(case, tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(outputs(loaded), expected, strict=True))
 
 
+@pytest.mark.slow
 @every
 def test_a_loss_is_a_function_of_weights_batch_and_generator(case):
     def numbers(seed: int, weights: int = 0) -> list[float]:
@@ -519,6 +520,7 @@ def test_labels_reach_every_network_of_a_conditional_model(case):
         assert (network(labels) != network(others)).flatten(1).any(1).all()
 
 
+@pytest.mark.slow
 @every
 def test_every_capability_works_or_is_refused_with_a_reason(case):
     module = ready(case)

@@ -14,6 +14,7 @@ def test_every_package_that_is_named_gives_prose_and_no_other_does():
     assert sizes.keys() == LICENCES.keys() and all(size > 100_000 for size in sizes.values())
 
 
+@pytest.mark.slow
 def test_it_is_sentences_and_none_comes_twice():
     paragraphs = [line for text in english().values() for line in text.splitlines()]
     assert len(set(paragraphs)) == len(paragraphs)
