@@ -74,7 +74,14 @@ def start_ray(ray: ModuleType, config: ExecutorConfig, workers: int, folder: str
         if not any((process.info["name"] or "").startswith("raylet") for process in psutil.process_iter(["name"])):
             raise ExecutorError(f"this machine is no part of the cluster at address={address}; {hint}")
         options = {"address": address, "runtime_env": {"env_vars": ONE_THREAD}}
-    with _environment(settings), _signal_handler(), warnings.catch_warnings(), internals.on_loopback(bool(folder)):
+    private = bool(folder)
+    with (
+        _environment(settings),
+        _signal_handler(),
+        warnings.catch_warnings(),
+        internals.on_loopback(private),
+        internals.without_extras(private),
+    ):
         warnings.simplefilter("ignore")
         try:
             internals.reread_environment()

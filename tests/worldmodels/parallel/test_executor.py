@@ -327,6 +327,9 @@ def test_a_cluster_has_room_on_the_machines_that_answer(monkeypatch, caplog):
         "ray._private.ray_constants.ENABLE_RAY_CLUSTER",
         "ray._raylet.AuthenticationTokenLoader",
         "ray._raylet.Config",
+        "ray._private.node.Node.start_monitor",
+        "ray._private.node.Node.start_log_monitor",
+        "ray._private.node.Node.start_api_server",
     ],
 )
 def test_a_ray_that_has_changed_inside_is_told(monkeypatch, name):

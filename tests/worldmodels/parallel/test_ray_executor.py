@@ -192,7 +192,7 @@ def elsewhere(setup, tmp_path_factory):
             for connection in one.net_connections()
             if connection.status == psutil.CONN_LISTEN
         }
-        commands = " ".join(word for child in seen.children for word in child.cmdline())
+        commands = seen.commands = " ".join(word for child in seen.children for word in child.cmdline())
         seen.folders = {Path(folder) for folder in re.findall(r"(/[^\s=]*/wm-\w+)/r/session", commands)}
         os.killpg(process.pid, signal.SIGINT)
         seen.output, seen.errors = process.communicate(timeout=300)
@@ -240,6 +240,12 @@ def test_ctrl_c_leaves_no_process_and_no_file(elsewhere):
     assert not elsewhere.left
     assert len(elsewhere.folders) == 1
     assert not any(folder.exists() for folder in elsewhere.folders)
+
+
+def test_no_process_runs_that_nobody_asks(elsewhere):
+    assert "raylet" in elsewhere.commands
+    for extra in ("dashboard.py", "log_monitor.py", "monitor.py"):
+        assert extra not in elsewhere.commands, extra
 
 
 def test_nothing_is_written_to_the_users_folders(elsewhere):
