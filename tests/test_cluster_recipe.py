@@ -70,6 +70,7 @@ def room():
     shutil.rmtree(folder)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not allowed(), reason="needs the right to make network namespaces")
 def test_two_machines_carry_out_a_run(room, trained):
     """Of a run whose networks are trained they do what is left: evolution, evaluation and the rest."""

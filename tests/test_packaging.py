@@ -51,6 +51,7 @@ def _built(kind: str, source: Path, target: Path) -> Path:
     return target / done.stdout.splitlines()[-1]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_what_is_built_works_in_an_environment_of_its_own(tmp_path):
     """The wheel of the source distribution, away from this folder; what it builds on is lent to it."""

@@ -222,6 +222,7 @@ def test_flat_scores_are_taken_and_named_in_the_log(decay):
     assert "tolflatfitness" in optimiser.log()[-1]["warnings"]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_number_of_blas_threads_changes_no_bit():
     code = (

@@ -13,6 +13,7 @@ ALONE = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREA
 SHARE = "1" if os.environ.get("WORLDMODELS_KILLS") == "all" else "0.03"
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_what_was_begun_goes_on_after_a_kill(tmp_path):

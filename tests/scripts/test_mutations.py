@@ -255,6 +255,7 @@ def fault(bench, expected, name, kind, command, seed):
     return None if len(lines) == 1 and "Traceback" not in said else f"says {lines}"
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("kind_of_run", ["plain", "looped"])
 def test_a_changed_file_is_refused_or_changes_nothing(runs, kind_of_run, tmp_path, capsys):

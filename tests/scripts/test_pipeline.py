@@ -292,6 +292,7 @@ def test_the_toy_preset_learns_to_drive_in_one_command(tmp_path, capsys):
     assert re.search(r"score: .*random policy", capsys.readouterr().out)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_paper_preset_starts(hasty_vision, tmp_path):
     """Every number of the paper but the counts, which are days. The toy preset is carried out on Ray."""

@@ -44,6 +44,7 @@ def config(episodes):
     )
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_resident_memory_does_not_grow_with_the_number_of_episodes(tmp_path):
     runs = [str(Run.create(tmp_path / str(episodes), config(episodes)).path) for episodes in EPISODES]

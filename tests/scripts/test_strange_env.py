@@ -33,6 +33,7 @@ TINY = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.ray
 def test_every_stage_from_the_command_line(on_path, tmp_path, capsys):  # noqa: F811

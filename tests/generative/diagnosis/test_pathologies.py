@@ -42,6 +42,7 @@ def seen(module: Any) -> Evidence:
     return Evidence(means=module.encode(obs)[0], real_images=obs, made_images=module.reconstruct(obs))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_vae_with_a_heavy_divergence_collapses_and_a_light_one_does_not():
     vae = {**IMAGES, "latent": 4, "width": 8, "kl_floor": 0.0}
@@ -86,6 +87,7 @@ def test_tight_clipping_flattens_the_critic():
     assert problems(rows) == []
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_sure_critic_starves_the_saturating_loss_and_not_the_other():
     """The data lie far from where the generator begins, and the critic learns a thousand times as fast."""
@@ -149,6 +151,7 @@ class Dirac(nn.Module):
         yield Objective("generator", -(slope.detach() * place).sum(), {"place": place.detach().sum()})
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_two_players_without_a_penalty_go_round_and_with_one_they_settle():
     def curve(penalty: float) -> list[str]:

@@ -29,6 +29,7 @@ def faces(tmp_path_factory):
     return finished(tmp_path_factory.mktemp("runs") / "faces", "pca", FACES)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_skin_is_added_to_all_held_out_faces_and_an_independent_judge_agrees(faces, monkeypatch):
     monkeypatch.setattr("generative.features.judging.FitConfig", lambda **given: FitConfig(**{**given, "steps": 150}))

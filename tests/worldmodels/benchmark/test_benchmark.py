@@ -323,6 +323,7 @@ def test_the_memory_figure_reads_both_children():
     assert abs(found.value) < 100
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.ray
 def test_a_second_worker_is_measured_and_modelled():

@@ -104,6 +104,7 @@ def test_a_stopped_evolution_with_a_start_goes_on_to_the_same_numbers(trained, t
     assert [entry["scores"] for entry in logs[0]] == [entry["scores"] for entry in logs[1]]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_retrained_vision_is_bridged_by_imitation(trained, tmp_path):
     old = play(evolve, Run.create(shutil.copytree(trained.path, tmp_path / "old"), small_config()))

@@ -94,6 +94,7 @@ def test_a_row_can_start_anew_while_the_others_go_on(name):
     torch.testing.assert_close(memory.feature(state)[[0, 2]], memory.feature(untouched)[[0, 2]], atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIONS)
 def test_learns_a_world_where_the_action_decides(name):

@@ -94,11 +94,12 @@ def test_a_machine_that_is_no_part_of_the_cluster_is_told_at_once(cluster, monke
         open_executor(ExecutorConfig(address=cluster.address), Echo, 0)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_machine_lost_in_mid_generation_changes_no_number(cluster, trained, tmp_path, caplog, monkeypatch):
     """The node's two workers stop in the second generation, then all its processes are killed: one loss, not two."""
     monkeypatch.setattr(ExecutorConfig, "max_failures", 1)
-    monkeypatch.setattr(ExecutorConfig, "ready_timeout", 60.0)
+    monkeypatch.setattr(ExecutorConfig, "ready_timeout", 180.0)
     shutil.copytree(trained.path, tmp_path / "serial")
     serial = Run(tmp_path / "serial")
     serial.config = replace(serial.config, evolve=replace(serial.config.evolve, world="real"))

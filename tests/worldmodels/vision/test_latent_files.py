@@ -79,6 +79,7 @@ def test_deleted_latents_are_encoded_again(trained):
     assert path.read_bytes() == content
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_memory_learns_progress_in_the_rewards_units(tmp_path):
     memory = {"reward": {"type": "progress", "window": 1}, "fit": {"steps": 150}}

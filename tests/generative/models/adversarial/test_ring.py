@@ -34,6 +34,7 @@ def verdicts(module: Any, rows: Any, ring: Data) -> list[str]:
     return [each.problem for each in diagnose(Evidence(rows, "", train=train, held_out=held_out, samples=samples))]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_penalised_wasserstein_critic_covers_all_modes(ring):
     module = MODELS.create("wgan-gp", COVERING, 0)

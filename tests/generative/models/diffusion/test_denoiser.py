@@ -54,6 +54,7 @@ def points(request):
     )
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_score_of_two_gaussians_is_learnt(points):
     """Within 5 % of its size, over where the mixtures lie; of a flow it is divided by the time once more."""

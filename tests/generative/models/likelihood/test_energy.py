@@ -103,6 +103,7 @@ def bells(n: int, seed: int) -> torch.Tensor:
     return centres + 0.3 * torch.randn(n, 2, generator=noise(2 * seed + 1))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_energy_of_points_is_low_where_they_lie_and_samples_go_there():
     torch.manual_seed(0)

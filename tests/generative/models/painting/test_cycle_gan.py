@@ -88,6 +88,7 @@ def test_the_critics_loss_takes_made_images_as_they_are(history):
             assert reached == {part == objective.part or objective.part == "generators"}
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @both
 def test_unpaired_images_teach_the_translation(generator):

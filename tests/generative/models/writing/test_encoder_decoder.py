@@ -95,6 +95,7 @@ def test_an_answer_is_what_the_scores_say(attention, order):
     assert torch.equal(likeliest[inside], found[inside]) and not found[~inside].any()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize(("attention", "order"), [("additive", "bahdanau"), ("multi-head", "luong")])
 def test_words_are_turned_round(attention, order):

@@ -161,6 +161,7 @@ def test_maps_say_where_blocks_look():
         assert not each.triu(1).any() and each[:, :, 1:, 1:].tril().any()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_it_learns_to_look_something_up():
     """The second of two equal tokens is followed by what the first was followed by: induction needs two layers."""

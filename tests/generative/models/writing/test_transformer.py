@@ -121,6 +121,7 @@ def test_an_answer_is_what_the_scores_say():
     assert torch.equal(likeliest[inside], found[inside]) and not found[~inside].any()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_words_are_turned_round():
     data = load_data("reverse", {"count": 4000, "length": 6, "letters": 5})
