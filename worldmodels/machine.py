@@ -5,9 +5,12 @@ Linux writes them into cgroup files, of version 2 (`cpu.max`, `memory.max`) or 1
 the root, so a path of `/proc/self/cgroup` that is not there is looked for further up.
 """
 
+import ctypes
+import gc
 import math
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from worldmodels.errors import RunError
@@ -54,6 +57,16 @@ def memory_limit(root: Path = CGROUPS, own: Path = OWN) -> int:
             if limit and limit > 0:
                 found.append(limit)
     return min(found)
+
+
+def give_back_memory() -> None:
+    """Collect what nothing refers to, and give the system the memory that glibc keeps for later.
+
+    For servers: glibc keeps what is free between small things that stay, apart for each thread.
+    """
+    gc.collect()
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def check_fits(field: str, value: object, needed: int) -> None:

@@ -1,9 +1,11 @@
 import os
+import sys
 
+import psutil
 import pytest
 
 from worldmodels import machine
-from worldmodels.machine import cpu_quota, memory_limit
+from worldmodels.machine import cpu_quota, give_back_memory, memory_limit
 
 
 def write(path, content):
@@ -14,6 +16,17 @@ def write(path, content):
 @pytest.fixture
 def own(tmp_path):
     return tmp_path / "cgroup"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc")
+def test_free_memory_between_what_stays_is_given_back():
+    process = psutil.Process()
+    before = process.memory_info().rss
+    parts = [bytearray(2000) for _ in range(40_000)]
+    kept = parts[::500]  # so that what is free lies between
+    parts.clear()
+    give_back_memory()
+    assert process.memory_info().rss - before < 20e6 and len(kept) == 80
 
 
 def test_a_quota_of_version_2(tmp_path, own):

@@ -18,7 +18,7 @@ from generative.core.facts import Facts
 from generative.core.options import ComponentError
 from generative.web import Loopback, add_page
 from worldmodels.errors import RunError
-from worldmodels.machine import available_cores
+from worldmodels.machine import available_cores, give_back_memory
 from worldmodels.play.messages import (
     Develop,
     Message,
@@ -119,7 +119,7 @@ class Server:
             pass  # the tab has gone
         finally:
             if (left := self.seats.pop(socket)) is not None:
-                self._workers.submit(left.close)
+                self._workers.submit(left.close).add_done_callback(lambda _: give_back_memory())
         return socket
 
     async def _answer(self, socket: web.WebSocketResponse, session: DriverSession, text: str) -> None:
