@@ -18,7 +18,7 @@ FOLDER = ROOT / "docs" / "cluster"
 CONSTRAINTS = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
 RAY_OPTIONS = {name for parameter in ray_start.params for name in parameter.opts}
 STUBS = {
-    "scontrol": "printf 'n1\\nn2\\nn3\\n'",
+    "scontrol": "seq -f n%g 1 50000",  # more than fits into a pipe of which only the first line is read
     "hostname": "echo 10.0.0.1 fe80::1",
     "srun": 'echo "srun $*" >> $LOG\nwhile [ "${1#--}" != "$1" ]; do shift; done\nexec "$@"',
     ".venv/bin/ray": 'echo "ray $*" >> $LOG',

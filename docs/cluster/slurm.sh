@@ -11,7 +11,7 @@
 set -euo pipefail
 
 preset=${1:-default}
-first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+read -r first < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
 head=$(srun --nodes=1 --ntasks=1 --nodelist="$first" hostname --ip-address | cut -d ' ' -f 1)
 port=$((20000 + SLURM_JOB_ID % 20000)) # another job of yours may run on the same machine
 
