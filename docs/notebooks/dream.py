@@ -2,8 +2,8 @@
 # # Train a driver in its own dream
 #
 # A *vision* learns to see, a *memory* learns what comes next, and a *controller* is evolved in what the memory
-# imagines. The preset `quick` drives CarRacing after about a quarter of an hour on two cores. The preset `toy` drives
-# a small world of its own and takes a minute.
+# imagines. The preset `quick` drives CarRacing after a quarter to half an hour on two cores. The preset `toy`
+# drives a small world of its own and takes a minute.
 
 # %% tags=["parameters"]
 PRESET = "quick"  # or "toy"
