@@ -19,7 +19,7 @@ from worldmodels.config import config_from
 from worldmodels.config_files import write_config
 
 EVERY = os.environ.get("WORLDMODELS_MUTATIONS") == "all"
-SAMPLE = 14
+SAMPLE = 24
 """Mutations of each run that are tried by default."""
 
 LOOP = {

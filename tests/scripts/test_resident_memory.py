@@ -32,8 +32,8 @@ for stage in (collect, train_vision, train_memory):
             os._exit(0)
         os.wait()
 """
-EPISODES = (30, 200)
-"""170 episodes more are some 19 MiB of frames."""
+EPISODES = (30, 300)
+"""270 episodes more are some 30 MiB of frames."""
 
 
 def config(episodes):

@@ -97,7 +97,7 @@ def test_an_answer_is_what_the_scores_say(attention, order):
 
 @pytest.mark.long
 @pytest.mark.slow
-@pytest.mark.parametrize(("attention", "order"), [("additive", "bahdanau"), ("multi-head", "luong")])
+@pytest.mark.parametrize(("attention", "order"), [("additive", "bahdanau"), ("dot", "luong"), ("multi-head", "luong")])
 def test_words_are_turned_round(attention, order):
     data = load_data("reverse", {"count": 4000, "length": 6, "letters": 5})
     torch.manual_seed(0)
