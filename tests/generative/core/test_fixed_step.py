@@ -13,7 +13,7 @@ from generative.models.autoencoders.vae import VAE, VAEConfig
 from generative.training.batches import each_tensor
 from generative.training.training_step import TrainingStep
 from generative.training.variants import phases_of
-from tests.generative.test_contract import MADE, SMALL, at, batch, make
+from tests.generative.small_models import MADE, SMALL, at, batch, make
 from tests.operations import check_fixed
 
 TRAINED = [case for case, made in MADE.items() if any(each.requires_grad for each in made.parameters())]

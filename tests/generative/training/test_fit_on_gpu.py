@@ -11,7 +11,7 @@ from generative import FitConfig, TrainingDiverged, fit, to_float
 from generative.hardware.cuda_graphs import WARM_UP, Replayed
 from generative.training.parts import batches_per_step
 from generative.training.training_step import TrainingStep
-from tests.generative.test_contract import batch, make
+from tests.generative.small_models import batch, make
 from tests.generative.training.test_parts import MAKERS, Plane, PlaneConfig
 from tests.generative.training.test_parts import batches as points
 from tests.generative.training.test_variants import Growing, images

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from generative.training.held_out import held_out_loss
-from tests.generative.test_contract import SMALL, batch, make
+from tests.generative.small_models import SMALL, batch, make
 
 
 def everything(module) -> dict[str, torch.Tensor]:

@@ -6,7 +6,7 @@ import torch
 from generative import FitConfig, TrainingDiverged
 from generative.training.batches import form, on_device, room_for, tensors
 from generative.training.training_step import MOST_RECORDINGS, TrainingStep, step_seed
-from tests.generative.test_contract import batch, make
+from tests.generative.small_models import batch, make
 
 CPU = torch.device("cpu")
 

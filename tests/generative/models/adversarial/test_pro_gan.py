@@ -9,7 +9,7 @@ from generative.models.adversarial.pro_gan import FadeIn, ProGAN, ProGANConfig
 from generative.networks.gan.growing import doubled
 from generative.training.training_step import TrainingStep
 from generative.training.variants import phases_of
-from tests.generative.test_contract import Held
+from tests.generative.small_models import Held
 from tests.operations import check_fixed
 
 SMALL = {"image_size": 16, "channels": 1, "latent": 4, "width": 4, "batches": (6, 4), "rates": (1.0, 0.5)}

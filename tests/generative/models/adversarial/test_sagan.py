@@ -10,7 +10,7 @@ from generative.models.adversarial.big_gan import TruncationDial
 from generative.models.adversarial.sagan import AttentionMaps
 from generative.objectives.adversarial import orthogonal_penalty
 from generative.sampling.truncation import TruncatedSampling, truncated_normal
-from tests.generative.test_contract import Held
+from tests.generative.small_models import Held
 
 SMALL = {"image_size": 16, "channels": 1, "latent": 6, "width": 4, "attention": 8, "classes": 3}
 

@@ -6,7 +6,7 @@ import torch
 from generative import MODELS, FitConfig, component_bytes, fit
 from generative.models.adversarial.style_gan import StyleSampling
 from generative.models.adversarial.style_views import NoiseStrip, StyleMixing, Truncation
-from tests.generative.test_contract import Held
+from tests.generative.small_models import Held
 
 SMALL = {"image_size": 16, "channels": 3, "latent": 4, "width": 4, "styles": 8, "mapping": 2}
 
