@@ -8,11 +8,11 @@ import numpy as np
 from generative import component_bytes, resolve_device
 from generative.core.facts import Facts
 from generative.report.images import write_png
-from worldmodels.accuracy.agreement import History, agreement, controllers, evenly
 from worldmodels.accuracy.card import Parts, card, measure, training_guesses
 from worldmodels.accuracy.config import card_config
 from worldmodels.accuracy.data import SETS, HeldOut, driven, encode, record
 from worldmodels.accuracy.fingerprint import fingerprint
+from worldmodels.accuracy.measures.agreement import History, agreement, controllers, evenly
 from worldmodels.accuracy.page import render_card
 from worldmodels.accuracy.plots import sheet
 from worldmodels.accuracy.verdict import findings_of_card, judged_set, verdict

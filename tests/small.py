@@ -89,12 +89,12 @@ def hurry(patch=setattr):
     patch(film, "QUALITY", film.QUALITY | {"crf": "50", "deadline": "realtime", "cpu-used": "8"})
     layout = importlib.import_module("matplotlib.layout_engine").ConstrainedLayoutEngine
     patch(layout, "execute", lambda engine, figure: None)  # half of the time of a plot, which is drawn to measure it
-    patch(importlib.import_module("worldmodels.accuracy.probes"), "RIDGES", (1e-3, 1e-2))
+    patch(importlib.import_module("worldmodels.accuracy.measures.probes"), "RIDGES", (1e-3, 1e-2))
     card = importlib.import_module("worldmodels.accuracy.config")
     patch(card, "EPISODES", 6)
     patch(card.CardConfig, "samples", 4)
     for name in ("agreement", "probes", "reward_and_end"):
-        patch(importlib.import_module(f"worldmodels.accuracy.{name}"), "estimate", rough_estimate)
+        patch(importlib.import_module(f"worldmodels.accuracy.measures.{name}"), "estimate", rough_estimate)
 
 
 def rough_estimate(statistic, episodes, seed, resamples=0):

@@ -8,15 +8,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from generative.core.facts import Facts, FactsView
-from worldmodels.accuracy.calibration import calibration
 from worldmodels.accuracy.config import AccuracyConfig, CardConfig
 from worldmodels.accuracy.data import HeldOut, remember, spread
-from worldmodels.accuracy.dreams import choose_starts, dream_on, elsewhere
-from worldmodels.accuracy.one_step import Guess, fit_guesses, one_step
-from worldmodels.accuracy.open_loop import open_loop, pixels
-from worldmodels.accuracy.probes import Watched, explained, physical, watch
-from worldmodels.accuracy.reconstruction import reconstruction
-from worldmodels.accuracy.reward_and_end import reward, termination
+from worldmodels.accuracy.measures.calibration import calibration
+from worldmodels.accuracy.measures.dreams import choose_starts, dream_on, elsewhere
+from worldmodels.accuracy.measures.one_step import Guess, fit_guesses, one_step
+from worldmodels.accuracy.measures.open_loop import open_loop, pixels
+from worldmodels.accuracy.measures.probes import Watched, explained, physical, watch
+from worldmodels.accuracy.measures.reconstruction import reconstruction
+from worldmodels.accuracy.measures.reward_and_end import reward, termination
 from worldmodels.memories import Memory
 from worldmodels.rollouts.dataset import places_over
 from worldmodels.vision.contract import Vision

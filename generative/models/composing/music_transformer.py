@@ -16,8 +16,8 @@ from generative.core.facts import Facts
 from generative.data.fields import Field
 from generative.data.needs import needed
 from generative.models.writing.gpt2 import GPT2, GPT2Config
-from generative.networks.relative import RelativeBlock
-from generative.networks.transformer import sinusoids
+from generative.networks.attention.relative import RelativeBlock
+from generative.networks.attention.transformer import sinusoids
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from generative.data.fields import Field
 from generative.data.needs import needed
 from generative.models.checks import check_labels, check_sizes, check_tokens
 from generative.models.writing.attention_maps import TextAttention
-from generative.networks.transformer import TransformerBlock, sinusoids
+from generative.networks.attention.transformer import TransformerBlock, sinusoids
 from generative.objectives.masking import hidden_tokens
 from generative.objectives.variational import at_least_float32
 

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from generative.models.checks import check_sizes
 from generative.models.writing.answering_model import AnsweringModel
-from generative.networks.attentive_decoder import AttentionOrder, AttentiveDecoder
+from generative.networks.attention.attentive_decoder import AttentionOrder, AttentiveDecoder
+from generative.networks.attention.source_attention import AttentionKind
 from generative.networks.recurrent import BidirectionalGRU
-from generative.networks.source_attention import AttentionKind
 from generative.sampling.decoding import State
 
 

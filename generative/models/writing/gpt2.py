@@ -24,7 +24,7 @@ from generative.core.views import Views
 from generative.models.checks import check_sizes, check_tokens
 from generative.models.writing.attention_maps import TextAttention
 from generative.models.writing.language_model import LanguageModel
-from generative.networks.transformer import TransformerBlock
+from generative.networks.attention.transformer import TransformerBlock
 from generative.objectives.variational import at_least_float32
 from generative.sampling.decoding import Decoding, choose
 

@@ -30,9 +30,9 @@ from generative.data.fields import Field
 from generative.data.needs import needed
 from generative.models.checks import check_sizes
 from generative.models.writing.answering_model import AnsweringModel
-from generative.networks.attentive_decoder import AttentiveDecoder
+from generative.networks.attention.attentive_decoder import AttentiveDecoder
+from generative.networks.attention.source_attention import AttentionKind
 from generative.networks.recurrent import BidirectionalGRU
-from generative.networks.source_attention import AttentionKind
 from generative.objectives.variational import at_least_float32
 from generative.sampling.decoding import State
 

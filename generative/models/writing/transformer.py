@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from generative.core.component import Part
 from generative.models.checks import check_sizes
 from generative.models.writing.answering_model import AnsweringModel
-from generative.networks.transformer import TransformerBlock, sinusoids
+from generative.networks.attention.transformer import TransformerBlock, sinusoids
 from generative.objectives.variational import at_least_float32
 from generative.sampling.decoding import State
 

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, relu
 from torch.nn.utils.parametrizations import spectral_norm
 
+from generative.networks.attention.self_attention import SelfAttention
 from generative.networks.gan.growing import START
-from generative.networks.self_attention import SelfAttention
 
 
 def linear(inputs: int, outputs: int, bias: bool = True) -> nn.Module:

@@ -14,16 +14,16 @@ from generative.networks.mixture import Mixture
 from tests.worldmodels.perfect import NAMES, STD, Blind, Shuffled, Simulator, Table, state_of
 from worldmodels.accuracy import AccuracyConfig, CardConfig
 from worldmodels.accuracy import card as whole
-from worldmodels.accuracy.calibration import calibration, mixture_cdf
 from worldmodels.accuracy.card import Parts, card, measure
 from worldmodels.accuracy.config import card_config
 from worldmodels.accuracy.data import HeldOut, encode, spread
-from worldmodels.accuracy.dreams import at_horizons, choose_starts, dream_on, elsewhere
-from worldmodels.accuracy.one_step import fit_guesses, one_step
-from worldmodels.accuracy.open_loop import energy_score, open_loop, pixels
-from worldmodels.accuracy.probes import fit_probe, halves
-from worldmodels.accuracy.reconstruction import reconstruction
-from worldmodels.accuracy.reward_and_end import r_squared, reward, termination
+from worldmodels.accuracy.measures.calibration import calibration, mixture_cdf
+from worldmodels.accuracy.measures.dreams import at_horizons, choose_starts, dream_on, elsewhere
+from worldmodels.accuracy.measures.one_step import fit_guesses, one_step
+from worldmodels.accuracy.measures.open_loop import energy_score, open_loop, pixels
+from worldmodels.accuracy.measures.probes import fit_probe, halves
+from worldmodels.accuracy.measures.reconstruction import reconstruction
+from worldmodels.accuracy.measures.reward_and_end import r_squared, reward, termination
 from worldmodels.memories import Prediction
 from worldmodels.memories.targets import TerminationTargetConfig
 from worldmodels.rollouts.collect import CollectSetup, CollectWorker, Order

@@ -10,10 +10,10 @@ import torch
 
 from worldmodels.accuracy.config import CardConfig
 from worldmodels.accuracy.data import HeldOut, pad, remember
-from worldmodels.accuracy.dreams import HeldOutStarts, at_horizons, dream_on
-from worldmodels.accuracy.one_step import Guess
-from worldmodels.accuracy.open_loop import energy_score
-from worldmodels.accuracy.reconstruction import pixel_error
+from worldmodels.accuracy.measures.dreams import HeldOutStarts, at_horizons, dream_on
+from worldmodels.accuracy.measures.one_step import Guess
+from worldmodels.accuracy.measures.open_loop import energy_score
+from worldmodels.accuracy.measures.reconstruction import pixel_error
 from worldmodels.memories import MDNRNN, MDNRNNConfig
 
 STEPS, LATENT, ACTION = 12, 4, 2

@@ -1,8 +1,8 @@
 """A causal Transformer as a memory: it looks back over its last steps instead of carrying a state on.
 
-One token a step, `(z[t], action[t])`, goes through `generative.networks.transformer`. Each layer looks at the last
-`context` tokens, so L layers see L * (context - 1) steps back. Positions are rotations, so a key stays valid wherever
-the window has moved to. That makes one step cost one token: the keys and values of the window are the state.
+One token a step, `(z[t], action[t])`, goes through `generative.networks.attention.transformer`. Each layer looks at
+the last `context` tokens, so L layers see L * (context - 1) steps back. Positions are rotations, so a key stays valid
+wherever the window has moved to. That makes one step cost one token: the keys and values of the window are the state.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from generative.networks.transformer import TransformerBlock, rotations
+from generative.networks.attention.transformer import TransformerBlock, rotations
 from worldmodels.memories.contract import State
 from worldmodels.memories.heads import HeadedMemory, HeadsConfig
 

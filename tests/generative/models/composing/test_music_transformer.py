@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from generative.models.composing.music_transformer import MusicTransformer, MusicTransformerConfig
-from generative.networks.relative import RelativeBlock, skewed
+from generative.networks.attention.relative import RelativeBlock, skewed
 
 
 def noise(seed: int = 0) -> torch.Generator:

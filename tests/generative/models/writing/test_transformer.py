@@ -6,7 +6,7 @@ import torch
 from generative import FitConfig, fit
 from generative.data import load_data
 from generative.models.writing.transformer import Seq2SeqTransformer, Seq2SeqTransformerConfig
-from generative.networks.transformer import sinusoids
+from generative.networks.attention.transformer import sinusoids
 from generative.sampling.decoding import AnswerDecoding
 
 

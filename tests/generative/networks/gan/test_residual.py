@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from generative.networks.attention.self_attention import SelfAttention
 from generative.networks.gan.residual import ConditionalBatchNorm, ResidualCritic, ResidualGenerator
-from generative.networks.self_attention import SelfAttention
 
 
 def test_attention_is_the_identity_at_the_start_and_mixes_places_then():

@@ -20,9 +20,9 @@ from torch import Tensor
 from generative.core.facts import Facts
 from worldmodels.accuracy.config import CardConfig
 from worldmodels.accuracy.data import HeldOut
-from worldmodels.accuracy.dreams import Dreams, HeldOutStarts
-from worldmodels.accuracy.open_loop import by_horizon
-from worldmodels.accuracy.reward_and_end import figures
+from worldmodels.accuracy.measures.dreams import Dreams, HeldOutStarts
+from worldmodels.accuracy.measures.open_loop import by_horizon
+from worldmodels.accuracy.measures.reward_and_end import figures
 from worldmodels.statistics import estimate
 
 RIDGES = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from generative.networks.transformer import TransformerBlock, rotations
+from generative.networks.attention.transformer import TransformerBlock, rotations
 
 WIDTH, HEADS = 16, 2
 

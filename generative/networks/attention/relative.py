@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from generative.networks.transformer import TransformerBlock
+from generative.networks.attention.transformer import TransformerBlock
 
 
 def skewed(query: Tensor, distances: Tensor) -> Tensor:

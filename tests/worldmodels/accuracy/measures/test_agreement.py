@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from agents import OptimiserConfig, make_optimiser
-from worldmodels.accuracy.agreement import DISTURBANCE, History, agreement, controllers, evenly
+from worldmodels.accuracy.measures.agreement import DISTURBANCE, History, agreement, controllers, evenly
 from worldmodels.errors import RunError
 
 FRAMES = np.full((8, 3), 50.0)

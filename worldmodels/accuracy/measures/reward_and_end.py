@@ -16,7 +16,7 @@ import torch
 from generative.core.facts import Facts
 from worldmodels.accuracy.config import CardConfig
 from worldmodels.accuracy.data import HeldOut, pad
-from worldmodels.accuracy.dreams import Dreams, HeldOutStarts
+from worldmodels.accuracy.measures.dreams import Dreams, HeldOutStarts
 from worldmodels.memories import Memory
 from worldmodels.statistics import Estimate, estimate
 

@@ -21,8 +21,8 @@ from torch import Tensor
 from generative.core.facts import Facts
 from worldmodels.accuracy.config import CardConfig
 from worldmodels.accuracy.data import HeldOut, frames
-from worldmodels.accuracy.dreams import Dreams, HeldOutStarts, at_horizons
-from worldmodels.accuracy.reconstruction import decoder_of, pixel_error
+from worldmodels.accuracy.measures.dreams import Dreams, HeldOutStarts, at_horizons
+from worldmodels.accuracy.measures.reconstruction import decoder_of, pixel_error
 from worldmodels.statistics import estimate_mean
 from worldmodels.vision.contract import Vision
 

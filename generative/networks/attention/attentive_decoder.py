@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from generative.networks.source_attention import AttentionKind, SourceAttention
+from generative.networks.attention.source_attention import AttentionKind, SourceAttention
 from generative.objectives.variational import at_least_float32
 
 AttentionOrder = Literal["bahdanau", "luong"]

@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from agents import OptimiserConfig, make_optimiser
 from generative.core.facts import Facts
-from worldmodels.accuracy.reward_and_end import figures
+from worldmodels.accuracy.measures.reward_and_end import figures
 from worldmodels.evolution.generations import check_mean
 from worldmodels.statistics import estimate, pearson, spearman
 
