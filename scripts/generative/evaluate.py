@@ -44,7 +44,7 @@ from scripts.generative.runs.items import codes, places
 HEADLINES = (
     *("nats per point", "coverage[points]", "bits per number", "exact match", "bits per token", "hidden tokens right"),
     *("nats per step", "nats per note", "tonal distance"),
-    *("translation-error", "style missed", "FD", "accuracy", "answers right", "MSE"),
+    *("translation-error", "style and content missed", "FD", "accuracy", "answers right", "MSE"),
 )
 """The figure that stands for a model: the first of these that it has, under whatever extractor."""
 SECOND = ("FD", "precision")

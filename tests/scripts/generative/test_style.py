@@ -44,15 +44,19 @@ def test_what_is_wrong_is_said(words, said, capsys):
 
 
 @pytest.mark.slow
-def test_a_painter_is_judged_by_its_style_beside_colours_alone(tmp_path):
+def test_a_painter_is_judged_by_style_and_content_together(tmp_path):
+    """Beside what has only one of them: the image, and a piece of the style."""
     run = finished(tmp_path / "run", "style-transfer")
     assert sorted((run.path / "samples").glob("*.png"))
     module, data = open_run(run)
     rows = evaluate(run, module, data, EvaluateOptions(samples=100, extractor="random"))
     found = {row["name"]: row for row in rows["figures"]}
-    style = found["style missed"]
-    assert rows["headline"]["name"] == "style missed" and found["content missed"]["value"] > 0
-    assert set(style["baselines"]) == {"unpainted", "in the colours of the style"}
+    both, style, content = (found[f"{name} missed"] for name in ("style and content", "style", "content"))
+    assert rows["headline"]["name"] == "style and content missed"
+    assert both["value"] == pytest.approx(style["value"] + content["value"])
+    assert set(both["baselines"]) == {"unpainted", "in the colours of the style", "the style alone"}
     assert style["baselines"]["unpainted"] > style["baselines"]["in the colours of the style"] > 0
+    assert style["baselines"]["the style alone"] < 0.1 < content["baselines"]["the style alone"]
+    assert content["baselines"]["unpainted"] == 0 < content["baselines"]["in the colours of the style"]
     with pytest.raises(ComponentError, match="style-transfer cannot `translate`"):
         require(module, "translate")
