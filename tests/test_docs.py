@@ -282,6 +282,22 @@ def has_field(kind, names):
     return False
 
 
+def settable(kind):
+    """How many fields a section has, down to the options of its parts."""
+    fields = [field.default_factory() if callable(field.default_factory) else field.default for field in kind]
+    return sum(settable(dataclasses.fields(one)) if dataclasses.is_dataclass(one) else 1 for one in fields)
+
+
+def test_the_page_of_dials_counts_the_fields():
+    every = {field.name: settable([field]) for field in dataclasses.fields(RunConfig)}
+    following = 5  # the page names them
+    of_dreams = sum(every[name] for name in ("dream", "evolve", "loop", "collect"))
+    said = re.search(
+        r"There are (\d+) fields that .*; (\d+) are of `dream`", (DOCS / "dials.md").read_text(), re.DOTALL
+    )
+    assert [int(count) for count in said.groups()] == [sum(every.values()) - following, of_dreams]
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name not in OF_OLD_NAMES], ids=name_of)
 def test_fields_exist(page):
     sections = [field.name for field in dataclasses.fields(RunConfig)]
