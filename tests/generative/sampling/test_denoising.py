@@ -60,6 +60,17 @@ def test_heun_errs_less_than_euler_with_as_many_questions():
     assert error["heun"] < 0.7 * error["euler"]
 
 
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_no_noise_stays_where_none_can_be_told_from_data(steps):
+    def only(mixture, t):  # one datum; at time 0 whatever is there passes for data
+        if not t[0]:
+            return mixture, torch.zeros_like(mixture)
+        return torch.full_like(mixture, MEAN), (mixture - (1 - t[0]) * MEAN) / t[0]
+
+    *_, last = flow(only, torch.randn(50, 1, generator=noise(), dtype=torch.float64), steps, "heun")
+    torch.testing.assert_close(last.data, torch.full_like(last.data, MEAN))
+
+
 def test_a_later_start_has_fewer_of_the_way():
     seen = []
 
