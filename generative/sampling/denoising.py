@@ -60,7 +60,7 @@ class FlowSampling:
     steps: int = 20
     """Steps from noise to data."""
     solver: Literal["euler", "heun"] = "heun"
-    """euler asks the network once a step. heun asks twice, except at the last, and goes along the mean of both answers."""
+    """euler asks the network once a step. heun asks twice, but at the last, and goes along the mean of both answers."""
     guidance: float = 1.0
     """How far to go from what no class suggests towards what the class does: 0 ignores it, 1 is the model, above 1
     exaggerates. For models that are told classes."""
@@ -127,8 +127,8 @@ def flow(
 ) -> Iterator[Stage]:
     """Yield the stages of a straight path from noise to data; arguments as of `denoise`.
 
-    Heun's method is that of Karras et al. 2022 (arXiv 2206.00364, algorithm 1). Its last step is Euler's: at time 0 there
-    is no noise left to tell from data, and half of what the network saw before would stay in the samples.
+    Heun's method is that of Karras et al. 2022 (arXiv 2206.00364, algorithm 1). Its last step is Euler's: at time 0
+    there is no noise left to tell from data, and half of what the network saw before would stay in the samples.
     """
     moments = times(steps, start, mixture)
     for step, (t, s) in enumerate(itertools.pairwise(moments), 1):
