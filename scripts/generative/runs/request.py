@@ -129,7 +129,7 @@ def _dials(command: str, kind: type, words: Sequence[str]) -> Any:
     if command != "show":
         return dials(model)() if hasattr(model, "Sampling") else None
     view = named[1] if len(named) == 2 else found.view
-    return None if view is None else view_named(view, model)()
+    return view_named(view, model)() if view in words else None  # among unknown options tyro says '[]' for no word
 
 
 def parse_train(words: Sequence[str]) -> tuple[Path, "TrainingConfig", Any]:

@@ -241,6 +241,9 @@ def test_a_model_says_what_it_cannot_do(capsys):
     assert main(["sample", "rc"]) == 1
     assert "random-convolutions cannot `sample`" in capsys.readouterr().err
     assert main(["show", "rc"]) == 0 and "random-convolutions has no views" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as done:
+        main(["show", "rc", "--help"])
+    assert done.value.code == 0 and "generative show RUN VIEW" in capsys.readouterr().out
     assert main(["show", "rc", "morph"]) == 1
     assert "'morph': random-convolutions has no such view" in capsys.readouterr().err
 
