@@ -67,6 +67,10 @@ class ImageGAN(DCGAN):
 
     config: ImageGANConfig
 
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
     @property
     def inputs(self) -> tuple[str, ...]:
         """Images, and their classes where it is told them."""

@@ -41,6 +41,9 @@ class StyleGANConfig(ImageGANConfig):
     """Layers of the mapping network."""
     mapping_rate: float = 0.01
     """How fast these learn, in multiples of all other layers."""
+    noise_rate: float = 1.0
+    """How fast the strength of noise is learned, in multiples of all other layers. At first noise is the nearest way to
+    details, and a short training ends in speckle."""
     mixing: float = 0.9
     """Probability that an image gets the styles of two latents, of one up to a random layer and then of the other."""
     mean_decay: float = 0.995
@@ -60,8 +63,9 @@ class StyleGANConfig(ImageGANConfig):
         super().__post_init__()
         check_sizes(self, "styles", "mapping", "r1_every", "path_every")
         check_not_negative(self, "r1", "path")
-        if not self.mapping_rate > 0:
-            raise ValueError(f"mapping_rate={self.mapping_rate}: must be above 0")
+        for name in ("mapping_rate", "noise_rate"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name}={getattr(self, name)}: must be above 0")
         for name in ("mixing", "mean_decay", "path_decay"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}={getattr(self, name)}: give 0 to 1")
@@ -100,7 +104,7 @@ class StyleGAN(ImageGAN):
         config, widths = self.config, widths_of(self.config.width, levels_of(self.config.image_size))
         generator = StyleGenerator(
             config.latent, config.told, config.styles, config.mapping, config.mapping_rate, config.channels, widths,
-            config.injection,
+            config.injection, config.noise_rate,
         )  # fmt: skip
         return generator, StyleCritic(config.told, config.channels, widths)
 

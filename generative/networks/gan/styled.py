@@ -70,7 +70,7 @@ class ModulatedConv(nn.Module):
 class StyledLayer(nn.Module):
     """A convolution under a style, with noise at every position, a bias and a rectifier."""
 
-    def __init__(self, inputs: int, outputs: int, styles: int, injection: Injection) -> None:
+    def __init__(self, inputs: int, outputs: int, styles: int, injection: Injection, noise_rate: float = 1.0) -> None:
         super().__init__()
         self.adain = EqualisedLinear(styles, 2 * outputs) if injection == "adain" else None
         self.conv: nn.Module = (
@@ -78,8 +78,8 @@ class StyledLayer(nn.Module):
             if injection == "demodulation"
             else EqualisedConv(inputs, outputs, 3, gain=1.0)
         )
-        self.noise = nn.Parameter(torch.zeros(()))
-        """How strong noise is; nothing at the start."""
+        self.noise, self.noise_rate = nn.Parameter(torch.zeros(())), noise_rate
+        """How strong noise is, after a multiplication by its rate; nothing at the start."""
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(
@@ -88,7 +88,7 @@ class StyledLayer(nn.Module):
         """Return the features; no noise is noise 0."""
         made = self.conv(features, w) if self.adain is None else self.conv(features)
         if noise is not None:
-            made = made + self.noise * noise.to(made)
+            made = made + self.noise_rate * self.noise * noise.to(made)
         made = leaky(made + self.bias[:, None, None])
         if self.adain is None:
             return made
@@ -99,13 +99,15 @@ class StyledLayer(nn.Module):
 class Synthesis(nn.Module):
     """A learned constant of 4 x 4, then two layers a level, each under a style of its own."""
 
-    def __init__(self, styles: int, channels: int, widths: Sequence[int], injection: Injection) -> None:
+    def __init__(
+        self, styles: int, channels: int, widths: Sequence[int], injection: Injection, noise_rate: float = 1.0
+    ) -> None:
         super().__init__()
         self.constant = nn.Parameter(torch.randn(widths[0], START, START))
         sizes = [(widths[0], widths[0])]
         for pair in itertools.pairwise(widths):
             sizes += [pair, (pair[1], pair[1])]
-        self.layers = nn.ModuleList(StyledLayer(*pair, styles, injection) for pair in sizes)
+        self.layers = nn.ModuleList(StyledLayer(*pair, styles, injection, noise_rate) for pair in sizes)
         self.to_rgb = nn.ModuleList(
             ModulatedConv(width, channels, 1, styles, demodulate=False)
             if injection == "demodulation"
@@ -141,11 +143,11 @@ class StyleGenerator(nn.Module):
 
     def __init__(
         self, latent: int, told: int, styles: int, mapping: int, rate: float, channels: int, widths: Sequence[int],
-        injection: Injection,
+        injection: Injection, noise_rate: float,
     ) -> None:  # fmt: skip
         super().__init__()
         self.mapping = Mapping(latent, told, styles, mapping, rate)
-        self.synthesis = Synthesis(styles, channels, widths, injection)
+        self.synthesis = Synthesis(styles, channels, widths, injection, noise_rate)
         self.register_buffer("mean", torch.zeros(styles))
 
     @property

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch import nn
 from torch.nn.functional import conv2d
 
 from generative.networks.gan.styled import Mapping, ModulatedConv, ResidualHalving, StyledLayer, Synthesis
@@ -32,6 +33,18 @@ def test_adain_gives_each_map_the_mean_and_spread_that_its_style_says():
     torch.testing.assert_close(made.mean((2, 3)), shift, rtol=0, atol=1e-5)
     torch.testing.assert_close(made.std((2, 3), unbiased=False), (1 + scale).abs(), rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(layer(5 * features, w, None), made, rtol=0, atol=1e-3)  # what was there before is gone
+
+
+def test_noise_that_learns_slowly_is_as_much_weaker():
+    layers = []
+    for rate, strength in ((0.1, 1.0), (1.0, 0.1)):
+        torch.manual_seed(0)
+        layers.append(StyledLayer(3, 5, 4, "demodulation", rate))
+        nn.init.constant_(layers[-1].noise, strength)
+    given = torch.randn(2, 3, 8, 8), torch.randn(2, 4), torch.randn(2, 1, 8, 8)
+    slow, plain = (layer(*given) for layer in layers)
+    torch.testing.assert_close(slow, plain)
+    assert not torch.allclose(slow, layers[0](*given[:2], None))
 
 
 @pytest.mark.parametrize("injection", ["demodulation", "adain"])
