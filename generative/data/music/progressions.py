@@ -15,7 +15,7 @@ from jaxtyping import Float32, Float64, Int, Int64
 from generative.data.draws import held_out_by_digest
 from generative.data.fields import Data, Field
 from generative.data.music.pieces import BEATS, FINEST, Piece, Windows, music_data
-from generative.data.music.rolls import HOLD, unnumbered
+from generative.data.music.rolls import HOLD, REST, unnumbered
 from generative.data.orders import Items
 from generative.data.origin import Origin
 from generative.data.text.languages import Language
@@ -53,6 +53,9 @@ class ProgressionsConfig(Language):
     """Bars of a piece."""
     melody: int = 0
     """So many notes of the first voice, as pitches and durations, in place of bars of all voices."""
+    detached: bool = False
+    """Every note ends a step before the next one, so that rhythm is also there for models that write down no strikes. Of two
+    strikes in a row the second is left out."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -102,13 +105,15 @@ class ProgressionsConfig(Language):
             heard = _voiced(tonic, list(MODES.values())[mode])[chords, tops]  # (2B V)
             roll = np.full((self.bars * 2, HALF, len(BASE)), HOLD, np.int64)
             for voice, groove in enumerate(grooves):
-                roll[:, list(rhythms[groove]), voice] = heard[:, voice, None]
+                does = self._does(rhythms[groove])
+                roll[:, does == REST, voice] = REST
+                roll[:, does == 0, voice] = heard[:, voice, None]
             yield roll.reshape(-1, len(BASE)), (tonic, mode, style, *grooves)
 
     def log_prob(self, numbers: Int[np.ndarray, "N T V"], names: tuple[str, ...]) -> Float64[np.ndarray, " N"]:
         """Return the log-probability of rolls in nats; minus infinity for what is never drawn."""
         rolls = np.stack([unnumbered(each, names) for each in numbers]).reshape(len(numbers), -1, HALF, len(BASE))
-        rhythm = _rhythms(rolls)
+        rhythm = self._rhythms(rolls)
         chords = rolls[:, :, 0]  # what is struck at the beginning of each half bar
         total = np.zeros(len(rolls))
         for tonic in range(12):
@@ -122,6 +127,25 @@ class ProgressionsConfig(Language):
         with np.errstate(divide="ignore"):
             return np.log(total * rhythm)
 
+    def _does(self, rhythm: tuple[int, ...]) -> Int64[np.ndarray, " H"]:
+        """Return what a voice does in half a bar: 0 where it strikes its pitch, else `HOLD` or `REST`."""
+        strikes = np.isin(np.arange(HALF), rhythm)
+        if not self.detached:
+            return np.where(strikes, 0, HOLD)
+        strikes &= ~np.roll(strikes, 1)
+        return np.where(strikes, 0, np.where(np.roll(strikes, -1), REST, HOLD))
+
+    def _rhythms(self, rolls: Int[np.ndarray, "N S H V"]) -> Float64[np.ndarray, " N"]:
+        """Return the probability of how notes are struck; 0 where a pitch changes within half a bar."""
+        pitches = rolls[:, :, :1]
+        same = ((rolls == pitches) | (rolls < 0)).all((1, 2, 3)) & (pitches >= 0).all((1, 2, 3))
+        found = np.zeros(len(rolls))
+        for rhythms in GROOVES.values():
+            patterns = np.stack([self._does(each) for each in rhythms])  # (G H)
+            fits = np.minimum(rolls, 0)[:, :, None] == patterns[None, None, :, :, None]  # (N S G H V)
+            found += fits.all((1, 3)).any(1).all(1) / len(rhythms) ** len(BASE) / len(GROOVES)
+        return found * same
+
 
 def _voiced(tonic: int, scale: tuple[int, ...]) -> Int64[np.ndarray, "D 3 V"]:
     """Return the pitches of the voices for each chord and each note that the soprano can have of it."""
@@ -132,15 +156,3 @@ def _voiced(tonic: int, scale: tuple[int, ...]) -> Int64[np.ndarray, "D 3 V"]:
             pitches = (soprano, fifth, third, root)
             found[place, top] = [base + (pitch - base) % 12 for base, pitch in zip(BASE, pitches, strict=True)]
     return found
-
-
-def _rhythms(rolls: Int[np.ndarray, "N S H V"]) -> Float64[np.ndarray, " N"]:
-    """Return the probability of how notes are struck; 0 where a pitch changes within half a bar."""
-    pitches = rolls[:, :, :1]
-    same = ((rolls == pitches) | (rolls == HOLD)).all((1, 2, 3)) & (pitches >= 0).all((1, 2, 3))
-    found = np.zeros(len(rolls))
-    for rhythms in GROOVES.values():
-        patterns = np.array([[step in each for step in range(HALF)] for each in rhythms])  # (G H)
-        fits = (rolls[:, :, None] >= 0) == patterns[None, None, :, :, None]  # (N S G H V)
-        found += fits.all((1, 3)).any(1).all(1) / len(rhythms) ** len(BASE) / len(GROOVES)
-    return found * same

@@ -6,7 +6,7 @@ import pytest
 from generative.data import check_data, load_data
 from generative.data.music import progressions
 from generative.data.music.progressions import FACTORS, GROOVES, ProgressionsConfig
-from generative.data.music.rolls import HOLD, notes, unnumbered
+from generative.data.music.rolls import HOLD, notes, pitches_of, sounding, struck, unnumbered
 
 
 def test_every_note_follows_from_the_factors():
@@ -55,6 +55,29 @@ def test_what_is_never_drawn_has_no_probability():
         other = rolls.copy()
         other[(slice(None), *place)] = number
         assert (other == rolls).all((1, 2)).sum() + np.isneginf(data.log_prob(other)).sum() >= len(rolls)
+
+
+def test_rhythm_is_heard_in_detached_notes_without_strikes():
+    configs = [ProgressionsConfig(count=100, detached=each) for each in (False, True)]
+    pairs = [[roll for roll, _ in config.drawn()] for config in configs]
+    kept = [sum((struck(sounding(roll)) == roll).all() for roll in rolls) for rolls in pairs]
+    assert kept[0] < 10 and kept[1] == 100
+    for one, other in zip(*pairs, strict=True):
+        left_out = (one >= 0) & (other < 0)
+        assert (one[other >= 0] == other[other >= 0]).all() and (one[:-1][left_out[1:]] >= 0).all()
+    data = [load_data("progressions", {"count": 100, "detached": each}) for each in (False, True)]
+    check_data(data[1], batch=8)
+    names = data[1].item.names
+    plain, detached = (np.stack([_numbers(roll, names) for roll in rolls]) for rolls in pairs)
+    shares = configs[0].log_prob(plain, names)
+    assert np.isfinite(shares).all() and (configs[1].log_prob(detached, names) == shares).all()
+    assert np.isneginf(configs[0].log_prob(detached, names)).all()
+    assert np.isneginf(configs[1].log_prob(plain, names)).all()
+
+
+def _numbers(roll, names):
+    number_of = {pitch: number for number, pitch in enumerate(pitches_of(names).tolist())}
+    return np.vectorize(number_of.__getitem__)(roll)
 
 
 def test_a_melody_is_of_the_same_pieces():
