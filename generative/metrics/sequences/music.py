@@ -1,9 +1,9 @@
 """Figures of pieces of music, each a mean over pieces that is to be as that of real ones.
 
-Pitch-class entropy, scale consistency, empty bars, polyphony and groove are those of muspy (Dong et al. 2020, arXiv
-2008.01951) and of Wu & Yang 2020 (arXiv 2008.01307); tonal distance is that of MuseGAN (Dong et al. 2018, arXiv
-1709.06298) by the tonal centroids of Harte et al. 2006. Formulas are written out here. A piece is a roll, see
-`generative.data.music.rolls`.
+Pitch-class entropy, scale consistency, empty bars, polyphony and groove are after muspy (Dong et al. 2020, arXiv
+2008.01951) and Wu & Yang 2020 (arXiv 2008.01307); here minor is harmonic, and polyphony counts silent steps too. Tonal
+distance is that of MuseGAN (Dong et al. 2018, arXiv 1709.06298) by the tonal centroids of Harte et al. 2006. Formulas are
+written out here. A piece is a roll, see `generative.data.music.rolls`.
 """
 
 import math
@@ -23,7 +23,7 @@ MAJOR_SCALE, MINOR_SCALE = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 11)
 RUN = 4
 """Intervals of a motif."""
 COPY = 0.05
-"""A piece is a copy of another one where no larger share of its steps and voices differs."""
+"""A piece is a copy of another one where no larger share of its numbers differs."""
 
 
 def pitch_class_entropy(rolls: Rolls) -> float:
@@ -122,12 +122,12 @@ def motif_recurrence(rolls: Rolls) -> float:
     return _mean(rolls, recurrence)
 
 
-def nearest_pieces(train: Int[np.ndarray, "N T V"], pieces: Int[np.ndarray, "M T V"]) -> Float64[np.ndarray, " M"]:
-    """Return the share of steps and voices in which each piece differs from the training piece most like it.
+def nearest_pieces(train: Int[np.ndarray, "N ..."], pieces: Int[np.ndarray, "M ..."]) -> Float64[np.ndarray, " M"]:
+    """Return the share of numbers in which each piece differs from the training piece most like it.
 
     Args:
-        train: what sounds in the training pieces, as pitches or any numbers of them.
-        pieces: of others, in the same numbers.
+        train: the training pieces, as rolls, or notes and durations.
+        pieces: others, in the same numbers.
     """
     known = train.reshape(len(train), -1).astype(np.int16)
     found = [float((known != row).mean(1).min()) for row in pieces.reshape(len(pieces), -1).astype(np.int16)]

@@ -222,6 +222,8 @@ class MuseGAN(DCGAN):
     Config: ClassVar[Any] = MuseGANConfig
     views: ClassVar[Views] = {"exchange": Exchange}
     inputs: ClassVar[tuple[str, ...]] = ("roll",)
+    strikes: ClassVar[bool] = False
+    """Whether it tells a note that is struck again from one that goes on."""
 
     def _networks(self, beside: int) -> tuple[nn.Module, nn.Module]:
         return Composer(self.config), critic_network(self.config)

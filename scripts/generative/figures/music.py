@@ -23,7 +23,7 @@ from generative.metrics.sequences.tokens import KneserNey
 from generative.report.media import as_roll
 from scripts.generative.runs.items import inputs, places, take
 
-PIECES = 200
+PIECES = 250
 """Pieces that are composed for figures, at most."""
 DRAWS = 8
 """Draws of held-out pieces."""
@@ -41,12 +41,14 @@ def of_music(module: nn.Module, data: Data, samples: int, seed: int, asked: tupl
     if not offers(module, "sample"):
         return
     count = max(1, min(samples, PIECES, len(data.held_out()) // 2))
-    made = composed(module, data, count, seed)
+    written = composed(module, data, count, seed)
     generator = np.random.default_rng(seed)
     held = data.held_out()
     rows = [np.sort(generator.choice(len(held), count, replace=False)) for _ in range(DRAWS)]
-    real = [_rolls(data, held.get(data.main, each)) for each in rows]
-    nothing = _for_nothing(_rolls(data, data.get(data.main, generator.integers(len(data), size=count))), generator)
+    draws = [held.get(data.main, each) for each in rows]
+    made, *real = (_rolls(data, each, module) for each in (written, *draws))
+    training = data.get(data.main, generator.integers(len(data), size=count))
+    nothing = _for_nothing(_rolls(data, training, module), generator)
     bar = _bar(data)
     for name in metrics_that_need("rolls", asked):
         metric = METRICS.find(name)
@@ -54,29 +56,29 @@ def of_music(module: nn.Module, data: Data, samples: int, seed: int, asked: tupl
         value, *others = (metric(each, **options) for each in (made, *real))
         said = {each: metric(rolls, **options) for each, rolls in nothing.items()}
         yield against(name, value, others, said, metric.better, count)
-    if not asked and data.item.kind == "roll":
-        yield from _near(data, made, real)
+    if not asked:
+        yield from _near(data, module, written, draws)
 
 
-def composed(module: nn.Module, data: Data, count: int, seed: int) -> Rolls:
-    """Return pieces of a model that are as long as the items."""
+def composed(module: nn.Module, data: Data, count: int, seed: int) -> np.ndarray:
+    """Return pieces of a model that are as long as the items, in their numbers."""
     sampling: Any = dials(module)()
     if hasattr(sampling, "length"):
         length = int(np.prod(data.item.shape)) if data.item.kind == "roll" else data.item.shape[0]
         sampling = dataclasses.replace(sampling, length=length)
     made: Tensor = cast(Any, module).sample(count, sampling, torch.Generator().manual_seed(seed))
-    return _rolls(data, made.numpy())
+    return made.numpy()
 
 
 @torch.no_grad()
 def copies_of(module: nn.Module, data: Data, samples: int, seed: int) -> Facts:
     """Return which shares of a model's pieces and of held-out ones copy a training piece, for a diagnosis."""
-    if not offers(module, "sample") or data.item.kind != "roll":
+    if not offers(module, "sample"):
         return {}
     held = data.held_out()
     count = max(1, min(samples, PIECES, len(held)))
-    real = _rolls(data, held.get(data.main, places(held, count)))
-    made, known = (float(copied(_nearest(data, each)).mean()) for each in (composed(module, data, count, seed), real))
+    pieces = composed(module, data, count, seed), held.get(data.main, places(held, count))
+    made, known = (float(copied(_nearest(data, module, each)).mean()) for each in pieces)
     return {"copies": (made, known)}
 
 
@@ -122,25 +124,30 @@ def _nats(train: np.ndarray, held: np.ndarray, size: int, order: int) -> float:
     return KneserNey.of(train.ravel(), size, order).bits(held.ravel()) * math.log(2)
 
 
-def _near(data: Data, made: Rolls, real: Sequence[Rolls]) -> Iterator[Figure]:
+def _near(data: Data, module: nn.Module, made: np.ndarray, real: Sequence[np.ndarray]) -> Iterator[Figure]:
     """Yield how far pieces are from the nearest training piece, and how many copy one."""
-    away, *others = (_nearest(data, each) for each in (made, *real))
+    away, *others = (_nearest(data, module, each) for each in (made, *real))
     draws = [float(each.mean()) for each in others]
     yield against("distance to training", float(away.mean()), draws, {"copies": 0.0}, "near", len(made))
     shares = [float(copied(each).mean()) for each in others]
+    name = f"memorisation[{'rolls' if data.item.kind == 'roll' else 'notes'}]"
     yield against(
-        "memorisation[rolls]", float(copied(away).mean()), shares, {"copies": 1.0}, "lower", len(made),
-        resolution=1 / len(made),
-    )  # fmt: skip
+        name, float(copied(away).mean()), shares, {"copies": 1.0}, "lower", len(made), resolution=1 / len(made)
+    )
 
 
-def _nearest(data: Data, rolls: Rolls) -> Float64[np.ndarray, " M"]:
-    train = np.stack([sounding(each) for each in _rolls(data, data.get(data.main, np.arange(len(data))))])
-    return nearest_pieces(train, np.stack([sounding(each) for each in rolls]))
+def _nearest(data: Data, module: nn.Module, numbers: np.ndarray) -> Float64[np.ndarray, " M"]:
+    """Return how far pieces are from the nearest training piece, in what is struck, held or silent, or in notes."""
+    train = data.get(data.main, np.arange(len(data)))
+    if data.item.kind == "notes":
+        return nearest_pieces(train, numbers)
+    return nearest_pieces(*(np.stack(_rolls(data, each, module)) for each in (train, numbers)))
 
 
-def _rolls(data: Data, numbers: np.ndarray) -> Rolls:
-    return [as_roll(each, data.item) for each in numbers]
+def _rolls(data: Data, numbers: np.ndarray, module: nn.Module) -> Rolls:
+    """Return pieces as rolls; for a model that writes down no strikes, equal pitches in a row are one note in all."""
+    found = [as_roll(each, data.item) for each in numbers]
+    return found if getattr(module, "strikes", True) else [struck(sounding(each)) for each in found]
 
 
 def _for_nothing(real: Rolls, generator: np.random.Generator) -> Mapping[str, Rolls]:
