@@ -60,6 +60,7 @@ def choose(logits: Float[Tensor, "*B K"], decoding: Decoding, generator: torch.G
     As many random numbers are used whatever the dials. A token of probability 0 is never drawn.
     """
     uniform = torch.rand(logits.shape, generator=generator, device=generator.device, dtype=logits.dtype)
+    uniform = uniform.clamp_min(torch.finfo(uniform.dtype).tiny)  # 0 is drawn now and then, and would forbid a token
     gumbel = -(-uniform.to(logits.device).log()).log()  # the largest log-probability + Gumbel noise is a fair draw
     return (shares(logits, decoding).log() + gumbel).argmax(-1)
 

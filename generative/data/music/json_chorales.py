@@ -57,6 +57,8 @@ class JsonChoralesConfig(Windows):
             ]
         except (ValueError, TypeError) as error:
             raise ComponentError(f"{path}: no lists of chords of MIDI pitches ({error}); see `path`") from error
+        if not pieces:
+            raise ComponentError(f"{path}: no pieces in it; give lists of chords of MIDI pitches, see `path`")
         note = f"test set: {sum(each.held_out or False for each in pieces)} pieces" if TEST in parts else ""
         origin = Origin(
             self.path, "pieces", len(pieces), len(pieces), notes=(note,) if note else (),

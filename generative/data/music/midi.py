@@ -13,7 +13,7 @@ from generative.data.fields import Data, Field
 from generative.data.music.chorales import MISSING
 from generative.data.music.pieces import BEATS, FINEST, Piece, Windows, melody, music_data
 from generative.data.music.rolls import BEATS_PER_MINUTE, GOES_ON, RollNote, coarser, name_of, roll_of, sounding
-from generative.data.origin import Origin, file_digest
+from generative.data.origin import Origin, counted, file_digest
 
 ENDINGS = (".mid", ".midi")
 
@@ -52,7 +52,9 @@ class MidiConfig(Windows):
             pieces.append(Piece(name, piece.roll, style=style))
             files[name], lost = file_digest(path), lost + dropped
         if not pieces:
-            raise ComponentError(f"{root}: no MIDI file in 4/4 with notes; give a folder of such")
+            wrong = "; ".join(f"{reason}: {counted(names)}" for reason, names in left_out.items())
+            said = f" ({wrong})" if wrong else ""
+            raise ComponentError(f"{root}: no MIDI file in 4/4 with notes{said}; give a folder of such")
         notes = (f"{lost:,} notes are beyond {self.voices} voices and left out; raise voices",) if lost else ()
         skipped = {reason: tuple(names) for reason, names in left_out.items()}
         origin = Origin(self.path, "MIDI files", len(pieces), len(paths), skipped, notes, files)
@@ -64,9 +66,11 @@ def read_midi(path: Path, voices: int) -> tuple[Piece, int]:
 
     Raises:
         ComponentError: symusic is missing.
-        ValueError: the file is no MIDI file in 4/4 with notes.
+        ValueError: the file is no MIDI file in 4/4 with notes, or is not there.
     """
     library = _library()
+    if not path.is_file():
+        raise ValueError("no such file")
     try:
         score: Any = library.Score(str(path)).resample(FINEST, min_dur=1)
     except Exception as error:  # its errors have no class of their own

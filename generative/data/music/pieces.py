@@ -22,6 +22,8 @@ from generative.data.origin import Origin
 
 BEATS = 4
 """Quarter notes of a bar: pieces are in 4/4."""
+HIGHEST = 127
+"""The highest pitch of MIDI."""
 FINEST = 4
 """Steps of a quarter note in a piece as it is read: semiquavers."""
 
@@ -73,6 +75,23 @@ class Windows:
             raise ValueError(f"transpose={self.transpose}: give 0 to 11 semitones")
 
 
+def pitch_range(heard: Int[np.ndarray, "..."], transpose: int) -> tuple[int, int]:
+    """Return the lowest and the highest pitch that training pieces have in all their keys.
+
+    Raises:
+        ComponentError: nothing sounds, or a pitch would be none of MIDI's.
+    """
+    if not (heard >= 0).any():
+        raise ComponentError("pieces: nothing sounds in them; give pieces with notes")
+    low, high = int(heard[heard >= 0].min()), int(heard.max())
+    if low < transpose or high + transpose > HIGHEST:
+        raise ComponentError(
+            f"transpose={transpose}: the pieces have pitches {low} to {high}, and MIDI has 0 to {HIGHEST}; "
+            f"give {max(0, min(low, HIGHEST - high))} or less"
+        )
+    return low - transpose, high + transpose
+
+
 def bar_steps(rate: float) -> int:
     """Return the steps of a bar of a roll that has so many per second, see `Field`."""
     return round(BEATS * rate * 60 / BEATS_PER_MINUTE)
@@ -121,8 +140,7 @@ def _rolls(name: str, pieces: Sequence[Piece], held: Sequence[bool], windows: Wi
     heard = np.concatenate([sounding(each.roll) for each in pieces])
     if not windows.repeats:
         whole = heard
-    low, high = int(heard[heard >= 0].min()), int(heard.max())
-    names = roll_names(low - windows.transpose, high + windows.transpose, windows.repeats)
+    names = roll_names(*pitch_range(heard, windows.transpose), windows.repeats)
     number_of = _numbers(names)
 
     def roll(items: Items) -> Int64[np.ndarray, "N T V"]:
@@ -163,8 +181,7 @@ def _melodies(name: str, pieces: Sequence[Piece], held: Sequence[bool], windows:
             parts[held[number]].extend((int(begins[number]) + first, shift) for shift in shifts)
     _check(name, parts, f"melody={length}")
     rows, whole = np.array([*parts[0], *parts[1]]), np.concatenate(streams)
-    heard = whole[whole[:, 0] >= 0, 0]
-    pitches = roll_names(int(heard.min()) - windows.transpose, int(heard.max()) + windows.transpose, holds=False)
+    pitches = roll_names(*pitch_range(whole[:, 0], windows.transpose), holds=False)
     durations = np.unique(whole[:, 1])
     number_of = _numbers(pitches)
 

@@ -54,8 +54,8 @@ class ProgressionsConfig(Language):
     melody: int = 0
     """So many notes of the first voice, as pitches and durations, in place of bars of all voices."""
     detached: bool = False
-    """Every note ends a step before the next one, so that rhythm is also there for models that write down no strikes. Of
-    two strikes in a row the second is left out."""
+    """Every note ends a step before the next one, so that rhythm is there for models that write no strikes, too. Of two
+    strikes in a row the second is left out."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

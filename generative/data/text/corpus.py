@@ -180,6 +180,9 @@ def _files(path: Path, left_out: dict[str, list[str]]) -> dict[str, str]:
             text = "" if hidden else each.read_bytes().decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
         except UnicodeDecodeError:
             text = "\0"
+        except OSError as error:
+            left_out.setdefault(f"cannot be read ({error.strerror})", []).append(name)
+            continue
         if hidden or "\0" in text or not text.strip():
             reason = "hidden" if hidden else "empty" if not text.strip() else "no text in UTF-8"
             left_out.setdefault(reason, []).append(name)

@@ -2,8 +2,8 @@
 
 Pitch-class entropy, scale consistency, empty bars, polyphony and groove are after muspy (Dong et al. 2020, arXiv
 2008.01951) and Wu & Yang 2020 (arXiv 2008.01307); here minor is harmonic, and polyphony counts silent steps too. Tonal
-distance is that of MuseGAN (Dong et al. 2018, arXiv 1709.06298) by the tonal centroids of Harte et al. 2006. Formulas are
-written out here. A piece is a roll, see `generative.data.music.rolls`.
+distance is that of MuseGAN (Dong et al. 2018, arXiv 1709.06298) by the tonal centroids of Harte et al. 2006. Formulas
+are written out here. A piece is a roll, see `generative.data.music.rolls`.
 """
 
 import math

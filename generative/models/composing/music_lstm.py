@@ -24,10 +24,12 @@ from torch.nn import functional
 
 from generative.core.component import Part
 from generative.core.facts import Facts
+from generative.core.views import Views
 from generative.data.fields import Field
 from generative.data.needs import needed
 from generative.hardware.cuda_graphs import recording
 from generative.models.checks import check_sizes
+from generative.models.writing.attention_maps import NoteAttention
 from generative.networks.recurrent import Recurrent
 from generative.objectives.variational import at_least_float32
 from generative.sampling.decoding import Decoding, choose
@@ -84,6 +86,7 @@ class MusicLSTM(nn.Module):
     Config = MusicLSTMConfig
     Sampling: ClassVar[type] = MelodySampling
     inputs: ClassVar[tuple[str, ...]] = ("notes",)
+    views: ClassVar[Views] = {"attention": NoteAttention}
     parts: ClassVar[Mapping[str, Part]] = {"": Part(betas=(0.0, 0.9), optimiser="rmsprop")}
     refusals: ClassVar[Mapping[str, str]] = {
         name: "a melody is composed note by note, without latents"
@@ -115,7 +118,13 @@ class MusicLSTM(nn.Module):
         return at_least_float32(self.pitch_head(context)), at_least_float32(self.duration_head(context))
 
     def shares(self, notes: Int[Tensor, "B T 2"]) -> Float[Tensor, "B T+1 T+1"]:
-        """Return how much each step, the start first, looks at each other one; zeros behind it."""
+        """Return how much each step, the start first, looks at each other one; zeros behind it.
+
+        Raises:
+            ValueError: the model has no attention.
+        """
+        if self.config.attention == "none":
+            raise ValueError("attention=none: this model looks nowhere; train one with --model.attention pooling")
         begun = torch.cat([self._start(len(notes)), notes], 1)
         embedded = torch.cat([self.pitch(begun[..., 0]), self.duration(begun[..., 1])], 2)
         features, _ = self.recurrent(embedded, self.recurrent.first_state(len(notes)))

@@ -73,6 +73,27 @@ class TextAttention:
         return attention_picture(shares, names, names)
 
 
+@dataclass(frozen=True)
+class NoteAttention:
+    """Where a model looks back in a held-out melody before it writes each of its notes: the whiter the more."""
+
+    makes: ClassVar[type[Picture]] = Picture
+    item: int = 0
+    """Which of 64 held-out items, counted from 0."""
+    length: int = 16
+    """Notes of it that are read."""
+
+    @torch.no_grad()
+    def show(self, model: Any, source: Source, seed: int) -> Picture:
+        """Return the shares of attention within the beginning of a melody, pitches above and beside them."""
+        (notes, *_) = _one(source, self.item)
+        if self.length < 1:
+            raise ValueError(f"length={self.length}: give 1 or more")
+        notes = notes[:, : self.length]
+        names = ["<start>", *(source.names("notes")[each] for each in notes[0, :, 0].tolist())]
+        return attention_picture(model.shares(notes)[0], names, names)
+
+
 def shares_of(maps: Sequence[Float[Tensor, "1 heads T S"]], layer: int, head: int) -> Float[Tensor, "T S"]:
     """Return the shares of a layer's head, both counted from 1, or their mean for 0.
 

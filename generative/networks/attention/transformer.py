@@ -52,7 +52,8 @@ def attention(query: Tensor, key: Tensor, visible: Tensor | None, maps: list[Ten
         value: (B heads S D).
     """
     if maps is not None:
-        seen = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool).tril() if visible is None else visible
+        ones = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool, device=query.device)
+        seen = ones.tril() if visible is None else visible
         scores = query @ key.transpose(2, 3) / math.sqrt(query.shape[-1])
         maps.append(scores.masked_fill(~seen, -torch.inf).softmax(-1))
     return F.scaled_dot_product_attention(query, key, value, attn_mask=visible, is_causal=visible is None)

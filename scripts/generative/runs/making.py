@@ -87,7 +87,8 @@ def tokeniser_of(run: TrainingRun, module: nn.Module) -> Tokeniser:
     names = fields["tokens"].names if "tokens" in fields else ()
     if not names:
         raise ComponentError(f"{run.path}: its tokens have no names to print; use `stream` from Python")
-    return Tokeniser(run.config.data.options.get("tokens", "characters"), names)
+    plain = "words" if any(len(name) > 1 for name in names if name != END) else "characters"
+    return Tokeniser(run.config.data.options.get("tokens", plain), names)
 
 
 def text_of(module: nn.Module, tokeniser: Tokeniser, prompt: str, stop: str, sampling: Any, seed: int) -> Iterator[str]:

@@ -55,6 +55,13 @@ def test_a_token_that_was_cut_off_is_never_drawn():
     assert torch.equal(choose(logits, Decoding(temperature=0.0), noise(2)), logits.argmax(1))
 
 
+def test_the_likeliest_token_is_chosen_whatever_is_drawn(monkeypatch):
+    uniform = torch.full((1, 4), 0.5)
+    uniform[0, LOGITS.argmax()] = 0.0  # as the generator gives it now and then
+    monkeypatch.setattr(torch, "rand", lambda *sizes, **options: uniform)
+    assert choose(LOGITS[None], Decoding(temperature=0.0), noise()) == LOGITS.argmax()
+
+
 def test_all_dials_use_the_same_random_numbers():
     after = []
     for dials in ({}, {"temperature": 0.0}, {"top_k": 1, "top_p": 0.5}):

@@ -59,6 +59,15 @@ def test_a_prompt_of_unknown_characters_is_refused(run, tmp_path, capsys):
     assert "vae cannot `stream`" in capsys.readouterr().err
 
 
+def test_a_prompt_for_a_model_of_words_is_cut_into_words(tmp_path, capsys):
+    run = finished(tmp_path / "run", "lstm", Choice("tales", {"count": 400}), batch=4)
+    known = load_data("tales", {"count": 400}).names("tokens")
+    prompt = next(name for name in known if len(name) > 2 and name.strip().isalpha())
+    assert main(["write", str(run.path), "--prompt", prompt, "--length", "4"]) == 0
+    assert capsys.readouterr().out.startswith(prompt)
+    assert main(["write", str(run.path), "--prompt", "ß"]) == 1 and "'ß'" in capsys.readouterr().err
+
+
 class Cats(torch.nn.Module):
     """Writes "the cat. " again and again, after whatever it was given, and now and then "cow" in place of "cat"."""
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,23 @@ def test_pieces_come_in_other_keys_in_training_alone():
     assert (np.stack(rolls(data.held_out())) == np.stack(rolls(plain.held_out()))).all()
 
 
+@pytest.mark.parametrize("lift", [55, -38])
+def test_a_key_beyond_midi_is_refused(lift):
+    made = [replace(each, roll=np.where(each.roll >= 0, each.roll + lift, each.roll)) for each in pieces()]
+    heard = np.concatenate([each.roll[each.roll >= 0] for each in made])
+    most = min(int(heard.min()), 127 - int(heard.max()))
+    names = music_data("mine", made, Windows(transpose=most), Origin()).item.names
+    assert {"0", "127"} & set(names) and all(0 <= int(name) <= 127 for name in names if name.isdecimal())
+    with pytest.raises(ComponentError, match=f"give {most} or less"):
+        music_data("mine", made, Windows(transpose=most + 1), Origin())
+    if lift > 0:
+        with pytest.raises(ComponentError, match="transpose=11: the pieces have pitches"):
+            music_data("mine", made, Windows(transpose=11, melody=4), Origin())
+    silent = [Piece(str(each), np.full((80, 2), REST), held_out=bool(each)) for each in range(2)]
+    with pytest.raises(ComponentError, match="nothing sounds"):
+        music_data("mine", silent, Windows(), Origin())
+
+
 def test_without_repeats_there_are_no_holds_and_a_coarser_grid_is_shorter():
     data = music_data("mine", pieces(), Windows(steps=1, repeats=False), Origin())
     assert data.item.shape == (8, 2) and "hold" not in data.item.names and data.item.rate == 1.25
@@ -105,7 +123,10 @@ def test_json_chorales_keep_their_test_set(tmp_path):
     assert (len(data), len(data.held_out())) == (4, 1) and data.origin.files.keys() == {"jsb.json"}
     assert sounding(rolls(data)[0])[:2].tolist() == [[60, 50, REST, REST], chords[0][1]]
     assert sounding(rolls(data.held_out())[0]).tolist() == chords[4]
-    for content, said in (("[[1, 2]]", "no lists of chords"), ("[[[1, 2, 3, 4, 5]]]", "voices=4"), ("x", "no lists")):
+    for content, said in (
+        ("[]", "no pieces"), ('{"train": [], "test": []}', "no pieces"), ("[[1, 2]]", "no lists of chords"),
+        ("[[[1, 2, 3, 4, 5]]]", "voices=4"), ("x", "no lists"),
+    ):  # fmt: skip
         path.write_text(content)
         with pytest.raises(ComponentError, match=said):
             load_data("json-chorales", {"path": str(path)})
@@ -131,7 +152,16 @@ def test_a_folder_of_midi_files_is_read_with_its_styles(tmp_path):
     assert sorted(each[1:] for each in notes(rolls(shared)[0])) == want  # in other voices, none of them lost
     alone = load_data("midi", {"path": str(tmp_path), "voices": 1, "bars": 4})
     assert "beyond 1 voices" in alone.origin.lines()[1]
-    for path, said in (("", "no such folder"), (str(tmp_path / "none"), "no such folder")):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "worse").mkdir()
+    (tmp_path / "worse" / "bad.mid").write_bytes(b"no music")
+    wrong = {
+        "": "no such folder",
+        "none": "no such folder",
+        "empty": "with notes; give",
+        "worse": r"\(not a MIDI file: 1",
+    }
+    for path, said in ((name and str(tmp_path / name), said) for name, said in wrong.items()):
         with pytest.raises(ComponentError, match=said):
             load_data("midi", {"path": path})
 

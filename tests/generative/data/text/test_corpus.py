@@ -1,4 +1,5 @@
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -84,6 +85,22 @@ def test_what_is_no_text_is_refused(content, options, message, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_file_that_may_not_be_read_is_left_out(tmp_path, monkeypatch):
+    (tmp_path / "secret.txt").write_text("secret")
+    for number in range(20):
+        (tmp_path / f"{number}.txt").write_text(f"some words {number} " * 40)
+    read = Path.read_bytes
+
+    def refuse(path):
+        if path.name == "secret.txt":
+            raise PermissionError(13, "Permission denied")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    data = load_data("text", {"path": str(tmp_path), "length": 16})
+    assert data.origin.left_out == {"cannot be read (Permission denied)": ("secret.txt",)}
+
+
 def test_without_a_path_it_is_english_that_is_installed():
     data = load_data("text")
     assert len(data) * 128 > 1_500_000 and len(data.names("tokens")) <= 256

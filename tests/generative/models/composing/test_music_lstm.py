@@ -95,6 +95,11 @@ def test_a_dot_product_asks_and_pooling_does_not():
         assert torch.allclose(ratios, ratios[0].expand(4)) is alike
 
 
+def test_a_model_without_attention_has_no_shares_to_show():
+    with pytest.raises(ValueError, match="attention=none: this model looks nowhere"):
+        made(attention="none").shares(melodies(1, 5))
+
+
 @pytest.mark.slow
 def test_a_melody_is_learnt():
     """Up the scale in long notes, down in short ones: the pitch alone does not tell which comes next."""

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from generative.networks.attention.transformer import TransformerBlock, rotations
+from generative.networks.attention.transformer import TransformerBlock, attention, rotations
 
 WIDTH, HEADS = 16, 2
 
@@ -65,3 +65,9 @@ def test_a_token_at_a_time_from_the_cache_is_the_same():
     for step in range(7):
         found, keys, values = run(module, token[:, step : step + 1], step, keys, values)
         torch.testing.assert_close(found[:, 0], whole[:, step])
+
+
+def test_maps_are_made_where_the_queries_are():
+    query, maps = torch.randn(1, 2, 3, 4, device="meta"), list[torch.Tensor]()
+    attention(query, query, None, maps, query)
+    assert maps[0].is_meta and maps[0].shape == (1, 2, 3, 3)
