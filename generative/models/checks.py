@@ -65,6 +65,12 @@ def check_points(points: Shaped[Tensor, "..."], dimensions: int) -> None:
         raise ValueError(f"points of shape {tuple(points.shape)}: expected (B, {dimensions}); set dimensions")
 
 
+def check_latents(z: Shaped[Tensor, "..."], latent: int) -> None:
+    """Raise a ValueError where latents are not (B, latent)."""
+    if z.ndim != 2 or z.shape[1] != latent:
+        raise ValueError(f"latents of shape {tuple(z.shape)}: expected (B, {latent})")
+
+
 def check_colours(obs: Float[Tensor, "B C H W"]) -> None:
     """Raise a ValueError where images leave [0, 1]; not while a GPU records, which sees no numbers."""
     if recording():

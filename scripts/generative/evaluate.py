@@ -16,7 +16,7 @@ from generative.core.files import write_json
 from generative.data import Data
 from generative.features.questions import CLASSES
 from generative.latent.interpolation import decoder, encode_means
-from generative.metrics.baselines import Components
+from generative.metrics.baselines import Components, gaussian_bits
 from generative.metrics.figure import NOTHING, Figure, against
 from generative.metrics.measure import (
     measure,
@@ -278,7 +278,11 @@ def _bits(looks: Looks) -> Figure:
     train, seen = ((each * (levels - 1)).round().long().flatten(1) for each in (looks.train, held))
     counts = torch.stack([(train == level).double().sum(0) for level in range(levels)]) + 1 / levels
     apart = -(counts / counts.sum(0)).log2().gather(0, seen).mean()
-    nothing = {"independent pixels": float(apart), "all values alike": math.log2(levels)}
+    nothing = {
+        "independent pixels": float(apart),
+        "all values alike": math.log2(levels),
+        "one Gaussian": gaussian_bits(train.double(), seen.double(), looks.seed),
+    }
     return Figure("bits per number", value, NOTHING, NOTHING, NOTHING, nothing, "lower", None, len(held))
 
 

@@ -4,7 +4,7 @@ Brock, Donahue & Simonyan 2019, "Large scale GAN training for high fidelity natu
 One embedding of the label for all layers of batch norm, a chunk of the latent for every block (section 3), a penalty on
 weights that are not orthogonal, without its diagonal (eq. 3), truncated latents (section 3.1), statistics of batch norm
 computed anew over many samples before it draws (appendix B: standing statistics), and gradients of several batches for
-one update. Layers are in `residual_gan`.
+one update. Layers are in `residual`.
 """
 
 from collections.abc import Iterator

@@ -2,7 +2,7 @@
 
 Goodfellow et al. 2014 (arXiv 1406.2661), Radford et al. 2016 (DCGAN, arXiv 1511.06434), Arjovsky et al. 2017 (WGAN,
 arXiv 1701.07875), Gulrajani et al. 2017 (WGAN-GP, arXiv 1704.00028). Loss, Lipschitz enforcement and both
-normalisations are set independently; see `adversarial` and `gan_networks`. A training step is `critic_steps` updates
+normalisations are set independently; see `adversarial` and `plain`. A training step is `critic_steps` updates
 of the critic, each on a batch of its own, and one of the generator. Images are in [0, 1] outside, as for every model,
 and in [-1, 1] inside; points are taken as they are. Samples come from averaged weights.
 """
@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from generative.core.component import LatentSpec, Objective, Part
-from generative.models.checks import check_not_negative, check_sizes
+from generative.models.checks import check_latents, check_not_negative, check_sizes
 from generative.models.layouts import ImagesOrPoints
 from generative.networks.gan.plain import (
     Norm,
@@ -207,7 +207,12 @@ class DCGAN(ImagesOrPoints):
         return LatentSpec("continuous", self.config.latent)
 
     def objectives(self, batches: Sequence[object], step: int, generator: torch.Generator) -> Iterator[Objective]:
-        """Yield the critic's losses, then the generator's; clip the critic's weights and average the generator's."""
+        """Yield the losses of a step, and average the generator's weights after the last update."""
+        yield from self._updates(batches, step, generator)
+        self.average.update(self.generator)
+
+    def _updates(self, batches: Sequence[object], step: int, generator: torch.Generator) -> Iterator[Objective]:
+        """Yield the critic's losses, clipping its weights after each, then the generator's."""
         for batch in batches:
             obs, labels = self._split(batch)
             yield Objective("critic", *self.critic_loss(obs, labels, generator))
@@ -216,7 +221,6 @@ class DCGAN(ImagesOrPoints):
         for batch in batches[-self.config.accumulation :]:
             obs, labels = self._split(batch)
             yield Objective("generator", *self.generator_loss(len(obs), labels, generator))
-        self.average.update(self.generator)
 
     def critic_loss(
         self, obs: Tensor, labels: Tensor | None, generator: torch.Generator
@@ -267,7 +271,12 @@ class DCGAN(ImagesOrPoints):
         return adversarial.generator_loss(self.config.gan_loss, scores), {"critic_slope": slope}
 
     def decode(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B ..."]:
-        """Return the images in [0, 1], or the points, that latents stand for, by the averaged weights."""
+        """Return the images in [0, 1], or the points, that latents stand for, by the averaged weights.
+
+        Raises:
+            ValueError: latents of another shape.
+        """
+        check_latents(z, self.config.latent)
         return self._outside(self.average(z))
 
     def sample(self, n: int, sampling: PriorSampling, generator: torch.Generator) -> Float[Tensor, "n ..."]:

@@ -12,7 +12,7 @@ from generative.core.facts import Facts
 from generative.data.fields import Field
 from generative.data.needs import label_classes, square_image
 from generative.models.adversarial.gan import DCGAN
-from generative.models.checks import check_sizes, labels_one_hot
+from generative.models.checks import check_latents, check_sizes, labels_one_hot
 from generative.networks.gan.growing import levels_of
 from generative.objectives.adversarial import GanLoss, Lipschitz
 from generative.objectives.variational import at_least_float32
@@ -85,8 +85,9 @@ class ImageGAN(DCGAN):
         """Return the images in [0, 1] that latents stand for, under labels where it is told them.
 
         Raises:
-            ValueError: a label is out of range, or missing.
+            ValueError: latents of another shape; a label is out of range, missing, or of a model that is told none.
         """
+        check_latents(z, self.config.latent)
         return self._outside(self._averaged(z, self._condition(labels, z)))
 
     def sample(
@@ -118,9 +119,12 @@ class ImageGAN(DCGAN):
     def _condition(self, labels: Tensor | None, like: Tensor) -> Tensor | None:
         """Return what both networks are told, zeros and ones (B K)."""
         if not self.config.conditional:
+            if labels is not None:
+                raise ValueError("labels: the model is told no classes; train it with conditional=true, or give none")
             return None
-        if labels is None:
-            raise ValueError("labels: missing; a model with conditional=true needs one for each image")
+        if labels is None or len(labels) != len(like):
+            what = "missing" if labels is None else f"{len(labels)} for {len(like)}"
+            raise ValueError(f"labels: {what}; a model with conditional=true needs one for each image")
         return labels_one_hot(labels, self.config.classes, like)
 
     def _make(self, z: Tensor, labels: Tensor | None = None) -> Tensor:

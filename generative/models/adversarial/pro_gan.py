@@ -126,6 +126,8 @@ class ProGAN(ImageGAN):
         """Return a phase for each resolution; all see equally many images, the first, without a fade, half as many."""
         batches, rates = (_of_levels(each, self.levels + 1) for each in (self.config.batches, self.config.rates))
         shares = [(1 if level == 0 else 2) / batch for level, batch in enumerate(batches)]
+        if fit.steps < len(batches):
+            raise ValueError(f"steps={fit.steps}: each of the {len(batches)} levels needs one; give more steps")
         ends = itertools.accumulate(shares[:-1], initial=0.0)
         return [
             Phase(max(level, round(fit.steps * end / sum(shares))), batch, START * 2**level, rate)
@@ -138,7 +140,8 @@ class ProGAN(ImageGAN):
         phase = phase_at(phases, step)
         self.level = [each.first for each in phases].index(phase.first)
         following = phases[self.level + 1].first if self.level < self.levels else fit.steps
-        length = round(self.config.fade * (following - phase.first))
+        span = following - phase.first
+        length = min(round(self.config.fade * span), span - 1)  # the last step of a phase is whole
         done = (step - phase.first) / length if self.level and length else 1.0
         self.fading = done < 1
         self.alpha.fill_(min(1.0, done))

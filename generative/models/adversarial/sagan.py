@@ -3,7 +3,7 @@
 Zhang, Goodfellow, Metaxas & Odena 2019, "Self-attention generative adversarial networks" (arXiv 1805.08318). Spectral
 norm on every weight of both networks (Miyato et al. 2018, arXiv 1802.05957) beside batch norm in the generator, whose
 gains and biases follow the label; two learning rates (Heusel et al. 2017, arXiv 1706.08500); the hinge loss; a critic
-that knows the label by projection. Layers are in `residual_gan` and `self_attention`.
+that knows the label by projection. Layers are in `residual` and `self_attention`.
 """
 
 from dataclasses import dataclass

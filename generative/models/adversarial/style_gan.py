@@ -126,9 +126,9 @@ class StyleGAN(ImageGAN):
         """Return which penalties a step has."""
         return self._pays("r1", step), self._pays("path", step)
 
-    def objectives(self, batches: Sequence[object], step: int, generator: torch.Generator) -> Iterator[Objective]:
+    def _updates(self, batches: Sequence[object], step: int, generator: torch.Generator) -> Iterator[Objective]:
         """Yield the two losses of a step and, where it is their turn, R1 and the path-length penalty."""
-        yield from super().objectives(batches, step, generator)
+        yield from super()._updates(batches, step, generator)
         config, (obs, labels) = self.config, self._split(batches[-1])
         if self._pays("r1", step):
             with torch.autocast(obs.device.type, enabled=False):

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from generative.core.views import Picture, Source
+from generative.models.checks import check_not_negative
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class StyleMixing:
 
     def __post_init__(self) -> None:
         _check(self, "rows", "columns")
+        _check_dial(self, "truncation")
         if not 0 <= self.first <= self.last:
             raise ValueError(f"first={self.first}: give 0 up to last={self.last}")
 
@@ -60,6 +62,7 @@ class Truncation:
 
     def __post_init__(self) -> None:
         _check(self, "rows", "steps")
+        _check_dial(self, "most")
 
     @torch.no_grad()
     def show(self, model: Any, source: Source, seed: int) -> Picture:
@@ -83,6 +86,7 @@ class NoiseStrip:
 
     def __post_init__(self) -> None:
         _check(self, "rows", "draws")
+        check_not_negative(self, "gain")
 
     @torch.no_grad()
     def show(self, model: Any, source: Source, seed: int) -> Picture:
@@ -105,3 +109,8 @@ def _check(view: object, *names: str) -> None:
     for name in names:
         if getattr(view, name) < 1:
             raise ValueError(f"{name}={getattr(view, name)}: give 1 or more")
+
+
+def _check_dial(view: object, name: str) -> None:
+    if not 0 <= getattr(view, name) <= 10:
+        raise ValueError(f"{name}={getattr(view, name)}: give 0 (the mean image) to 10; 1 leaves styles as they are")

@@ -165,7 +165,9 @@ class Denoiser(ImagesOrPoints):
         generator: torch.Generator,
         labels: Int[Tensor, " B"] | None = None,
     ) -> Float[Tensor, "B ..."]:
-        """Return what noise becomes; arguments and errors as of `sample`."""
+        """Return what noise becomes; arguments and errors as of `sample`, and ValueError for noise of another shape."""
+        if tuple(noise.shape[1:]) != self._shape:
+            raise ValueError(f"noise of shape {tuple(noise.shape)}: expected (B, {', '.join(map(str, self._shape))})")
         told, made = self._labels(labels, len(noise)), []
         number = AT_ONCE[self.config.layout]
         for part, some in zip(noise.split(number), told.split(number), strict=True):
@@ -199,8 +201,12 @@ class Denoiser(ImagesOrPoints):
         inside = self._inside(obs)
         t = inside.new_full((len(inside),), strength)
         mixture = mixed(inside, self.noise(len(inside), generator), self.schedule(t))
-        *_, last = self.stages(mixture, sampling, generator, self._labels(labels, len(obs)), strength)
-        return self._outside(last.data)
+        told, made = self._labels(labels, len(obs)), []
+        number = AT_ONCE[self.config.layout]
+        for part, some in zip(mixture.split(number), told.split(number), strict=True):
+            *_, last = self.stages(part, sampling, generator, some, strength)
+            made.append(self._outside(last.data))
+        return torch.cat(made)
 
     def stages(
         self,
@@ -217,7 +223,13 @@ class Denoiser(ImagesOrPoints):
     def score(
         self, mixture: Float[Tensor, "B ..."], t: Float[Tensor, " B"], labels: Int[Tensor, " B"] | None = None
     ) -> Float[Tensor, "B ..."]:
-        """Return the gradient of the log-density of mixtures at times above 0, as the network sees them."""
+        """Return the gradient of the log-density of mixtures, as the network sees them.
+
+        Raises:
+            ValueError: a time is 0, where there is no noise whose direction would say it, or as of `sample`.
+        """
+        if not bool((t > 0).all()):
+            raise ValueError(f"t={t.min().item():g}: the score is known at times above 0 only")
         _, noise = self.parted(mixture, t, self._labels(labels, len(mixture)), 1.0)
         return -noise / self.schedule(t).noise.view(-1, *[1] * (mixture.ndim - 1))
 
@@ -260,6 +272,8 @@ class Denoiser(ImagesOrPoints):
         classes = self.config.classes if self.config.conditional else 1
         if labels is None:
             return torch.arange(n, device=next(self.parameters()).device) % classes
+        if not self.config.conditional:
+            raise ValueError("labels: the model is told no classes; train it with conditional=true, or give none")
         check_labels(labels, classes)
         return labels.to(next(self.parameters()).device)
 

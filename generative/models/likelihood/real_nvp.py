@@ -97,6 +97,7 @@ class RealNVP(ImagesOrPoints):
             self.flow: nn.Module = point_flow(c.dimensions, c.couplings, c.width, c.hidden)
         else:
             self.flow = image_flow(c.channels, c.image_size, c.scales, c.couplings, c.width, c.hidden)
+            self.levels = c.levels  # of points there are none
             self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property

@@ -28,6 +28,8 @@ from generative.networks.residual import residual_generator
 from generative.objectives.variational import at_least_float32
 from generative.runs.run_reference import RunReference
 
+LEAST = 16
+"""Pixels of an image and of a style at least: the filters that judge halve them three times."""
 NONE = RunReference()
 
 
@@ -68,8 +70,14 @@ class StyleTransferConfig:
     def __post_init__(self) -> None:
         check_sizes(self, "image_size", "channels", "style_size", "width", "blocks")
         check_not_negative(self, "content", "strength", "smooth", "grain")
-        if self.image_size % 4 or self.image_size < 8:
-            raise ValueError(f"image_size={self.image_size}: it is halved twice; give a multiple of 4, at least 8")
+        if self.image_size % 4 or self.image_size < LEAST:
+            raise ValueError(
+                f"image_size={self.image_size}: it is halved twice; give a multiple of 4, at least {LEAST}"
+            )
+        if self.style_size < LEAST:
+            raise ValueError(
+                f"style_size={self.style_size}: too small for the filters that judge; give {LEAST} or more"
+            )
         if not self.picture and self.style not in NAMES:
             raise ValueError(f"style={self.style}: give one of {', '.join(NAMES)}, or a file (picture)")
 
