@@ -19,7 +19,7 @@ from generative.core.component import Objective, Part
 from generative.core.views import Views
 from generative.models.adversarial.image_gan import ImageGAN, ImageGANConfig
 from generative.models.adversarial.style_views import NoiseStrip, StyleMixing, Truncation
-from generative.models.checks import check_not_negative, check_sizes
+from generative.models.checks import check_latents, check_not_negative, check_sizes
 from generative.networks.gan.growing import levels_of, widths_of
 from generative.networks.gan.styled import Injection, StyleCritic, StyleGenerator
 from generative.objectives import adversarial
@@ -170,7 +170,8 @@ class StyleGAN(ImageGAN):
     def styles(
         self, z: Float[Tensor, "B Z"], labels: Int[Tensor, " B"] | None = None, truncation: float = 1.0
     ) -> Float[Tensor, "B L S"]:
-        """Return the style of every layer, by the averaged weights."""
+        """Return the style of every layer, by the averaged weights; errors as of `ImageGAN.decode`."""
+        check_latents(z, self.config.latent)
         network: Any = self.average.network
         return network.styles(z, self._condition(labels, z), truncation)[:, None].repeat(1, network.layers, 1)
 

@@ -83,6 +83,7 @@ def test_counted_pixels_are_measured_in_bits(tmp_path):
     bits = seen(run.config.data, module, data, 100)["bits per number"]
     assert 0 < bits.value < bits.baselines["all values alike"] == pytest.approx(np.log2(module.config.levels))
     assert bits.value == pytest.approx(bits.baselines["independent pixels"], rel=0.1)  # which is what it counts
+    assert bits.baselines["one Gaussian"] < bits.baselines["independent pixels"]
 
 
 @pytest.mark.slow

@@ -2,10 +2,12 @@ import itertools
 
 import pytest
 import torch
+from torch import nn
 from torch.nn.functional import avg_pool2d
 
 from generative import MODELS, FitConfig, component_bytes, fit
 from generative.models.adversarial.pro_gan import FadeIn, ProGAN, ProGANConfig
+from generative.networks.gan.equalised import EqualisedConv, EqualisedLinear, PixelNorm
 from generative.networks.gan.growing import doubled
 from generative.training.training_step import TrainingStep
 from generative.training.variants import phases_of
@@ -55,6 +57,45 @@ def test_a_level_fades_in_from_the_upsampled_smaller_network(level):
         torch.testing.assert_close(module._make(z), 0.75 * doubled(small) + 0.25 * large)
         torch.testing.assert_close(module._inside(obs), 0.75 * doubled(halved) + 0.25 * inside)
         assert not torch.equal(module._score(inside), faint)
+
+
+def test_all_layers_are_equalised_and_every_rectified_pixel_is_normed():
+    module = make()
+    for network in (module.generator, module.critic):
+        plain = [each for each in network.modules() if isinstance(each, nn.Conv2d | nn.Linear)]
+        assert not plain and sum(isinstance(each, EqualisedConv | EqualisedLinear) for each in network.modules()) > 8
+    layers = list(module.generator.modules())
+    follows = [layers[place + 1] for place, each in enumerate(layers[:-1]) if isinstance(each, nn.LeakyReLU)]
+    assert len(follows) == 6 and all(isinstance(each, PixelNorm) for each in follows)
+    seen = []
+    module.generator.to_rgb[-1].register_forward_pre_hook(lambda layer, given: seen.append(given[0]))
+    module.decode(torch.randn(2, 4, generator=noise())), module._make(torch.randn(2, 4, generator=noise()))
+    torch.testing.assert_close(seen[-1].square().mean(1), torch.ones(2, 16, 16), rtol=1e-3, atol=1e-3)
+
+
+def test_samples_come_from_averaged_weights():
+    module, z = make(ema=0.9), torch.randn(3, 4, generator=noise())
+    trained = list(itertools.islice(fit(module, images, FitConfig(steps=8), seed=0), 9))
+    assert trained and not torch.equal(module.decode(z), module._outside(module._make(z)))
+    module.generator.load_state_dict(module.average.network.state_dict())
+    torch.testing.assert_close(module.decode(z), module._outside(module._make(z)))
+
+
+@pytest.mark.parametrize("fade", [0.99, 1.0])
+def test_a_fade_over_a_whole_phase_ends_with_it(fade):
+    module, config = make(fade=fade), FitConfig(steps=12)
+    ends = [each.first - 1 for each in module.phases(config)[1:]] + [11]
+    for end in ends:
+        module.variant(end, config)
+        assert module.alpha == 1 and not module.fading
+    module.variant(ends[-1] - 1, config)
+    assert module.fading
+
+
+def test_a_training_that_reaches_no_last_level_is_refused():
+    assert len(make().phases(FitConfig(steps=3))) == 3
+    with pytest.raises(ValueError, match="steps=2: each of the 3 levels"):
+        make().phases(FitConfig(steps=2))
 
 
 def test_phases_double_the_image_and_have_a_batch_and_a_rate_each():

@@ -51,6 +51,14 @@ def test_a_lazy_penalty_makes_the_other_updates_smaller():
     assert make(path=0.0).parts["generator"].betas == (0.0, 0.99)
 
 
+def test_averages_follow_the_last_update_of_a_step():
+    module = make(ema=0.0, path_every=1, r1_every=1)
+    z = torch.randn(3, 4, generator=noise())
+    for _ in fit(module, images, FitConfig(steps=1, learning_rate=0.01), seed=0):
+        pass
+    torch.testing.assert_close(module.decode(z), module._outside(module._make(z)), rtol=0, atol=0)
+
+
 def test_the_path_length_is_that_of_the_jacobian_and_its_mean_follows():
     module = make(image_size=8, styles=3, path_decay=0.25, mixing=0.0)
     ws = module._styles(2, None, noise(1)).detach()
@@ -196,3 +204,21 @@ def test_a_senseless_option_is_refused_by_name(options, message):
         make(**options)
     with pytest.raises(ValueError, match="truncation=-1"):
         StyleSampling(truncation=-1.0)
+
+
+@pytest.mark.parametrize(("view", "dial"), [(Truncation, "most"), (StyleMixing, "truncation"), (NoiseStrip, "gain")])
+@pytest.mark.parametrize("value", [float("nan"), -5.0])
+def test_a_senseless_dial_of_a_view_is_refused_by_name(view, dial, value):
+    with pytest.raises(ValueError, match=f"{dial}="):
+        view(**{dial: value})
+
+
+def test_latents_and_labels_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match=r"latents of shape \(2, 5\): expected \(B, 4\)"):
+        make().decode(torch.randn(2, 5))
+    with pytest.raises(ValueError, match="told no classes"):
+        make().decode(torch.randn(2, 4), torch.tensor([0, 1]))
+    told = make(conditional=True, classes=3)
+    for labels, said in ((None, "missing"), (torch.tensor([0]), "1 for 2")):
+        with pytest.raises(ValueError, match=f"labels: {said}"):
+            told._condition(labels, torch.randn(2, 4))

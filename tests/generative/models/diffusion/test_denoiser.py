@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from generative import FitConfig, fit
+from generative.models.diffusion import denoiser
 from generative.models.diffusion.diffusion import Diffusion, DiffusionConfig
 from generative.models.diffusion.flow_matching import FlowMatching, FlowMatchingConfig
 from generative.sampling.denoising import DiffusionSampling, FlowSampling, denoise
@@ -210,3 +211,26 @@ def test_dropped_labels_teach_what_no_label_means():
 def test_a_senseless_option_is_refused(make, said):
     with pytest.raises(ValueError, match=said):
         make()
+
+
+@pytest.mark.parametrize("kind", [Diffusion, FlowMatching])
+def test_what_does_not_fit_is_refused_by_name(kind):
+    sizes = {"layout": "points", "dimensions": 2, "widths": (8,), "blocks": 1}
+    module = kind((DiffusionConfig if kind is Diffusion else FlowMatchingConfig)(**sizes)).eval()
+    with pytest.raises(ValueError, match="t=0: the score is known at times above 0"):
+        module.score(torch.randn(2, 2), torch.tensor([0.5, 0.0]))
+    with pytest.raises(ValueError, match=r"noise of shape \(4, 3\): expected \(B, 2\)"):
+        module.denoise(torch.randn(4, 3), module.Sampling(), noise())
+    with pytest.raises(ValueError, match="told no classes"):
+        module.sample(2, module.Sampling(), noise(), torch.tensor([0, 1]))
+
+
+def test_many_images_are_drawn_over_in_parts(monkeypatch):
+    module = FlowMatching(FlowMatchingConfig(layout="points", dimensions=2, widths=(8,), blocks=1)).eval()
+    start, dials = torch.randn(7, 2, generator=noise()), FlowSampling(steps=3)
+    whole = module.redraw(start, 0.5, dials, noise())
+    monkeypatch.setitem(denoiser.AT_ONCE, "points", 3)
+    seen = []
+    module.average.network.register_forward_pre_hook(lambda network, given: seen.append(len(given[0])))
+    torch.testing.assert_close(module.redraw(start, 0.5, dials, noise()), whole)
+    assert max(seen) == 3

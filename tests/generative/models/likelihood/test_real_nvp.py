@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from generative import FitConfig, fit
+from generative.capabilities import HasLevels
 from generative.data import MoonsConfig
 from generative.models.likelihood.pixel_cnn import PixelCNN, PixelCNNConfig
 from generative.models.likelihood.real_nvp import RealNVP, RealNVPConfig
@@ -150,3 +151,8 @@ def test_the_temperature_times_the_variance_of_latents():
 def test_a_senseless_option_is_refused(options, said):
     with pytest.raises(ValueError, match=said):
         RealNVPConfig(**options)
+
+
+def test_images_have_levels_and_points_have_none():
+    image, point = (RealNVP(RealNVPConfig(layout=layout, width=4, hidden=4)) for layout in ("convolutions", "points"))
+    assert isinstance(image, HasLevels) and image.levels == 256 and not isinstance(point, HasLevels)

@@ -65,6 +65,9 @@ def test_it_paints_larger_images_and_refuses_others():
             model.restyle(torch.rand(shape))
     with pytest.raises(ValueError, match="style=stroke: give one of strokes, mosaic"):
         MODELS.create("style-transfer", {**SMALL, "style": "stroke"})
+    for name in ("image_size", "style_size"):
+        with pytest.raises(ValueError, match=f"{name}=12: .*16"):
+            MODELS.create("style-transfer", {**SMALL, name: 12})
 
 
 def test_what_judges_is_no_part_of_what_is_shipped():
