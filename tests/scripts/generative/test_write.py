@@ -51,6 +51,15 @@ def test_the_dials_are_options_of_the_command(run, capsys):
     assert all(len(text) == 4 + 12 + 1 for text in texts)
 
 
+def test_a_text_stops_once_something_was_written(run, capsys):
+    words = ["write", str(run.path), "--prompt", "the ", "--length", "60", "--seed", "5"]
+    assert main(words) == 0
+    whole = capsys.readouterr().out
+    stop = whole[20:22]
+    assert main([*words, "--stop", stop]) == 0
+    assert capsys.readouterr().out == whole[: whole.index(stop, 4) + 2] + "\n"
+
+
 def test_a_prompt_of_unknown_characters_is_refused(run, tmp_path, capsys):
     assert main(["write", str(run.path), "--prompt", "the ß"]) == 1
     assert "the model knows no 'ß'" in capsys.readouterr().err

@@ -5,6 +5,7 @@ from generative import FitConfig, fit
 from generative.data import load_data
 from generative.models.writing.attention_maps import AnswerAttention
 from generative.models.writing.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
+from generative.runs.run_folder import preset
 from generative.sampling.decoding import AnswerDecoding
 
 KINDS = ("none", "pooling", "additive", "dot", "multi-head")
@@ -107,6 +108,21 @@ def test_words_are_turned_round(attention, order):
     list(fit(module, data.batches(32, 0, module.inputs), config, seed=0, log_every=50))
     held = next(data.held_out().batches(200, 0, module.inputs)())
     assert module.loss(held, noise())[1]["right"] > 0.9
+
+
+@pytest.mark.long
+@pytest.mark.slow
+@pytest.mark.parametrize(("attention", "least", "most"), [("dot", 0.99, 1.0), ("none", 0.0, 0.5)])
+def test_which_digit_came_with_which_of_eight_letters_is_known_by_attention_alone(attention, least, most):
+    known = preset("encoder-decoder", "recall")
+    data = load_data(known.data.type, known.data.options)
+    torch.manual_seed(0)
+    options = {**known.model.options, **EncoderDecoder.sizes(data.fields), "attention": attention}
+    module = EncoderDecoder(EncoderDecoderConfig(**options))
+    list(fit(module, data.batches(known.batch, 0, module.inputs), known.fit, seed=0, log_every=100))
+    source, mask, target, _ = next(data.held_out().batches(500, 0, module.inputs)())
+    said = module.eval().answer(source, mask, sampling=AnswerDecoding(), generator=noise())
+    assert least <= (said[:, 0] == target[:, 0]).double().mean() <= most
 
 
 @pytest.mark.parametrize("options", [{"vocabulary": 0}, {"hidden": 10}, {"dropout": 1.0}, {"heads": 0}])
