@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from generative import offers
 from generative.capabilities import dials
+from generative.core.component import LatentSpec
 from generative.core.facts import Facts
 from generative.data import Data
 from generative.data.music.pieces import bar_steps
@@ -31,6 +32,19 @@ BEATS = 4
 """Of a bar."""
 WITHOUT_BARS = ("pitch-class entropy", "scale consistency", "polyphony", "motif recurrence")
 Rolls = Sequence[Int[np.ndarray, "_ _"]]
+
+
+@runtime_checkable
+class Exchanges(Protocol):
+    """Makes pieces of latents of which one part can come from another piece."""
+
+    latent_spec: LatentSpec
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Return the pieces of latents."""
+
+    def exchanged(self, z: Tensor, other: Tensor, part: str, voice: int = 0) -> Tensor:
+        """Return latents with a part of a voice from others."""
 
 
 @torch.no_grad()
@@ -58,6 +72,8 @@ def of_music(module: nn.Module, data: Data, samples: int, seed: int, asked: tupl
         yield against(name, value, others, said, metric.better, count)
     if not asked:
         yield from _near(data, module, written, draws)
+    if not asked and isinstance(module, Exchanges):
+        yield from _exchanged(module, data, count, seed)
 
 
 def composed(module: nn.Module, data: Data, count: int, seed: int) -> np.ndarray:
@@ -122,6 +138,42 @@ def _counted(train: np.ndarray, held: np.ndarray, data: Data) -> Mapping[str, fl
 
 def _nats(train: np.ndarray, held: np.ndarray, size: int, order: int) -> float:
     return KneserNey.of(train.ravel(), size, order).bits(held.ravel()) * math.log(2)
+
+
+def _exchanged(model: Exchanges, data: Data, count: int, seed: int) -> Iterator[Figure]:
+    """Yield how much a groove from another piece moves the rhythm of its voice, and how little its pitch classes.
+
+    Rhythm is moved by the share of steps at which only one of both strikes, pitch classes by the total variation of
+    their shares. Beside it stand a melody from the other piece, and the other piece itself.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    z, other = torch.randn(2, count, model.latent_spec.size, generator=generator)
+    module = cast(nn.Module, model)
+    before, others = (np.stack(_rolls(data, model.decode(each).numpy(), module)) for each in (z, other))
+    moved: dict[str, list[tuple[float, float]]] = {"groove": [], "melody": [], "another piece": []}
+    for voice in range(before.shape[2]):
+        for part, found in moved.items():
+            if part == "another piece":
+                after = others
+            else:
+                mixed = model.exchanged(z, other, part, voice)
+                after = np.stack(_rolls(data, model.decode(mixed).numpy(), module))
+            found.append(_moved(before[:, :, voice], after[:, :, voice]))
+    (rhythm, tones), *known = (np.mean(each, 0).tolist() for each in moved.values())
+    names = ("a melody exchanged", "another piece")
+    alike = {name: each[1] for name, each in zip(names, known, strict=True)}
+    none = (NOTHING, NOTHING, NOTHING)
+    yield Figure("groove moves rhythm", rhythm, *none, {names[0]: known[0][0]}, "higher", None, count)
+    yield Figure("groove moves pitch classes", tones, *none, alike, "lower", None, count)
+
+
+def _moved(before: Int[np.ndarray, "N T"], after: Int[np.ndarray, "N T"]) -> tuple[float, float]:
+    shares = []
+    for voices in (before, after):
+        counts = np.stack([((voices >= 0) & (voices % 12 == each)).sum(1) for each in range(12)], 1)
+        shares.append(counts / np.maximum(1, counts.sum(1, keepdims=True)))
+    rhythm = ((before >= 0) != (after >= 0)).mean()
+    return float(rhythm), float(np.abs(shares[0] - shares[1]).sum(1).mean() / 2)
 
 
 def _near(data: Data, module: nn.Module, made: np.ndarray, real: Sequence[np.ndarray]) -> Iterator[Figure]:

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from generative.core.component import LatentSpec
 from generative.data import load_data
 from generative.data.music.midi import opening
 from generative.data.music.rolls import HOLD, REST, notes, sounding, struck, unnumbered
@@ -133,3 +134,30 @@ def test_a_model_without_strikes_is_measured_beside_pieces_without():
     assert rows["notes per bar"].value == pytest.approx(
         np.mean([notes_per_bar([struck(each)]) for each in heard]), rel=0.1
     )
+
+
+def test_what_a_groove_from_another_piece_moves_is_measured():
+    """A model whose groove is the rhythm of its one voice, and whose melody is its pitch."""
+    data = load_data("progressions", {"count": 2000, "detached": True})
+    low = data.item.names.index("60")
+
+    class Plain(nn.Module):
+        inputs, Sampling, strikes = ("roll",), TextSampling, False
+        latent_spec = LatentSpec("continuous", 2)
+
+        def decode(self, z):
+            steps = torch.arange(32)[None] % (2 + 2 * (z[:, :1] > 0).long())
+            pitch = low + 2 * (z[:, 1:] > 0).long()
+            return torch.where(steps == 0, pitch, 0)[:, :, None].expand(-1, -1, 4)
+
+        def exchanged(self, z, other, part, voice=0):
+            column = {"groove": 0, "melody": 1}[part]
+            return torch.where(torch.arange(2) == column, other, z)
+
+        def sample(self, n, sampling, generator):
+            return self.decode(torch.randn(n, 2, generator=generator))
+
+    rows = {each.name: each for each in of_music(Plain(), data, 200, 0)}
+    rhythm, tones = rows["groove moves rhythm"], rows["groove moves pitch classes"]
+    assert rhythm.value == pytest.approx(0.5 * 0.25, rel=0.4) and rhythm.baselines == {"a melody exchanged": 0}
+    assert tones.value == 0 and tones.baselines["a melody exchanged"] == tones.baselines["another piece"] > 0.2
