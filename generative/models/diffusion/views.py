@@ -97,7 +97,9 @@ class NoiseInterpolation:
         first, second = model.noise(2 * self.pairs, generator).chunk(2)
         way = between(first.flatten(1), second.flatten(1), self.steps, "spherical")  # (B S Z)
         noise = way.flatten(0, 1).unflatten(1, first.shape[1:])
-        labels = (torch.arange(self.pairs) % max(1, len(source.classes))).repeat_interleave(self.steps)
+        labels = None
+        if source.classes:
+            labels = (torch.arange(self.pairs) % len(source.classes)).repeat_interleave(self.steps)
         made = model.denoise(noise, model.Sampling(steps=self.denoising), generator, labels)
         return Picture(made.unflatten(0, (self.pairs, self.steps)))
 
