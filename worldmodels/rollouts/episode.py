@@ -90,7 +90,8 @@ def encode_episode(episode: Episode) -> bytes:
         "goal_reached": bool(episode.goal_reached),
     }
     compressor = zstandard.ZstdCompressor(level=LEVEL)
-    with zipfile.ZipFile(buffer, "w") as archive:
+    archive = zipfile.ZipFile(buffer, "w")
+    try:
         archive.writestr(_entry("meta.json"), json.dumps(meta))
         archive.writestr(_entry("env.json"), json.dumps(env))
         for name in ("action", "reward", "state"):
@@ -99,6 +100,10 @@ def encode_episode(episode: Episode) -> bytes:
         for start in range(0, len(episode.obs), CHUNK):
             chunk = np.ascontiguousarray(episode.obs[start : start + CHUNK])
             archive.writestr(_entry(f"obs_{start // CHUNK:05d}.zst"), compressor.compress(chunk.data))
+    except BaseException:
+        archive.fp = None  # to close it within an entry would be an error of its own, in place of Ctrl-C
+        raise
+    archive.close()
     return buffer.getvalue()
 
 

@@ -138,3 +138,15 @@ def test_lengths_must_fit():
             truncated=True,
             track=0,
         )
+
+
+def test_a_stop_within_an_entry_is_a_stop(monkeypatch):
+    opened = zipfile.ZipFile._open_to_write
+
+    def stopped(archive, *arguments, **options):
+        opened(archive, *arguments, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(zipfile.ZipFile, "_open_to_write", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        encode_episode(make_episode())
