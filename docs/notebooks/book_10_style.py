@@ -5,7 +5,7 @@
 # layer. So the coarse part of one image goes with the fine part of another.
 
 # %% tags=["parameters"]
-STEPS = None  # steps of the optimiser; None: those of the preset, half an hour on two cores
+STEPS = None  # steps of the optimiser; None: those of the preset, a quarter of an hour on two cores
 
 # %%
 from scripts.generative.notebook import samples, trained, view
