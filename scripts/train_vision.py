@@ -72,7 +72,9 @@ def train_vision(run: Run) -> Iterator[Progress]:
                 fitted = replace(config.fit, learning_rate=config.fit.learning_rate / 3**attempt)
                 yield from _fit(run, module, batches, fitted, test)
             if isinstance(module, Estimates):
-                yield from _estimate(run, module, batches, test)
+                _estimate(run, module, batches)
+            if not _trains(module):
+                yield from _as_it_is(run, module, batches, test)
             module.cpu().eval()
             facts = {"attempts": attempt + 1, **examine(module, test, base_line, run.config.env.id in WITH_CAR)}
             if facts["verdict"] == "healthy":
@@ -122,26 +124,29 @@ def _trains(module: nn.Module) -> bool:
     return any(parameter.requires_grad for parameter in module.parameters())
 
 
-def _estimate(run: Run, module: VisionModule, batches: FrameBatches, test: Tensor) -> Iterator[Progress]:
-    """Set what comes from looking at frames once; where no training came before it, log the losses after it."""
-    device = batches.device
+def _estimate(run: Run, module: VisionModule, batches: FrameBatches) -> None:
+    """Set what comes from looking at frames once."""
     assert isinstance(module, Estimates)
+    module.to(batches.device).eval()
+    module.estimate(_frames(batches), torch.Generator(batches.device).manual_seed(run.config.seed))
 
-    def stream() -> Iterator[Tensor]:
-        return (to_float(frames.to(device)) for frames in batches(0))
 
-    module.to(device).eval()
-    module.estimate(stream(), torch.Generator(device).manual_seed(run.config.seed))
-    if not _trains(module):
-        steps = run.config.vision.fit.steps
-        loss, _ = module.loss(next(stream()), torch.Generator(device).manual_seed(0))
-        metrics = {"loss": float(loss), "held_out_loss": loss_of_frames(module, test)}
-        run.log("train-vision", steps, metrics)
-        yield Progress("train-vision", steps, steps, "steps", metrics)
+def _as_it_is(run: Run, module: VisionModule, batches: FrameBatches, test: Tensor) -> Iterator[Progress]:
+    """Log the losses of a vision that is not trained."""
+    module.to(batches.device).eval()
+    steps = run.config.vision.fit.steps
+    loss, _ = module.loss(next(_frames(batches)), torch.Generator(batches.device).manual_seed(0))
+    metrics = {"loss": float(loss), "held_out_loss": loss_of_frames(module, test)}
+    run.log("train-vision", steps, metrics)
+    yield Progress("train-vision", steps, steps, "steps", metrics)
+
+
+def _frames(batches: FrameBatches) -> Iterator[Tensor]:
+    return (to_float(frames.to(batches.device)) for frames in batches(0))
 
 
 def _device(module: nn.Module) -> torch.device:
-    return next(iter(module.state_dict().values())).device
+    return next(iter(module.state_dict().values()), torch.empty(0)).device
 
 
 def _given_up(config: VisionConfig, failed: list[Facts], trains: bool) -> RunError:

@@ -2,7 +2,8 @@
 
 The U-Net is that of Ho, Jain & Abbeel 2020 (DDPM, arXiv 2006.11239, appendix B): residual blocks with group norm, each
 told the time, attention on small maps, skips from every block of the way down to its like on the way up. All of
-them take `(x, t, labels)`; a label of `classes` means "not told", and without classes labels are not looked at.
+them take `(x, t, labels)`; a label of `classes` means "not told", and without classes labels are not looked at. A U-Net
+may be told numbers in place of a label, such as actions, and be shown other images beside the noisy one.
 """
 
 import math
@@ -23,6 +24,10 @@ SMALL = 0.1
 """Of the last layer of a block, as a share of its usual size: a block begins as nearly nothing."""
 
 
+Labels = Int[Tensor, " B"] | Float[Tensor, "B N"]
+"""The class of each image, or N numbers."""
+
+
 def waves(t: Float[Tensor, " B"]) -> Float[Tensor, "B F"]:
     """Return times from 0 to 1 as sines and cosines of frequencies from 1 to `HIGHEST` (Vaswani et al. 2017)."""
     powers = torch.linspace(0, math.log(HIGHEST), FREQUENCIES // 2, device=t.device, dtype=t.dtype)
@@ -31,14 +36,16 @@ def waves(t: Float[Tensor, " B"]) -> Float[Tensor, "B F"]:
 
 
 class Told(nn.Module):
-    """The time, and the class if there are any, as one vector."""
+    """The time, and the class or numbers if there are any, as one vector."""
 
-    def __init__(self, size: int, classes: int) -> None:
+    def __init__(self, size: int, classes: int, numbers: int = 0) -> None:
         super().__init__()
         self.time = nn.Sequential(nn.Linear(FREQUENCIES, size), nn.SiLU(), nn.Linear(size, size))
-        self.label = nn.Embedding(classes + 1, size) if classes else None
+        self.label: nn.Module | None = nn.Embedding(classes + 1, size) if classes else None
+        if numbers:
+            self.label = nn.Linear(numbers, size)
 
-    def forward(self, t: Float[Tensor, " B"], labels: Int[Tensor, " B"]) -> Float[Tensor, "B E"]:
+    def forward(self, t: Float[Tensor, " B"], labels: Labels) -> Float[Tensor, "B E"]:
         """Return what is known besides the data."""
         told = cast(Tensor, self.time(waves(t)))
         return functional.silu(told if self.label is None else told + self.label(labels))
@@ -88,7 +95,15 @@ class TimeUNet(nn.Module):
     """Images (B C H W), times and labels to what is said of them (B C H W)."""
 
     def __init__(
-        self, channels: int, image_size: int, widths: tuple[int, ...], blocks: int, attention: int, classes: int
+        self,
+        channels: int,
+        image_size: int,
+        widths: tuple[int, ...],
+        blocks: int,
+        attention: int,
+        classes: int,
+        beside: int = 0,
+        numbers: int = 0,
     ) -> None:
         """Build it.
 
@@ -99,11 +114,13 @@ class TimeUNet(nn.Module):
             blocks: residual blocks for each size, on the way down and on the way up.
             attention: maps of at most this side attend to themselves.
             classes: 0 for none.
+            beside: channels of clean images that are seen behind the noisy ones.
+            numbers: N, how many are told of each image in place of a class.
         """
         super().__init__()
         size = 4 * widths[0]
-        self.told = Told(size, classes)
-        self.first = nn.Conv2d(channels, widths[0], kernel_size=3, padding=1)
+        self.told = Told(size, classes, numbers)
+        self.first = nn.Conv2d(channels + beside, widths[0], kernel_size=3, padding=1)
 
         def stage(inputs: int, outputs: int, side: int) -> nn.ModuleList:
             look = MapAttention(outputs) if side <= attention else nn.Identity()
@@ -126,10 +143,8 @@ class TimeUNet(nn.Module):
             _norm(now + skips.pop()), nn.SiLU(), small(nn.Conv2d(now + widths[0], channels, kernel_size=3, padding=1))
         )
 
-    def forward(
-        self, x: Float[Tensor, "B C H W"], t: Float[Tensor, " B"], labels: Int[Tensor, " B"]
-    ) -> Float[Tensor, "B C H W"]:
-        """Return what is said of images at times under labels."""
+    def forward(self, x: Float[Tensor, "B _ H W"], t: Float[Tensor, " B"], labels: Labels) -> Float[Tensor, "B C H W"]:
+        """Return what is said of images at times under labels; clean images follow the noisy ones' channels."""
         told, x = self.told(t, labels), self.first(x)
         first, skips = x, []
         for number, level in enumerate(self.down):

@@ -39,6 +39,7 @@ OPTIONS = {
     "vq-vae": {"width": 8},
     "pca": {"latent": 8, "frames": 256},
     "random-convolutions": {"width": 8},
+    "frames": {"side": 8},
 }
 
 
@@ -63,13 +64,14 @@ def test_every_vision_is_trained_or_estimated_and_loads(kind, trained, tmp_path)
     z, std = vision.encode(frames(run))
     assert vision.type_name == kind and z.shape == (200, vision.latent_spec.size) and z.isfinite().all()
     if kind != "beta-vae":  # it has a prior instead
-        assert not std.any() and 0.7 < z.std(0).median() < 1.4
+        assert not std.any()
+        assert kind == "frames" or 0.7 < z.std(0).median() < 1.4
     history = run.history("train-vision")
     assert history[-1]["step"] == run.config.vision.fit.steps and {"loss", "held_out_loss"} <= set(history[-1])
     decodes = kind != "random-convolutions"
     assert (run.folder("train-vision") / "reconstructions.png").exists() == decodes
     assert ({"squared_error", "car_error"} <= set(facts)) == decodes
-    if kind in ("pca", "random-convolutions"):  # nothing that 60 steps could be too few for
+    if kind in ("pca", "random-convolutions", "frames"):  # nothing that 60 steps could be too few for
         assert facts["verdict"] == "healthy"
     if kind == "vq-vae":
         assert 1 <= facts["used_codes"] <= 256

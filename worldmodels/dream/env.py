@@ -19,7 +19,7 @@ from worldmodels.dream.ends import Ends
 from worldmodels.dream.noise import Noise, StepNoise
 from worldmodels.dream.starts import Starts
 from worldmodels.dream.world import DreamWorld, draw_members
-from worldmodels.memories import MemoryModule
+from worldmodels.memories import MemoryModule, draws_of
 from worldmodels.vision.contract import VisionModule
 
 
@@ -96,7 +96,7 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
         """
         super().reset(seed=seed)
         options, dreamt = options or {}, int(self.np_random.integers(2**31)) if seed is None else seed
-        noise = Noise.draw([dreamt], self.starts, self.config)
+        noise = Noise.draw([dreamt], self.starts, self.config, draws_of(self.memory))
         start, path, action = self._path(noise, options)
         self.warmup = path, action
         self._z = self.dials.hold(torch.from_numpy(path[-1:].copy()))
@@ -149,7 +149,7 @@ class DreamEnv(gym.Env[np.ndarray, Any]):
         """Return the noise that the dials ask for; that of another kind than configured is drawn when first used."""
         kind = self.dials.noise
         if kind not in self._noises:
-            noise = Noise.draw([self._seed], self.starts, replace(self.config, noise=kind))
+            noise = Noise.draw([self._seed], self.starts, replace(self.config, noise=kind), draws_of(self.memory))
             residuals = self._residuals if kind == "residual" else None
             self._noises[kind] = StepNoise(noise, residuals, self._member, 1)
         return self._noises[kind]

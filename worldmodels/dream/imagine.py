@@ -24,7 +24,7 @@ from worldmodels.dream.ends import Ends, Outcome
 from worldmodels.dream.noise import Noise, StepNoise
 from worldmodels.dream.starts import Starts
 from worldmodels.dream.world import DreamWorld, draw_members
-from worldmodels.memories import Ensemble, Memory, State
+from worldmodels.memories import Ensemble, Memory, State, draws_of
 
 BLOCK = 16
 """Candidates that evolution imagines in one batch on a processor."""
@@ -133,7 +133,7 @@ class Imagination:
         padded[: len(parameters)] = torch.from_numpy(np.asarray(parameters, dtype=np.float32))
         if not self._fixed:
             self._choose(draw_members(seeds, self._generator))
-        noise = Noise.draw(seeds, self._starts, self._config)
+        noise = Noise.draw(seeds, self._starts, self._config, draws_of(self._generator))
         first = self._world.first_states(torch.tensor(list(seeds), dtype=torch.int64, device=self._device))
         return _Inputs(padded.to(self._device), Noise(*(part.to(self._device) for part in noise)), tuple(first))
 

@@ -12,6 +12,7 @@ from worldmodels.memories.contract import (
     SequenceBatch,
     State,
     choose_rows,
+    draws_of,
     first_state,
     initial_on,
     masked_mean,
@@ -21,6 +22,7 @@ from worldmodels.memories.models.diffusion import DiffusionMemory, DiffusionMemo
 from worldmodels.memories.models.ensemble import Ensemble, EnsembleConfig, EnsemblePrediction, agent_memory
 from worldmodels.memories.models.ensemble_members import BUILT_IN, MEMBERS
 from worldmodels.memories.models.feed_forward import FeedForward, FeedForwardConfig
+from worldmodels.memories.models.frame_diffusion import FrameDiffusion, FrameDiffusionConfig
 from worldmodels.memories.models.gpt import GPTMemory, GPTMemoryConfig
 from worldmodels.memories.models.lstm import LSTMConfig, LSTMMemory
 from worldmodels.memories.models.mdn_rnn import MDNRNN, MDNRNNConfig
@@ -40,6 +42,8 @@ __all__ = [
     "EnsemblePrediction",
     "FeedForward",
     "FeedForwardConfig",
+    "FrameDiffusion",
+    "FrameDiffusionConfig",
     "GPTMemory",
     "GPTMemoryConfig",
     "LSTMConfig",
@@ -60,6 +64,7 @@ __all__ = [
     "TransformerMemoryConfig",
     "agent_memory",
     "choose_rows",
+    "draws_of",
     "first_state",
     "initial_on",
     "masked_mean",

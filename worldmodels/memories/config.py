@@ -14,8 +14,8 @@ class MemoryConfig:
     """How memory (M) learns: latent, action -> distribution of the next latent, reward, termination."""
 
     type: str = "mdn-rnn"
-    """Name of the component: mdn-rnn, lstm, feed-forward, transformer, diffusion, gpt, ensemble, or one of
-    another package."""
+    """Name of the component: mdn-rnn, lstm, feed-forward, transformer, diffusion, frame-diffusion, gpt, ensemble, or
+    one of another package."""
     options: Any = field(default_factory=MDNRNNConfig)
     """The component's own fields; latent and action sizes follow from vision and environment and cannot be set."""
     start: str = ""

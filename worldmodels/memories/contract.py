@@ -18,6 +18,9 @@ State = tuple[Tensor, ...]
 
 Metrics = dict[str, Tensor]
 
+NOISE = ("uniform", "normal")
+"""The kinds of noise that a dream has, a number of each for every number of a latent."""
+
 
 class SequenceBatch(NamedTuple):
     """B episodes, or pieces of some that start from a zero state, padded with finite values to T steps."""
@@ -53,7 +56,10 @@ class Predicted(Protocol):
     def sample(
         self, temperature: float, uniform: Float[Tensor, "*B Z"], normal: Float[Tensor, "*B Z"]
     ) -> Float[Tensor, "*B Z"]:
-        """Draw `z[t + 1]`; `uniform` in [0, 1) and `normal` are all the noise in it."""
+        """Draw `z[t + 1]`; `uniform` in [0, 1) and `normal` are all the noise in it.
+
+        What the memory does not say that it `draws` may hold anything.
+        """
         ...
 
     def log_prob(self, z: Float[Tensor, "*B Z"]) -> Float[Tensor, "*B Z"]:
@@ -101,7 +107,9 @@ class Remembers(Protocol):
 class Memory(Remembers, Protocol):
     """A memory: an `nn.Module` that is also a `generative.Component` whose `loss` takes a `SequenceBatch`.
 
-    Its `Config` may have fields `latent`, `action` and `reward_target`, which are filled in at assembly.
+    Its `Config` may have fields `latent`, `action` and `reward_target`, which are filled in at assembly. A class
+    attribute `draws` may say which of `NOISE` its samples use: tokens are chosen by uniform numbers, what is denoised
+    begins at normal ones, a mixture needs both, a point nothing. Without it both are drawn.
     """
 
     config: Any  # a dataclass, another one for each type
@@ -186,6 +194,11 @@ def sample_latents(batch: SequenceBatch, generator: torch.Generator) -> Float[Te
     """Draw every latent of a batch from its mean and std: anew each time, so that no noise is learned."""
     normal = torch.randn(batch.mean.shape, generator=generator, device=generator.device)
     return batch.mean + batch.std * normal.to(batch.mean.device)
+
+
+def draws_of(memory: Remembers) -> tuple[str, ...]:
+    """Return which kinds of noise a memory's samples use: all that it does not disclaim."""
+    return tuple(getattr(memory, "draws", NOISE))
 
 
 def masked_mean(values: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, ""]:

@@ -9,7 +9,7 @@ import math
 import torch
 
 from generative import LatentSpec
-from worldmodels.memories.contract import Memory
+from worldmodels.memories.contract import NOISE, Memory, draws_of
 from worldmodels.vision.contract import Vision
 
 
@@ -56,17 +56,23 @@ def check_memory(memory: Memory, latent: int, action: int) -> None:
     z, taken = torch.zeros(2, latent), torch.zeros(2, action)
     try:
         prediction, state = memory.step(z, taken, memory.initial(2))
-        found = prediction.sample(1.0, torch.zeros(2, latent), torch.zeros(2, latent)).shape
+        given = [torch.full((2, latent), 0.0 if kind in draws_of(memory) else math.nan) for kind in NOISE]
+        drawn = prediction.sample(1.0, *given)
         feature, size = memory.feature(state).shape, memory.feature_size
     except (RuntimeError, AttributeError, TypeError, ValueError) as error:
         raise ValueError(
             f"the memory cannot take a step with latents of {latent} and actions of {action} numbers ({error}); see "
             "`worldmodels.memories.Memory` for what it must do"
         ) from error
-    if found != z.shape or feature != (2, size):
+    if drawn.shape != z.shape or feature != (2, size):
         raise ValueError(
-            f"the memory predicts latents {tuple(found)} and has features {tuple(feature)} for 2 rows; wanted are "
-            f"{tuple(z.shape)} and its `feature_size`, {(2, size)}"
+            f"the memory predicts latents {tuple(drawn.shape)} and has features {tuple(feature)} for 2 rows; wanted "
+            f"are {tuple(z.shape)} and its `feature_size`, {(2, size)}"
+        )
+    if drawn.isnan().any():
+        raise ValueError(
+            f"the memory says that it draws {' and '.join(draws_of(memory)) or 'nothing'} alone (`draws`), and its "
+            "samples use other noise; name all kinds that they use"
         )
 
 

@@ -88,7 +88,8 @@ def true_logit(output: Tensor) -> Tensor:
 class HeadedMemory(nn.Module):
     """A memory whose predictions are read off H hidden features: the base that says how features come to be.
 
-    Its state holds the features; `feature` takes them out.
+    Its state holds the features; `feature` takes them out. Behind them a memory may carry what only the next latent is
+    made from.
     """
 
     seam: ClassVar[str] = "memory"
@@ -126,7 +127,12 @@ class HeadedMemory(nn.Module):
 
     @property
     def feature_size(self) -> int:
-        """H, the hidden features that the controller reads beside the latent."""
+        """H, the hidden features that heads and, beside the latent, the controller read."""
+        return self._hidden
+
+    @property
+    def units(self) -> int:
+        """How many of the features, the first ones, are units of layers: `dropout` spares the data behind them."""
         return self._hidden
 
     def initial(self, batch: int, device: torch.device | str = "cpu") -> State:
@@ -135,7 +141,7 @@ class HeadedMemory(nn.Module):
 
     def feature(self, state: State) -> Float[Tensor, "B H"]:
         """Return `h`, what the controller reads beside the latent."""
-        return state[0]
+        return state[0][..., : self._hidden]
 
     def advance(self, z: Float[Tensor, "B Z"], action: Float[Tensor, "B A"], state: State) -> State:
         """Take in one step without predicting anything: all that acting in the real environment needs."""
@@ -143,14 +149,17 @@ class HeadedMemory(nn.Module):
 
     def unroll(
         self, z: Float[Tensor, "B T Z"], action: Float[Tensor, "B T A"], state: State | None
-    ) -> tuple[Float[Tensor, "B T H"], State]:
-        """Return the features after each step of whole sequences; `hidden[:, t]` has seen `(z[t], action[t])`."""
+    ) -> tuple[Float[Tensor, "B T F"], State]:
+        """Return the features after each step of whole sequences, and what comes with them.
+
+        `hidden[:, t]` has seen `(z[t], action[t])`; its first H numbers are the features.
+        """
         raise NotImplementedError
 
     def step(self, z: Float[Tensor, "B Z"], action: Float[Tensor, "B A"], state: State) -> tuple[Predicted, State]:
         """Take in one step and predict what follows; the same numbers as `forward_sequence`, step by step."""
         state = self.advance(z, action, state)
-        return self.predict(self.feature(state)), state
+        return self.predict(state[0]), state
 
     def forward_sequence(
         self, z: Float[Tensor, "B T Z"], action: Float[Tensor, "B T A"], state: State | None = None
@@ -159,12 +168,13 @@ class HeadedMemory(nn.Module):
         hidden, state = self.unroll(z, action, state)
         return self.predict(hidden), state
 
-    def predict(self, hidden: Float[Tensor, "*B H"]) -> Prediction:
+    def predict(self, hidden: Float[Tensor, "*B F"]) -> Prediction:
         """Read the heads; `hidden` has seen a latent and the action that followed it."""
         return Prediction(self.next_latent(hidden), *self.reward_and_end(hidden))
 
-    def reward_and_end(self, hidden: Float[Tensor, "*B H"]) -> tuple[Float[Tensor, "*B"], Float[Tensor, "*B"]]:
+    def reward_and_end(self, hidden: Float[Tensor, "*B F"]) -> tuple[Float[Tensor, "*B"], Float[Tensor, "*B"]]:
         """Return the reward in the environment's units, and the log-odds that the step ends the episode."""
+        hidden = hidden[..., : self._hidden]
         reward = hidden.new_full(hidden.shape[:-1], math.nan)
         termination_logit = hidden.new_full(hidden.shape[:-1], -math.inf)
         if self.termination_head is not None:
@@ -173,7 +183,7 @@ class HeadedMemory(nn.Module):
             reward = self.scaled_reward(self.reward_head(hidden)[..., 0])
         return reward, termination_logit
 
-    def next_latent(self, hidden: Float[Tensor, "*B H"]) -> Mixture:
+    def next_latent(self, hidden: Float[Tensor, "*B F"]) -> Mixture:
         """Return the distribution of the next latent."""
         mixture: Mixture = self.mixture_head(hidden)
         return mixture
@@ -199,6 +209,7 @@ class HeadedMemory(nn.Module):
         hidden, _ = self.unroll(seen, batch.action, None)
         hidden = self._thinned(hidden, generator)
         loss, metrics = self.latent_loss(hidden, z[:, 1:], batch, generator)
+        hidden = hidden[..., : self._hidden]
         if self.reward_head is not None:
             output = self.reward_head(hidden)[..., 0]  # (B T)
             reward_loss = masked_mean(self._reward_error(output, batch.reward), batch.mask)
@@ -215,7 +226,7 @@ class HeadedMemory(nn.Module):
 
     def latent_loss(
         self,
-        hidden: Float[Tensor, "B T H"],
+        hidden: Float[Tensor, "B T F"],
         after: Float[Tensor, "B T Z"],
         batch: SequenceBatch,
         generator: torch.Generator,
@@ -233,11 +244,13 @@ class HeadedMemory(nn.Module):
         return z + self.config.input_noise * noise
 
     def _thinned(self, hidden: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the features that the heads read: in training without a share `dropout` of them."""
+        """Return the features that the heads read: in training without a share `dropout` of the units."""
         if not (self.training and self.config.dropout):
             return hidden
-        drawn = torch.rand(hidden.shape, generator=generator, device=generator.device).to(hidden.device)
-        return hidden * (drawn >= self.config.dropout) / (1 - self.config.dropout)
+        units, data = hidden[..., : self.units], hidden[..., self.units :]
+        drawn = torch.rand(units.shape, generator=generator, device=generator.device).to(hidden.device)
+        units = units * (drawn >= self.config.dropout) / (1 - self.config.dropout)
+        return torch.cat([units, data], -1) if data.shape[-1] else units
 
     def set_reward_scale(self, mean: float, std: float) -> None:
         """Set the scale of raw or smoothed reward targets (`targets.reward_scale` measures it)."""

@@ -12,7 +12,8 @@ class VisionConfig:
     """How vision (V) learns: frames -> latent."""
 
     type: str = "vae"
-    """Name of the component: vae, beta-vae, autoencoder, vq-vae, pca, random-convolutions or an installed package's."""
+    """Name of the component: vae, beta-vae, autoencoder, vq-vae, pca, random-convolutions, frames or an installed
+    package's."""
     options: Any = field(default_factory=VAEConfig)
     """The component's own fields; image size and channels follow from the environment and cannot be set."""
     start: str = ""

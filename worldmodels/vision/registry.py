@@ -1,6 +1,7 @@
 """The visions that `vision.type` names."""
 
 from generative import PCA, VAE, VQVAE, Autoencoder, BetaVAE, RandomConvolutions, Registry
+from worldmodels.vision.frames import Frames
 
 VISIONS = Registry(
     "vision",
@@ -11,5 +12,6 @@ VISIONS = Registry(
         "vq-vae": VQVAE,
         "pca": PCA,
         "random-convolutions": RandomConvolutions,
+        "frames": Frames,
     },
 )

@@ -11,11 +11,11 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def random_batch(episodes: int = 4, steps: int = 6, seed: int = 0) -> SequenceBatch:
+def random_batch(episodes: int = 4, steps: int = 6, seed: int = 0, latent: int = LATENT) -> SequenceBatch:
     draw = generator(seed)
     return SequenceBatch(
-        mean=torch.randn(episodes, steps + 1, LATENT, generator=draw),
-        std=torch.rand(episodes, steps + 1, LATENT, generator=draw),
+        mean=torch.randn(episodes, steps + 1, latent, generator=draw),
+        std=torch.rand(episodes, steps + 1, latent, generator=draw),
         action=torch.randn(episodes, steps, ACTION, generator=draw),
         reward=torch.rand(episodes, steps, generator=draw),
         termination=(torch.rand(episodes, steps, generator=draw) < 0.3).float(),

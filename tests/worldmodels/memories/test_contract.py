@@ -5,8 +5,9 @@ import torch
 
 from generative import component_bytes, component_from_bytes
 from tests.worldmodels.memories.batches import ACTION, LATENT, action_world, generator, random_batch, train
-from worldmodels.memories import choose_rows
+from worldmodels.memories import MDNRNN, choose_rows, draws_of
 from worldmodels.memories.baselines import baselines, fit_persistence
+from worldmodels.memories.contract import NOISE
 from worldmodels.memories.fit import check_dream, check_memory
 from worldmodels.memories.registry import MEMORIES
 
@@ -16,16 +17,26 @@ OPTIONS = {
     "feed-forward": {"hidden": 16, "mixtures": 2},
     "transformer": {"hidden": 16, "heads": 2, "context": 4, "mixtures": 2},
     "diffusion": {"hidden": 16, "width": 16, "history": 3},
+    "frame-diffusion": {"hidden": 16, "width": 8, "history": 3, "side": 8},
     "ensemble": {"members": 2, "options": {"hidden": 16, "mixtures": 2}},
     "ensemble-transformer": {"member": "transformer", "members": 2, "options": {"hidden": 8, "heads": 2, "context": 4}},
 }
-SLOW = ("diffusion", "ensemble-transformer")
+PIXELS = {"frame-diffusion": 64}
+"""Latents that are frames have so many numbers."""
 STEPS = 15  # beyond what two layers of four tokens look back
 
 
-def make(name: str, seed: int = 0, latent: int = LATENT, action: int = ACTION, **more):
-    options = {**OPTIONS[name], "latent": latent, "action": action, **more}
+def make(name: str, seed: int = 0, latent: int = 0, action: int = ACTION, **more):
+    options = {**OPTIONS[name], "latent": latent or latents(name), "action": action, **more}
     return MEMORIES.create(name.removesuffix("-transformer"), options, seed)
+
+
+def latents(name: str) -> int:
+    return PIXELS.get(name, LATENT)
+
+
+def random_steps(name: str, **sizes: int):
+    return random_batch(latent=latents(name), **sizes)
 
 
 def together(prediction):
@@ -37,7 +48,7 @@ every = pytest.mark.parametrize("name", OPTIONS)
 
 @every
 def test_steps_equal_the_sequence(name):
-    memory, batch = make(name), random_batch(episodes=5, steps=STEPS)
+    memory, batch = make(name), random_steps(name, episodes=5, steps=STEPS)
     z = batch.mean[:, :-1]
     whole, end = memory.forward_sequence(z, batch.action)
     state = memory.initial(5)
@@ -56,7 +67,7 @@ def test_steps_equal_the_sequence(name):
 
 @every
 def test_a_sequence_continues_from_a_state(name):
-    memory, batch = make(name), random_batch(steps=STEPS)
+    memory, batch = make(name), random_steps(name, steps=STEPS)
     z = batch.mean[:, :-1]
     whole, end = memory.forward_sequence(z, batch.action)
     _, state = memory.forward_sequence(z[:, :7], batch.action[:, :7])
@@ -68,7 +79,7 @@ def test_a_sequence_continues_from_a_state(name):
 
 @every
 def test_every_prediction_has_seen_this_step_and_none_after_it(name):
-    memory, batch = make(name), random_batch(episodes=1)
+    memory, batch = make(name), random_steps(name, episodes=1)
     z = batch.mean[:, :-1]
     changed = batch.action.clone()
     changed[:, 3] += 1.0
@@ -80,7 +91,7 @@ def test_every_prediction_has_seen_this_step_and_none_after_it(name):
 
 @every
 def test_a_row_can_start_anew_while_the_others_go_on(name):
-    memory, batch = make(name), random_batch(episodes=3, steps=STEPS)
+    memory, batch = make(name), random_steps(name, episodes=3, steps=STEPS)
     z, action = batch.mean, batch.action
     state, alone = memory.initial(3), memory.initial(1)
     for t in range(STEPS):
@@ -96,7 +107,7 @@ def test_a_row_can_start_anew_while_the_others_go_on(name):
 
 @pytest.mark.long
 @pytest.mark.slow
-@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize("name", [name for name in OPTIONS if name not in PIXELS])
 def test_learns_a_world_where_the_action_decides(name):
     batches = [action_world(16, 24, seed) for seed in range(3)]
     memory = make(name, latent=1, action=1)
@@ -112,7 +123,7 @@ def test_learns_a_world_where_the_action_decides(name):
 
 @every
 def test_gradients_are_finite_and_reach_every_parameter(name):
-    memory, batch = make(name), random_batch()
+    memory, batch = make(name), random_steps(name)
     for scale in (1.0, 1e3):
         memory.zero_grad()
         memory.loss(batch._replace(mean=batch.mean * scale), generator())[0].backward()
@@ -123,7 +134,7 @@ def test_gradients_are_finite_and_reach_every_parameter(name):
 
 @every
 def test_it_comes_back_from_bytes_with_its_scales(name):
-    memory, batch = make(name, seed=3), random_batch()
+    memory, batch = make(name, seed=3), random_steps(name)
     memory.set_reward_scale(0.5, 2.0)
     same = component_from_bytes(component_bytes(memory), MEMORIES)
     found, expected = (each.eval().forward_sequence(batch.mean[:, :-1], batch.action)[0] for each in (same, memory))
@@ -132,9 +143,29 @@ def test_it_comes_back_from_bytes_with_its_scales(name):
 
 
 @every
+@torch.no_grad()
+def test_it_says_which_noise_it_draws(name):
+    memory, size = make(name).eval(), (64, latents(name))
+    prediction, _ = memory.step(torch.randn(size), torch.randn(64, ACTION), memory.initial(64))
+    nothing = dict.fromkeys(NOISE, torch.full(size, float("nan")))
+    noise = {"uniform": torch.rand(size), "normal": torch.randn(size)}
+    used = {kind: noise[kind] for kind in draws_of(memory)}
+    found = prediction.sample(1.0, **{**nothing, **used})
+    torch.testing.assert_close(found, prediction.sample(1.0, **noise), rtol=0, atol=0)
+    for kind in used:
+        assert not torch.equal(found, prediction.sample(1.0, **{**noise, kind: noise[kind].flip(0)})), kind
+
+
+def test_who_draws_more_than_it_says_is_refused(monkeypatch):
+    monkeypatch.setattr(MDNRNN, "draws", ("uniform",), raising=False)
+    with pytest.raises(ValueError, match="says that it draws uniform alone"):
+        check_memory(make("mdn-rnn").eval(), LATENT, ACTION)
+
+
+@every
 def test_it_fits_what_it_was_made_for(name):
     memory = make(name).eval()
-    check_memory(memory, LATENT, ACTION)
-    check_dream(memory, LATENT, ACTION)
+    check_memory(memory, latents(name), ACTION)
+    check_dream(memory, latents(name), ACTION)
     with pytest.raises(ValueError, match="cannot take a step with latents of 4"):
         check_memory(memory, 4, ACTION)

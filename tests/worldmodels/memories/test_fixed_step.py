@@ -9,8 +9,8 @@ from torch import nn
 
 from generative.core.component import has_fixed_step
 from tests.operations import check_fixed
-from tests.worldmodels.memories.batches import ACTION, LATENT, random_batch
-from tests.worldmodels.memories.test_contract import OPTIONS, make
+from tests.worldmodels.memories.batches import ACTION, LATENT
+from tests.worldmodels.memories.test_contract import OPTIONS, make, random_steps
 from worldmodels.memories.models.ensemble import Ensemble, EnsembleConfig
 from worldmodels.memories.models.ensemble_members import MEMBERS
 from worldmodels.memories.models.mdn_rnn import MDNRNN, MDNRNNConfig
@@ -28,7 +28,7 @@ def test_every_step_is_the_same_operations_and_none_waits(monkeypatch, case):
     name, options = CASES[case]
     memory = make(name, **options)
     assert has_fixed_step(memory)
-    check_fixed(monkeypatch, memory, (random_batch(seed=seed) for seed in itertools.count()))
+    check_fixed(monkeypatch, memory, (random_steps(name, seed=seed) for seed in itertools.count()))
 
 
 def test_an_ensemble_promises_what_all_its_members_do(monkeypatch):

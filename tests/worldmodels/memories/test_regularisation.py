@@ -64,6 +64,18 @@ def test_dropout_keeps_the_features_size_on_average():
     assert (thinned == 0).float().mean() == pytest.approx(0.4, abs=0.01)
 
 
+@pytest.mark.parametrize("name", ["diffusion", "frame-diffusion"])
+def test_dropout_spares_the_latent_that_a_change_is_added_to(name):
+    sizes = {"latent": 64, "action": 2, "hidden": 24, "width": 8, **({"side": 8} if "frame" in name else {})}
+    memory = MEMORIES.create(name, {**sizes, "dropout": 0.5}, seed=0).train()
+    batch = random_batch(episodes=2, steps=3, latent=64)
+    hidden, _ = memory.unroll(batch.mean[:, :-1], batch.action, None)
+    thinned = memory._thinned(hidden, generator())
+    assert (thinned[..., :24] == 0).any()
+    assert torch.equal(thinned[..., 24:], hidden[..., 24:])
+    assert torch.equal(memory.predict(thinned).before, batch.mean[:, :-1])
+
+
 @pytest.mark.parametrize(("option", "value"), [("input_noise", -0.1), ("dropout", 1.0), ("dropout", -0.1)])
 def test_wrong_values_are_refused(option, value):
     with pytest.raises(ValueError, match=f"{option}={value}"):

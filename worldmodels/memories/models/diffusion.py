@@ -8,8 +8,8 @@ preconditioning of EDM (Karras et al. 2022, arXiv 2206.00364, equation 7, table 
 
 A draw begins at normal noise of the greatest strength and follows the probability flow down in a few Euler steps, so
 all its noise is the `normal` that a dream hands in. DIAMOND denoises frames of 64 pixels by a U-Net of 4 million
-numbers. Here latents of the vision model stand for frames, which a CPU can train in minutes, and the same card measures
-it as any other memory.
+numbers, as `frame-diffusion` does on a smaller scale. Here latents of the vision model stand for frames, which a CPU
+can train in minutes, and the same card measures it as any other memory.
 
 A sampler of few steps has no density that can be evaluated cheaply. `log_prob` is that of a Gaussian: its mean is what
 the denoiser expects where all is noise, its spread is learnt beside it.
@@ -25,7 +25,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from generative.networks.mixture import Mixture, mixture_log_prob, mixture_mean
-from worldmodels.memories.contract import Metrics, Prediction, SequenceBatch, State, masked_mean
+from worldmodels.memories.contract import Metrics, SequenceBatch, State, masked_mean
 from worldmodels.memories.heads import STD_FLOOR, HeadedMemory, HeadsConfig
 
 LOG_SIGMA = (-0.4, 1.2)
@@ -64,28 +64,22 @@ class DiffusionMemoryConfig(HeadsConfig):
 class Denoised(NamedTuple):
     """What follows `(z[t], action[t])`: a latent to be drawn by denoising, a reward and an end."""
 
-    read: Prediction
-    """What the heads say, with the Gaussian that stands for the density."""
+    reward: Float[Tensor, "*B"]
+    """Reward of the step in the environment's units; NaN without a reward head."""
+    termination_logit: Float[Tensor, "*B"]
+    """Log-odds that the step ends the episode; minus infinity without a termination head."""
     before: Float[Tensor, "*B Z"]
     """The latent that the change is added to."""
     denoise: Denoise
     """A noisy change (*B Z) and the strength of its noise (*B 1) to the expected change."""
+    gaussian: Callable[[], Mixture]
+    """Makes the Gaussian that stands for the density, which a draw does not need."""
     steps: int
-
-    @property
-    def reward(self) -> Float[Tensor, "*B"]:
-        """Reward of the step in the environment's units; NaN without a reward head."""
-        return self.read.reward
-
-    @property
-    def termination_logit(self) -> Float[Tensor, "*B"]:
-        """Log-odds that the step ends the episode; minus infinity without a termination head."""
-        return self.read.termination_logit
 
     @property
     def mixture(self) -> Mixture:
         """The Gaussian that stands for the density, as a mixture of one."""
-        return self.read.mixture
+        return self.gaussian()
 
     def sample(
         self, temperature: float, uniform: Float[Tensor, "*B Z"], normal: Float[Tensor, "*B Z"]
@@ -111,27 +105,47 @@ class Denoised(NamedTuple):
 class DiffusionMemory(HeadedMemory):
     """Layers over the last latents and actions, and a denoiser of the next change that they condition.
 
-    Its state is the features, the hidden units and the latent that they saw last, (B H + Z); and the latents and
+    Its state is the features, the hidden units and the latent that they saw last, (B hidden + Z); and the latents and
     actions before it (B history - 1 Z + A), zeros at first.
     """
 
     type_name: ClassVar[str] = "diffusion"
     fixed_step: ClassVar[bool] = True
+    draws: ClassVar[tuple[str, ...]] = ("normal",)
     Config = DiffusionMemoryConfig
     config: DiffusionMemoryConfig
 
     def __init__(self, config: DiffusionMemoryConfig) -> None:
-        super().__init__(config, config.hidden + config.latent)
+        super().__init__(config, self._features(config))
+        self.reader = self._reader(config)
+        self.add_heads()
+
+    @staticmethod
+    def _features(config: DiffusionMemoryConfig) -> int:
+        """Return H."""
+        return config.hidden + config.latent
+
+    def _reader(self, config: DiffusionMemoryConfig) -> nn.Module:
+        """Return the layers over the history."""
         seen = config.history * (config.latent + config.action)
-        self.reader = nn.Sequential(
+        return nn.Sequential(
             nn.Linear(seen, config.hidden), nn.Tanh(), nn.Linear(config.hidden, config.hidden), nn.Tanh()
         )
-        self.add_heads()
+
+    @property
+    def units(self) -> int:
+        """The hidden units; behind them is a latent, to which the change is added."""
+        return self.config.hidden
+
+    @property
+    def carried(self) -> int:
+        """F, numbers of the features and of what comes with them."""
+        return self.feature_size
 
     def add_latent_head(self) -> None:
         """Make the denoiser, and the spread of the Gaussian that stands for its density."""
         config = self.config
-        self.denoiser = nn.Sequential(
+        self.denoiser: nn.Module = nn.Sequential(
             nn.Linear(config.latent + 1 + config.hidden, config.width),
             nn.SiLU(),
             nn.Linear(config.width, config.width),
@@ -144,7 +158,7 @@ class DiffusionMemory(HeadedMemory):
         """Make the state in which every episode starts: zeros."""
         config = self.config
         past = torch.zeros(batch, config.history - 1, config.latent + config.action, device=device)
-        return torch.zeros(batch, self.feature_size, device=device), past
+        return torch.zeros(batch, self.carried, device=device), past
 
     def advance(self, z: Float[Tensor, "B Z"], action: Float[Tensor, "B A"], state: State) -> State:
         """Take in one step and forget the earliest."""
@@ -161,29 +175,34 @@ class DiffusionMemory(HeadedMemory):
         return hidden, (hidden[:, -1], row[:, row.shape[1] - past.shape[1] :])
 
     def denoise(
-        self, hidden: Float[Tensor, "*B H"], noisy: Float[Tensor, "*B Z"], sigma: Float[Tensor, "*B 1"]
+        self, hidden: Float[Tensor, "*B F"], noisy: Float[Tensor, "*B Z"], sigma: Float[Tensor, "*B 1"]
     ) -> Float[Tensor, "*B Z"]:
         """Return the expected change D(x; sigma) after features."""
         whole = self.config.spread**2 + sigma.square()
         raw = self._raw(hidden, noisy / whole.sqrt(), sigma)
         return self.config.spread**2 / whole * noisy + sigma * self.config.spread / whole.sqrt() * raw
 
-    def next_latent(self, hidden: Float[Tensor, "*B H"]) -> Mixture:
+    def next_latent(self, hidden: Float[Tensor, "*B F"]) -> Mixture:
         """Return the Gaussian that stands for the density."""
         before = hidden[..., -self.config.latent :]
         sigma = before.new_full((*before.shape[:-1], 1), SIGMAS[0])
         mean = before + self.denoise(hidden, torch.zeros_like(before), sigma)
-        spread = self.spread_head(hidden[..., : self.config.hidden])
+        spread = self.spread_head(hidden[..., : self.units])
         log_std = torch.logaddexp(spread, spread.new_full((), math.log(STD_FLOOR))).unsqueeze(-1)
         return Mixture(torch.zeros_like(log_std), mean.unsqueeze(-1), log_std)
 
-    def predict(self, hidden: Float[Tensor, "*B H"]) -> Denoised:  # type: ignore[override]
+    def predict(self, hidden: Float[Tensor, "*B F"]) -> Denoised:  # type: ignore[override]
         """Read the heads, and hold what a draw needs."""
-        before = hidden[..., -self.config.latent :]
-        return Denoised(super().predict(hidden), before, lambda *noisy: self.denoise(hidden, *noisy), self.config.steps)
+        return Denoised(
+            *self.reward_and_end(hidden),
+            hidden[..., -self.config.latent :],
+            lambda *noisy: self.denoise(hidden, *noisy),
+            lambda: self.next_latent(hidden),
+            self.config.steps,
+        )
 
     def latent_loss(
-        self, hidden: Float[Tensor, "B T H"], after: Float[Tensor, "B T Z"], batch: SequenceBatch,
+        self, hidden: Float[Tensor, "B T F"], after: Float[Tensor, "B T Z"], batch: SequenceBatch,
         generator: torch.Generator,
     ) -> tuple[Float[Tensor, ""], Metrics]:  # fmt: skip
         """Return the Gaussian's, and EDM's loss of the denoiser: the squared error of F, which is 1 at first."""
@@ -203,7 +222,7 @@ class DiffusionMemory(HeadedMemory):
 
     def _raw(self, hidden: Tensor, scaled: Tensor, sigma: Tensor) -> Tensor:
         """Return F of a noisy change of unit spread."""
-        read = hidden[..., : self.config.hidden]
+        read = hidden[..., : self.units]
         change: Tensor = self.denoiser(torch.cat([scaled, sigma.log() / 4, read], dim=-1))
         return change
 

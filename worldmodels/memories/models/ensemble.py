@@ -18,7 +18,15 @@ from generative import config_from_mapping
 from generative.core.component import has_fixed_step
 from generative.core.facts import FactsView
 from generative.networks.mixture import Mixture
-from worldmodels.memories.contract import MemoryModule, Metrics, Predicted, PredictedMixture, SequenceBatch, State
+from worldmodels.memories.contract import (
+    MemoryModule,
+    Metrics,
+    Predicted,
+    PredictedMixture,
+    SequenceBatch,
+    State,
+    draws_of,
+)
 from worldmodels.memories.models.ensemble_members import MEMBERS
 from worldmodels.memories.targets import RewardTarget
 
@@ -126,6 +134,11 @@ class Ensemble(nn.Module):
         options = config.member_config()
         seeds = torch.randint(2**31 - 1, (config.members,)).tolist()  # of torch's stream, as any layer's weights
         self.members = nn.ModuleList(MEMBERS.create(config.member, options, seed) for seed in seeds)
+
+    @property
+    def draws(self) -> tuple[str, ...]:
+        """What the members draw, and the uniform number that chooses among them."""
+        return tuple({"uniform": None, **dict.fromkeys(draws_of(self.each[0]))})
 
     @property
     def fixed_step(self) -> bool:

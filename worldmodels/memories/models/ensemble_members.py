@@ -5,6 +5,7 @@ from torch import nn
 from generative import Registry
 from worldmodels.memories.models.diffusion import DiffusionMemory
 from worldmodels.memories.models.feed_forward import FeedForward
+from worldmodels.memories.models.frame_diffusion import FrameDiffusion
 from worldmodels.memories.models.gpt import GPTMemory
 from worldmodels.memories.models.lstm import LSTMMemory
 from worldmodels.memories.models.mdn_rnn import MDNRNN
@@ -16,6 +17,7 @@ BUILT_IN: dict[str, type[nn.Module]] = {
     "feed-forward": FeedForward,
     "transformer": TransformerMemory,
     "diffusion": DiffusionMemory,
+    "frame-diffusion": FrameDiffusion,
     "gpt": GPTMemory,
 }
 

@@ -141,6 +141,7 @@ class GPTMemory(TransformerMemory):
 
     type_name: ClassVar[str] = "gpt"
     fixed_step: ClassVar[bool] = True
+    draws: ClassVar[tuple[str, ...]] = ("uniform",)
     Config = GPTMemoryConfig
     config: GPTMemoryConfig
 

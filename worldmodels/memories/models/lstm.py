@@ -33,6 +33,7 @@ class LSTMMemory(RecurrentMemory):
 
     type_name: ClassVar[str] = "lstm"
     fixed_step: ClassVar[bool] = True
+    draws: ClassVar[tuple[str, ...]] = ()
     Config = LSTMConfig
 
     def add_latent_head(self) -> None:
