@@ -39,7 +39,7 @@ from scripts.generative.figures.texts import of_answers, of_tokens
 from scripts.generative.figures.translated import of_translations, twins_known
 from scripts.generative.figures.verdicts import verdicts
 from scripts.generative.runs.assembly import open_run
-from scripts.generative.runs.items import codes, places
+from scripts.generative.runs.items import codes, inputs, places
 
 HEADLINES = (
     *("nats per point", "coverage[points]", "bits per number", "exact match", "bits per token", "hidden tokens right"),
@@ -206,6 +206,8 @@ def _of_samples(looks: Looks, asked: tuple[str, ...]) -> Iterator[Figure]:
         real, made, *draws = (shares_by(looks, each) for each in (looks.real, looks.made, *looks.draws))
         nothing = {name: shares_by(looks, each) for name, each in looks.made_for_nothing.items()}
         yield measure_answers(real, draws, made, nothing, looks.extractor, looks.count)
+        if "label" in inputs(looks.module) and CLASSES in looks.judge.questions.answers:
+            yield classes_right(looks)
     if not asked:
         see = looks.thumbnail
         yield measure_memorisation(looks.thumbnails, see(looks.held.values), see(looks.made), see, seed=looks.seed)
@@ -247,6 +249,24 @@ def answers_right(looks: Looks, back: Tensor) -> Figure:
     title, label = f"answers right[{looks.extractor.name}]", looks.extractor.label
     found = against(title, right(back), draws, nothing, "higher", len(back), extractor=label)
     return dataclasses.replace(found, reference=right(looks.held.values))
+
+
+def classes_right(looks: Looks) -> Figure:
+    """Return how often the judge sees the class in a sample that the model was asked for, all classes in turn.
+
+    The reference is how often it sees the class of held-out images; beside it stand samples of any class.
+    """
+    assert looks.judge is not None and looks.made is not None
+    judge, kinds = looks.judge.judge, looks.judge.questions.answers[CLASSES]
+
+    def right(images: Tensor, labels: Tensor) -> float:
+        return float((judge.says(images)[CLASSES].argmax(1) == labels).double().mean())
+
+    parts = zip(looks.held.values.chunk(4), looks.held.condition[0].chunk(4), strict=True)
+    title, draws = f"class asked for[{looks.extractor.name}]", [right(*part) for part in parts]
+    value = right(looks.made, torch.arange(looks.count) % kinds)
+    nothing = {"any class": 1 / kinds}
+    return against(title, value, draws, nothing, "higher", looks.count, extractor=looks.extractor.label)
 
 
 def _questions(looks: Looks) -> list[str]:

@@ -219,6 +219,24 @@ def test_images_are_seen_by_the_judge_of_the_data_by_random_convolutions_or_by_a
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("off", "expected"), [(0, 1.0), (3, 0.0)])
+def test_a_model_that_is_told_classes_is_measured_by_them(tmp_path, monkeypatch, off, expected):
+    module, data = open_run(finished(tmp_path / "run", "conditional-gan", DIGITS))
+    labels = data.get("label", np.arange(len(data)))
+
+    def of_class(n, sampling, generator):
+        rows = [np.flatnonzero(labels == (each + off) % 10)[each // 10] for each in range(n)]
+        return data.tensor("image", np.array(rows))
+
+    monkeypatch.setattr(module, "sample", of_class)
+    looks = look(Choice("digits", {"size": 16}), module, data, 200, 0)
+    found = {each.name: each for each in figures(module, data, EvaluateOptions(samples=200), looks)}
+    figure = found["class asked for[judge-digits]"]
+    assert figure.value == pytest.approx(expected, abs=0.05) and figure.reference > 0.9
+    assert figure.baselines == {"any class": 0.1} and figure.better == "higher"
+
+
+@pytest.mark.slow
 def test_copies_of_any_part_of_the_training_set_are_found(tmp_path):
     run = finished(tmp_path / "run", "dcgan", Choice("shapes", {"size": 16, "channels": 1, "count": 3000}))
     module, data = open_run(run)
