@@ -16,6 +16,7 @@ from generative.core.facts import Facts
 from generative.core.files import (
     append_line,
     half_made,
+    packing,
     sweep,
     sync_folder,
     write_bytes,
@@ -32,6 +33,7 @@ __all__ = [
     "link_file",
     "link_tree",
     "new_folder",
+    "packing",
     "read_json",
     "read_lines",
     "sweep",

@@ -6,10 +6,12 @@ has none, as a file of another program, is taken as it is.
 
 import glob
 import hashlib
+import io
 import json
 import os
 import shutil
 import uuid
+import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -70,6 +72,21 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Replace the file at `path` by `content` in one step; a killed process or a full disk leaves the old file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     os.replace(write_beside(path, content), path)
+
+
+@contextmanager
+def packing(file: io.BytesIO, compression: int = zipfile.ZIP_STORED) -> Iterator[zipfile.ZipFile]:
+    """Give a zip archive to fill, which is written to `file`; a stop within an entry is a stop.
+
+    To close an archive within an entry is an error of its own, which would stand in place of Ctrl-C.
+    """
+    archive = zipfile.ZipFile(file, "w", compression)
+    try:
+        yield archive
+    except BaseException:
+        archive.fp = None  # then nothing is left to close
+        raise
+    archive.close()
 
 
 def write_text(path: Path, content: str) -> None:

@@ -114,6 +114,10 @@ class Data:
     """Return what a person sees of items, also of a model's: images uint8 (N H W C), one picture (H W 3), or texts."""
     twins: tuple[str, ...] = ()
     """Fields whose images of one item show the same thing in several domains: what a translation should be."""
+    stream: bool = False
+    """Whether items are pieces of one sequence, each of which goes on where the one before it ends."""
+    first_seen: Reader | None = None
+    """Return at which steps (N T) items have what no item before them has, where items overlap."""
 
     def __post_init__(self) -> None:
         if not self.fields or set(self.fields) != set(self.readers):

@@ -6,7 +6,6 @@ neither models nor data. Packages of third parties can add media; see `Catalogue
 """
 
 import io
-import wave
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -98,12 +97,10 @@ def sound(samples: Float[np.ndarray, "N T"], field: Field) -> Files:
 
 def wav_bytes(heard: Float[np.ndarray, " T"]) -> bytes:
     """Return a wave in [-1, 1] (what lies outside is cut off) as a WAV file of 16 bits."""
+    from scipy.io import wavfile  # Python's `wave` makes an error of its own of Ctrl-C
+
     file = io.BytesIO()
-    with wave.open(file, "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(RATE)
-        out.writeframes((np.clip(heard, -1, 1) * 32767).round().astype("<i2").tobytes())
+    wavfile.write(file, RATE, (np.clip(heard, -1, 1) * 32767).round().astype("<i2"))
     return file.getvalue()
 
 

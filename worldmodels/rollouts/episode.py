@@ -24,7 +24,7 @@ import zstandard
 
 from generative.core.facts import Facts, FactsView
 from worldmodels.errors import RunError
-from worldmodels.files import write_bytes
+from worldmodels.files import packing, write_bytes
 
 CHUNK = 100
 """Frames in a chunk."""
@@ -90,8 +90,7 @@ def encode_episode(episode: Episode) -> bytes:
         "goal_reached": bool(episode.goal_reached),
     }
     compressor = zstandard.ZstdCompressor(level=LEVEL)
-    archive = zipfile.ZipFile(buffer, "w")
-    try:
+    with packing(buffer) as archive:
         archive.writestr(_entry("meta.json"), json.dumps(meta))
         archive.writestr(_entry("env.json"), json.dumps(env))
         for name in ("action", "reward", "state"):
@@ -100,10 +99,6 @@ def encode_episode(episode: Episode) -> bytes:
         for start in range(0, len(episode.obs), CHUNK):
             chunk = np.ascontiguousarray(episode.obs[start : start + CHUNK])
             archive.writestr(_entry(f"obs_{start // CHUNK:05d}.zst"), compressor.compress(chunk.data))
-    except BaseException:
-        archive.fp = None  # to close it within an entry would be an error of its own, in place of Ctrl-C
-        raise
-    archive.close()
     return buffer.getvalue()
 
 

@@ -7,6 +7,7 @@ them is kept in this package. What is read of them is kept in the user's cache: 
 import hashlib
 import importlib.util
 import io
+import zipfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from generative.core.cache import cache_folder
-from generative.core.files import write_bytes
+from generative.core.files import packing, write_bytes
 from generative.core.options import ComponentError
 from generative.data.fields import Data
 from generative.data.music.pieces import BEATS, FINEST, Piece, Windows, music_data
@@ -133,17 +134,20 @@ def _files(package: Path) -> list[Path]:
 
 
 def kept(pieces: Sequence[Piece], left_out: dict[str, tuple[str, ...]]) -> bytes:
-    """Return pieces as a file of arrays."""
+    """Return pieces as a file of arrays, as `numpy.load` reads it."""
     file = io.BytesIO()
     reasons = [(reason, name) for reason, names in left_out.items() for name in names]
-    np.savez_compressed(
-        file,
-        rolls=np.concatenate([each.roll for each in pieces]),
-        lengths=[len(each.roll) for each in pieces],
-        upbeats=[each.upbeat for each in pieces],
-        names=[(each.name, each.style) for each in pieces],
-        left_out=np.array(reasons, dtype=np.str_).reshape(-1, 2),
-    )
+    arrays = {
+        "rolls": np.concatenate([each.roll for each in pieces]),
+        "lengths": np.array([len(each.roll) for each in pieces]),
+        "upbeats": np.array([each.upbeat for each in pieces]),
+        "names": np.array([(each.name, each.style) for each in pieces]),
+        "left_out": np.array(reasons, dtype=np.str_).reshape(-1, 2),
+    }
+    with packing(file, zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w") as entry:
+                np.lib.format.write_array(entry, array, allow_pickle=False)
     return file.getvalue()
 
 

@@ -2,7 +2,8 @@
 
 A window has the fields `roll` (T V), `tokens` (T V in a row, step by step, the first voice first), `place` (its first
 step and the number of steps of its piece), and `label` where pieces have styles. All numbers of a roll have names, see
-`roll_names`, so tokens are those of a roll. Windows of training begin a bar apart, those held out do not overlap.
+`roll_names`, so tokens are those of a roll. Windows of training begin a bar apart, those held out do not overlap; see
+`Data.first_seen`.
 """
 
 import hashlib
@@ -133,7 +134,8 @@ def _rolls(name: str, pieces: Sequence[Piece], held: Sequence[bool], windows: Wi
         shifts = [0] if held[number] else range(-windows.transpose, windows.transpose + 1)
         hop = length if held[number] else bar
         for first in range(piece.upbeat, len(piece.roll) - length + 1, hop):
-            parts[held[number]].extend((int(begins[number]) + first, shift, first, number) for shift in shifts)
+            known = 0 if first == piece.upbeat else length - hop
+            parts[held[number]].extend((int(begins[number]) + first, shift, known, first, number) for shift in shifts)
     _check(name, parts, f"bars={windows.bars}")
     rows = np.array([*parts[0], *parts[1]])
     whole = np.concatenate([each.roll for each in pieces])
@@ -161,11 +163,11 @@ def _rolls(name: str, pieces: Sequence[Piece], held: Sequence[bool], windows: Wi
     readers: dict[str, Callable[[Items], np.ndarray]] = {
         "roll": roll,
         "tokens": lambda items: roll(items).reshape(len(items), -1),
-        "place": lambda items: np.stack([rows[items, 2], lengths[rows[items, 3]]], 1).astype(np.int64),
+        "place": lambda items: np.stack([rows[items, 3], lengths[rows[items, 4]]], 1).astype(np.int64),
     }
     if len(styles) > 1:
         fields["label"] = Field("label", (), "int64", styles, (len(styles),))
-        readers["label"] = lambda items: of_piece[rows[items, 3]].astype(np.int64)
+        readers["label"] = lambda items: of_piece[rows[items, 4]].astype(np.int64)
     return _data(name, fields, readers, parts, pieces, origin)
 
 
@@ -178,7 +180,8 @@ def _melodies(name: str, pieces: Sequence[Piece], held: Sequence[bool], windows:
         shifts = [0] if held[number] else range(-windows.transpose, windows.transpose + 1)
         hop = length if held[number] else max(1, length // 4)
         for first in range(0, len(stream) - length + 1, hop):
-            parts[held[number]].extend((int(begins[number]) + first, shift) for shift in shifts)
+            known = length - hop if first else 0
+            parts[held[number]].extend((int(begins[number]) + first, shift, known) for shift in shifts)
     _check(name, parts, f"melody={length}")
     rows, whole = np.array([*parts[0], *parts[1]]), np.concatenate(streams)
     pitches = roll_names(*pitch_range(whole[:, 0], windows.transpose), holds=False)
@@ -226,6 +229,16 @@ def _data(
     origin: Origin,
 ) -> Data:
     training, total = len(parts[0]), len(parts[0]) + len(parts[1])
+    known = np.array([each[2] for part in parts for each in part])  # steps that the window before it has too
+    steps = np.arange(next(iter(fields.values())).shape[0])
     digest = hashlib.sha256(b"".join(each.roll.astype("<i2").tobytes() for each in pieces)).hexdigest()
     files = origin.files or ({"pieces": digest} if origin.root else {})
-    return Data(name, fields, readers, np.arange(training), np.arange(training, total), replace(origin, files=files))
+    return Data(
+        name,
+        fields,
+        readers,
+        np.arange(training),
+        np.arange(training, total),
+        replace(origin, files=files),
+        first_seen=lambda items: steps >= known[items, None],
+    )

@@ -54,7 +54,7 @@ class TextConfig:
                     f"{self.path or 'English'}: less than length={self.length} {self.tokens} to {what}; "
                     "give more text, or lower length"
                 )
-        return self._data(read, pieces[0], pieces[1], numbers, "text")
+        return replace(self._data(read, pieces[0], pieces[1], numbers, "text"), stream=True)
 
     def _read(self) -> "Read":
         """Return the documents and what makes tokens of them."""

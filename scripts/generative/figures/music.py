@@ -20,7 +20,7 @@ from generative.data.music.rolls import sounding, struck
 from generative.metrics.figure import NOTHING, Figure, against
 from generative.metrics.registry import METRICS, metrics_that_need
 from generative.metrics.sequences.music import copied, nearest_pieces
-from generative.metrics.sequences.tokens import KneserNey
+from generative.metrics.sequences.tokens import KneserNey, longest_order
 from generative.report.media import as_roll
 from scripts.generative.runs.items import inputs, places, take
 
@@ -118,26 +118,35 @@ def _predicted(module: nn.Module, data: Data, samples: int) -> Iterator[Figure]:
 
 
 def _counted(train: np.ndarray, held: np.ndarray, data: Data) -> Mapping[str, float]:
-    """Return nats per step, or note, under counts of what follows what, by name of the baseline."""
+    """Return nats per step, or note, under counts of what follows what, by name of the baseline.
+
+    Runs are counted within pieces, what overlapping pieces share once, and in every key that there is to train on.
+    """
+    first = np.ones(train.shape[:2], bool) if data.first_seen is None else data.first_seen(data.items)
     columns = [(train[..., each], held[..., each]) for each in range(train.shape[-1])]
     if data.item.kind == "roll":
         size = data.item.sizes[0]
         said = {
-            f"{name} in each voice": sum(_nats(one, other, size, order) for one, other in columns)
+            f"{name} in each voice": sum(_nats(one, other, size, order, first) for one, other in columns)
             for name, order in (("unigram", 1), ("Markov chain", 2), ("Kneser-Ney 4-gram", 4))
         }
         voices = train.shape[2]
-        in_a_row = _nats(train.reshape(len(train), -1), held.reshape(len(held), -1), size, voices + 1)
-        return {**said, f"Kneser-Ney {voices + 1}-gram of all voices": voices * in_a_row}
+        order = longest_order(size, voices + 1)
+        in_a_row = _nats(_in_a_row(train), _in_a_row(held), size, order, first.repeat(voices, 1))
+        return {**said, f"Kneser-Ney {order}-gram of all voices": voices * in_a_row}
     sizes = data.item.sizes
     return {
-        name: sum(_nats(*each, size, order) for each, size in zip(columns, sizes, strict=True))
+        name: sum(_nats(*each, size, order, first) for each, size in zip(columns, sizes, strict=True))
         for name, order in (("unigram", 1), ("Markov chain", 2), ("Kneser-Ney 4-gram", 4))
     }
 
 
-def _nats(train: np.ndarray, held: np.ndarray, size: int, order: int) -> float:
-    return KneserNey.of(train.ravel(), size, order).bits(held.ravel()) * math.log(2)
+def _in_a_row(rolls: np.ndarray) -> np.ndarray:
+    return rolls.reshape(len(rolls), -1)
+
+
+def _nats(train: np.ndarray, held: np.ndarray, size: int, order: int, first: np.ndarray) -> float:
+    return KneserNey.of(train, size, order, first).bits(held) * math.log(2)
 
 
 def _exchanged(model: Exchanges, data: Data, count: int, seed: int) -> Iterator[Figure]:

@@ -20,7 +20,7 @@ from generative.metrics.figure import NOTHING, Figure, against
 from generative.metrics.registry import METRICS, metrics_that_need
 from generative.metrics.sequences.context import effective_context, nats_by_context
 from generative.metrics.sequences.texts import Texts
-from generative.metrics.sequences.tokens import MOST_GRAMS, ORDER, neighbour_guesses, token_baselines
+from generative.metrics.sequences.tokens import longest_order, neighbour_guesses, token_baselines
 from scripts.generative.runs.items import Items, answered, field_of, places, take
 from scripts.generative.runs.pictures import chosen
 
@@ -36,7 +36,9 @@ LEARNT_FROM = 20_000
 def of_tokens(module: nn.Module, data: Data, samples: int, seed: int, asked: tuple[str, ...] = ()) -> Iterator[Figure]:
     """Yield how well a model predicts or fills in held-out text or tells where it comes from, and how it writes.
 
-    A stream is read as one text, padded texts one by one. Baselines count in the whole training part.
+    Of a stream the first held-out items are read as one text: so much is read from its beginning, and a model with a
+    window goes on from piece to piece. Else items are texts of their own, taken at even distances over the held-out
+    part. Baselines read alike, and count in the whole training part.
     """
     if offers(module, "log_prob") and not asked:
         yield from _predicted(module, data, samples)
@@ -54,17 +56,14 @@ def of_tokens(module: nn.Module, data: Data, samples: int, seed: int, asked: tup
 
 def _predicted(module: nn.Module, data: Data, samples: int) -> Iterator[Figure]:
     held, name, size = data.held_out(), data.main, data.item.sizes[0]
-    rows = np.arange(min(samples, len(held)))
-    read, mask = held.get(name, rows), _mask(held, rows)
-    train = data.get(name, np.arange(len(data)))[_mask(data, np.arange(len(data)))]
+    rows = np.arange(min(samples, len(held))) if data.stream else places(held, samples)
+    read, mask = _texts(held, rows)
+    train, train_mask = _texts(data, np.arange(len(data)))
     text = read[mask]
-    if name + MASK in data.fields:
-        parts = zip(*(torch.from_numpy(each).split(256) for each in (read, mask)), strict=True)
-        nats = -sum(float(cast(Any, module).log_prob(*part).sum()) for part in parts)
-    else:
-        nats = -float(cast(Any, module).log_prob(torch.from_numpy(text)[None]))
-    order = min(ORDER, int(math.log(MOST_GRAMS - 1) / math.log(size)))
-    nothing = token_baselines(train, text, size, order=order)
+    given = (read, mask) if name + MASK in data.fields else (read,)
+    parts = zip(*(torch.from_numpy(each).split(256) for each in given), strict=True)
+    nats = -sum(float(cast(Any, module).log_prob(*part).sum()) for part in parts)
+    nothing = token_baselines(train, read, size, order=longest_order(size), train_mask=train_mask, held_out_mask=mask)
     bits = nats / (math.log(2) * len(text))
     known = NOTHING if data.log_prob is None else -float(data.log_prob(read).sum()) / (math.log(2) * len(text))
     yield Figure("bits per token", bits, known, NOTHING, NOTHING, nothing, "lower", None, len(text))
@@ -218,9 +217,11 @@ def _nearest(train: Int[Tensor, "N T"], held: Int[Tensor, "M T"]) -> Int[Tensor,
     return torch.stack([(train == row).sum(1).argmax() for row in held])
 
 
-def _mask(data: Data, rows: np.ndarray) -> np.ndarray:
-    name = data.main + MASK
-    return data.get(name, rows) if name in data.fields else np.ones((len(rows), *data.item.shape), bool)
+def _texts(data: Data, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return items as texts, those of a stream as one, and which of their tokens are no padding."""
+    read, name = data.get(data.main, rows), data.main + MASK
+    read = read.reshape(1, -1) if data.stream else read
+    return read, data.get(name, rows) if name in data.fields else np.ones(read.shape, bool)
 
 
 def _named(item: Field, rows: np.ndarray) -> list[list[str]]:

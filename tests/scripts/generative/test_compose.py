@@ -1,5 +1,7 @@
 """Music from trained models, on the command line."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -8,8 +10,11 @@ from torch import nn
 from generative.core.component import LatentSpec
 from generative.data import load_data
 from generative.data.music.midi import opening
+from generative.data.music.pieces import Piece, Windows, music_data
 from generative.data.music.rolls import HOLD, REST, notes, sounding, struck, unnumbered
+from generative.data.origin import Origin
 from generative.metrics.sequences.music import notes_per_bar
+from generative.metrics.sequences.tokens import KneserNey
 from generative.models.writing.language_model import TextSampling
 from generative.report.score import midi_bytes
 from generative.runs.run_folder import Choice
@@ -78,6 +83,48 @@ def test_figures_stand_beside_real_pieces_and_what_costs_nothing(run):
         assert set(row["baselines"]) == {"steps in any order", "voices of other pieces"}
     assert rows["memorisation[rolls]"]["value"] == 0 and not facts["verdicts"]
     assert main(["evaluate", str(run.path), "--samples", "100", "--metrics", "BLEU"]) == 1
+
+
+@pytest.mark.parametrize("windows", [Windows(bars=2), Windows(melody=8)])
+def test_baselines_count_pieces_apart_and_what_windows_share_once(windows):
+    generator, made = np.random.default_rng(0), []
+    for number in range(12):
+        roll = np.full((80, 2), HOLD)
+        roll[::2, 0] = 60 + generator.integers(4, size=40).cumsum() % 12
+        roll[::4, 1] = generator.integers(40, 52, 20)
+        made.append(Piece(str(number), roll, held_out=number % 3 == 0))
+    data = music_data("mine", made, windows, Origin())
+
+    class Model(nn.Module):
+        inputs = (data.main,)
+
+        def log_prob(self, items):
+            return torch.zeros(len(items))
+
+    (found,) = of_music(Model(), data, 100, 0)
+    items, seen = data.get(data.main, np.arange(len(data))), data.first_seen(data.items)
+    first = np.flatnonzero(seen.all(1))
+    assert len(first) == 8 < len(items)  # of each piece
+    whole = np.stack([items[rows][seen[rows]] for rows in np.split(np.arange(len(items)), first[1:])])
+    assert whole.shape[1] == (80 if data.main == "roll" else 40)
+    held = data.held_out().get(data.main, np.arange(len(data.held_out())))
+
+    def nats(order, *columns):
+        sizes = data.item.sizes * (2 if data.main == "roll" else 1)
+        return sum(
+            math.log(2) * KneserNey.of(whole[..., each], sizes[each], order).bits(held[..., each]) for each in columns
+        )
+
+    alone = " in each voice" if data.main == "roll" else ""
+    assert found.baselines["Markov chain" + alone] == pytest.approx(nats(2, 0, 1))
+    assert found.baselines["Kneser-Ney 4-gram" + alone] == pytest.approx(nats(4, 0, 1))
+    if data.main == "roll":
+        (size,) = data.item.sizes
+        rows = (each.reshape(len(each), -1) for each in (whole, held))
+        model = KneserNey.of(next(rows), size, 3)
+        assert found.baselines["Kneser-Ney 3-gram of all voices"] == pytest.approx(
+            2 * math.log(2) * model.bits(next(rows))
+        )
 
 
 def test_a_model_that_plays_its_training_pieces_again_is_found_out():

@@ -64,6 +64,29 @@ def test_pieces_come_in_other_keys_in_training_alone():
     assert (np.stack(rolls(data.held_out())) == np.stack(rolls(plain.held_out()))).all()
 
 
+@pytest.mark.parametrize("options", [{"bars": 2}, {"bars": 1}, {"bars": 3, "transpose": 1}])
+def test_what_windows_share_is_first_seen_once(options):
+    made = [replace(each, held_out=int(each.name) % 4 == 0) for each in pieces()]
+    data = music_data("mine", made, Windows(**options), Origin())
+    keys = range(-options.get("transpose", 0), options.get("transpose", 0) + 1)
+    assert data.first_seen is not None and data.first_seen(data.held_out().items).all()
+    seen = data.first_seen(data.items)
+    for place, key in enumerate(keys):
+        windows = zip(rolls(data)[place :: len(keys)], seen[place :: len(keys)], strict=True)
+        found = np.concatenate([sounding(roll)[rows] for roll, rows in windows])
+        whole = np.concatenate([sounding(each.roll)[4:68] for each in made if not each.held_out])
+        assert (found == whole + key).all()
+
+
+def test_what_melodies_share_is_first_seen_once():
+    made = [replace(each, held_out=int(each.name) % 4 == 0) for each in pieces()]
+    data = music_data("mine", made, Windows(melody=8), Origin())
+    assert data.first_seen is not None and data.first_seen(data.held_out().items).all()
+    notes_ = data.get("notes", np.arange(len(data)))[data.first_seen(data.items)]
+    whole = np.concatenate([each.roll[::2, 0] for each in made if not each.held_out])
+    assert [int(data.item.names[each]) for each in notes_[:, 0]] == whole.tolist()
+
+
 @pytest.mark.parametrize("lift", [55, -38])
 def test_a_key_beyond_midi_is_refused(lift):
     made = [replace(each, roll=np.where(each.roll >= 0, each.roll + lift, each.roll)) for each in pieces()]

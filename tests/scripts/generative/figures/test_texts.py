@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from generative.data import load_data
+from generative.metrics.sequences.tokens import token_baselines
 from generative.runs.run_folder import Choice, TrainingRun
 from scripts.generative import evaluate
 from scripts.generative.cli import main
@@ -46,6 +47,9 @@ def test_padded_texts_are_measured_one_by_one(run):
     expected = -module.log_prob(read, mask).sum().item() / (math.log(2) * mask.sum().item())
     assert bits.value == pytest.approx(expected, rel=1e-5) and bits.samples == mask.sum()
     assert found["perplexity"].value == pytest.approx(2**expected, rel=1e-5)
+    train, train_mask = (data.get(name, np.arange(len(data))) for name in ("tokens", "tokens_mask"))
+    masks = {"train_mask": train_mask, "held_out_mask": mask.numpy()}
+    assert bits.baselines == token_baselines(train, read.numpy(), data.item.sizes[0], **masks)
     assert bits.reference < bits.baselines["Kneser-Ney 5-gram"] < bits.baselines["unigram"]
     truth = {each.name: each for each in of_tokens(Truth(module, data), data, 1000, 0)}
     assert truth["bits per token"].value == pytest.approx(bits.reference)
@@ -53,6 +57,48 @@ def test_padded_texts_are_measured_one_by_one(run):
     assert found["valid"].value < 0.7 and found["valid"].standing == "worse"
     for name in ("distinct-2", "repetition"):
         assert truth[name].standing == "as real"
+
+
+class Reader(torch.nn.Module):
+    """A model that notes what it reads, and finds every token of `size` as likely."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.size, self.read = size, []
+
+    def log_prob(self, tokens):
+        self.read.append(tokens.numpy())
+        return torch.full((len(tokens),), -math.log(self.size) * tokens.shape[1])
+
+
+def bits_of(data, samples):
+    """Return the figure, and what was read for it."""
+    model = Reader(data.item.sizes[0])
+    bits = next(iter(of_tokens(model, data, samples, 0)))
+    assert bits.name == "bits per token" and bits.value == pytest.approx(math.log2(model.size))
+    return bits, np.concatenate(model.read)
+
+
+def test_texts_of_their_own_are_read_one_by_one_from_everywhere():
+    data = load_data("tales", {"count": 2000, "length": 8})
+    held, train = data.held_out(), data.get("tokens", np.arange(len(data)))
+    bits, read = bits_of(data, 40)
+    at = np.linspace(0, len(held) - 1, 40).astype(int)
+    assert (read == held.get("tokens", at)).all() and bits.samples == 40 * 8
+    alone = token_baselines(train, read, data.item.sizes[0])
+    assert bits.baselines == alone
+    in_a_row = token_baselines(train.reshape(1, -1), read.reshape(1, -1), data.item.sizes[0])
+    assert min(in_a_row.values()) > 1.1 * min(alone.values())  # who begins a tale does not follow from the last one
+
+
+def test_a_stream_is_read_as_one_text(tmp_path):
+    (tmp_path / "mine.txt").write_text("".join(f"{number} green bottles.\n" for number in range(300)))
+    data = load_data("text", {"path": str(tmp_path / "mine.txt"), "length": 16})
+    held = data.held_out().get("tokens", np.arange(20))
+    bits, read = bits_of(data, 20)
+    assert read.shape == (1, 320) and (read == held.reshape(1, -1)).all()
+    train = data.get("tokens", np.arange(len(data))).reshape(1, -1)
+    assert bits.baselines == token_baselines(train, read, data.item.sizes[0])
 
 
 def test_what_is_asked_for_is_measured(run, capsys):
