@@ -113,7 +113,7 @@ def looked(attention, state, features):
 
 
 def written_by_bahdanau(decoder, words, state, features):
-    """arXiv 1409.0473, section 3.1 and appendix A: alpha_i and so c_i come of s_i-1, and s_i of s_i-1, y_i-1 and c_i."""
+    """arXiv 1409.0473, section 3.1 and appendix A: c_i comes of s_i-1, then s_i of s_i-1, y_i-1 and c_i."""
     for word in words:
         shares = looked(decoder.attention, state, features)  # equation 6, with a(s_i-1, h_j)
         context = shares @ features  # equation 5
