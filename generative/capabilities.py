@@ -7,7 +7,7 @@ what is asked for. Conditions such as labels follow the arguments named here.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
 import torch
@@ -112,8 +112,10 @@ class Streams(Protocol):
     Sampling: ClassVar[type]
     """Its dials, as of `Samples`."""
 
-    def stream(self, prompt: Tensor, sampling: Any, generator: torch.Generator) -> Iterator[int]:
-        """Yield the tokens that follow on a prompt (T), each as soon as it is drawn, without end."""
+    def stream(
+        self, prompt: Tensor, sampling: Any, generator: torch.Generator, stop: Collection[int] = ()
+    ) -> Iterator[int]:
+        """Yield the tokens that follow on a prompt (T), each as soon as it is drawn, up to the first of `stop`."""
 
 
 @runtime_checkable

@@ -1,15 +1,18 @@
-"""Choosing one of K tokens from its scores: temperature, top-k and top-p.
+"""Choosing tokens from their scores: by temperature, top-k and top-p one after the other, or by beams.
 
 Temperature divides the scores. Top-k keeps the k most probable tokens (Fan et al. 2018, arXiv 1805.04833). Top-p keeps
 the smallest set of most probable tokens whose probabilities sum to p or more (nucleus, Holtzman et al. 2020, arXiv
-1904.09751). They follow one another in this order; the rest is drawn from in proportion.
+1904.09751). They follow one another in this order; the rest is drawn from in proportion. Beams are those of Wu et al.
+2016 (arXiv 1609.08144, equation 14, without coverage).
 """
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from generative.sampling.dials import check_temperature
@@ -17,7 +20,7 @@ from generative.sampling.dials import check_temperature
 
 @dataclass(frozen=True)
 class Decoding:
-    """How a token is chosen."""
+    """How tokens are chosen."""
 
     temperature: float = 1.0
     """Scores are divided by it: below 1 likelier tokens, above 1 more various ones, 0 always the likeliest."""
@@ -25,6 +28,9 @@ class Decoding:
     """Draw from so many of the most probable tokens only; 0 from all."""
     top_p: float = 1.0
     """Draw from the fewest most probable tokens that have this probability together; 1 from all."""
+    beams: int = 1
+    """Sequences that are followed at the same time, the likeliest of all that go on from them; 1 chooses token by
+    token, by temperature, top-k and top-p."""
 
     def __post_init__(self) -> None:
         check_temperature(self.temperature)
@@ -32,6 +38,10 @@ class Decoding:
             raise ValueError(f"top_k={self.top_k}: must not be negative; 0 draws from all tokens")
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p={self.top_p}: a probability above 0, at most 1; 1 draws from all tokens")
+        if self.beams < 1:
+            raise ValueError(f"beams={self.beams}: give 1 or more; 1 chooses token by token")
+        if self.beams > 1 and (self.temperature not in (0, 1) or self.top_k or self.top_p != 1):
+            raise ValueError(f"beams={self.beams}: beams draw nothing; leave out temperature, top_k and top_p")
 
 
 def shares(logits: Float[Tensor, "*B K"], decoding: Decoding) -> Float[Tensor, "*B K"]:
@@ -66,26 +76,32 @@ def choose(logits: Float[Tensor, "*B K"], decoding: Decoding, generator: torch.G
 
 
 @dataclass(frozen=True)
-class AnswerDecoding(Decoding):
+class EndingDecoding(Decoding):
+    """How tokens are chosen of sequences that may end."""
+
+    length_penalty: float = 0.6
+    """With beams, of sequences that end at a token: the log-probability of n tokens is divided by ((5 + n) / 6) to this
+    power; 0 prefers short ones."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.length_penalty < 10:
+            raise ValueError(f"length_penalty={self.length_penalty}: give 0 or more, below 10; 0.6 is usual")
+
+
+@dataclass(frozen=True)
+class AnswerDecoding(EndingDecoding):
     """How an answer is found."""
 
     temperature: float = 0.0
     """Scores are divided by it: 0 always the likeliest token, 1 as the model says, more for more various ones."""
     length: int = 40
     """Tokens at most."""
-    beams: int = 1
-    """Answers that are followed at the same time, the likeliest of all that go on from them; 1 chooses token by
-    token, by temperature, top-k and top-p."""
-    length_penalty: float = 0.6
-    """With beams: the log-probability of n tokens is divided by ((5 + n) / 6) to this power; 0 prefers short ones."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("length", "beams"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: give 1 or more")
-        if not 0 <= self.length_penalty < 10:
-            raise ValueError(f"length_penalty={self.length_penalty}: give 0 or more, below 10; 0.6 is usual")
+        if self.length < 1:
+            raise ValueError(f"length={self.length}: give 1 or more")
 
 
 State = tuple[Tensor, ...]
@@ -94,63 +110,81 @@ Advance = Callable[[Int[Tensor, " N"], State], tuple[Float[Tensor, "N K"], State
 """Takes one token of each sequence; returns the scores of the next and the new state."""
 
 
+class Reading(NamedTuple):
+    """What a model has read of sequences, and how it reads on."""
+
+    scores: Float[Tensor, "B K"]
+    """Of the token after each."""
+    state: State
+    advance: Advance
+
+
 @torch.no_grad()
 def decode(
-    advance: Advance,
-    start: Int[Tensor, " B"],
-    state: State,
-    end: int,
-    dials: AnswerDecoding,
-    generator: torch.Generator,
+    begun: Reading, steps: int, dials: Decoding, generator: torch.Generator, stop: Collection[int] = ()
 ) -> Int[Tensor, "B S"]:
-    """Return sequences up to their ends, which fill them up behind.
-
-    Beams are those of Wu et al. 2016 (arXiv 1609.08144, equation 14, without coverage).
+    """Return what follows on sequences: S tokens, `steps` of them or fewer where all have ended before.
 
     Args:
-        advance: the model.
-        start: the token that begins each sequence.
-        state: of the model before it.
-        end: the token that ends a sequence.
+        begun: the sequences, as a model has read them.
+        steps: tokens at most.
         dials: how tokens are chosen.
         generator: for draws.
+        stop: tokens that end a sequence. The one that does fills it up behind.
     """
     if dials.beams > 1:
-        return _beamed(advance, start, state, end, dials)
-    tokens, done, found = start, torch.zeros_like(start, dtype=torch.bool), []
-    for _ in range(dials.length):
-        scores, state = advance(tokens, state)
-        tokens = choose(scores, dials, generator).masked_fill(done, end)
-        found.append(tokens)
-        done = done | (tokens == end)
-        if done.all():
-            break
-    return torch.stack(found, 1)
+        return _beamed(begun, steps, dials, stop)
+    return torch.stack([*itertools.islice(draws(begun, dials, generator, stop), steps)], 1)
 
 
-def _beamed(advance: Advance, start: Tensor, state: State, end: int, dials: AnswerDecoding) -> Tensor:
-    rows, beams = len(start), dials.beams
-    state = tuple(each.repeat_interleave(beams, 0) for each in state)
-    tokens, found = start.repeat_interleave(beams, 0), start.new_empty(rows * beams, 0)
-    total = torch.full((rows, beams), -torch.inf, device=start.device)
+def draws(
+    begun: Reading, dials: Decoding, generator: torch.Generator, stop: Collection[int] = ()
+) -> Iterator[Int[Tensor, " B"]]:
+    """Yield the next token of each sequence as soon as it is drawn, until all have ended; arguments as of `decode`."""
+    scores, state, advance = begun
+    tokens = choose(scores, dials, generator)
+    done = _in(tokens, stop)
+    yield tokens
+    while not (stop and done.all()):
+        with torch.no_grad():
+            scores, state = advance(tokens, state)
+            tokens = tokens.where(done, choose(scores, dials, generator))
+        done = done | _in(tokens, stop)
+        yield tokens
+
+
+def _beamed(begun: Reading, steps: int, dials: Decoding, stop: Collection[int]) -> Int[Tensor, "B S"]:
+    scores, state, advance = begun
+    (rows, kinds), beams, device = scores.shape, dials.beams, scores.device
+    scores, *state_ = (each.repeat_interleave(beams, 0) for each in (scores, *state))
+    state = tuple(state_)
+    tokens, found = (torch.zeros(rows * beams, *size, dtype=torch.int64, device=device) for size in ((), (0,)))
+    total = torch.full((rows, beams), -torch.inf, device=device)
     total[:, 0] = 0.0  # all beams are alike at first
-    done = torch.zeros(rows * beams, dtype=torch.bool, device=start.device)
-    lengths = torch.zeros(rows, beams, device=start.device)
-    for _ in range(dials.length):
-        scores, state = advance(tokens, state)
+    done = torch.zeros(rows * beams, dtype=torch.bool, device=device)
+    lengths = torch.zeros(rows, beams, device=device)
+    penalty = dials.length_penalty if isinstance(dials, EndingDecoding) else 0.0
+    for step in range(steps):
+        if step:
+            scores, state = advance(tokens, state)
         log_probs = scores.log_softmax(-1)
         ended = torch.full_like(log_probs, -torch.inf)
-        ended[:, end] = 0.0  # what has ended goes on in one way, for nothing
+        ended.scatter_(1, tokens[:, None], 0.0)  # what has ended goes on in one way, for nothing
         sums = total.flatten()[:, None] + torch.where(done[:, None], ended, log_probs)  # (rows*beams K)
         longer = (lengths.flatten() + ~done)[:, None].expand_as(sums)
-        penalised = sums / ((5 + longer) / 6) ** dials.length_penalty
+        penalised = sums / ((5 + longer) / 6) ** penalty
         best = penalised.view(rows, -1).topk(beams, 1).indices  # (rows beams)
         total, lengths = (each.reshape(rows, -1).gather(1, best) for each in (sums, longer))
-        kinds = scores.shape[1]
-        where = (best // kinds + beams * torch.arange(rows, device=start.device)[:, None]).flatten()
+        where = (best // kinds + beams * torch.arange(rows, device=device)[:, None]).flatten()
         tokens = (best % kinds).flatten()
-        state, found, done = tuple(each[where] for each in state), found[where], done[where] | (tokens == end)
+        state, found, done = tuple(each[where] for each in state), found[where], done[where] | _in(tokens, stop)
         found = torch.cat([found, tokens[:, None]], 1)
         if done.all():
             break
-    return found.view(rows, beams, -1)[:, 0]  # the best is the first
+    longest = int(lengths[:, 0].max())
+    return found.view(rows, beams, -1)[:, 0, :longest]  # the best is the first
+
+
+def _in(tokens: Int[Tensor, " B"], stop: Collection[int]) -> Bool[Tensor, " B"]:
+    """Return which tokens are among those that end a sequence."""
+    return torch.isin(tokens, torch.tensor([*stop], dtype=tokens.dtype, device=tokens.device))

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from generative import ComponentError
 from generative.capabilities import dials as dials_of
 from generative.data.identity import data_facts, fields_of
 from generative.report.media import medium_of
@@ -44,17 +45,22 @@ def main(run: TrainingRun, options: WriteOptions, dials: Any = None) -> Sequence
     """Print the prompt and what follows, under the model's dials; music is written as picture, sound and MIDI.
 
     Raises:
-        ComponentError: the model cannot write, or its tokens have no names.
+        ComponentError: the model cannot write, its tokens have no names, or an option means nothing for what it writes.
         ValueError: the prompt has a character, a pitch or a duration that the model does not know.
     """
     module, item = open_model(run), next(iter(fields_of(data_facts(run)).values()))
     if medium_of(module, item) == "score":
+        for name in ("stop", "choose"):
+            if getattr(options, name):
+                raise ComponentError(f"{name}={getattr(options, name)}: a text has words, music has none; leave it out")
         sampling = dials_of(module)() if dials is None else dials
         found = music_of(module, item, options.prompt, sampling, options.seed)
         return [", ".join(map(str, write_seen(Path(options.out or run.path / "samples" / "written"), found)))]
     tokeniser = tokeniser_of(run, module)
     sampling = dials_of(module)() if dials is None else dials
     if options.choose:
+        if sampling.beams > 1:
+            raise ComponentError(f"beams={sampling.beams}: words to choose from are drawn; leave out beams or choose")
         ahead, generator = replace(sampling, length=AHEAD), torch.Generator().manual_seed(options.seed)
         return [written_together(module, tokeniser, ahead, generator, options.prompt, options.stop, options.offers)]
     pieces = text_of(module, tokeniser, options.prompt, options.stop, sampling, options.seed)

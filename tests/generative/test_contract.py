@@ -341,9 +341,19 @@ def check_capability(module: Any, name: str, capability: str) -> None:
         assert went_on.shape == (3, 7, *shape(module)[1:]) and torch.equal(
             went_on, module.generate(obs, 7, module.Sampling(), noise(1))
         )
+        beamed = module.generate(obs, 7, module.Sampling(beams=3), noise(1))
+        assert beamed.shape == went_on.shape
+        assert torch.equal(beamed, module.generate(obs, 7, module.Sampling(beams=3), noise(2)))
+        if hasattr(module.Sampling(), "length_penalty"):
+            short, long = (module.Sampling(beams=9, length_penalty=each) for each in (0.0, 9.0))
+            ended = [module.generate(obs, 7, each, noise(), stop=(0,)).shape[1] for each in (short, long)]
+            assert ended[0] < ended[1]
     elif capability == "stream":
         stream = module.stream(obs[0], module.Sampling(), noise(1))
-        assert all(0 <= token < config.vocabulary for token in itertools.islice(stream, 5))
+        tokens = [*itertools.islice(stream, 5)]
+        assert all(0 <= token < config.vocabulary for token in tokens)
+        ended = list(module.stream(obs[0], module.Sampling(), noise(1), tokens[2:3]))
+        assert ended == tokens[: tokens.index(tokens[2]) + 1]
     elif capability == "classify":
         assert module.classify(obs).shape == (3, config.classes)
     elif capability == "codes":
@@ -399,7 +409,7 @@ def test_a_view_makes_what_it_declares_and_every_dial_is_described(case, name, t
 
 
 TURNED = {"temperature": 0.0, "top_k": 1, "top_p": 0.1, "length": 5, "steps": 3, "eta": 1.0, "guidance": 3.0}
-TURNED |= {"style": 2, "solver": "euler", "noise": 0.0, "truncation": 0.0}
+TURNED |= {"style": 2, "solver": "euler", "noise": 0.0, "truncation": 0.0, "beams": 2}
 """Another value of every dial that a model has."""
 
 
@@ -410,7 +420,7 @@ SHORT = {"length": 60, "steps": 4}
 def check_dials(module: Any) -> None:
     """No dial is without effect; without temperature nothing is left to chance, but for the choice of a component."""
     kind, more = module.Sampling, condition(module, 12)
-    dials = {each.name: TURNED[each.name] for each in dataclasses.fields(kind)}
+    dials = {each.name: TURNED[each.name] for each in dataclasses.fields(kind) if each.name != "length_penalty"}
     assert dials and kind.__dataclass_params__.frozen
     short = {name: value for name, value in SHORT.items() if name in dials}
 

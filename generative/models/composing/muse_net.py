@@ -12,7 +12,7 @@ tokens of many instruments with sparse attention; here the window is an item of 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -155,15 +155,24 @@ class MuseNet(MusicTransformer):
         return self.generate(nothing, sampling.length, sampling, generator, *([] if labels is None else [labels]))
 
     def generate(
-        self, prompt: Int[Tensor, "B T"], steps: int, sampling: Decoding, generator: torch.Generator, *given: Tensor
+        self,
+        prompt: Int[Tensor, "B T"],
+        steps: int,
+        sampling: Decoding,
+        generator: torch.Generator,
+        *given: Tensor,
+        stop: Collection[int] = (),
     ) -> Int[Tensor, "B S"]:
-        """Return the next `steps` tokens of openings; `given` as of `log_prob`, by default a piece that then ends."""
+        """Return what follows on openings, as of `gpt-2`.
+
+        `given` is as of `log_prob`, by default a piece that ends after `steps` tokens.
+        """
         whole = -(-(prompt.shape[1] + steps) // self.config.voices)
         given = (*given, (whole * torch.arange(2, device=prompt.device)).expand(len(prompt), 2))
         style = getattr(sampling, "style", -1)
         if style >= 0:
             given = (torch.full((len(prompt),), style, device=prompt.device), *given)
-        return super().generate(prompt, steps, sampling, generator, *given)
+        return super().generate(prompt, steps, sampling, generator, *given, stop=stop)
 
     def _whole(self, tokens: Int[Tensor, "B T"], *given: Tensor) -> Int[Tensor, "B T+1 5"]:
         """Return pieces as they are read; the first of several styles or places that are given counts."""

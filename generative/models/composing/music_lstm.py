@@ -32,7 +32,7 @@ from generative.models.checks import check_sizes
 from generative.models.writing.attention_maps import NoteAttention
 from generative.networks.recurrent import Recurrent
 from generative.objectives.variational import at_least_float32
-from generative.sampling.decoding import Decoding, choose
+from generative.sampling.decoding import Decoding, Reading, State, choose, decode
 
 Attention = Literal["pooling", "dot-product", "none"]
 
@@ -67,7 +67,7 @@ class MusicLSTMConfig:
 
 @dataclass(frozen=True)
 class MelodySampling(Decoding):
-    """How a melody is composed; pitch and duration are chosen alike."""
+    """How a melody is composed; pitch and duration are chosen alike, and by beams together."""
 
     length: int = 32
     """Notes of a sample."""
@@ -168,13 +168,34 @@ class MusicLSTM(nn.Module):
         if steps < 1:
             raise ValueError(f"steps={steps}: give 1 or more")
         self._check(prompt)
+        if sampling.beams > 1:
+            begun = Reading(self._note_scores(prompt), (prompt,), self._advance)
+            return self._notes(decode(begun, steps, sampling, generator))
         notes = prompt
         for _ in range(steps):
-            seen = notes[:, max(0, notes.shape[1] - self.config.context + 1) :]
-            scores = self(torch.cat([self._start(len(notes)), seen], 1))
-            drawn = torch.stack([choose(each[:, -1], sampling, generator) for each in scores], 1)
+            drawn = torch.stack([choose(each, sampling, generator) for each in self._after(notes)], 1)
             notes = torch.cat([notes, drawn[:, None]], 1)
         return notes[:, prompt.shape[1] :]
+
+    def _after(self, notes: Int[Tensor, "B T 2"]) -> tuple[Float[Tensor, "B P"], Float[Tensor, "B D"]]:
+        """Return the scores of pitch and duration of the note after these, of which the last are seen."""
+        seen = notes[:, max(0, notes.shape[1] - self.config.context + 1) :]
+        pitch, duration = self(torch.cat([self._start(len(notes)), seen], 1))
+        return pitch[:, -1], duration[:, -1]
+
+    def _note_scores(self, notes: Int[Tensor, "B T 2"]) -> Float[Tensor, "B K"]:
+        """Return the log-probabilities of all notes after these; note `D pitch + duration` is one token of beams."""
+        pitch, duration = (each.log_softmax(1) for each in self._after(notes))
+        return (pitch[:, :, None] + duration[:, None]).flatten(1)
+
+    def _notes(self, numbers: Int[Tensor, "B S"]) -> Int[Tensor, "B S 2"]:
+        """Return pitches and durations of numbers of notes."""
+        return torch.stack([numbers // self.config.durations, numbers % self.config.durations], 2)
+
+    def _advance(self, numbers: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B K"], State]:
+        """Return the scores after one more note, and the state then: the notes."""
+        notes = torch.cat([state[0], self._notes(numbers[:, None])], 1)
+        return self._note_scores(notes), (notes,)
 
     def _log_probs(self, notes: Int[Tensor, "B T 2"]) -> Sequence[Float[Tensor, "B T"]]:
         self._check(notes)

@@ -14,7 +14,7 @@ from generative.data.fields import Field
 from generative.data.needs import needed
 from generative.models.checks import check_tokens
 from generative.models.writing.attention_maps import AnswerAttention
-from generative.sampling.decoding import AnswerDecoding, State, decode
+from generative.sampling.decoding import AnswerDecoding, Reading, State, decode
 
 END = 0
 """Ends a sequence, as padded data have it."""
@@ -122,7 +122,8 @@ class AnsweringModel(nn.Module):
     @torch.no_grad()
     def answer(self, *source: Tensor, sampling: AnswerDecoding, generator: torch.Generator) -> Int[Tensor, "B S"]:
         """Return targets up to their ends, for sources, their masks and perhaps marks."""
-        return decode(self.advance, self._begin(len(source[0])), self.read(*source), END, sampling, generator)
+        begun = Reading(*self.advance(self._begin(len(source[0])), self.read(*source)), self.advance)
+        return decode(begun, sampling.length, sampling, generator, (END,))
 
     def _embedded(self, source: Int[Tensor, "B S"], marks: Tensor | None) -> Float[Tensor, "B S E"]:
         check_tokens(source, self.config.vocabulary)

@@ -10,7 +10,7 @@ before it, and what is cached while writing equals what is read at once: `cached
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -26,7 +26,7 @@ from generative.models.writing.attention_maps import TextAttention
 from generative.models.writing.language_model import LanguageModel
 from generative.networks.attention.transformer import TransformerBlock
 from generative.objectives.variational import at_least_float32
-from generative.sampling.decoding import Decoding, choose
+from generative.sampling.decoding import Reading, State
 
 SPREAD = 0.02
 """Standard deviation of weights at first."""
@@ -170,16 +170,17 @@ class GPT2(LanguageModel):
         found = self._log_probs(tokens)
         return (found if mask is None else found * mask).sum(1)
 
-    def _drawn(
-        self, prompt: Int[Tensor, "B T"], sampling: Decoding, generator: torch.Generator, *given: Tensor
-    ) -> Iterator[Int[Tensor, " B"]]:
-        read, cache = self._whole(prompt, *given), None
-        while True:
-            with torch.no_grad():
-                scores, cache = self.cached(read, cache)
-                tokens = choose(scores[:, -1], sampling, generator)
-                read = self._next(tokens, read[:, -1:])
-            yield tokens
+    @torch.no_grad()
+    def _reading(self, prompt: Int[Tensor, "B T"], *given: Tensor) -> Reading:
+        scores, cache = self.cached(self._whole(prompt, *given), None)
+        return Reading(scores[:, -1], (cache.tokens, *cache.keys, *cache.values), self._advance)
+
+    def _advance(self, tokens: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B K"], State]:
+        """Return the scores after one more token, and the state then: what the cache has, tensor by tensor."""
+        read, *known = state
+        cache = Cache(read, known[: len(self.blocks)], known[len(self.blocks) :])
+        scores, cache = self.cached(self._next(tokens, read[:, -1:]), cache)
+        return scores[:, -1], (cache.tokens, *cache.keys, *cache.values)
 
     def _log_probs(self, tokens: Int[Tensor, "B T"], *given: Tensor) -> Float[Tensor, "B T"]:
         check_tokens(tokens, self.config.vocabulary)

@@ -7,7 +7,7 @@ through time, Williams & Peng 1990). The carried state belongs to the training a
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,7 +20,7 @@ from generative.models.checks import check_sizes, check_tokens
 from generative.models.writing.language_model import LanguageModel
 from generative.networks.recurrent import Recurrent
 from generative.objectives.variational import at_least_float32
-from generative.sampling.decoding import Decoding, choose
+from generative.sampling.decoding import Reading, State
 
 PIECE = 512
 """Tokens that are read at once where a long text is evaluated."""
@@ -137,16 +137,17 @@ class LSTM(LanguageModel):
         with torch.no_grad():
             return -self.log_prob(tokens).double().sum().item() / tokens.numel() / math.log(2)
 
-    def _drawn(
-        self, prompt: Int[Tensor, "B T"], sampling: Decoding, generator: torch.Generator
-    ) -> Iterator[Int[Tensor, " B"]]:
-        tokens, state = torch.cat([self._start(len(prompt)), prompt], 1), self.recurrent.first_state(len(prompt))
-        while True:
-            with torch.no_grad():
-                for piece in tokens.split(PIECE, 1):
-                    scores, state = self(piece, state)
-                tokens = choose(scores[:, -1], sampling, generator)[:, None]
-            yield tokens[:, 0]
+    @torch.no_grad()
+    def _reading(self, prompt: Int[Tensor, "B T"]) -> Reading:
+        state = self.recurrent.first_state(len(prompt))
+        for piece in torch.cat([self._start(len(prompt)), prompt], 1).split(PIECE, 1):
+            scores, state = self(piece, state)
+        return Reading(scores[:, -1], (state.permute(2, 0, 1, 3),), self._advance)
+
+    def _advance(self, tokens: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B K"], State]:
+        """Return the scores after one more token, and the state then, whose rows come first here: (B 2 L H)."""
+        scores, after = self(tokens[:, None], state[0].permute(1, 2, 0, 3))
+        return scores[:, 0], (after.permute(2, 0, 1, 3),)
 
     def _figures(self, loss: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         return loss, {"bits_per_token": loss.detach() / math.log(2)}

@@ -94,17 +94,23 @@ def tokeniser_of(run: TrainingRun, module: nn.Module) -> Tokeniser:
 def text_of(module: nn.Module, tokeniser: Tokeniser, prompt: str, stop: str, sampling: Any, seed: int) -> Iterator[str]:
     """Yield what follows on a prompt, token by token, until the end, what stops it, or the dials' length.
 
+    Beams look for texts that end with a token in which `stop` stands. Where it takes several tokens, what they find is
+    cut behind it.
+
     Raises:
         ValueError: the prompt has a character that the model does not know.
     """
     model: Any = module
     begun, written = torch.from_numpy(tokeniser.encode(prompt)), ""
-    stream = model.stream(begun, sampling, torch.Generator().manual_seed(seed))
+    ends = [number for number, name in enumerate(tokeniser.names) if name == END or (stop and stop in name)]
+    stream = model.stream(begun, sampling, torch.Generator().manual_seed(seed), ends)
     for token in itertools.islice(stream, sampling.length):
-        if tokeniser.names[token] == END or (stop and stop in written):
+        if tokeniser.names[token] == END:
             return
         yield tokeniser.names[token]
         written += tokeniser.names[token]
+        if stop and stop in written:
+            return
 
 
 @torch.no_grad()

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from generative.sampling.decoding import AnswerDecoding, Decoding, choose, decode, shares
+from generative.sampling.decoding import AnswerDecoding, Decoding, Reading, choose, decode, shares
 
 LOGITS = torch.tensor([0.1, 0.4, 0.3, 0.2]).log()
 
@@ -79,6 +79,10 @@ def test_all_dials_use_the_same_random_numbers():
         ({"top_k": -1}, "top_k=-1"),
         ({"top_p": 0.0}, "top_p=0"),
         ({"top_p": 1.5}, "top_p=1.5"),
+        ({"beams": 0}, "beams=0: give 1"),
+        ({"beams": 2, "temperature": 0.5}, "beams=2: beams draw nothing; leave out temperature"),
+        ({"beams": 2, "top_k": 3}, "beams=2: beams draw nothing"),
+        ({"beams": 2, "top_p": 0.9}, "beams=2: beams draw nothing"),
     ],
 )
 def test_a_senseless_dial_is_refused(dials, message):
@@ -97,7 +101,8 @@ def follows(tokens, state):
 
 def found_by(rows=2, **dials):
     start, state = torch.tensor([1, 3])[:rows], (torch.zeros(rows, 5),)
-    return decode(follows, start, state, 0, AnswerDecoding(**dials), torch.Generator().manual_seed(0))
+    begun, dials = Reading(*follows(start, state), follows), AnswerDecoding(**dials)
+    return decode(begun, dials.length, dials, noise(), (0,))
 
 
 def best_of_all(start, length, penalty):
@@ -134,7 +139,9 @@ def test_one_beam_is_greedy_and_a_row_does_not_see_the_others():
     assert both[0, : one.shape[1]].tolist() == one[0].tolist()
 
 
-@pytest.mark.parametrize("dials", [{"length": 0}, {"beams": 0}, {"length_penalty": -1.0}, {"top_k": -1}])
+@pytest.mark.parametrize(
+    "dials", [{"length": 0}, {"beams": 0}, {"length_penalty": -1.0}, {"length_penalty": math.nan}, {"top_k": -1}]
+)
 def test_senseless_dials_of_answers_are_refused(dials):
-    with pytest.raises(ValueError, match=f"{next(iter(dials))}="):
+    with pytest.raises(ValueError, match="{}={}".format(*next(iter(dials.items())))):
         AnswerDecoding(**dials)

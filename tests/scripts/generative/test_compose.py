@@ -50,6 +50,20 @@ def test_a_model_of_tokens_goes_on_from_a_midi_file(run, tmp_path, capsys):
         assert main(words) == 1 and said in capsys.readouterr().err
 
 
+def test_beams_compose_the_same_piece_whatever_the_seed(run, tmp_path, capsys):
+    pieces = []
+    for number, more in enumerate((["--beams", "3"], ["--beams", "3"], ["--beams", "1"])):
+        out = tmp_path / str(number)
+        assert main(["write", str(run.path), "--length", "24", "--seed", str(number), "--out", str(out), *more]) == 0
+        pieces.append(out.with_suffix(".png").read_bytes())
+    assert pieces[0] == pieces[1] != pieces[2]
+    for more in (["--stop", "x"], ["--choose"]):
+        assert main(["write", str(run.path), *more]) == 1
+        assert f"{more[0][2:]}=" in capsys.readouterr().err
+    assert main(["write", str(run.path), "--beams", "0"]) == 2
+    assert "beams=0: give 1 or more" in capsys.readouterr().err
+
+
 def test_an_opening_is_notes_for_a_model_of_melodies(tmp_path):
     pytest.importorskip("symusic")
     data = load_data("progressions", {"count": 200, "melody": 4})

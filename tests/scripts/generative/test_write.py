@@ -60,6 +60,28 @@ def test_a_text_stops_once_something_was_written(run, capsys):
     assert capsys.readouterr().out == whole[: whole.index(stop, 4) + 2] + "\n"
 
 
+def test_beams_print_the_likeliest_text_that_ends_as_it_should(run, capsys):
+    words = ["write", str(run.path), "--prompt", "the ", "--length", "9", "--beams", "4"]
+    module, names = open_model(run), load_data("text", run.config.data.options).names("tokens")
+    prompt = torch.tensor([[names.index(each) for each in "the "]])
+    texts = []
+    for stop, more in (("", []), ("c", []), ("mm", []), ("c", ["--length-penalty", "4"])):
+        assert main([*words, "--stop", stop, *more, "--seed", str(len(texts))]) == 0
+        ends = [names.index(stop)] if len(stop) == 1 else []
+        dials = TextSampling(beams=4, length_penalty=4.0 if more else 0.6)
+        found = "".join(names[each] for each in module.generate(prompt, 9, dials, torch.Generator(), stop=ends)[0])
+        texts.append(found[: found.index("mm") + 2] if stop == "mm" else found)
+        assert capsys.readouterr().out == f"the {texts[-1]}\n"
+    assert texts[1] == "c" and not any(
+        "c" in each for each in (texts[0], texts[3])
+    )  # to be long is worth more than to end
+    assert texts[2] != texts[0]
+    assert main([*words, "--choose"]) == 1
+    assert "beams=4: words to choose from are drawn" in capsys.readouterr().err
+    assert main([*words, "--top-k", "3"]) == 2
+    assert "beams=4: beams draw nothing" in capsys.readouterr().err
+
+
 def test_a_prompt_of_unknown_characters_is_refused(run, tmp_path, capsys):
     assert main(["write", str(run.path), "--prompt", "the ß"]) == 1
     assert "the model knows no 'ß'" in capsys.readouterr().err

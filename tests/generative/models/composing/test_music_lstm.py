@@ -86,6 +86,41 @@ def test_composing_sees_the_last_notes_and_the_dials_reach_it():
         module.generate(prompt, 0, calm, noise())
 
 
+@every
+def test_enough_beams_find_the_likeliest_melody(attention):
+    module, prompt = made(attention=attention), melodies(3, 3)
+    with torch.no_grad():
+        for each in module.parameters():
+            each.mul_(5)  # else all melodies are nearly alike
+    notes = list(itertools.product(range(3), range(2)))
+    everything = torch.tensor(list(itertools.product(notes, repeat=2)))
+    for row in prompt:  # with two more notes as long as the context: `log_prob` sees what composing sees
+        whole = torch.cat([row.expand(len(everything), -1, -1), everything], 1)
+        best = everything[module.log_prob(whole).argmax()]
+        assert torch.equal(module.generate(row[None], 2, MelodySampling(beams=36), noise())[0], best)
+
+
+@torch.no_grad()
+def test_beams_keep_their_own_notes_past_the_context():
+    module, prompt = made(attention="dot-product"), melodies(2, 9)
+    for each in module.parameters():
+        each.mul_(5)
+    found = module.generate(prompt, 6, MelodySampling(beams=3), noise())
+    for row, text in zip(prompt, found, strict=True):
+        kept = [(0.0, row)]
+        for _ in range(6):
+            longer = []
+            for total, notes in kept:
+                scores = module(torch.cat([module._start(1), notes[None, -5:]], 1))
+                pitch, duration = (each[0, -1].log_softmax(0) for each in scores)
+                longer += [
+                    (total + float(pitch[one] + duration[two]), torch.cat([notes, torch.tensor([[one, two]])]))
+                    for one, two in itertools.product(range(3), range(2))
+                ]
+            kept = sorted(longer, key=lambda pair: -pair[0])[:3]
+        assert torch.equal(text, kept[0][1][9:])
+
+
 def test_a_dot_product_asks_and_pooling_does_not():
     """How much more one step is looked at than another depends on who looks, or not."""
     notes = melodies(1, 5)

@@ -96,6 +96,59 @@ def test_an_answer_is_what_the_scores_say(attention, order):
     assert torch.equal(likeliest[inside], found[inside]) and not found[~inside].any()
 
 
+def gru(cell, given, before):
+    """The gates of a GRU as torch documents them: r resets what comes of the state before, z keeps of it."""
+    r, z, new = (cell.weight_ih @ given + cell.bias_ih).chunk(3)
+    r_before, z_before, new_before = (cell.weight_hh @ before + cell.bias_hh).chunk(3)
+    keep = (z + z_before).sigmoid()
+    return (1 - keep) * (new + (r + r_before).sigmoid() * new_before).tanh() + keep * before
+
+
+def looked(attention, state, features):
+    """The shares of the features h_j for a state: softmax of v tanh(W s + U h_j), or of s h_j."""
+    if attention.kind == "dot":
+        return torch.stack([state @ each for each in features]).softmax(0)
+    asked, known, score = (getattr(attention, name).weight for name in ("query", "key", "score"))
+    return torch.stack([score[0] @ (asked @ state + known @ each).tanh() for each in features]).softmax(0)
+
+
+def written_by_bahdanau(decoder, words, state, features):
+    """arXiv 1409.0473, section 3.1 and appendix A: c_i comes of s_i-1, then s_i of s_i-1, y_i-1 and c_i."""
+    for word in words:
+        shares = looked(decoder.attention, state, features)  # equation 6, with a(s_i-1, h_j)
+        context = shares @ features  # equation 5
+        state = gru(decoder.cell, torch.cat([word, context]), state)
+        yield state, context, shares
+
+
+def written_by_luong(decoder, words, state, features):
+    """arXiv 1508.04025, section 3.1: h_t comes of h_t-1 and y_t-1 alone, then a_t and c_t of h_t."""
+    for word in words:
+        state = gru(decoder.cell, word, state)
+        shares = looked(decoder.attention, state, features)
+        yield state, shares @ features, shares
+
+
+@pytest.mark.parametrize("attention", ["additive", "dot"])
+@pytest.mark.parametrize(("order", "written"), [("bahdanau", written_by_bahdanau), ("luong", written_by_luong)])
+@torch.no_grad()
+def test_attention_is_before_the_step_or_after_it_as_the_papers_say(attention, order, written):
+    """Tokens are scored from the attentional vector of Luong's equation 5, tanh(W [c_t, h_t]), in both orders."""
+    module, (source, mask, target, _) = rough(attention=attention, order=order), batch()
+    scores, (shares,) = module.scores((source, mask), target), module.maps((source, mask), target)
+    features, ends = module.encoder(module.embedding(source), mask)
+    decoder, hidden = module.decoder, module.config.hidden
+    for row, length in enumerate(mask.sum(1).tolist()):
+        words = module.embedding(torch.cat([torch.tensor([6]), target[row, :-1]]))  # the start, then what was written
+        steps = written(decoder, words, ends[row], features[row, :length])
+        for place, (state, context, share) in enumerate(steps):
+            of_state, of_context = decoder.join.weight[:, :hidden], decoder.join.weight[:, hidden:]
+            joined = (of_state @ state + of_context @ context + decoder.join.bias).tanh()
+            expected = decoder.head.weight @ joined + decoder.head.bias
+            torch.testing.assert_close(scores[row, place], expected, atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(shares[row, 0, place, :length], share, atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize(("attention", "order"), [("additive", "bahdanau"), ("dot", "luong"), ("multi-head", "luong")])
