@@ -5,7 +5,7 @@ frames beside it as channels, and is told the strength of the noise, the actions
 frames. Preconditioning, the noise of training and draws are those of `diffusion`. Squares of `PATCH` x `PATCH` pixels
 become channels before the U-Net and pixels again behind it: a fourth of the cost, and no pixel is lost.
 
-A draw takes `steps` passes of the U-Net, so a core makes some hundreds of them a second. That is enough to look at this
+A draw takes `steps` passes of the U-Net, so a core makes about a hundred a second. That is enough to look at this
 world and to measure it, and too slow to evolve a controller in it.
 """
 
@@ -23,7 +23,7 @@ from worldmodels.memories.models.diffusion import DiffusionMemory, DiffusionMemo
 
 PATCH = 2
 """Side of the squares of pixels that become channels."""
-SLOWEST = 16.0
+TIME_SCALE = 16.0
 """The U-Net's time is the logarithm of the noise over this, plus a half: between 0 and 1 for all that is drawn."""
 
 
@@ -155,7 +155,7 @@ class FrameDiffusion(DiffusionMemory):
             [self.carried - config.history * config.latent, config.history * config.latent], -1
         )
         images = torch.cat([scaled.flatten(0, -2), frames], -1).unflatten(-1, (-1, config.side, config.side))
-        time = 0.5 + sigma.flatten().log() / SLOWEST
+        time = 0.5 + sigma.flatten().log() / TIME_SCALE
         found = self.denoiser(F.pixel_unshuffle(images, PATCH), time, told)
         change: Tensor = F.pixel_shuffle(found, PATCH)
         return change.flatten(1).unflatten(0, lead)
